@@ -1,0 +1,244 @@
+"""Settings: a pydantic schema with defaults, YAML files that hold only what differs, flags on top.
+
+    defaults  <  --config A.yaml --config B.yaml (in order)  <  flags (--train.lr 1e-4)
+
+Unknown keys are refused with the nearest known name; every error names the file or flag that it
+came from. Nothing in a config names code to import.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import pydantic
+import yaml
+
+from textdiff.errors import UsageError
+
+
+class Settings(pydantic.BaseModel):
+    """Base of every settings class: immutable, no unknown keys, defaults checked too."""
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, protected_namespaces=()
+    )
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def _section(annotation: Any) -> type[Settings] | None:
+    """The nested settings class of a field annotation such as `X` or `X | None`."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        sections = [s for s in map(_section, typing.get_args(annotation)) if s]
+        return sections[0] if len(sections) == 1 else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Settings) else None
+
+
+def leaves(
+    schema: type[Settings], prefix: str = ""
+) -> Iterator[tuple[str, pydantic.fields.FieldInfo]]:
+    """(dotted key, field) of every value in `schema`, sections opened up."""
+    for name, field in schema.model_fields.items():
+        section = _section(field.annotation)
+        if section:
+            yield from leaves(section, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
+def _flatten(tree: dict, schema: type[Settings], prefix: str = "") -> dict[str, Any]:
+    """Nested mapping -> {dotted key: value}; goes down only where the schema has a section."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        field = schema.model_fields.get(str(key))
+        section = _section(field.annotation) if field else None
+        if section and isinstance(value, dict):
+            flat.update(_flatten(value, section, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _nest(flat: dict[str, Any]) -> dict:
+    tree: dict = {}
+    for key, value in flat.items():
+        node = tree
+        *parents, last = key.split(".")
+        for parent in parents:
+            child = node.get(parent)
+            node[parent] = node = child if isinstance(child, dict) else {}
+        node[last] = value
+    return tree
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A "did you mean" clause for an unknown name, or the list of known ones if they are few."""
+    by_leaf = {key.rsplit(".", 1)[-1]: key for key in known}
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if not close:
+        leaf = difflib.get_close_matches(name.rsplit(".", 1)[-1], list(by_leaf), n=1, cutoff=0.7)
+        close = [by_leaf[match] for match in leaf]
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(known)}" if len(known) <= 12 else "see --help for the known ones"
+
+
+def build(schema: type[SettingsT], layers: list[tuple[str, dict[str, Any]]]) -> SettingsT:
+    """Merges `layers` of (origin, nested or dotted mapping), later ones first, and validates.
+
+    Raises:
+        UsageError: unknown key or wrong value; the message names its origin.
+    """
+    known = [key for key, _ in leaves(schema)]
+    merged: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for source, tree in layers:
+        for key, value in _flatten(tree, schema).items():
+            for covered in [
+                k for k in merged if k.startswith(f"{key}.") or key.startswith(f"{k}.")
+            ]:
+                del merged[covered]
+            merged[key] = value
+            origin[key] = source
+    try:
+        return schema.model_validate(_nest(merged))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        where = origin.get(key) or next(
+            (o for k, o in origin.items() if key.startswith(k) or k.startswith(f"{key}.")),
+            "settings",
+        )
+        if first["type"] == "extra_forbidden":
+            raise UsageError(f"{where}: unknown key '{key}'; {nearest(key, known)}") from None
+        if first["type"] == "missing":
+            raise UsageError(f"{_flag(key)} is required: give the flag or set '{key}'") from None
+        message = first["msg"].removeprefix("Value error, ")
+        got = "" if isinstance(first["input"], (dict, Settings)) else f", got {first['input']!r}"
+        raise UsageError(f"{where}: {key + ': ' if key else ''}{message}{got}") from None
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping (an empty file is an empty one)."""
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"config file {path} does not exist") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise UsageError(f"{path} must hold a mapping of settings, not a {type(tree).__name__}")
+    return tree
+
+
+def to_yaml(settings: Settings) -> str:
+    """The resolved settings as YAML text, every value written out."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors are ours: one line, nearest flag named, exit code from the caller."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def _flag(key: str) -> str:
+    return "--" + key.replace("_", "-")
+
+
+def _is_list(annotation: Any) -> bool:
+    options = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    return any(typing.get_origin(option) in (list, tuple) for option in options)
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
+
+
+def _value(text: str, annotation: Any) -> Any:
+    """Flag text -> what pydantic should see: null, a YAML container, or the text itself."""
+    if text.lower() in ("none", "null") and type(None) in typing.get_args(annotation):
+        return None
+    return yaml.safe_load(text) if text[:1] in "[{" and _is_list(annotation) else text
+
+
+def _metavar(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Literal:
+        return "{" + ",".join(map(str, typing.get_args(annotation))) + "}"
+    if _is_union(annotation):
+        return "|".join(_metavar(option) for option in typing.get_args(annotation))
+    if annotation is type(None):
+        return "none"
+    if _is_list(annotation):
+        return _metavar((typing.get_args(annotation) or (str,))[0])
+    return getattr(annotation, "__name__", str(annotation)).lower()
+
+
+def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: str) -> SettingsT:
+    """Settings from a command line: `--config FILE` any number of times, then one flag per value.
+
+    Flags may be written with dashes or underscores. `--help` prints every value with its default.
+
+    Raises:
+        UsageError: unknown flag (nearest one named), unknown key or wrong value.
+        SystemExit: after `--help`.
+    """
+    parser = _Parser(prog=program, description=about, allow_abbrev=False)
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="YAML file with what differs from the defaults; may be repeated, later files win",
+    )
+    fields = dict(leaves(schema))
+    for key, field in fields.items():
+        required = field.is_required()
+        default = (
+            "required" if required else f"default: {field.get_default(call_default_factory=True)}"
+        )
+        parser.add_argument(
+            _flag(key),
+            dest=key,
+            nargs="+" if _is_list(field.annotation) else "?" if field.annotation is bool else None,
+            const="true",
+            action="extend" if _is_list(field.annotation) else "store",
+            default=argparse.SUPPRESS,
+            metavar=_metavar(field.annotation),
+            help=f"{field.description or ''} ({default})".strip().replace("%", "%%"),
+        )
+    spelled = [
+        a.split("=", 1)[0].replace("_", "-") + a[len(a.split("=", 1)[0]) :]
+        if a.startswith("--")
+        else a
+        for a in argv
+    ]
+    known, unknown = parser.parse_known_args(spelled)
+    if unknown:
+        name = unknown[0].split("=", 1)[0]
+        flags = [_flag(key) for key in fields] + ["--config"]
+        hint = nearest(name, flags) if name.startswith("-") else "flags start with --"
+        raise UsageError(f"unknown flag '{name}'; {hint}")
+    values = vars(known)
+    layers = [(str(path), read_yaml(path)) for path in values.pop("config")]
+    for key, text in values.items():
+        annotation = fields[key].annotation
+        if isinstance(text, list):
+            parsed: Any = _value(text[0], annotation) if len(text) == 1 else text
+            if isinstance(parsed, str):
+                parsed = [parsed]
+        else:
+            parsed = _value(text, annotation)
+        layers.append((_flag(key), {key: parsed}))
+    return build(schema, layers)

@@ -1,0 +1,13 @@
+"""The diffusion process: schedules, predictions, objectives. Knows neither text nor networks."""
+
+from textdiff._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "NoiseSchedule": "schedule",
+        "ScheduleConfig": "config",
+        "from_eps": "prediction",
+        "simple_loss": "objective",
+    },
+)

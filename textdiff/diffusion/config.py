@@ -1,0 +1,18 @@
+"""Settings of the diffusion process."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from textdiff.config import Settings
+
+
+class ScheduleConfig(Settings):
+    """Which betas (SPEC S1.3, S1.4)."""
+
+    name: Literal["linear", "cosine"] = Field("cosine", description="noise schedule")
+    num_timesteps: int = Field(
+        1000, ge=1, le=100_000, description="T, steps of the forward process"
+    )

@@ -1,0 +1,162 @@
+"""Noise schedules and the Gaussian identities that follow from their betas.
+
+    q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I)
+    alphas = 1 - betas;  alphas_cumprod[t] = prod_{s<=t} alphas[s];  snr = ac / (1 - ac)
+    x_t = sqrt(ac_t) x_0 + sqrt(1 - ac_t) eps
+    q(x_{t-1} | x_t, x_0) = N(mean, beta_tilde_t I)
+
+Timesteps are integers 0..T-1, 0 the least noisy; a paper's t is t + 1. Tables are float64 on the CPU
+and cast when used. Sources: DDPM (arXiv 2006.11239), IDDPM (2102.09672).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from textdiff.diffusion.config import ScheduleConfig
+from textdiff.types import Images, Timesteps
+
+MAX_BETA = 0.999
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """Tables of a forward process with T = len(betas) steps.
+
+    betas: (T,) float64 in (0, 1).
+    timesteps: (T,) int64, what the network is told at each step; 0..T-1 unless respaced.
+
+    Raises:
+        ValueError: betas outside (0, 1), or another shape.
+    """
+
+    betas: Tensor
+    timesteps: Tensor = field(default=None)  # type: ignore[assignment]
+    _cast: dict = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        betas = torch.as_tensor(self.betas, dtype=torch.float64, device="cpu")
+        if betas.ndim != 1 or not len(betas):
+            raise ValueError(f"betas must have shape (T,), got {tuple(betas.shape)}")
+        if not ((betas > 0) & (betas < 1)).all():
+            bad = int((~((betas > 0) & (betas < 1))).nonzero()[0])
+            raise ValueError(f"betas[{bad}] = {betas[bad]:.6g} is outside (0, 1)")
+        object.__setattr__(self, "betas", betas)
+        if self.timesteps is None:
+            object.__setattr__(self, "timesteps", torch.arange(len(betas)))
+
+    @classmethod
+    def linear(cls, num_timesteps: int = 1000) -> NoiseSchedule:
+        """DDPM section 4: 1e-4 to 0.02 at T = 1000; the range is scaled by 1000/T for another T."""
+        scale = 1000 / num_timesteps
+        return cls(
+            torch.linspace(1e-4 * scale, 0.02 * scale, num_timesteps, dtype=torch.float64).clamp(
+                max=MAX_BETA
+            )
+        )
+
+    @classmethod
+    def cosine(cls, num_timesteps: int = 1000) -> NoiseSchedule:
+        """IDDPM eq. 17: ac = f((t+1)/T) / f(0), f(u) = cos^2((u + s)/(1 + s) pi/2), s = 0.008."""
+        u = torch.arange(num_timesteps + 1, dtype=torch.float64) / num_timesteps
+        f = torch.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
+        return cls((1 - f[1:] / f[:-1]).clamp(max=MAX_BETA))
+
+    @classmethod
+    def from_config(cls, config: ScheduleConfig) -> NoiseSchedule:
+        return {"linear": cls.linear, "cosine": cls.cosine}[config.name](config.num_timesteps)
+
+    @property
+    def num_timesteps(self) -> int:
+        return len(self.betas)
+
+    @cached_property
+    def alphas(self) -> Tensor:
+        return 1 - self.betas
+
+    @cached_property
+    def alphas_cumprod(self) -> Tensor:
+        return self.alphas.cumprod(0)
+
+    @cached_property
+    def alphas_cumprod_prev(self) -> Tensor:
+        """ac of the next less noisy step; 1 at t = 0."""
+        return torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_cumprod[:-1]])
+
+    @cached_property
+    def snr(self) -> Tensor:
+        return self.alphas_cumprod / (1 - self.alphas_cumprod)
+
+    @cached_property
+    def half_log_snr(self) -> Tensor:
+        return self.snr.log() / 2
+
+    @cached_property
+    def posterior_variance(self) -> Tensor:
+        """beta_tilde, zero at t = 0 (DDPM eq. 7)."""
+        return self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
+
+    @cached_property
+    def posterior_log_variance_clipped(self) -> Tensor:
+        """log beta_tilde with entry 0 replaced by entry 1 (IDDPM); T = 1 keeps log beta_0."""
+        if self.num_timesteps == 1:
+            return self.betas.log()
+        return torch.cat([self.posterior_variance[1:2], self.posterior_variance[1:]]).log()
+
+    @cached_property
+    def posterior_coefficients(self) -> tuple[Tensor, Tensor]:
+        """Factors of x_0 and x_t in the posterior mean (DDPM eq. 7)."""
+        ac, prev = self.alphas_cumprod, self.alphas_cumprod_prev
+        return (
+            prev.sqrt() * self.betas / (1 - ac),
+            self.alphas.sqrt() * (1 - prev) / (1 - ac),
+        )
+
+    def at(self, table: str, timestep: Timesteps, like: Images) -> Tensor:
+        """Entries of a table at `timestep` (B,), cast to the type and device of `like` (B, ...) and
+        shaped to broadcast over it. `table` is "signal" (sqrt ac), "noise" (sqrt(1 - ac)) or the
+        name of a property. Half precision gets float32 entries' values, rounded once."""
+        key = (table, like.dtype, like.device)
+        if key not in self._cast:
+            values = {
+                "signal": lambda: self.alphas_cumprod.sqrt(),
+                "noise": lambda: (1 - self.alphas_cumprod).sqrt(),
+                "posterior_x_0": lambda: self.posterior_coefficients[0],
+                "posterior_x_t": lambda: self.posterior_coefficients[1],
+            }.get(table, lambda: getattr(self, table))()
+            self._cast[key] = values.to(like.dtype).to(like.device)
+        return self._cast[key][timestep].view(-1, *[1] * (like.ndim - 1))
+
+    def add_noise(self, x_0: Images, eps: Images, timestep: Timesteps) -> Images:
+        """x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps (DDPM eq. 4). x_0, eps: (B, C, H, W)."""
+        return self.at("signal", timestep, x_0) * x_0 + self.at("noise", timestep, x_0) * eps
+
+    def posterior(self, x_0: Images, x_t: Images, timestep: Timesteps) -> tuple[Tensor, Tensor]:
+        """Mean (B, C, H, W) and variance (B, 1, 1, 1) of q(x_{t-1} | x_t, x_0) (DDPM eq. 6, 7)."""
+        mean = (
+            self.at("posterior_x_0", timestep, x_t) * x_0
+            + self.at("posterior_x_t", timestep, x_t) * x_t
+        )
+        return mean, self.at("posterior_variance", timestep, x_t)
+
+    def respaced(self, timesteps: Tensor) -> NoiseSchedule:
+        """The schedule that visits only `timesteps` (N,), which ascend.
+
+        beta'_i = 1 - ac[t_i] / ac[t_{i-1}] (IDDPM section 4).
+
+        Raises:
+            ValueError: timesteps not strictly ascending within 0..T-1.
+        """
+        timesteps = torch.as_tensor(timesteps, dtype=torch.int64)
+        if not len(timesteps) or timesteps[0] < 0 or timesteps[-1] >= self.num_timesteps:
+            raise ValueError(f"timesteps must lie in 0..{self.num_timesteps - 1}, got {timesteps}")
+        if not (timesteps.diff() > 0).all():
+            raise ValueError(f"timesteps must strictly ascend, got {timesteps.tolist()}")
+        ac = self.alphas_cumprod[timesteps]
+        previous = torch.cat([torch.ones(1, dtype=torch.float64), ac[:-1]])
+        return NoiseSchedule(1 - ac / previous, self.timesteps[timesteps])

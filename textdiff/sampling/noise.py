@@ -1,0 +1,30 @@
+"""One generator per image, so that image k of a seed is the same at every batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from textdiff.randomness import generator
+
+
+class ImageNoise:
+    """Draws standard normal noise image by image.
+
+    Args:
+        seeds: one tuple of parts per image, e.g. (seed, image number); see `randomness.seed_of`.
+        shape: (C, H, W).
+        device: where the noise is used. It is drawn on the CPU, so that a seed means the same
+            picture on every device.
+    """
+
+    def __init__(self, seeds: Sequence[tuple], shape: tuple[int, ...], device="cpu"):
+        self.generators = [generator("sampling", *parts) for parts in seeds]
+        self.shape, self.device = shape, device
+
+    def __call__(self) -> Tensor:
+        """The next draw, (len(seeds), C, H, W) float32."""
+        draws = [torch.randn(self.shape, generator=g) for g in self.generators]
+        return torch.stack(draws).to(self.device)

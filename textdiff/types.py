@@ -1,0 +1,95 @@
+"""What the rooms hand to each other: Batch -> Conditioning -> Denoise -> Prediction.
+
+`Denoise(x_t, timestep) -> Prediction` is the spine: conditioning is bound before sampling, guidance
+takes a Denoise and returns a Denoise, samplers see neither text nor CLIP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Images = Float[Tensor, "batch channels height width"]  # float in [-1, 1], or noised
+Timesteps = Int[Tensor, "batch"]  # 0 = least noisy .. T-1
+PerSample = Float[Tensor, "batch"]
+Features = Float[Tensor, "batch dim"]
+TokenFeatures = Float[Tensor, "batch tokens dim"]
+TokenMask = Bool[Tensor, "batch tokens"]
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What a U-Net sees of a prompt.
+
+    tokens: (B, L, D) features of the text tower after its final layer norm.
+    pooled: (B, P) projected feature at the end-of-text token, of norm sqrt(P); None: unused.
+    mask: (B, L) True at real tokens, the end-of-text token included; None: all are real.
+    """
+
+    tokens: TokenFeatures
+    pooled: Features | None = None
+    mask: TokenMask | None = None
+
+    def map(self, function) -> Conditioning:
+        """`function` applied to each tensor, e.g. `lambda tensor: tensor[:4]`."""
+        return Conditioning(
+            *(None if x is None else function(x) for x in (self.tokens, self.pooled, self.mask))
+        )
+
+    def to(self, device: torch.device | str) -> Conditioning:
+        return self.map(lambda tensor: tensor.to(device))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, index) -> Conditioning:
+        return self.map(lambda tensor: tensor[index])
+
+    def repeat(self, count: int) -> Conditioning:
+        """Each prompt `count` times in a row."""
+        return self.map(lambda tensor: tensor.repeat_interleave(count, dim=0))
+
+    @staticmethod
+    def cat(parts: Sequence[Conditioning]) -> Conditioning:
+        """Along the batch; parts must agree in what they hold and in L."""
+
+        def join(name: str) -> Tensor | None:
+            tensors = [getattr(part, name) for part in parts]
+            return None if tensors[0] is None else torch.cat(tensors)
+
+        return Conditioning(join("tokens"), join("pooled"), join("mask"))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Captioned images.
+
+    image: (B, C, H, W) uint8.
+    captions: one per image, drawn from those the image has.
+    sample_ids: (B,) int64, the image's index in its source.
+    epochs: (B,) int64, which pass over the data this draw belongs to.
+    """
+
+    image: Tensor
+    captions: list[str]
+    sample_ids: Tensor
+    epochs: Tensor
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a denoiser says about x_t: its estimates of x_0 and eps, both of x_t's shape."""
+
+    x_0: Images
+    eps: Images
+
+
+class Denoise(Protocol):
+    """A denoiser with its conditioning bound: noised images (B, C, H, W), timestep (B,) int64."""
+
+    def __call__(self, x_t: Images, timestep: Timesteps) -> Prediction: ...
