@@ -12,6 +12,7 @@ import argparse
 import difflib
 import types
 import typing
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -20,6 +21,9 @@ import pydantic
 import yaml
 
 from textdiff.errors import UsageError
+
+# a field may be called json: pydantic's method of that name is deprecated and not used here
+warnings.filterwarnings("ignore", message='Field name "json"')
 
 
 class Settings(pydantic.BaseModel):
@@ -122,7 +126,8 @@ def build(schema: type[SettingsT], layers: list[tuple[str, dict[str, Any]]]) -> 
             raise UsageError(f"{_flag(key)} is required: give the flag or set '{key}'") from None
         message = first["msg"].removeprefix("Value error, ")
         got = "" if isinstance(first["input"], (dict, Settings)) else f", got {first['input']!r}"
-        raise UsageError(f"{where}: {key + ': ' if key else ''}{message}{got}") from None
+        named = "" if not key or where == _flag(key) else f"{key}: "
+        raise UsageError(f"{where}: {named}{message}{got}") from None
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -194,7 +199,12 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
         UsageError: unknown flag (nearest one named), unknown key or wrong value.
         SystemExit: after `--help`.
     """
-    parser = _Parser(prog=program, description=about, allow_abbrev=False)
+    parser = _Parser(
+        prog=program,
+        usage="%(prog)s [--config FILE ...] [--key value ...]",
+        description=about,
+        allow_abbrev=False,
+    )
     parser.add_argument(
         "--config",
         action="append",
@@ -208,15 +218,18 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
         default = (
             "required" if required else f"default: {field.get_default(call_default_factory=True)}"
         )
+        shape: dict[str, Any] = {}
+        if _is_list(field.annotation):
+            shape = {"nargs": "+", "action": "extend"}
+        elif field.annotation is bool:
+            shape = {"nargs": "?", "const": "true"}  # --flag alone means true
         parser.add_argument(
             _flag(key),
             dest=key,
-            nargs="+" if _is_list(field.annotation) else "?" if field.annotation is bool else None,
-            const="true",
-            action="extend" if _is_list(field.annotation) else "store",
             default=argparse.SUPPRESS,
             metavar=_metavar(field.annotation),
             help=f"{field.description or ''} ({default})".strip().replace("%", "%%"),
+            **shape,
         )
     spelled = [
         a.split("=", 1)[0].replace("_", "-") + a[len(a.split("=", 1)[0]) :]

@@ -32,6 +32,10 @@ class DataError(TextdiffError):
     exit_code = EXIT_BAD_DATA
 
 
+class EmptySplitError(DataError):
+    """The data are fine, but this split of them holds nothing."""
+
+
 class CheckpointError(TextdiffError):
     """Weights or training state that exist but cannot be used."""
 

@@ -5,8 +5,8 @@
     x_t = sqrt(ac_t) x_0 + sqrt(1 - ac_t) eps
     q(x_{t-1} | x_t, x_0) = N(mean, beta_tilde_t I)
 
-Timesteps are integers 0..T-1, 0 the least noisy; a paper's t is t + 1. Tables are float64 on the CPU
-and cast when used. Sources: DDPM (arXiv 2006.11239), IDDPM (2102.09672).
+Timesteps are integers 0..T-1, 0 the least noisy; a paper's t is t + 1. Tables are float64 on the
+CPU and cast when used. Sources: DDPM (arXiv 2006.11239), IDDPM (2102.09672).
 """
 
 from __future__ import annotations

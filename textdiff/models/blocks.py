@@ -1,7 +1,8 @@
 """Residual blocks and the levels of the U-Net built from them.
 
-    ResidualBlock:  h = conv1(silu(norm1(x)));  h = norm2(h) (1 + scale) + shift, or norm2(h + shift)
-                    x' = shortcut(x) + conv2(dropout(silu(h)))        [scale, shift] = W emb
+    ResidualBlock:  h  = conv1(silu(norm1(x)))                   [scale, shift] = W emb
+                    h' = norm2(h) (1 + scale) + shift            or norm2(h + shift)
+                    x' = shortcut(x) + conv2(dropout(silu(h')))
 
 Submodules carry the names of diffusers' `ResnetBlock2D`, `CrossAttnDownBlock2D` / `DownBlock2D`,
 `UNetMidBlock2DCrossAttn` and `CrossAttnUpBlock2D` / `UpBlock2D`. In all of them `emb` (B, time_dim)
@@ -76,7 +77,7 @@ class Upsample(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """One level on the way down. Its outputs after each layer and after the halving are the skips."""
+    """One level on the way down. What each layer and the halving put out are the skips."""
 
     def __init__(self, level: int, in_channels: int, config: UNetConfig) -> None:
         super().__init__()

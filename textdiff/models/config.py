@@ -1,11 +1,12 @@
 """Settings of the U-Net.
 
-    level i:  block_channels[i] channels at image_size / (patch_size * 2^i) pixels a side
-              layers[i] residual blocks down, layers[i] + 1 up, attention after each where attention[i]
+    level i:  block_channels[i] channels at image_size / (patch_size * 2^i) pixels a side;
+              layers[i] residual blocks down, layers[i] + 1 up, where attention[i] each followed
+              by attention
     middle:   the last level's channels and size, always with attention
 
 `patch_size=1`, the default, is the plain variant: its weights are those of diffusers'
-`UNet2DConditionModel`, name by name (without `pooled_dim` no `class_embed_type` either).
+`UNet2DConditionModel`, name by name.
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
     emb  = silu(MLP(sinusoid(timestep)) + W pooled)                       (S7.1)
     text = token features, attended to at the chosen levels               (S7.2)
 
-    x_t ─ conv_in ─┬─ down_blocks[0] ─ skips ──────────────── up_blocks[-1] ─ norm, silu, conv_out ─ eps_hat
-                   │      ▼ half size                              ▲ double size
-                   │  down_blocks[1] ─ skips ──────────────── up_blocks[-2]
-                   │      ▼                                        ▲
-                   └─ down_blocks[2] ─ skips ─ mid_block ──── up_blocks[0]
+    x_t ─ conv_in ─ down_blocks[0] ──── skips ────► up_blocks[2] ─ norm ─ silu ─ conv_out ─ eps_hat
+                          ▼ half the size              ▲ twice the size
+                    down_blocks[1] ──── skips ────► up_blocks[1]
+                          ▼                            ▲
+                    down_blocks[2] ──── skips ────► up_blocks[0]
+                          └───────── mid_block ────────┘
 
 The plain variant (`patch_size=1`) has the parameter names, shapes and arithmetic of diffusers'
 `UNet2DConditionModel`; `pooled_dim` is its `class_embed_type="simple_projection"`.
@@ -74,7 +75,7 @@ class UNet(nn.Module):
                 config names one (else it is ignored), mask (B, L) with a True in each row.
 
         Returns:
-            (B, `config.network_channels`, H, W), the same in training and evaluation without dropout.
+            (B, `config.network_channels`, H, W); evaluation differs from training by dropout alone.
 
         Raises:
             ValueError: conditioning or image do not fit the config.

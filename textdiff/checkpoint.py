@@ -1,0 +1,194 @@
+"""Weights and training state on disk: the only place that writes or reads them. No pickle.
+
+    checkpoints/step-001000/  <name>.safetensors ...  state.json  manifest.json
+
+A checkpoint is staged in a temporary folder, flushed, its manifest (size and sha256 of each file)
+written last, then renamed. Older ones are removed only after the new one verifies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textdiff.errors import CheckpointError
+from textdiff.files import flush, replacing, write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MANIFEST = "manifest.json"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def save_tensors(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    """A safetensors file, whole or not at all. Tensors may live on any device."""
+    from safetensors.torch import save_file
+
+    with replacing(path) as temporary:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
+
+
+def load_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, on the CPU.
+
+    Raises:
+        CheckpointError: no such file, or one that cannot be read.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"weights file {path} does not exist") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from None
+
+
+def load_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path) -> None:
+    """Copies `tensors` into `module`, all of them, each of the right shape.
+
+    Raises:
+        CheckpointError: names the first tensor that is missing, unknown or of another shape.
+    """
+    own = module.state_dict()
+    for name, tensor in own.items():
+        if name not in tensors:
+            raise CheckpointError(f"{where} lacks '{name}', which the model's config asks for")
+        if tensors[name].shape != tensor.shape:
+            raise CheckpointError(
+                f"{where}: '{name}' has shape {tuple(tensors[name].shape)}, "
+                f"the model's config asks for {tuple(tensor.shape)}"
+            )
+    for name in tensors:
+        if name not in own:
+            raise CheckpointError(f"{where} holds '{name}', which the model's config does not know")
+    module.load_state_dict(dict(tensors))
+
+
+def save_checkpoint(
+    root: str | Path,
+    step: int,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    keep: int,
+) -> Path:
+    """Writes `root/step-NNNNNN` and removes all but the newest `keep` checkpoints.
+
+    Args:
+        tensors: file stem -> named tensors.
+        state: what else a resumed run needs, as JSON.
+
+    Raises:
+        CheckpointError: what was written does not read back as it should.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    target = root / f"step-{step:06d}"
+    staging = root / f".staging-{target.name}-{uuid.uuid4().hex[:8]}"
+    staging.mkdir()
+    try:
+        for stem, group in tensors.items():
+            save_tensors(staging / f"{stem}.safetensors", group)
+        write_text(staging / "state.json", json.dumps({"step": step, **state}, indent=1))
+        files = {
+            path.name: {"size": path.stat().st_size, "sha256": _sha256(path)}
+            for path in sorted(staging.iterdir())
+        }
+        write_text(staging / MANIFEST, json.dumps({"files": files}, indent=1))
+        flush(staging)
+        if target.exists():  # left by a run that went further before it was resumed from earlier
+            shutil.rmtree(target)
+        staging.rename(target)
+        flush(root)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    verify(target)
+    for old in list(checkpoints(root))[keep:]:
+        shutil.rmtree(old)
+    return target
+
+
+def checkpoints(root: str | Path) -> Iterator[Path]:
+    """Checkpoint folders under `root`, newest step first, good or not."""
+    found = [
+        path
+        for path in Path(root).glob("step-*")
+        if path.is_dir() and path.name.removeprefix("step-").isdigit()
+    ]
+    yield from sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+
+
+def verify(folder: str | Path) -> None:
+    """Checks every file of a checkpoint against its manifest.
+
+    Raises:
+        CheckpointError: names the first file that is missing or differs.
+    """
+    folder = Path(folder)
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{folder} has no {MANIFEST}: it was not written to its end"
+        ) from None
+    except (ValueError, KeyError, OSError) as error:
+        raise CheckpointError(f"{folder / MANIFEST} cannot be read: {error}") from None
+    for name, entry in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing though {MANIFEST} lists it")
+        if path.stat().st_size != entry["size"] or _sha256(path) != entry["sha256"]:
+            raise CheckpointError(f"{path} differs from what {MANIFEST} says: the file is damaged")
+
+
+def newest_good(root: str | Path) -> tuple[Path | None, list[str]]:
+    """(the newest checkpoint that verifies or None, one message per newer damaged one).
+
+    Raises:
+        CheckpointError: there are checkpoints, but none can be used.
+    """
+    damaged = []
+    for folder in checkpoints(root):
+        try:
+            verify(folder)
+        except CheckpointError as error:
+            damaged.append(str(error))
+        else:
+            return folder, damaged
+    if damaged:
+        raise CheckpointError(
+            f"no checkpoint under {root} can be used ({damaged[0]}); "
+            "move the folder away to start fresh"
+        )
+    return None, damaged
+
+
+def load_state(folder: str | Path) -> dict[str, Any]:
+    """The JSON state of a checkpoint that has been verified."""
+    return json.loads((Path(folder) / "state.json").read_text(encoding="utf-8"))
+
+
+def weights_hash(module: nn.Module) -> str:
+    """First 16 hex digits of the sha256 of a module's weights by name; the same on every device."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        flat = tensor.detach().cpu().contiguous()
+        digest.update(f"{name}:{flat.dtype}:{tuple(flat.shape)}".encode())
+        digest.update(flat.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

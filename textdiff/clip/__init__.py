@@ -1,0 +1,15 @@
+"""CLIP: its towers, its tokens and its contrastive loss. Captions and images in, features out."""
+
+from textdiff._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "ClipConfig": "config",
+        "ClipModel": "model",
+        "TextFeatures": "model",
+        "Tokens": "tokens",
+        "contrastive_loss": "loss",
+        "gather_features": "loss",
+    },
+)

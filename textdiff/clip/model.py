@@ -1,0 +1,271 @@
+"""CLIP over open_clip: the sole owner of CLIP's pixel range, resizing and tokens.
+
+    images, uint8 or [-1, 1] -> resize -> (p - mean) / std with p in [0, 1] -> image tower -> (B, E)
+    captions -> ids (B, L) -> transformer -> final layer norm = tokens (B, L, W)
+             -> at the end-of-text token = pooled (B, W) -> projection = projected (B, E)
+
+A causal text tower cannot see what follows a token, so that padding behind the longest caption of
+a batch changes nothing before it and is not computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textdiff.clip import source
+from textdiff.clip.config import ClipConfig
+from textdiff.clip.tokens import Tokens, tokenize
+from textdiff.errors import UsageError
+from textdiff.types import Conditioning, Features, Images, TokenFeatures, TokenMask
+
+# With mean = std = 1/2 the image tower sees [-1, 1], which suits pictures that are not photographs.
+FRESH_PREPROCESS = {
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
+MAX_LOGIT_SCALE = 100.0
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """What the text tower says of B captions.
+
+    tokens: (B, L, W) after the final layer norm; what stands behind a caption's end means nothing.
+    pooled: (B, W) of them, at the end-of-text token.
+    projected: (B, E) pooled, projected into the space shared with images; not normalised.
+    mask: (B, L) True at real tokens.
+    """
+
+    tokens: TokenFeatures
+    pooled: Features
+    projected: Features
+    mask: TokenMask
+
+
+class ClipModel(nn.Module):
+    """An open_clip model (`.model`) with its preprocessing and tokenizer."""
+
+    def __init__(self, origin: source.Source) -> None:
+        super().__init__()
+        self.model = origin.module
+        self.frozen = False
+        self._origin = origin
+        self._preprocess = origin.module.visual.preprocess_cfg
+        for name in ("mean", "std"):
+            values = torch.tensor(self._preprocess[name], dtype=torch.float32).view(3, 1, 1)
+            self.register_buffer(name, values, persistent=False)
+
+    @classmethod
+    def build(cls, config: ClipConfig, seed: int) -> ClipModel:
+        """Fresh weights, a function of `config` and `seed` alone; in training mode."""
+        import open_clip
+
+        model_cfg = config.to_open_clip()
+        module = source.instantiate(model_cfg, FRESH_PREPROCESS, seed)
+        tokenizer = open_clip.SimpleTokenizer(context_length=config.text.context_length)
+        return cls(source.Source(module, model_cfg, tokenizer))
+
+    @classmethod
+    def load(cls, name: str | Path) -> ClipModel:
+        """From an open_clip folder, or `MODEL/TAG` of open_clip's list; in eval mode.
+
+        Raises: as `textdiff.clip.source.load`.
+        """
+        return cls(source.load(str(name))).eval()
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a folder that `load` and open_clip's `local-dir:` read."""
+        source.save(self._origin, folder)
+
+    def freeze(self) -> ClipModel:
+        """In eval mode for good, without gradients of its own weights."""
+        self.requires_grad_(False)
+        self.frozen = True
+        return self.eval()
+
+    def train(self, mode: bool = True) -> ClipModel:
+        """Training mode, unless frozen: then a parent's `.train()` changes nothing."""
+        return super().train(mode and not self.frozen)
+
+    @property
+    def embed_dim(self) -> int:
+        """E, the length of image features and projected text features."""
+        return self._origin.model_cfg["embed_dim"]
+
+    @property
+    def text_width(self) -> int:
+        """W, the length of a token feature."""
+        return self._text.token_embedding.embedding_dim
+
+    @property
+    def context_length(self) -> int:
+        """Most tokens of a caption, start and end included."""
+        return self._text.context_length
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square that the image tower sees, in pixels."""
+        size = self.model.visual.image_size
+        height, width = (size, size) if isinstance(size, int) else size
+        if height != width:
+            raise UsageError(f"this CLIP's image tower is {height} x {width}; take a square one")
+        return height
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Scalar exp(t); the stored parameter is t."""
+        return self.model.logit_scale.exp()
+
+    @property
+    def _text(self) -> nn.Module:
+        """Holder of the text tower's parts: `CustomTextCLIP` has it apart, `CLIP` is it."""
+        return getattr(self.model, "text", self.model)
+
+    @torch.no_grad()
+    def clamp_logit_scale_(self) -> None:
+        """Clamps t to [0, log 100], as after each optimizer step (SPEC S5.4)."""
+        self.model.logit_scale.clamp_(0.0, math.log(MAX_LOGIT_SCALE))
+
+    def weights_hash(self) -> str:
+        """First 16 hex digits of the sha256 of all weights, by name; the same on every device."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+            digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
+
+    def forward(
+        self, images: Tensor, captions: Tokens | list[str]
+    ) -> tuple[Features, Features, Tensor]:
+        """Unit image features (B, E), unit text features (B, E), scalar exp(t): for the loss."""
+        image_features = F.normalize(self.encode_image(images), dim=-1)
+        text_features = F.normalize(self.encode_text(captions).projected, dim=-1)
+        return image_features, text_features, self.logit_scale
+
+    # Text
+
+    def tokenize(self, captions: list[str], length: int | None = None) -> Tokens:
+        """Token ids (B, length), by default (B, context_length); longer captions are cut."""
+        return tokenize(self._origin.tokenizer, captions, length or self.context_length)
+
+    def encode_text(self, captions: Tokens | list[str], trim: bool = True) -> TextFeatures:
+        """Text features; L is the longest caption of the batch where `trim` can apply.
+
+        Args:
+            trim: leave out what is padding in the whole batch. Done for a causal tower only, and
+                changes nothing but the last bits.
+        """
+        tokens = captions if isinstance(captions, Tokens) else self.tokenize(captions)
+        tokens = tokens.trimmed() if trim and self._is_trimmable else tokens
+        tokens = tokens.to(self.model.logit_scale.device)
+        states = self._text_states(tokens.ids)
+        pooled = self._pool_text(states, tokens.ids)
+        return TextFeatures(states, pooled, self._project_text(pooled), tokens.mask)
+
+    @torch.no_grad()
+    def conditioning(self, prompts: Tokens | list[str], length: int | None = None) -> Conditioning:
+        """What a U-Net sees of `prompts`: every prompt padded to one length, so that they stack.
+
+        Token features behind a prompt's end are 0 and masked. The pooled feature is the projected
+        one scaled to norm sqrt(E), so that its elements have mean square 1.
+
+        Args:
+            prompts: `Tokens` keep the length they have.
+            length: tokens per prompt, at most and by default the context length; longer prompts
+                are cut and keep their end-of-text token.
+
+        Raises:
+            UsageError: `length` is none that this text tower can give.
+        """
+        length = length or self.context_length
+        if length > self.context_length or (
+            length < self.context_length and not self._is_trimmable
+        ):
+            raise UsageError(
+                f"this CLIP cannot give {length} tokens per prompt; use its context length "
+                f"{self.context_length}" + (" or less" if self._is_trimmable else "")
+            )
+        tokens = prompts if isinstance(prompts, Tokens) else self.tokenize(prompts, length)
+        features = self.encode_text(tokens)
+        missing = tokens.ids.shape[1] - features.tokens.shape[1]
+        real = features.tokens.masked_fill(~features.mask.unsqueeze(-1), 0.0)
+        return Conditioning(
+            tokens=F.pad(real, (0, 0, 0, missing)),
+            pooled=F.normalize(features.projected, dim=-1) * math.sqrt(self.embed_dim),
+            mask=F.pad(features.mask, (0, missing)),
+        )
+
+    @property
+    def _is_trimmable(self) -> bool:
+        """A causal tower that is not read out at the last position, padded or not."""
+        return self._text.attn_mask is not None and self._pool_type != "last"
+
+    @property
+    def _pool_type(self) -> str:
+        return getattr(self._text, "pool_type", None) or self._text.text_pool_type
+
+    def _text_states(self, ids: Tensor) -> TokenFeatures:
+        """open_clip's text tower up to the final layer norm, at any length up to the context."""
+        text, length = self._text, ids.shape[1]
+        dtype = text.transformer.get_cast_dtype()
+        x = text.token_embedding(ids).to(dtype) + text.positional_embedding[:length].to(dtype)
+        causal = None if text.attn_mask is None else text.attn_mask[:length, :length]
+        return text.ln_final(text.transformer(x, attn_mask=causal))
+
+    def _pool_text(self, states: TokenFeatures, ids: Tensor) -> Features:
+        from open_clip.transformer import text_global_pool
+
+        end = getattr(self._text, "eos_id", None) or getattr(self._text, "text_eos_id", None)
+        return text_global_pool(states, ids, self._pool_type, eos_token_id=end)
+
+    def _project_text(self, pooled: Features) -> Features:
+        projection = self._text.text_projection
+        if projection is None:
+            return pooled
+        return projection(pooled) if isinstance(projection, nn.Module) else pooled @ projection
+
+    # Images
+
+    def encode_image(self, images: Tensor) -> Features:
+        """Image features (B, E), not normalised.
+
+        Args:
+            images: (B, 3, H, W), uint8 or float in [-1, 1], resized where (H, W) is not the
+                tower's size. Differentiable for floats, which may leave the range (noised images).
+        """
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"images must be (B, 3, H, W), got {tuple(images.shape)}")
+        images = images.to(self.mean.device)
+        if images.dtype == torch.uint8:
+            images = images.to(self.mean.dtype) * 2 / 255 - 1
+        pixels = (self._resize(images.to(self.mean.dtype)) + 1) / 2
+        return self.model.encode_image((pixels - self.mean) / self.std)
+
+    def _resize(self, images: Images) -> Images:
+        """To the tower's square by the model's resize_mode, as open_clip's transform does."""
+        side, mode = self.image_size, self._preprocess["resize_mode"]
+        height, width = images.shape[-2:]
+        if (height, width) == (side, side):
+            return images
+        fit = min(height, width) if mode == "shortest" else max(height, width)
+        size = (side, side) if mode == "squash" else (side * height // fit, side * width // fit)
+        kernel = "bilinear" if self._preprocess["interpolation"] == "bilinear" else "bicubic"
+        resized = F.interpolate(images, size, mode=kernel, antialias=True)
+        # Bicubic overshoots at edges. A picture file would cut that at [-1, 1]; noised images
+        # reach further by themselves and keep it.
+        low = images.detach().amin(dim=(1, 2, 3), keepdim=True).clamp(max=-1.0)
+        high = images.detach().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
+        # Centred crop (`shortest`, negative margins) or padding (`longest`); `squash` needs none.
+        top, left = (side - size[0]) // 2, (side - size[1]) // 2
+        margins = (left, side - size[1] - left, top, side - size[0] - top)
+        fill = 2 * self._preprocess["fill_color"] / 255 - 1
+        return F.pad(resized.clamp(low, high), margins, value=fill)

@@ -1,0 +1,220 @@
+"""Where a CLIP comes from and goes to: an open_clip folder, or open_clip's list of pretrained ones.
+
+    folder/open_clip_config.json        {"model_cfg": {...}, "preprocess_cfg": {mean, std, ...}}
+    folder/open_clip_model.safetensors  every tensor of the module, nothing else
+
+Weights are loaded strictly: what the file and the config do not agree on is an error, so that no
+part of a loaded model is ever random.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from textdiff.errors import CheckpointError, UsageError
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = "open_clip_model.safetensors"
+LOCAL_PREFIX = "local-dir:"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open_clip module with the config that rebuilds it and its tokenizer."""
+
+    module: nn.Module
+    model_cfg: dict[str, Any]
+    tokenizer: Any
+
+
+def load(name: str) -> Source:
+    """`name`: a folder (`local-dir:` in front is optional) or `MODEL/TAG`, e.g. `ViT-B-32/openai`.
+
+    Raises:
+        CheckpointError: no such folder, files missing or unreadable, config and weights disagree.
+        UsageError: unknown MODEL or TAG, weights that are not on disk and cannot be downloaded, or
+            an architecture whose text tower is not open_clip's own.
+    """
+    if name.startswith(LOCAL_PREFIX) or Path(name).exists() or name[:1] in "/.~":
+        return _load_folder(Path(name.removeprefix(LOCAL_PREFIX)).expanduser())
+    return _load_pretrained(name)
+
+
+def instantiate(model_cfg: dict, preprocess_cfg: dict, seed: int = 0) -> nn.Module:
+    """A module with random weights drawn from `seed`; the global random state stays as it was.
+
+    Raises:
+        UsageError: the text tower is not open_clip's own.
+    """
+    import open_clip
+    from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+
+    _check_text_tower(model_cfg)
+    arguments = copy.deepcopy(model_cfg)
+    custom_text = arguments.pop("custom_text", False)
+    if "timm_model_name" in arguments["vision_cfg"]:
+        arguments["vision_cfg"]["timm_model_pretrained"] = False
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        module = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**arguments)
+    preprocess = merge_preprocess_dict(PreprocessCfg(), preprocess_cfg)
+    open_clip.set_model_preprocess_cfg(module, {**preprocess, "size": module.visual.image_size})
+    return module
+
+
+def save(source: Source, folder: str | Path) -> None:
+    """Writes the open_clip folder; each file appears whole, or not at all."""
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # clone: safetensors refuses tensors that share memory.
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in source.module.state_dict().items()
+    }
+    preprocess = source.module.visual.preprocess_cfg
+    config = {
+        "model_cfg": source.model_cfg,
+        "preprocess_cfg": {
+            key: preprocess[key] for key in ("mean", "std", "interpolation", "resize_mode")
+        },
+    }
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as staging:
+        staged = Path(staging)
+        if hasattr(source.tokenizer, "save_pretrained"):
+            source.tokenizer.save_pretrained(staged)
+        save_file(tensors, staged / WEIGHTS, metadata={"format": "pt"})
+        (staged / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        # The config last: a folder without one is none.
+        for path in sorted(staged.iterdir(), key=lambda path: path.name == CONFIG):
+            path.replace(folder / path.name)
+
+
+def _load_folder(folder: Path) -> Source:
+    import open_clip
+
+    config = _read_config(folder)
+    tensors = _read_weights(folder / WEIGHTS)
+    try:
+        module = instantiate(config["model_cfg"], config.get("preprocess_cfg", {}))
+        tokenizer = open_clip.get_tokenizer(f"{LOCAL_PREFIX}{folder}")
+    except UsageError as error:
+        raise UsageError(f"{folder / CONFIG}: {error}") from None
+    except Exception as error:  # whatever open_clip makes of a config that is not one of its own
+        raise CheckpointError(
+            f"open_clip cannot build what {folder / CONFIG} describes: {_one_line(error)}"
+        ) from error
+    _load_strictly(module, tensors, folder)
+    return Source(module, config["model_cfg"], tokenizer)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.is_file():
+        what = f"has no {CONFIG}" if folder.is_dir() else "is not a folder"
+        raise CheckpointError(
+            f"no CLIP in {folder}: it {what}; give a folder with {CONFIG} and {WEIGHTS}"
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read as JSON: {_one_line(error)}") from None
+    parts = config.get("model_cfg") if isinstance(config, dict) else None
+    if not isinstance(parts, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= parts.keys():
+        raise CheckpointError(f"{path} needs a model_cfg with embed_dim, vision_cfg and text_cfg")
+    return config
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CheckpointError(f"no CLIP in {path.parent}: it has no {WEIGHTS}")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is damaged: {_one_line(error)}; copy or save it again"
+        ) from None
+
+
+def _load_strictly(module: nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:
+    def shape(tensor: torch.Tensor | None) -> str:
+        return "no such tensor" if tensor is None else str(list(tensor.shape))
+
+    expected = module.state_dict()
+    for name in sorted(expected | tensors):
+        wanted, found = shape(expected.get(name)), shape(tensors.get(name))
+        if wanted != found:
+            raise CheckpointError(
+                f"{folder}: config and weights disagree on '{name}': {found} in {WEIGHTS}, "
+                f"{wanted} by {CONFIG}; take both files from one model"
+            )
+    module.load_state_dict(tensors, strict=True)
+
+
+def _load_pretrained(name: str) -> Source:
+    import open_clip
+
+    model, _, tag = name.rpartition("/")
+    known = open_clip.list_models()
+    if model.replace("/", "-") not in known:
+        if name in known:
+            tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none listed"
+            raise UsageError(f"'{name}' needs a pretrained tag, as in {name}/TAG; tags: {tags}")
+        near = difflib.get_close_matches(model, known, n=1)
+        if not near:
+            raise CheckpointError(
+                f"no CLIP at '{name}': neither a folder with {CONFIG} nor an open_clip MODEL/TAG"
+            )
+        raise UsageError(f"open_clip has no model '{model}'; did you mean '{near[0]}/{tag}'?")
+    model = model.replace("/", "-")
+    pretrained = open_clip.get_pretrained_cfg(model, tag)
+    if not pretrained:
+        tags = open_clip.list_pretrained_tags_by_model(model)
+        near = difflib.get_close_matches(tag, tags, n=1, cutoff=0.4) or tags
+        raise UsageError(
+            f"open_clip has no weights '{tag}' for {model}; did you mean {' or '.join(near)}?"
+        )
+    model_cfg = open_clip.get_model_config(model)
+    # Weights made with QuickGELU want it, whatever the architecture of that name says.
+    quick_gelu = any(cfg.get("quick_gelu", False) for cfg in (model_cfg, pretrained))
+    model_cfg["quick_gelu"] = quick_gelu
+    _check_text_tower(model_cfg)
+    try:
+        open_clip.download_pretrained(pretrained)
+    except Exception as error:  # one of many, by where the weights are hosted
+        raise UsageError(
+            f"the weights of {name} are not on this machine and cannot be downloaded "
+            f"({_one_line(error)}): connect once, or give a local open_clip folder"
+        ) from error
+    with torch.random.fork_rng(devices=[]):
+        module = open_clip.create_model(
+            model, tag, force_quick_gelu=quick_gelu, require_pretrained=True
+        )
+    return Source(module, model_cfg, open_clip.get_tokenizer(model))
+
+
+def _check_text_tower(model_cfg: dict) -> None:
+    text = model_cfg["text_cfg"]
+    foreign = next((key for key in ("hf_model_name", "embed_cls") if text.get(key)), None)
+    if "multimodal_cfg" in model_cfg or foreign:
+        raise UsageError(
+            f"its text tower ({foreign or 'multimodal_cfg'}) is not open_clip's plain text "
+            "transformer, the only one whose token features textdiff reads; take e.g. a ViT-B-32"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

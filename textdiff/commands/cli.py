@@ -1,0 +1,104 @@
+"""`textdiff <command> [flags]`: find the command, read its settings, turn errors into exit codes.
+
+Nothing heavy is imported before a command runs, so `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+
+from textdiff.errors import EXIT_DONE, TextdiffError, UsageError
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command lives. `positional` is the key that one bare argument sets."""
+
+    module: str
+    settings: str
+    about: str
+    positional: str | None = None
+
+
+COMMANDS = {
+    "train": Command("train", "TrainSettings", "train a U-Net on captioned images"),
+    "train-clip": Command("train_clip", "TrainClipSettings", "train a CLIP on captioned images"),
+    "sample": Command("sample", "SampleSettings", "draw pictures of prompts"),
+    "clip-score": Command("clip_score", "ClipScoreSettings", "CLIP score of pictures and prompts"),
+    "retrieval": Command("retrieval", "RetrievalSettings", "R@k of a CLIP, both ways"),
+    "prompt-following": Command(
+        "prompt_following",
+        "PromptFollowingSettings",
+        "how often a judge CLIP recognises the prompt of a drawn picture",
+    ),
+    "data info": Command(
+        "data_info", "DataInfoSettings", "counts, captions, bad images of a data set", "data.source"
+    ),
+    "quickstart": Command(
+        "quickstart", "QuickstartSettings", "train on OpenMoji, draw prompts, print metrics"
+    ),
+    "doctor": Command("doctor", "DoctorSettings", "versions, devices, precision, missing extras"),
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs one command and exits with its code (see textdiff.errors)."""
+    try:
+        run(sys.argv[1:] if argv is None else argv)
+    except TextdiffError as error:
+        print(f"textdiff: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(EXIT_DONE)
+
+
+def run(argv: list[str]) -> None:
+    """Parses `argv` and runs the command that it names.
+
+    Raises:
+        TextdiffError: what the user can mend.
+    """
+    if not argv or argv[0] in ("-h", "--help"):
+        print(overview())
+        return
+    if argv[0] == "--version":
+        from textdiff import __version__
+
+        print(f"textdiff {__version__}")
+        return
+    name = " ".join(argv[:2]) if " ".join(argv[:2]) in COMMANDS else argv[0]
+    if name not in COMMANDS:
+        from textdiff.config import nearest
+
+        raise UsageError(f"unknown command '{argv[0]}'; {nearest(argv[0], list(COMMANDS))}")
+    command, flags = COMMANDS[name], argv[len(name.split()) :]
+    if command.positional and flags and not flags[0].startswith("-"):
+        flags = [f"--{command.positional.replace('_', '-')}", *flags]
+    from textdiff.config import parse_flags
+
+    module = importlib.import_module(f"textdiff.commands.{command.module}")
+    schema = getattr(module, command.settings)
+    module.run(parse_flags(schema, flags, f"textdiff {name}", command.about))
+
+
+def overview() -> str:
+    """What `textdiff --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.about}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: textdiff <command> [--config FILE ...] [--key value ...]",
+            "",
+            *lines,
+            "",
+            "textdiff <command> --help lists a command's settings with their defaults.",
+            "Several processes: accelerate launch scripts/train.py --config ... (see the README).",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

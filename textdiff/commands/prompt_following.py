@@ -1,0 +1,95 @@
+"""Prompt following: how often a judge CLIP picks the right prompt for a drawn picture.
+
+One picture per prompt is drawn; the judge ranks all N prompts for it. The same rate for the real
+pictures of these prompts stands beside it. The judge must have had no part in training the model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from textdiff.data.config import DataConfig
+from textdiff.pipeline_config import SamplingConfig
+
+
+class PromptFollowingSettings(SamplingConfig):
+    """Protocol: `num_prompts` distinct captions of the split, chosen by `prompt_seed`."""
+
+    model: str = Field(description="run folder or exported model")
+    judge: str = Field(description="a CLIP that took no part in training the model")
+    data: DataConfig = DataConfig()
+    split: str = Field("train", description="train, val, test or all")
+    num_prompts: int = Field(128, ge=2, description="N, prompts and pictures")
+    prompt_seed: int = Field(0, description="which captions are the prompts")
+    device: str = Field("auto", description="cpu, cuda, mps; auto: the fastest there is")
+    grid: str | None = Field(None, description="draw the first pictures with their prompts here")
+    grid_pictures: int = Field(32, ge=1, description="how many of them")
+    json: str | None = Field(None, description="write numbers and protocol here")
+
+
+def run(settings: PromptFollowingSettings) -> None:
+    """Load, draw, judge, show.
+
+    Raises:
+        UsageError: the judge is the CLIP that the model was trained with.
+    """
+    import torch
+
+    from textdiff.clip import ClipModel
+    from textdiff.commands import report
+    from textdiff.commands.drawn import distinct_prompts, drawn_pictures, real_pictures
+    from textdiff.commands.sample import pick_device
+    from textdiff.data import labelled_grid, open_data, to_pil
+    from textdiff.errors import UsageError
+    from textdiff.files import replacing
+    from textdiff.metrics.features import image_features, text_features
+    from textdiff.metrics.retrieval import prompt_following
+    from textdiff.pipeline import TextToImage
+
+    data = open_data(settings.data, settings.split)
+    pipe = TextToImage.load(settings.model, pick_device(settings.device))
+    judge = ClipModel.load(settings.judge).freeze()
+    if judge.weights_hash() == pipe.clip.weights_hash():
+        raise UsageError(
+            f"--judge {settings.judge} is the CLIP that {settings.model} was trained with; "
+            "give one of another seed or data, so that it cannot be gamed"
+        )
+    prompts, ids = distinct_prompts(data, settings.num_prompts, settings.prompt_seed)
+    candidates = text_features(judge, prompts)
+    numbers, rows = {}, []
+    drawn = drawn_pictures(pipe, prompts, settings)
+    for name, judged in (("drawn", drawn), ("real", real_pictures(data, prompts, ids))):
+        features = image_features(judge, judged.images)
+        found = prompt_following(features, candidates, torch.arange(len(prompts)))
+        numbers[name] = {f"R@{k}": report.interval((found["ranks"] <= k).float()) for k in (1, 5)}
+        for k, value in numbers[name].items():
+            chance = f"{found[f'chance {k}']:.1%}"
+            low_high = f"{value['low']:.1%} to {value['high']:.1%}"
+            rows.append([f"{name} pictures {k}", f"{value['mean']:.1%}", low_high, chance])
+    report.show(
+        f"Prompt following among {len(prompts)} prompts of {data.name}, split {data.split}",
+        ["", "rate", "95% interval", "chance"],
+        rows,
+    )
+    if settings.grid:
+        shown = min(settings.grid_pictures, len(prompts))
+        pictures = to_pil(drawn.images[:shown])
+        with replacing(Path(settings.grid)) as temporary:
+            labelled_grid(pictures, prompts[:shown], columns=8).save(temporary)
+        print(f"pictures: {settings.grid}")
+    sampling = {name: getattr(settings, name) for name in SamplingConfig.model_fields}
+    report.write_json(
+        settings.json,
+        {
+            "metric": "prompt following R@k, ties count against",
+            "prompts": len(prompts),
+            "prompt_seed": settings.prompt_seed,
+            "model": report.describe_model(settings.model, pipe),
+            "judge": report.describe_clip(settings.judge, judge),
+            "data": report.describe_data(data),
+            "sampling": sampling,
+            "results": numbers,
+        },
+    )

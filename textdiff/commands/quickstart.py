@@ -1,0 +1,112 @@
+"""The whole cycle on OpenMoji in one command: two CLIPs, a U-Net, a grid of prompts, metrics.
+
+Every step is a command that can be typed, and is printed before it runs. A finished step is not
+run again: each training continues from its checkpoints.
+"""
+
+from __future__ import annotations
+
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pydantic import Field
+
+from textdiff.config import Settings
+from textdiff.errors import TextdiffError, UsageError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+class QuickstartSettings(Settings):
+    """What may be changed about the quickstart."""
+
+    run_dir: str = Field("runs/quickstart", description="where everything is kept")
+    configs: str = Field(str(CONFIGS), description="folder with the quickstart's YAML files")
+    minutes: float = Field(1.0, gt=0, description="training times of the config, times this")
+
+
+def run(settings: QuickstartSettings) -> None:
+    """Runs the steps one after the other; a step that fails ends the quickstart with its code."""
+    from textdiff.errors import require_extra
+
+    require_extra("openmoji", "the quickstart")
+    configs, root = Path(settings.configs), Path(settings.run_dir)
+    if not (configs / "quickstart.yaml").is_file():
+        raise UsageError(f"no quickstart.yaml in {configs}; run this in a clone, or give --configs")
+    start = time.monotonic()
+    for title, command in steps(configs, root):
+        print(f"\n== {title}\n$ textdiff {shlex.join(command)}", flush=True)
+        done = subprocess.run([sys.executable, "-m", "textdiff", *command], check=False)
+        if done.returncode:
+            raise _StepFailedError(f"'{title}' ended with exit code {done.returncode}", done)
+    seconds = time.monotonic() - start
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    peak_bytes = peak if sys.platform == "darwin" else peak * 1024
+    print(closing(configs, root, seconds, peak_bytes))
+
+
+class _StepFailedError(TextdiffError):
+    def __init__(self, message: str, done: subprocess.CompletedProcess):
+        super().__init__(message)
+        self.exit_code = done.returncode if done.returncode > 0 else 1
+
+
+def steps(configs: Path, root: Path) -> list[tuple[str, list[str]]]:
+    """(title, arguments of textdiff) of every step."""
+
+    def config(name: str) -> list[str]:
+        return ["--config", str(configs / f"{name}.yaml")]
+
+    data, model = config("quickstart_data"), str(root / "model")
+    clip, judge = str(root / "clip"), str(root / "judge")
+    shared = ["--model", model, "--num-steps", "25", "--guidance-scale", "3.0"]
+    return [
+        (
+            "1/6 the captioned images",
+            ["data", "info", *data, "--out", str(root / "data.png")],
+        ),
+        (
+            "2/6 CLIP: its frozen text embeddings will steer the U-Net",
+            ["train-clip", *data, *config("quickstart_clip"), "--run-dir", clip],
+        ),
+        (
+            "3/6 another CLIP, which only judges",
+            ["train-clip", *data, *config("quickstart_judge"), "--run-dir", judge],
+        ),
+        (
+            "4/6 the U-Net",
+            ["train", *data, *config("quickstart"), "--clip", clip, "--run-dir", model],
+        ),
+        (
+            "5/6 how well CLIP retrieves emoji that it has not seen",
+            ["retrieval", *data, "--clip", clip, "--json", str(root / "retrieval.json")],
+        ),
+        (
+            "6/6 pictures of 128 prompts, and whether the judge recognises them",
+            [
+                *("prompt-following", *data, *shared, "--judge", judge),
+                *("--grid", str(root / "grid.png"), "--json", str(root / "prompt_following.json")),
+            ],
+        ),
+    ]
+
+
+def closing(configs: Path, root: Path, seconds: float, peak_bytes: int) -> str:
+    """What the user reads last."""
+    return f"""
+Done in {seconds / 60:.1f} minutes; the largest step used {peak_bytes / 2**30:.1f} GiB of memory.
+
+  pictures   {root}/grid.png, and {root}/model/samples/ for how they came to be
+  numbers    {root}/prompt_following.json, {root}/retrieval.json
+  model      {root}/model   (the CLIP it was trained with: {root}/clip)
+
+Next:
+  textdiff sample --model {root}/model --prompt "red apple" "blue heart" --num-images 4
+  textdiff data info path/to/your/images       an image folder with captions
+  textdiff train --config {configs}/quickstart.yaml --clip {root}/clip \\
+      --data.source path/to/your/images --run-dir runs/mine
+  The whole of OpenMoji for about an hour: see configs/openmoji.yaml"""

@@ -1,0 +1,80 @@
+"""How evals show their numbers: a table for people, JSON with the protocol for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textdiff.files import write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from textdiff.clip import ClipModel
+    from textdiff.data import CaptionedImages
+    from textdiff.pipeline import TextToImage
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that numbers depend on."""
+    from importlib.metadata import version
+
+    names = ("torch", "open_clip_torch", "diffusers", "Pillow")
+    from textdiff import __version__
+
+    return {"textdiff": __version__, **{name: version(name) for name in names}}
+
+
+def describe_clip(name: str, clip: ClipModel) -> dict[str, Any]:
+    return {"name": name, "weights": clip.weights_hash(), "image_size": clip.image_size}
+
+
+def describe_data(data: CaptionedImages) -> dict[str, Any]:
+    return {
+        "source": data.name,
+        "split": data.split,
+        "images": len(data),
+        "image_size": data.image_size,
+        "fingerprint": data.fingerprint,
+    }
+
+
+def describe_model(name: str, pipe: TextToImage) -> dict[str, Any]:
+    from textdiff.checkpoint import weights_hash
+
+    return {
+        "name": name,
+        "step": pipe.step,
+        "weights": weights_hash(pipe.unet),
+        "clip": pipe.clip.weights_hash(),
+        "image_size": pipe.config.unet.image_size,
+    }
+
+
+def interval(values: Tensor, seed: int = 0) -> dict[str, float]:
+    """Mean of per-image values (n,) with its 95% bootstrap interval (1000 resamples)."""
+    from textdiff.metrics.bootstrap import bootstrap_interval, mean_over_images
+
+    found = bootstrap_interval(mean_over_images(values.double()), len(values), seed=seed)
+    return {"mean": found.estimate, "low": found.low, "high": found.high}
+
+
+def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Prints a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def write_json(path: str | Path | None, result: dict[str, Any]) -> None:
+    """Writes `result` and the versions, if a path is given, and says where."""
+    if path:
+        write_text(path, json.dumps({**result, "versions": versions()}, indent=2) + "\n")
+        print(f"numbers and protocol: {path}")

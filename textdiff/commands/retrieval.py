@@ -1,0 +1,59 @@
+"""Retrieval of a CLIP on captioned images: R@1/5/10 image to text and text to image (SPEC S5.7)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from textdiff.config import Settings
+from textdiff.data.config import DataConfig
+
+
+class RetrievalSettings(Settings):
+    """Protocol: every image of the split (or the first `limit`) with all of its captions."""
+
+    clip: str = Field(description="folder of a CLIP, or MODEL/TAG of open_clip's list")
+    data: DataConfig = DataConfig()
+    split: str = Field("test", description="train, val, test or all")
+    limit: int | None = Field(None, ge=1, description="search among the first so many images")
+    json: str | None = Field(None, description="write numbers and protocol here")
+
+
+def run(settings: RetrievalSettings) -> None:
+    """Load, search, show."""
+    from textdiff.clip import ClipModel
+    from textdiff.commands import report
+    from textdiff.data import open_data
+    from textdiff.metrics.features import retrieval_on
+
+    data = open_data(settings.data, settings.split)
+    clip = ClipModel.load(settings.clip).freeze()
+    found = retrieval_on(clip, data, settings.limit)
+    rows, numbers = [], {}
+    for direction, rates in found.items():
+        numbers[direction] = {
+            f"R@{k}": {
+                **report.interval((rates["ranks"] <= k).float()),
+                "chance": rates[f"chance R@{k}"],
+            }
+            for k in (1, 5, 10)
+        }
+        for k, value in numbers[direction].items():
+            low_high = f"{value['low']:.1%} to {value['high']:.1%}"
+            name = direction.replace("_", " ")
+            rows.append([f"{name} {k}", f"{value['mean']:.1%}", low_high, f"{value['chance']:.2%}"])
+    searched = len(found["image_to_text"]["ranks"])
+    report.show(
+        f"Retrieval among {searched} images of {data.name}, split {data.split}",
+        ["", "rate", "95% interval", "chance"],
+        rows,
+    )
+    report.write_json(
+        settings.json,
+        {
+            "metric": "retrieval R@k, ties count against",
+            "searched": searched,
+            "data": report.describe_data(data),
+            "clip": report.describe_clip(settings.clip, clip),
+            "results": numbers,
+        },
+    )

@@ -1,0 +1,107 @@
+"""Draw pictures of prompts: one PNG per picture, settings inside it, and a labelled grid.
+
+File names come from the picture's number and the seed, never from the prompt.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from textdiff.errors import UsageError
+from textdiff.pipeline_config import SamplingConfig
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class SampleSettings(SamplingConfig):
+    """Drawing pictures."""
+
+    model: str = Field(description="run folder or exported model")
+    prompt: list[str] = Field([], description="one or more prompts")
+    prompt_file: str | None = Field(None, description="text file with one prompt per line")
+    num_images: int = Field(1, ge=1, description="pictures per prompt")
+    out: str = Field("out", description="folder for the pictures")
+    columns: int = Field(8, ge=1, description="pictures per row of the grid")
+    device: str = Field("auto", description="cpu, cuda, mps; auto: the fastest there is")
+
+
+def run(settings: SampleSettings) -> None:
+    """Load the model, draw, save.
+
+    Raises:
+        UsageError: no prompt, or one that is too long. CheckpointError: no such model.
+    """
+    from textdiff.commands.report import describe_model
+    from textdiff.data.grid import labelled_grid
+    from textdiff.files import replacing
+    from textdiff.pipeline import TextToImage
+
+    prompts = read_prompts(settings)
+    pipe = TextToImage.load(settings.model, pick_device(settings.device))
+    wanted = [prompt for prompt in prompts for _ in range(settings.num_images)]
+    pictures = draw(pipe, wanted, settings)
+    out, model = Path(settings.out), describe_model(settings.model, pipe)
+    shared = {name: getattr(settings, name) for name in SamplingConfig.model_fields}
+    for k, (prompt, picture) in enumerate(zip(wanted, pictures, strict=True)):
+        name = f"{k:05d}-seed{settings.seed}.png"
+        save_png(picture, out / name, {"prompt": prompt, "index": k, **shared, "model": model})
+    grid = labelled_grid(pictures, wanted, columns=min(settings.columns, len(pictures)))
+    with replacing(out / "grid.png") as temporary:
+        grid.save(temporary)
+    print(f"{len(pictures)} pictures and grid.png in {out}")
+
+
+def read_prompts(settings: SampleSettings) -> list[str]:
+    """Prompts of the flags, then of the file; empty lines of the file are skipped."""
+    prompts = list(settings.prompt)
+    if settings.prompt_file:
+        try:
+            text = Path(settings.prompt_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"prompt file {settings.prompt_file}: {error}") from None
+        prompts += [line.strip() for line in text.splitlines() if line.strip()]
+    if not prompts:
+        raise UsageError('no prompt; give --prompt "a red apple" or --prompt-file FILE')
+    return prompts
+
+
+def pick_device(name: str) -> str:
+    """A torch device name from one that may be "auto".
+
+    Raises:
+        UsageError: a device that this machine lacks.
+    """
+    import torch
+
+    there = ["cpu"]
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    there += ["cuda"] if torch.cuda.is_available() else []
+    if name == "auto":
+        return there[-1]
+    if name.split(":")[0] not in there:
+        raise UsageError(f"--device {name} is not on this machine; there is {', '.join(there)}")
+    return name
+
+
+def draw(pipe: Any, prompts: list[str], settings: SamplingConfig) -> list[Image]:
+    """One picture per prompt, with a progress bar."""
+    shared = {name: getattr(settings, name) for name in SamplingConfig.model_fields}
+    return pipe(prompts, progress=True, **shared)
+
+
+def save_png(picture: Image, path: Path, metadata: dict[str, Any]) -> None:
+    """A PNG with text chunks `prompt` and `textdiff` (all of `metadata` as JSON)."""
+    from PIL.PngImagePlugin import PngInfo
+
+    from textdiff.files import replacing
+
+    info = PngInfo()
+    info.add_itxt("prompt", metadata["prompt"])
+    info.add_itxt("textdiff", json.dumps(metadata, ensure_ascii=False))
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG", pnginfo=info)

@@ -1,0 +1,177 @@
+"""Train a U-Net on captioned images, conditioned on a frozen CLIP. Launch it with accelerate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from textdiff.config import Settings, build
+from textdiff.data.config import DataConfig
+from textdiff.diffusion.config import ScheduleConfig
+from textdiff.models.config import UNetConfig
+from textdiff.pipeline_config import SamplingConfig
+from textdiff.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from textdiff.clip import ClipModel
+    from textdiff.data import CaptionedImages
+    from textdiff.pipeline import TextToImage
+
+
+class PreviewConfig(SamplingConfig):
+    """How the sample grid during training is drawn."""
+
+    num_steps: int = Field(25, ge=1, description="denoising steps")
+    num_prompts: int = Field(16, ge=0, description="captions of the training split in the grid")
+
+
+class TrainSettings(Settings):
+    """Text-to-image training."""
+
+    run_dir: str = Field(description="where the run is kept")
+    resume: Literal["auto", "must", "never"] = Field(
+        "auto", description="continue the newest good checkpoint: if there is one, always, or never"
+    )
+    clip: str = Field(description="folder of a CLIP, or MODEL/TAG of open_clip's list")
+    seed: int = Field(0, description="of weights, order, noise and everything else")
+    use_pooled: bool = Field(True, description="add the pooled text feature to the timestep's")
+    caption_drop: float = Field(
+        0.1, ge=0, le=1, description="share of captions replaced by the empty one, for guidance"
+    )
+    ema_decay: float | None = Field(
+        0.9999,
+        gt=0,
+        lt=1,
+        description="moving average that samples are drawn from; none: no average",
+    )
+    eval_images: int = Field(128, ge=1, description="held-out images per quarter of the timesteps")
+    data: DataConfig = DataConfig()
+    unet: UNetConfig = UNetConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    train: TrainConfig = TrainConfig()
+    preview: PreviewConfig = PreviewConfig()
+
+
+def run(settings: TrainSettings) -> None:
+    """Load data and CLIP, build the U-Net, train.
+
+    Raises:
+        UsageError, DataError, CheckpointError: before anything is written.
+    """
+    from textdiff.clip import ClipModel
+    from textdiff.commands.launch import accelerator_for, open_split
+    from textdiff.training.captions import CaptionEmbeddings
+    from textdiff.training.loop import Trainer
+    from textdiff.training.run_folder import RunFolder
+    from textdiff.training.tasks.diffusion import DiffusionTask
+
+    data, held_out = open_split(settings.data, "train"), open_split(settings.data, "val")
+    clip = ClipModel.load(settings.clip).freeze()
+    settings = settings.model_copy(update={"unet": fit_unet(settings, clip)})
+    accelerator = accelerator_for(settings.train.precision)
+    folder = RunFolder(settings.run_dir, accelerator.is_main_process)
+    pipe = build_pipeline(settings, clip).to(accelerator.device)
+    pipe.unet.train().requires_grad_(True)
+
+    captions = [c for part in (data, held_out) if part for row in part.captions for c in row]
+    task = DiffusionTask(
+        pipe,
+        CaptionEmbeddings(clip, captions),
+        settings.seed,
+        settings.caption_drop,
+        held_out,
+        settings.eval_images,
+        [data.captions[i][0] for i in range(min(settings.preview.num_prompts, len(data)))],
+        settings.preview,
+    )
+    trainer = Trainer(
+        task,
+        data,
+        settings.train,
+        accelerator,
+        folder,
+        settings.seed,
+        settings.ema_decay,
+        settings.model_dump(mode="json"),
+    )
+    check_same_clip(folder.path, clip)
+    trainer.resume(settings.resume)
+    if accelerator.is_main_process:
+        prepare_folder(folder.path, pipe, data)
+    folder.start(settings, trainer.progress.step, settings.train.tensorboard)
+    accelerator.print(
+        f"{len(data)} images, U-Net of {pipe.unet.num_parameters / 1e6:.1f}M parameters, "
+        f"{accelerator.num_processes} process(es) on {accelerator.device}, "
+        f"precision {accelerator.mixed_precision}, run folder {folder.path}"
+    )
+    trainer.train()
+    folder.close()
+
+
+def fit_unet(settings: TrainSettings, clip: ClipModel) -> UNetConfig:
+    """The U-Net's settings with image size and text widths taken from data and CLIP.
+
+    Raises:
+        UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve.
+    """
+    from textdiff.errors import UsageError
+
+    found = {
+        "image_size": settings.data.image_size,
+        "cross_attention_dim": clip.text_width,
+        "pooled_dim": clip.embed_dim if settings.use_pooled else None,
+    }
+    for name in settings.unet.model_fields_set & found.keys():
+        if getattr(settings.unet, name) != found[name]:
+            raise UsageError(
+                f"unet.{name} is {getattr(settings.unet, name)}, but data and CLIP ask for "
+                f"{found[name]}; leave it out"
+            )
+    return build(UNetConfig, [("unet", {**settings.unet.model_dump(), **found})])
+
+
+def build_pipeline(settings: TrainSettings, clip: ClipModel) -> TextToImage:
+    """A pipeline around a fresh U-Net, its weights a function of the seed."""
+    import torch
+
+    from textdiff.diffusion import NoiseSchedule
+    from textdiff.models import UNet
+    from textdiff.pipeline import ModelConfig, TextToImage
+    from textdiff.randomness import seed_of
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(settings.seed, "unet"))
+        unet = UNet(settings.unet)
+    config = ModelConfig(clip=settings.clip, schedule=settings.schedule, unet=settings.unet)
+    return TextToImage(unet, clip, NoiseSchedule.from_config(settings.schedule), config)
+
+
+def check_same_clip(folder: Path, clip: ClipModel) -> None:
+    """Raises CheckpointError if the run in `folder` has checkpoints made with another CLIP."""
+    from textdiff.checkpoint import checkpoints
+    from textdiff.clip import ClipModel
+    from textdiff.errors import CheckpointError
+    from textdiff.pipeline import CLIP_FOLDER
+
+    kept = folder / CLIP_FOLDER
+    if not kept.is_dir() or not any(checkpoints(folder / "checkpoints")):
+        return
+    if ClipModel.load(kept).weights_hash() != clip.weights_hash():
+        raise CheckpointError(
+            f"{folder} was trained with another CLIP than --clip names; "
+            f"use --clip {kept} or another --run-dir"
+        )
+
+
+def prepare_folder(folder: Path, pipe: TextToImage, data: CaptionedImages) -> None:
+    """What makes the run folder loadable as a model, and the credit its data ask for."""
+    from textdiff.config import to_yaml
+    from textdiff.files import write_text
+    from textdiff.pipeline import CLIP_FOLDER, MODEL_FILE
+
+    pipe.clip.save(folder / CLIP_FOLDER)
+    write_text(folder / MODEL_FILE, to_yaml(pipe.config))
+    if data.attribution:
+        write_text(folder / "ATTRIBUTION.txt", data.attribution)

@@ -1,0 +1,65 @@
+"""Which captioned images to use, and how they become squares of one size."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from textdiff.config import Settings
+
+
+class DataConfig(Settings):
+    source: str = Field(
+        "openmoji",
+        min_length=1,
+        description="'openmoji', an image folder, a parquet file or glob, or a Hugging Face name",
+    )
+    kind: Literal["auto", "openmoji", "folder", "hf"] = Field(
+        "auto", description="what `source` is; auto looks at it"
+    )
+    image_size: int = Field(32, ge=4, description="side of the square images, in pixels")
+    subset: Literal["all", "things"] = Field(
+        "all", description="openmoji only; things: no people, no hands, no flags"
+    )
+    skin_tones: bool = Field(False, description="openmoji only: with the skin-tone variants")
+    max_images: int | None = Field(
+        None, ge=1, description="use this many images, chosen by hash before the split"
+    )
+    val_fraction: float = Field(
+        0.05, ge=0, lt=1, description="share held out for validation where the data have no split"
+    )
+    test_fraction: float = Field(
+        0.05, ge=0, lt=1, description="share held out for testing where the data have no split"
+    )
+    image_column: str | None = Field(
+        None, description="column of the images, or of their file names; none: the usual names"
+    )
+    caption_column: str | None = Field(
+        None, description="column of the captions; none: the usual names"
+    )
+    resize: Literal["crop", "pad", "stretch"] = Field(
+        "crop", description="how a picture becomes square: centre crop, white border, or distorted"
+    )
+    resample: Literal["bicubic", "lanczos", "bilinear", "box", "nearest"] = Field(
+        "bicubic", description="resize filter; all but nearest are antialiased"
+    )
+    min_side: int = Field(8, ge=1, description="images with a shorter side are rejected")
+    max_pixels: int = Field(
+        89_000_000,
+        ge=1,
+        le=178_000_000,
+        description="images whose header states more pixels are rejected before decoding",
+    )
+    max_bad_fraction: float = Field(
+        0.01, ge=0, le=1, description="stop when more than this share of the images is unusable"
+    )
+    cache_dir: str | None = Field(
+        None, description="rendered OpenMoji go here; none: $TEXTDIFF_CACHE or ~/.cache/textdiff"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_some_to_train_on(self) -> DataConfig:
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError("val_fraction + test_fraction must be below 1")
+        return self

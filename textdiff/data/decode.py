@@ -1,0 +1,133 @@
+"""The one way from an image file to pixels, and its guard.
+
+    bytes or path -> header: format, size within limits -> decode the first frame -> upright by EXIF
+                  -> RGB, alpha on white -> square by crop, pad or stretch -> uint8 (3, size, size)
+
+Nothing is decoded before its header passed, so a small file cannot ask for gigabytes.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from textdiff.data.config import DataConfig
+from textdiff.errors import DataError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+WHITE = (255, 255, 255)
+
+
+class BadImage(DataError):  # noqa: N818, a value to count as much as an error
+    """An image that cannot be used. `reason` comes from a small set, so that it can be counted."""
+
+    def __init__(self, reason: str, where: str = "image"):
+        super().__init__(reason, where)
+        self.reason, self.where = reason, where
+
+    def __str__(self) -> str:
+        return f"{self.where} cannot be used: {self.reason}"
+
+
+def decode_image(image: bytes | str | Path, config: DataConfig) -> Tensor:
+    """An encoded image as (3, S, S) uint8, S = config.image_size.
+
+    Raises:
+        BadImage: not one of FORMATS, outside the size limits, truncated, or not decodable.
+    """
+    with _opened(image, config) as opened:
+        try:
+            rgb = _on_white(_upright(opened))
+        except BadImage:
+            raise
+        except Exception as error:  # PIL's decoders raise nearly anything on malformed input
+            reason = "truncated" if "truncated" in str(error).lower() else "cannot be decoded"
+            raise BadImage(reason) from error
+        pixels = np.array(_square(rgb, config))
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def stated_size(image: bytes | str | Path, config: DataConfig) -> tuple[int, int]:
+    """(width, height) that the header states; the same guard as `decode_image`, no pixels read."""
+    with _opened(image, config) as opened:
+        return opened.size
+
+
+def _opened(image: bytes | str | Path, config: DataConfig) -> Image.Image:
+    """The image with only its header read, once that passed the guard."""
+    try:
+        with warnings.catch_warnings():  # the limit below is ours, PIL would warn beside it
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            opened = Image.open(
+                io.BytesIO(image) if isinstance(image, bytes) else image, "r", FORMATS
+            )
+    except FileNotFoundError:
+        raise BadImage("missing file") from None
+    except Image.DecompressionBombError:
+        raise BadImage("too many pixels") from None
+    except UnidentifiedImageError:
+        raise BadImage(f"not an image in {', '.join(FORMATS)}") from None
+    except Exception as error:  # as above, while reading the header
+        raise BadImage("unreadable file") from error
+    width, height = opened.size
+    reason = None
+    if width * height > config.max_pixels:
+        reason = "too many pixels"
+    elif min(width, height) < config.min_side:
+        reason = "too small"
+    if reason:
+        opened.close()
+        raise BadImage(reason)
+    return opened
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a broken EXIF block does not spoil the pixels
+        return image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Any mode -> RGB: 16-bit scaled, palette and CMYK converted, transparency laid on white."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _from_16_bit(image)
+    elif image.mode == "F":
+        raise BadImage("floating-point pixels")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (*WHITE, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    """Grey 0..65535 -> 0..255. PIL's own conversion would clip at 255."""
+    grey = np.asarray(image).astype(np.int64)
+    if grey.min() < 0 or grey.max() > 65535:
+        raise BadImage("32-bit pixels")
+    return Image.fromarray(np.round(grey / 257).astype(np.uint8))
+
+
+def _square(image: Image.Image, config: DataConfig) -> Image.Image:
+    size = (config.image_size, config.image_size)
+    resample = Image.Resampling[config.resample.upper()]
+    if config.resize == "crop":  # cut first, so that a thin strip is never blown up
+        return ImageOps.fit(image, size, method=resample)
+    if config.resize == "stretch":
+        return image.resize(size, resample)
+    scale = config.image_size / max(image.size)
+    inner = tuple(max(1, round(side * scale)) for side in image.size)
+    padded = Image.new("RGB", size, WHITE)
+    padded.paste(
+        image.resize(inner, resample), tuple((s - i) // 2 for s, i in zip(size, inner, strict=True))
+    )
+    return padded

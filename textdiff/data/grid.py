@@ -1,0 +1,115 @@
+"""Pictures with their captions on one sheet.
+
+each picture x integer factor (nearest: pixels stay pixels) -> cell with up to three label lines
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Callable, Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+PICTURE_SIDE = 96  # pictures are scaled up to at least this
+GAP = 12
+LABEL_LINES = 3
+LABEL_SIZE = 13
+TITLE_SIZE = 18
+INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (226, 226, 226)
+
+
+def to_pil(images: Tensor) -> list[Image.Image]:
+    """uint8 (n, 3, H, W) -> n pictures."""
+    return [Image.fromarray(image.permute(1, 2, 0).cpu().numpy()) for image in images]
+
+
+def labelled_grid(
+    images: Sequence[Image.Image], labels: Sequence[str], columns: int, title: str | None = None
+) -> Image.Image:
+    """Pictures of one size in rows of `columns`, each above its label; `title` on top.
+
+    Labels wrap to three lines, then end in an ellipsis. Characters that the built-in font lacks
+    lose their accents or become '?'. Raises ValueError without pictures or one label for each.
+    """
+    if not images or len(images) != len(labels):
+        raise ValueError(f"{len(images)} pictures and {len(labels)} labels: need one label each")
+    factor = max(1, math.ceil(PICTURE_SIDE / max(max(image.size) for image in images)))
+    width = factor * max(image.width for image in images)
+    height = factor * max(image.height for image in images)
+    font = ImageFont.load_default(size=LABEL_SIZE)
+    line_height = sum(font.getmetrics()) + 1
+    wrapped = [wrap(printable(label, font), width, font.getlength) for label in labels]
+    label_height = max(map(len, wrapped)) * line_height + (4 if any(wrapped) else 0)
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    top = GAP + (TITLE_SIZE + GAP if title else 0)
+    sheet = Image.new(
+        "RGB",
+        (GAP + columns * (width + GAP), top + rows * (height + label_height + GAP)),
+        PAPER,
+    )
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        title_font = ImageFont.load_default(size=TITLE_SIZE)
+        room = sheet.width - 2 * GAP
+        line = wrap(printable(title, title_font), room, title_font.getlength, max_lines=1)
+        draw.text((GAP, GAP - 2), "".join(line), INK, title_font)
+    for index, (image, lines) in enumerate(zip(images, wrapped, strict=True)):
+        x = GAP + index % columns * (width + GAP)
+        y = top + index // columns * (height + label_height + GAP)
+        scaled = image.convert("RGB").resize(
+            (image.width * factor, image.height * factor), Image.Resampling.NEAREST
+        )
+        sheet.paste(scaled, (x, y))
+        draw.rectangle((x - 1, y - 1, x + scaled.width, y + scaled.height), outline=FRAME)
+        for number, line in enumerate(lines):
+            centred = x + (width - font.getlength(line)) / 2
+            draw.text((centred, y + height + 4 + number * line_height), line, INK, font)
+    return sheet
+
+
+def wrap(
+    text: str, width: float, length: Callable[[str], float], max_lines: int = LABEL_LINES
+) -> list[str]:
+    """Lines of at most `width` as measured by `length`; what does not fit ends in an ellipsis."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and length(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+            continue
+        lines.append(word)
+        while length(lines[-1]) > width and len(lines[-1]) > 1:  # a word too long for a line
+            fits = next(n for n in range(len(word), 0, -1) if n == 1 or length(word[:n]) <= width)
+            lines[-1:] = [word[:fits], word[fits:]]
+            word = word[fits:]
+    if len(lines) > max_lines:
+        last = lines[max_lines - 1]
+        while last and length(f"{last}...") > width:
+            last = last[:-1]
+        lines = [*lines[: max_lines - 1], f"{last.rstrip()}..."]
+    return lines
+
+
+def printable(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """`text` with what `font` cannot draw folded to its base letter, or to '?'."""
+    missing = _glyph("\U0010ffff", font)
+
+    def drawn(char: str) -> bool:
+        return char.isspace() or (ord(char) > 31 and _glyph(char, font) != missing)
+
+    def fold(char: str) -> str:
+        if drawn(char):
+            return char
+        if unicodedata.category(char) == "Pd":  # dashes
+            return "-"
+        base = [c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c)]
+        return "".join(c if drawn(c) else "?" for c in base)
+
+    return "".join(map(fold, text))
+
+
+def _glyph(char: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple:
+    mask = font.getmask(char)
+    return mask.size, bytes(mask)

@@ -1,0 +1,43 @@
+"""The endless order of samples: a pure function of (seed, position).
+
+    position p -> epoch e = p // n, sample id = permutation_(seed, e)[p mod n]
+
+Nothing has to be saved to resume: step k reads the positions it always reads.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from textdiff.randomness import generator
+
+
+class EndlessOrder:
+    """Every epoch visits each of `num_samples` ids once, in its own order."""
+
+    def __init__(self, num_samples: int, seed: int):
+        if num_samples < 1:
+            raise ValueError(f"an order needs at least one sample, got {num_samples}")
+        self.num_samples = num_samples
+        self.seed = seed
+        self._recent: dict[int, Tensor] = {}
+
+    def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """(epochs, ids), each (B,) int64, of positions (B,) int64 >= 0."""
+        epochs = positions // self.num_samples
+        offsets = positions % self.num_samples
+        ids = torch.empty_like(positions)
+        for epoch in epochs.unique().tolist():
+            inside = epochs == epoch
+            ids[inside] = self._permutation(epoch)[offsets[inside]]
+        return epochs, ids
+
+    def _permutation(self, epoch: int) -> Tensor:
+        if epoch not in self._recent:
+            while len(self._recent) > 1:  # a batch crosses from one epoch to the next, keep both
+                del self._recent[next(iter(self._recent))]
+            self._recent[epoch] = torch.randperm(
+                self.num_samples, generator=generator(self.seed, "order", epoch)
+            )
+        return self._recent[epoch]

@@ -1,0 +1,44 @@
+"""From images and captions to the features that metrics are functions of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from textdiff.clip.model import ClipModel
+from textdiff.data.base import CaptionedImages
+from textdiff.metrics.retrieval import image_text_retrieval
+from textdiff.types import Features
+
+CHUNK = 256
+
+
+@torch.no_grad()
+def image_features(clip: ClipModel, images: Tensor) -> Features:
+    """Features (n, D) of uint8 images (n, 3, H, W), not normalised, on the CPU."""
+    return torch.cat([clip.encode_image(chunk).cpu() for chunk in images.split(CHUNK)])
+
+
+@torch.no_grad()
+def text_features(clip: ClipModel, captions: Sequence[str]) -> Features:
+    """Projected features (n, D) of captions, not normalised, on the CPU."""
+    chunks = [list(captions[i : i + CHUNK]) for i in range(0, len(captions), CHUNK)]
+    return torch.cat([clip.encode_text(chunk).projected.cpu() for chunk in chunks])
+
+
+def retrieval_on(
+    clip: ClipModel, data: CaptionedImages, limit: int | None = None
+) -> dict[str, dict[str, float | Tensor]]:
+    """`image_text_retrieval` among the first `limit` images of a split and all their captions."""
+    count = min(len(data), limit or len(data))
+    texts = [(caption, i) for i in range(count) for caption in data.captions[i]]
+    captions, owners = zip(*texts, strict=True)
+    images = torch.cat(
+        [
+            image_features(clip, data.images(range(i, min(i + CHUNK, count))))
+            for i in range(0, count, CHUNK)
+        ]
+    )
+    return image_text_retrieval(images, text_features(clip, captions), torch.tensor(owners))

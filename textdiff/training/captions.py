@@ -1,0 +1,51 @@
+"""Text embeddings computed once per distinct caption, where they fit in memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from textdiff.clip.model import ClipModel
+from textdiff.types import Conditioning
+
+LIMIT_BYTES = 2 * 2**30
+CHUNK = 256
+
+
+class CaptionEmbeddings:
+    """Conditioning of captions from a frozen CLIP, looked up or, above `limit_bytes`, computed.
+
+    All rows are padded to the longest caption's length, so that they stack.
+    """
+
+    def __init__(self, clip: ClipModel, captions: Iterable[str], limit_bytes: int = LIMIT_BYTES):
+        distinct = sorted({"", *captions})
+        tokens = clip.tokenize(distinct)
+        if tokens.num_truncated:
+            logging.getLogger(__name__).warning(
+                "%d of %d captions are longer than the text tower's %d tokens and were cut",
+                tokens.num_truncated, len(distinct), clip.context_length,
+            )  # fmt: skip
+        self.clip, self.rows = clip, {caption: row for row, caption in enumerate(distinct)}
+        self.length = self._common_length(int(tokens.lengths.max()))
+        row_bytes = 4 * (self.length * clip.text_width + clip.embed_dim)
+        self.table = None
+        if len(distinct) * row_bytes <= limit_bytes:
+            chunks = [distinct[i : i + CHUNK] for i in range(0, len(distinct), CHUNK)]
+            self.table = Conditioning.cat([clip.conditioning(c, self.length) for c in chunks])
+
+    def _common_length(self, longest: int) -> int:
+        """A tower that is not causal needs its padding: only whole contexts there."""
+        try:
+            self.clip.conditioning([""], longest)
+        except ValueError:
+            return self.clip.context_length
+        return longest
+
+    def __call__(self, captions: Sequence[str]) -> Conditioning:
+        """Conditioning of B captions, on the CLIP's device."""
+        if self.table is None:
+            return self.clip.conditioning(list(captions), self.length)
+        return self.table[torch.tensor([self.rows[caption] for caption in captions])]

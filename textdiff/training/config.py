@@ -1,0 +1,75 @@
+"""Settings of training that all tasks share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from textdiff.config import Settings
+
+
+class OptimizerConfig(Settings):
+    """AdamW. Norms, biases and scalars are exempt from weight decay."""
+
+    lr: float = Field(1e-4, gt=0, description="peak learning rate")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="decay of the moments")
+    eps: float = Field(1e-8, gt=0, description="added to the root of the second moment")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay of matrices")
+    warmup_steps: int = Field(500, ge=0, description="steps of linear warm-up")
+    schedule: Literal["constant", "cosine", "linear_tail"] = Field(
+        "constant",
+        description="after warm-up: stay; cosine to 0; or stay, then linear to 0 over `tail`",
+    )
+    tail: float = Field(
+        0.4, gt=0, le=1, description="share of the run that linear_tail decays over"
+    )
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this norm")
+
+
+class TrainConfig(OptimizerConfig):
+    """The optimizer, how long, how many at once, and what is written when."""
+
+    steps: int = Field(100_000, ge=1, description="optimizer steps")
+    max_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="stop after this time even if steps are left; the learning rate follows "
+        "whichever ends first (such a run cannot be repeated to the bit)",
+    )
+    batch_size: int = Field(64, ge=1, description="samples per process and forward pass")
+    accumulation: int = Field(1, ge=1, description="forward passes per optimizer step")
+    workers: int = Field(0, ge=0, description="data loading processes per rank")
+    precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        "auto",
+        description="mixed precision; auto: what accelerate was launched with, else bf16 where a "
+        "probe finds it faster than fp32",
+    )
+    log_every: int = Field(50, ge=1, description="steps between lines in metrics.jsonl")
+    eval_every: int = Field(1000, ge=1, description="steps between evaluations on the val split")
+    checkpoint_every: int = Field(1000, ge=1, description="steps between checkpoints")
+    keep_checkpoints: int = Field(2, ge=1, description="checkpoints kept")
+    tensorboard: bool = Field(True, description="write tensorboard/ too where it is installed")
+
+
+class ClipTrainConfig(TrainConfig):
+    """Defaults of CLIP (arXiv 2103.00020, table 18), but for a batch that fits one machine."""
+
+    lr: float = Field(5e-4, gt=0, description="peak learning rate")
+    betas: tuple[float, float] | None = Field(  # type: ignore[assignment]
+        None, description="decay of the moments; none: 0.9 and 0.98 (vit) or 0.999 (resnet)"
+    )
+    eps: float | None = Field(  # type: ignore[assignment]
+        None, gt=0, description="none: 1e-6 (vit) or 1e-8 (resnet)"
+    )
+    weight_decay: float = Field(0.2, ge=0, description="decoupled weight decay of matrices")
+    warmup_steps: int = Field(2000, ge=0, description="steps of linear warm-up")
+    schedule: Literal["constant", "cosine", "linear_tail"] = Field(
+        "cosine", description="after warm-up: stay; cosine to 0; or stay, then linear to 0"
+    )
+    batch_size: int = Field(1024, ge=1, description="pairs per process (the paper: 32,768 in all)")
+
+    def for_tower(self, kind: str) -> ClipTrainConfig:
+        """With the betas and epsilon of the image tower's kind filled in."""
+        betas, eps = {"vit": ((0.9, 0.98), 1e-6), "resnet": ((0.9, 0.999), 1e-8)}[kind]
+        return self.model_copy(update={"betas": self.betas or betas, "eps": self.eps or eps})

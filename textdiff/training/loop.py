@@ -1,0 +1,371 @@
+"""The one training loop: every task, one process or many.
+
+    micro-batches ──► task.losses ──► mean ──► backward ──► clip ──► AdamW ──► EMA
+    every so often:   metrics.jsonl,  held-out evaluation from EMA,  checkpoint
+
+A step's samples, noise and dropout are functions of (seed, step, sample id), so a resumed run needs
+weights, EMA, optimizer and the step number, and nothing else, to continue to the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from textdiff import checkpoint
+from textdiff.data.loader import batches
+from textdiff.errors import CheckpointError, NonFiniteLossError, StoppedBySignalError
+from textdiff.randomness import seed_of
+from textdiff.training.config import TrainConfig
+from textdiff.training.ema import EMA
+from textdiff.training.optimizer import (
+    build_optimizer,
+    load_optimizer,
+    lr_factor,
+    optimizer_tensors,
+    set_lr,
+)
+from textdiff.training.run_folder import RunFolder
+from textdiff.types import Batch
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from textdiff.data import CaptionedImages
+
+
+class Task(Protocol):
+    """What is trained, and how well it does. `name` is the stem of its weights file."""
+
+    name: str
+    model: nn.Module
+
+    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Per-example (B,) or scalar values; "loss" is what is minimised. `model` is the task's
+        own, wrapped for several processes."""
+        ...
+
+    def after_update(self) -> None:
+        """Called after each optimizer step, e.g. to clamp a scale."""
+        ...
+
+    def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
+        """Held-out numbers of the model as it stands; may write pictures. Must draw no global
+        random numbers. Called on the main process alone."""
+        ...
+
+
+@dataclass
+class Progress:
+    """Where a run stands; what a checkpoint's state.json holds beside the settings."""
+
+    step: int = 0
+    seconds: float = 0.0  # of training so far, earlier sittings included
+    started: float = field(default_factory=time.monotonic)
+
+    def elapsed(self) -> float:
+        return self.seconds + time.monotonic() - self.started
+
+    def share(self, config: TrainConfig) -> float:
+        """How much of the run is done, in [0, 1]."""
+        by_time = self.elapsed() / (60 * config.max_minutes) if config.max_minutes else 0.0
+        return min(1.0, max(self.step / config.steps, by_time))
+
+
+class Trainer:
+    """Binds a task to data, optimizer, EMA, run folder and processes.
+
+    Args:
+        ema_decay: None keeps no average.
+        settings: the resolved settings as JSON, saved in every checkpoint.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        data: CaptionedImages,
+        config: TrainConfig,
+        accelerator: Accelerator,
+        run: RunFolder,
+        seed: int,
+        ema_decay: float | None,
+        settings: dict,
+    ):
+        self.task, self.data, self.config, self.run = task, data, config, run
+        self.accelerator, self.seed, self.settings = accelerator, seed, settings
+        task.model.to(accelerator.device)
+        self.model = accelerator.prepare_model(task.model)
+        self.optimizer = build_optimizer(task.model, config)
+        self.scaler = accelerator.scaler  # fp16 only
+        self.ema = EMA(task.model, ema_decay) if ema_decay else None
+        self.progress = Progress()
+
+    def resume(self, policy: str) -> None:
+        """Loads the newest good checkpoint as `policy` (auto, must, never) says.
+
+        Raises:
+            CheckpointError: "must" without a checkpoint; "never" in a run that has some;
+                checkpoints of which none can be used, or of another model.
+        """
+        if policy == "never":
+            if any(checkpoint.checkpoints(self.run.checkpoints)):
+                raise CheckpointError(
+                    f"{self.run.path} holds checkpoints and --resume never was given; "
+                    "name another --run-dir or use --resume auto"
+                )
+            return
+        folder, damaged = checkpoint.newest_good(self.run.checkpoints)
+        for message in damaged:
+            self.accelerator.print(f"skipping a damaged checkpoint: {message}")
+        if folder is None:
+            if policy == "must":
+                raise CheckpointError(f"--resume must: no checkpoint under {self.run.checkpoints}")
+            return
+        self._load(folder)
+        self.accelerator.print(f"resuming from {folder}")
+
+    def _load(self, folder: Path) -> None:
+        def tensors(stem: str) -> dict[str, Tensor]:
+            return checkpoint.load_tensors(folder / f"{stem}.safetensors")
+
+        state = checkpoint.load_state(folder)
+        weights = folder / f"{self.task.name}.safetensors"
+        checkpoint.load_module(self.task.model, tensors(self.task.name), weights)
+        load_optimizer(
+            self.optimizer, self.task.model, tensors("optimizer"), str(folder / "optimizer")
+        )
+        if self.ema:
+            averages = tensors("ema")
+            for name, average in self.ema.averages.items():
+                average.copy_(averages[name])
+            self.ema.updates = state["ema_updates"]
+        if self.scaler is not None:
+            self.scaler.load_state_dict(state["scaler"])
+        self.progress = Progress(state["step"], state["seconds"])
+
+    def save(self) -> Path | None:
+        """Writes a checkpoint on the main process; the others wait."""
+        folder = None
+        if self.accelerator.is_main_process:
+            groups = {
+                self.task.name: self.task.model.state_dict(),
+                "optimizer": optimizer_tensors(self.optimizer, self.task.model),
+            }
+            if self.ema:
+                groups["ema"] = self.ema.averages
+            state = {
+                "seconds": self.progress.elapsed(),
+                "ema_updates": self.ema.updates if self.ema else 0,
+                "scaler": self.scaler.state_dict() if self.scaler is not None else None,
+                "settings": self.settings,
+            }
+            folder = checkpoint.save_checkpoint(
+                self.run.checkpoints,
+                self.progress.step,
+                groups,
+                state,
+                self.config.keep_checkpoints,
+            )
+        self.accelerator.wait_for_everyone()
+        return folder
+
+    def train(self) -> None:
+        """Runs to the end of the budget; the last step is evaluated and saved.
+
+        Raises:
+            NonFiniteLossError: names step, samples and the last good checkpoint.
+            StoppedBySignalError: SIGINT or SIGTERM arrived; a checkpoint was saved first.
+        """
+        if self._share() >= 1:
+            self.accelerator.print(f"{self.run.path} is finished at step {self.progress.step}")
+            return
+        source = batches(
+            self.data,
+            seed=self.seed,
+            batch_size=self.config.batch_size,
+            accumulation=self.config.accumulation,
+            start_step=self.progress.step,
+            rank=self.accelerator.process_index,
+            world_size=self.accelerator.num_processes,
+            workers=self.config.workers,
+        )
+        with _stop_on_signal() as stop, _Meter(self) as meter:
+            self.progress.started = time.monotonic()
+            for micro_batches in source:
+                share = self._share()
+                losses = self._step(micro_batches, share)
+                self.progress.step += 1
+                done = self._share() >= 1
+                meter.add(losses, done)
+                if done or self.progress.step % self.config.eval_every == 0:
+                    self._evaluate()
+                stopped = self._any(stop.received)
+                if done or stopped or self.progress.step % self.config.checkpoint_every == 0:
+                    folder = self.save()
+                    if stopped and not done:
+                        raise StoppedBySignalError(
+                            f"stopped by a signal at step {self.progress.step}; saved {folder}; "
+                            "run the same command again to continue"
+                        )
+                if done:
+                    break
+
+    def _step(self, micro_batches: list[Batch], share: float) -> dict[str, float]:
+        """One optimizer step; returns this rank's mean of each value that the task reported."""
+        step, config = self.progress.step, self.config
+        lr = config.lr * lr_factor(config, step, share)
+        set_lr(self.optimizer, lr)
+        torch.manual_seed(seed_of(self.seed, "modules", step, self.accelerator.process_index))
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, float] = {}
+        for index, batch in enumerate(micro_batches):
+            last = index == len(micro_batches) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
+                with self.accelerator.autocast():
+                    values = self.task.losses(self.model, batch, step)
+                values = {name: value.float().mean() for name, value in values.items()}
+                self.accelerator.backward(values["loss"] / len(micro_batches))
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + value.item() / len(micro_batches)
+        self._check_finite(sums["loss"], micro_batches)
+        self._update(config.max_grad_norm)
+        return {**sums, "lr": lr}
+
+    def _update(self, max_grad_norm: float) -> None:
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.task.model.parameters(), max_grad_norm)
+        if self.scaler is not None:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+        self.task.after_update()
+        if self.ema:
+            self.ema.update()
+
+    def _check_finite(self, loss: float, micro_batches: list[Batch]) -> None:
+        if not self._any(not math.isfinite(loss)):
+            return
+        good = next(checkpoint.checkpoints(self.run.checkpoints), None)
+        ids = [int(i) for batch in micro_batches for i in batch.sample_ids]
+        raise NonFiniteLossError(
+            f"the loss is {loss} at step {self.progress.step} (samples {ids[:8]}"
+            f"{', ...' if len(ids) > 8 else ''}); last good checkpoint: {good or 'none'}; "
+            "lower --train.lr or look at these samples"
+        )
+
+    @torch.no_grad()
+    def _evaluate(self) -> None:
+        if self.accelerator.is_main_process:
+            self.task.model.eval()
+            with self.ema.applied() if self.ema else nullcontext():
+                values = self.task.evaluate(self.progress.step, self.run)
+            if values:
+                self.run.log(self.progress.step, values)
+                shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+                from tqdm import tqdm
+
+                tqdm.write(f"step {self.progress.step}: {shown}")
+        self.accelerator.wait_for_everyone()
+
+    def _share(self) -> float:
+        """Progress as rank 0 sees it: clocks differ, decisions must not."""
+        share = self.progress.share(self.config)
+        if self.accelerator.num_processes == 1 or not self.config.max_minutes:
+            return share
+        tensor = torch.tensor(share, dtype=torch.float64, device=self.accelerator.device)
+        torch.distributed.broadcast(tensor, src=0)
+        return tensor.item()
+
+    def _any(self, flag: bool) -> bool:
+        """Whether `flag` is set on any rank."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        tensor = torch.tensor(float(flag), device=self.accelerator.device)
+        return self.accelerator.reduce(tensor, "sum").item() > 0
+
+
+class _Meter:
+    """The progress bar, and one line in metrics.jsonl per `log_every` steps."""
+
+    def __init__(self, trainer: Trainer):
+        from tqdm import tqdm
+
+        self.trainer, self.sums, self.count = trainer, {}, 0
+        config, accelerator = trainer.config, trainer.accelerator
+        self.rows = config.batch_size * config.accumulation * accelerator.num_processes
+        self.bar = tqdm(
+            total=config.steps,
+            initial=trainer.progress.step,
+            desc=f"training {trainer.task.name}",
+            unit="step",
+            disable=not accelerator.is_main_process,
+            mininterval=1.0,
+            dynamic_ncols=True,
+        )
+        self.since = time.monotonic()
+
+    def __enter__(self) -> _Meter:
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.bar.close()
+
+    def add(self, values: dict[str, float], flush: bool) -> None:
+        step = self.trainer.progress.step
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+        self.bar.update()
+        if flush or step % self.trainer.config.log_every == 0:
+            self._write(step)
+
+    def _write(self, step: int) -> None:
+        accelerator, minutes = self.trainer.accelerator, self.trainer.config.max_minutes
+        means = torch.tensor([value / self.count for value in self.sums.values()])
+        if accelerator.num_processes > 1:
+            means = accelerator.reduce(means.to(accelerator.device), "mean")
+        values = dict(zip(self.sums, means.tolist(), strict=True))
+        now = time.monotonic()
+        speed = self.rows * self.count / (now - self.since)
+        values |= {"images_per_second": speed, "seconds": self.trainer.progress.elapsed()}
+        self.trainer.run.log(step, values)
+        shown = {"loss": f"{values['loss']:.4f}", "img/s": f"{speed:.0f}"}
+        if minutes:
+            shown["left"] = f"{max(0.0, minutes - values['seconds'] / 60):.1f} min"
+        self.bar.set_postfix(shown)
+        self.sums, self.count, self.since = {}, 0, now
+
+
+class _Stop:
+    received = False
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[_Stop]:
+    """SIGINT and SIGTERM set a flag that the loop reads between steps; a second one kills."""
+    stop, previous = _Stop(), {}
+
+    def handle(number: int, _frame) -> None:
+        stop.received = True
+        signal.signal(number, previous[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.getsignal(number)
+        signal.signal(number, handle)
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,62 @@
+"""What a run leaves behind: config.yaml, metrics.jsonl, tensorboard/, samples/, checkpoints/."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from textdiff.config import Settings, to_yaml
+from textdiff.errors import UsageError
+from textdiff.files import write_text
+
+
+class RunFolder:
+    """The main process writes; on the others every method does nothing.
+
+    Raises:
+        UsageError: the path exists and is no folder.
+    """
+
+    def __init__(self, path: str | Path, main: bool = True):
+        self.path, self.main = Path(path), main
+        self.checkpoints = self.path / "checkpoints"
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"run folder {self.path} is a file; name another --run-dir")
+        self._board = None
+
+    def start(self, settings: Settings, step: int, tensorboard: bool) -> None:
+        """Writes config.yaml and cuts metrics that a resumed run will write again (> `step`)."""
+        if not self.main:
+            return
+        write_text(self.path / "config.yaml", to_yaml(settings))
+        log = self.path / "metrics.jsonl"
+        if log.exists():
+            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_text(log, "".join(line for line in lines if _step(line) <= step))
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                return
+            self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=step + 1)
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """One line of JSON and the same scalars to TensorBoard."""
+        if not self.main:
+            return
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        if self._board:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        if self._board:
+            self._board.close()
+
+
+def _step(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # the torn last line of a killed run

@@ -1,0 +1,77 @@
+"""CLIP pre-training as a task.
+
+image (shifted), caption ──► unit features of both towers ──► contrastive_loss over all ranks
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textdiff.clip.loss import contrastive_loss
+from textdiff.clip.model import ClipModel
+from textdiff.data.base import CaptionedImages
+from textdiff.metrics.features import retrieval_on
+from textdiff.randomness import generator
+from textdiff.training.run_folder import RunFolder
+from textdiff.types import Batch
+
+
+class ContrastiveTask:
+    """Trains both towers of `clip` and the scale.
+
+    Args:
+        held_out: split for retrieval numbers, None without one.
+        max_shift: pictures are shifted by up to this many pixels each way, borders repeated.
+    """
+
+    name = "clip"
+
+    def __init__(
+        self,
+        clip: ClipModel,
+        seed: int,
+        held_out: CaptionedImages | None = None,
+        eval_images: int = 1000,
+        max_shift: int = 0,
+    ):
+        self.model, self.seed = clip, seed
+        self.held_out, self.eval_images, self.max_shift = held_out, eval_images, max_shift
+
+    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        image_features, text_features, scale = model(
+            self._shifted(batch, step), self.model.tokenize(batch.captions)
+        )
+        loss = contrastive_loss(image_features, text_features, scale)
+        return {"loss": loss, "logit_scale": scale.detach()}
+
+    def _shifted(self, batch: Batch, step: int) -> Tensor:
+        """Each picture moved by its own offset, a function of (seed, step, sample id)."""
+        if not self.max_shift:
+            return batch.image
+        pad, side = self.max_shift, batch.image.shape[-1]
+        padded = F.pad(batch.image.float(), [pad] * 4, mode="replicate").to(torch.uint8)
+        shifted = []
+        ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
+        for picture, (epoch, sample_id) in zip(padded, ids, strict=True):
+            g = generator("shift", self.seed, step, epoch, sample_id)
+            y, x = torch.randint(2 * pad + 1, (2,), generator=g).tolist()
+            shifted.append(picture[:, y : y + side, x : x + side])
+        return torch.stack(shifted)
+
+    def after_update(self) -> None:
+        """SPEC S5.4."""
+        self.model.clamp_logit_scale_()
+
+    @torch.no_grad()
+    def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
+        """Retrieval on the held-out split, both ways, with the chance level beside it."""
+        if self.held_out is None:
+            return {}
+        found = retrieval_on(self.model, self.held_out, self.eval_images)
+        return {
+            f"held_out/{direction}_{name}": float(rates[name])
+            for direction, rates in found.items()
+            for name in ("R@1", "R@5", "R@10", "chance R@1")
+        }

@@ -1,0 +1,143 @@
+"""Text-to-image diffusion as a task.
+
+image, caption ──► x_0, Conditioning;   (seed, step, sample id) ──► t, eps, caption dropped or not
+x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps;   loss = L_simple(eps, unet(x_t, t, conditioning))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from textdiff.data.base import CaptionedImages
+from textdiff.data.grid import labelled_grid, to_pil
+from textdiff.diffusion.objective import simple_loss
+from textdiff.files import replacing
+from textdiff.pipeline import TextToImage
+from textdiff.pipeline_config import SamplingConfig
+from textdiff.randomness import generator
+from textdiff.training.captions import CaptionEmbeddings
+from textdiff.training.run_folder import RunFolder
+from textdiff.types import Batch, Conditioning
+
+QUARTERS = 4
+
+
+@dataclass
+class Draws:
+    """The random part of a batch: eps (B, C, H, W), timestep (B,), dropped (B,) bool."""
+
+    eps: Tensor
+    timestep: Tensor
+    dropped: list[bool]
+
+
+def draw(
+    keys: list[tuple], shape: tuple[int, ...], num_timesteps: int, caption_drop: float
+) -> Draws:
+    """Noise, timestep and caption drop of each sample, a function of its key alone."""
+    eps, timestep, dropped = [], [], []
+    for key in keys:
+        g = generator("diffusion", *key)
+        timestep.append(int(torch.randint(num_timesteps, (), generator=g)))
+        dropped.append(float(torch.rand((), generator=g)) < caption_drop)
+        eps.append(torch.randn(shape, generator=g))
+    return Draws(torch.stack(eps), torch.tensor(timestep), dropped)
+
+
+class DiffusionTask:
+    """Trains `pipe.unet`; everything else of `pipe` is frozen.
+
+    Args:
+        held_out: split to evaluate on, None without one.
+        eval_images: how many of it per quarter of the timesteps.
+        prompts: captions of the sample grid; none are drawn if empty.
+        preview: how they are drawn.
+    """
+
+    name = "unet"
+
+    def __init__(
+        self,
+        pipe: TextToImage,
+        embed: CaptionEmbeddings,
+        seed: int,
+        caption_drop: float,
+        held_out: CaptionedImages | None = None,
+        eval_images: int = 64,
+        prompts: list[str] | None = None,
+        preview: SamplingConfig | None = None,
+    ):
+        self.pipe, self.embed, self.seed, self.caption_drop = pipe, embed, seed, caption_drop
+        self.held_out, self.eval_images = held_out, eval_images
+        self.prompts, self.preview = prompts or [], preview or SamplingConfig()
+        self.model = pipe.unet
+        self.unet_config, self.schedule = pipe.config.unet, pipe.schedule
+
+    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
+        keys = [(self.seed, step, epoch, sample_id) for epoch, sample_id in ids]
+        draws = draw(
+            keys, tuple(batch.image.shape[1:]), self.schedule.num_timesteps, self.caption_drop
+        )
+        captions = [
+            "" if drop else caption
+            for caption, drop in zip(batch.captions, draws.dropped, strict=True)
+        ]
+        return {"loss": self._loss(model, batch.image, self.embed(captions), draws)}
+
+    def _loss(
+        self, model: Callable, image: Tensor, conditioning: Conditioning, draws: Draws
+    ) -> Tensor:
+        device = conditioning.tokens.device
+        x_0 = image.to(device).float() / 127.5 - 1
+        eps, timestep = draws.eps.to(device), draws.timestep.to(device)
+        x_t = self.schedule.add_noise(x_0, eps, timestep)
+        return simple_loss(eps, model(x_t, timestep, conditioning))
+
+    def after_update(self) -> None:
+        """Nothing to clamp."""
+
+    def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
+        """Draws the sample grid; returns the held-out loss per quarter of the timesteps."""
+        if self.prompts:
+            self.draw_samples(run.path / "samples" / f"step-{step:06d}.png")
+        return {} if self.held_out is None else self.held_out_losses()
+
+    @torch.no_grad()
+    def held_out_losses(self) -> dict[str, float]:
+        """L_simple on the held-out split at fixed noise and fixed timesteps, by quarter: `q1` is
+        the least noisy one. The same images, noise and timesteps at every call."""
+        data, T = self.held_out, self.schedule.num_timesteps
+        ids = list(range(min(len(data), self.eval_images)))
+        image = data.images(ids)
+        conditioning = self.embed([data.captions[index][0] for index in ids])
+        values = {}
+        for quarter in range(QUARTERS):
+            keys = [("held out", self.seed, quarter, index) for index in ids]
+            draws = draw(keys, tuple(image.shape[1:]), T, caption_drop=0.0)
+            # the drawn timestep moved into this quarter
+            draws.timestep = (draws.timestep + quarter * T) // QUARTERS
+            chunks = [
+                self._loss(
+                    self.model,
+                    image[i : i + 64],
+                    conditioning[i : i + 64],
+                    Draws(draws.eps[i : i + 64], draws.timestep[i : i + 64], []),
+                )
+                for i in range(0, len(ids), 64)
+            ]
+            values[f"held_out/eps_mse_q{quarter + 1}"] = torch.cat(chunks).mean().item()
+        values["held_out/eps_mse"] = sum(values.values()) / QUARTERS
+        return values
+
+    def draw_samples(self, path) -> None:
+        """A labelled grid of the prompts, drawn with fixed seeds from the weights as they stand."""
+        finished = [images for _, images in self.pipe.images(self.prompts, self.preview)]
+        images = torch.cat([images for images in finished if len(images)])
+        grid = labelled_grid(to_pil(images), self.prompts, columns=min(8, len(images)))
+        with replacing(path) as temporary:
+            grid.save(temporary)
