@@ -110,7 +110,7 @@ def test_interrupted_save_leaves_the_old_files(folder, pristine, monkeypatch):
 
 
 def test_folder_with_a_tokenizer_of_transformers_survives_a_round_trip(tmp_path):
-    from test_clip_tokens import word_tokenizer
+    from tests.test_clip_tokens import word_tokenizer
 
     tokenizer = word_tokenizer(tmp_path / "tokenizer")
     text = TEXT | {"context_length": 4, "vocab_size": 4, "hf_tokenizer_name": "any/name"}

@@ -8,6 +8,7 @@ written last, then renamed. Older ones are removed only after the new one verifi
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -34,11 +35,20 @@ def _sha256(path: Path) -> str:
 
 
 def save_tensors(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
-    """A safetensors file, whole or not at all. Tensors may live on any device."""
+    """A safetensors file, whole or not at all. Tensors may live on any device.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
+        try:
+            save_file(on_cpu, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:  # how it reports what the system said
+            raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def load_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -86,7 +96,9 @@ def save_checkpoint(
     state: Mapping[str, Any],
     keep: int,
 ) -> Path:
-    """Writes `root/step-NNNNNN` and removes all but the newest `keep` checkpoints.
+    """Writes `root/step-NNNNNN` and removes all but the newest `keep` up to this step.
+
+    Later steps, if there are any, are damaged ones that the run was not resumed from.
 
     Args:
         tensors: file stem -> named tensors.
@@ -97,6 +109,8 @@ def save_checkpoint(
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
+    for abandoned in root.glob(".staging-*"):  # by a process that was killed
+        shutil.rmtree(abandoned)
     target = root / f"step-{step:06d}"
     staging = root / f".staging-{target.name}-{uuid.uuid4().hex[:8]}"
     staging.mkdir()
@@ -117,9 +131,13 @@ def save_checkpoint(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     verify(target)
-    for old in list(checkpoints(root))[keep:]:
+    for old in [path for path in checkpoints(root) if _step(path) <= step][keep:]:
         shutil.rmtree(old)
     return target
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
 
 
 def checkpoints(root: str | Path) -> Iterator[Path]:
@@ -129,7 +147,7 @@ def checkpoints(root: str | Path) -> Iterator[Path]:
         for path in Path(root).glob("step-*")
         if path.is_dir() and path.name.removeprefix("step-").isdigit()
     ]
-    yield from sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+    yield from sorted(found, key=_step, reverse=True)
 
 
 def verify(folder: str | Path) -> None:
@@ -140,18 +158,19 @@ def verify(folder: str | Path) -> None:
     """
     folder = Path(folder)
     try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        files = {name: (entry["size"], entry["sha256"]) for name, entry in manifest.items()}
     except FileNotFoundError:
         raise CheckpointError(
             f"{folder} has no {MANIFEST}: it was not written to its end"
         ) from None
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
         raise CheckpointError(f"{folder / MANIFEST} cannot be read: {error}") from None
-    for name, entry in files.items():
+    for name, (size, sha256) in files.items():
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f"{path} is missing though {MANIFEST} lists it")
-        if path.stat().st_size != entry["size"] or _sha256(path) != entry["sha256"]:
+        if path.stat().st_size != size or _sha256(path) != sha256:
             raise CheckpointError(f"{path} differs from what {MANIFEST} says: the file is damaged")
 
 

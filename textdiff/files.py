@@ -1,4 +1,7 @@
-"""Files that are either whole or not there: written under another name, flushed, then renamed."""
+"""Files that are either whole or not there: written under another name, flushed, then renamed.
+
+Before long work, `check_file` and `check_folder` say whether its result will find a place.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from textdiff.errors import UsageError
 
 
 def flush(path: Path) -> None:
@@ -39,3 +44,26 @@ def write_text(path: str | Path, text: str) -> None:
     """`text` as UTF-8, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def check_folder(flag: str, path: str | Path) -> None:
+    """Nothing is made yet.
+
+    Raises:
+        UsageError: files cannot be written into the folder `path`, or it cannot be made.
+    """
+    path = Path(path).absolute()
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise UsageError(f"{flag} {path}: {there} is no folder; name another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{flag} {path}: {there} cannot be written to; name another place")
+
+
+def check_file(flag: str, path: str | Path | None) -> None:
+    """As `check_folder`, of a file; None is fine."""
+    if path is None:
+        return
+    if Path(path).is_dir():
+        raise UsageError(f"{flag} {path} is a folder; name a file in it")
+    check_folder(flag, Path(path).parent)

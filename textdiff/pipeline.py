@@ -9,6 +9,7 @@ averages of the newest good checkpoint (a run folder).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +73,14 @@ class TextToImage:
                 ModelConfig, [(str(folder / MODEL_FILE), read_yaml(folder / MODEL_FILE))]
             )
         except UsageError as error:
-            raise CheckpointError(str(error)) from None
+            raise CheckpointError(
+                f"{folder / MODEL_FILE} describes no model of this version: {error}"
+            ) from None
         weights, step = folder / WEIGHTS_FILE, None
         if not weights.is_file():
-            newest, _ = checkpoint.newest_good(folder / "checkpoints")
+            newest, damaged = checkpoint.newest_good(folder / "checkpoints")
+            for message in damaged:
+                logging.getLogger(__name__).warning("skipping a damaged checkpoint: %s", message)
             if newest is None:
                 raise CheckpointError(f"{folder} has no checkpoint yet; train it for longer")
             step = checkpoint.load_state(newest)["step"]
@@ -85,6 +90,12 @@ class TextToImage:
         checkpoint.load_module(unet, checkpoint.load_tensors(weights), weights)
         local = folder / CLIP_FOLDER
         clip = ClipModel.load(local if local.is_dir() else config.clip)
+        if clip.text_width != config.unet.cross_attention_dim:
+            raise CheckpointError(
+                f"{local if local.is_dir() else config.clip} has text features of width "
+                f"{clip.text_width}, the U-Net of {folder} was trained on "
+                f"{config.unet.cross_attention_dim}; put the CLIP of its training there"
+            )
         schedule = NoiseSchedule.from_config(config.schedule)
         return cls(unet, clip, schedule, config, step).to(device)
 
@@ -110,20 +121,8 @@ class TextToImage:
         return denoise
 
     def guided(self, prompts: Sequence[str], config: SamplingConfig) -> Denoise:
-        """Denoiser of B prompts with guidance and clipping as `config` says.
-
-        Raises:
-            UsageError: a prompt longer than the text tower's context.
-        """
-        wanted = [*prompts, config.negative_prompt]
-        tokens = self.clip.tokenize(wanted)
-        if tokens.num_truncated:
-            cut = max(wanted, key=len)
-            raise UsageError(
-                f"prompt too long: '{cut[:60]}...' does not fit the {self.clip.context_length} "
-                "tokens of the text tower; shorten it"
-            )
-        conditioning = self.clip.conditioning(tokens)
+        """Denoiser of B prompts with guidance and clipping as `config` says."""
+        conditioning = self.clip.conditioning([*prompts, config.negative_prompt])
         cond, uncond = conditioning[:-1], conditioning[-1:]
         if config.guidance_scale == 1.0:
             denoise = self.denoiser(cond)
@@ -131,6 +130,27 @@ class TextToImage:
             both = Conditioning.cat([cond, uncond.repeat(len(cond))])
             denoise = classifier_free(self.denoiser(both), config.guidance_scale)
         return clip_x_0(denoise, self.schedule) if config.clip_denoised else denoise
+
+    def fits(self, prompt: str) -> bool:
+        """Whether the text tower sees all of `prompt`."""
+        return not self.clip.tokenize([prompt]).num_truncated
+
+    def check(self, prompts: Sequence[str], config: SamplingConfig) -> Tensor:
+        """The timesteps (num_steps,) that will be visited.
+
+        Raises:
+            UsageError: more steps than the schedule has, or a prompt that is too long.
+        """
+        for prompt in dict.fromkeys([*prompts, config.negative_prompt]):
+            if not self.fits(prompt):
+                raise UsageError(
+                    f"prompt too long: '{prompt[:60]}...' does not fit the "
+                    f"{self.clip.context_length} tokens of the text tower; shorten it"
+                )
+        try:
+            return timestep_grid(self.schedule.num_timesteps, config.num_steps, config.spacing)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
 
     def images(
         self, prompts: Sequence[str], config: SamplingConfig, first: int = 0
@@ -140,13 +160,9 @@ class TextToImage:
         Yields: (steps done in the whole job, uint8 images (b, C, H, W) of a finished batch or an
             empty tensor while a batch is under way).
 
-        Raises:
-            UsageError: more steps than the schedule has, or a prompt that is too long.
+        Raises: as `check`, before anything is drawn.
         """
-        try:
-            grid = timestep_grid(self.schedule.num_timesteps, config.num_steps, config.spacing)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+        grid = self.check(prompts, config)
         device = next(self.unet.parameters()).device
         unet = self.config.unet
         shape, done = (unet.in_channels, unet.image_size, unet.image_size), 0
@@ -190,6 +206,7 @@ class TextToImage:
         config = build(SamplingConfig, [("TextToImage", settings)])
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
         wanted = [prompt for prompt in prompts for _ in range(num_images)]
+        self.check(wanted, config)  # before a progress bar shows
         batches = -(-len(wanted) // config.batch_size)
         finished: list[Tensor] = []
         with tqdm(total=batches * config.num_steps, disable=not progress, unit="step") as bar:

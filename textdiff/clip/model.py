@@ -10,7 +10,6 @@ a batch changes nothing before it and is not computed.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from textdiff import checkpoint
 from textdiff.clip import source
 from textdiff.clip.config import ClipConfig
 from textdiff.clip.tokens import Tokens, tokenize
@@ -136,12 +136,8 @@ class ClipModel(nn.Module):
         self.model.logit_scale.clamp_(0.0, math.log(MAX_LOGIT_SCALE))
 
     def weights_hash(self) -> str:
-        """First 16 hex digits of the sha256 of all weights, by name; the same on every device."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.model.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-            digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()[:16]
+        """Of both towers and the scale; see `checkpoint.weights_hash`."""
+        return checkpoint.weights_hash(self.model)
 
     def forward(
         self, images: Tensor, captions: Tokens | list[str]

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from textdiff import checkpoint
 from textdiff.errors import CheckpointError, UsageError
 
 CONFIG = "open_clip_config.json"
@@ -73,15 +74,10 @@ def instantiate(model_cfg: dict, preprocess_cfg: dict, seed: int = 0) -> nn.Modu
 
 def save(source: Source, folder: str | Path) -> None:
     """Writes the open_clip folder; each file appears whole, or not at all."""
-    from safetensors.torch import save_file
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # clone: safetensors refuses tensors that share memory.
-    tensors = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in source.module.state_dict().items()
-    }
+    tensors = {name: tensor.clone() for name, tensor in source.module.state_dict().items()}
     preprocess = source.module.visual.preprocess_cfg
     config = {
         "model_cfg": source.model_cfg,
@@ -93,7 +89,7 @@ def save(source: Source, folder: str | Path) -> None:
         staged = Path(staging)
         if hasattr(source.tokenizer, "save_pretrained"):
             source.tokenizer.save_pretrained(staged)
-        save_file(tensors, staged / WEIGHTS, metadata={"format": "pt"})
+        checkpoint.save_tensors(staged / WEIGHTS, tensors)
         (staged / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         # The config last: a folder without one is none.
         for path in sorted(staged.iterdir(), key=lambda path: path.name == CONFIG):
@@ -104,7 +100,9 @@ def _load_folder(folder: Path) -> Source:
     import open_clip
 
     config = _read_config(folder)
-    tensors = _read_weights(folder / WEIGHTS)
+    if not (folder / WEIGHTS).is_file():
+        raise CheckpointError(f"no CLIP in {folder}: it has no {WEIGHTS}")
+    tensors = checkpoint.load_tensors(folder / WEIGHTS)
     try:
         module = instantiate(config["model_cfg"], config.get("preprocess_cfg", {}))
         tokenizer = open_clip.get_tokenizer(f"{LOCAL_PREFIX}{folder}")
@@ -133,20 +131,6 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(parts, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= parts.keys():
         raise CheckpointError(f"{path} needs a model_cfg with embed_dim, vision_cfg and text_cfg")
     return config
-
-
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        raise CheckpointError(f"no CLIP in {path.parent}: it has no {WEIGHTS}")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is damaged: {_one_line(error)}; copy or save it again"
-        ) from None
 
 
 def _load_strictly(module: nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:

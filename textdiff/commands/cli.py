@@ -5,11 +5,21 @@ Nothing heavy is imported before a command runs, so `--help` is quick.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from dataclasses import dataclass
 
 from textdiff.errors import EXIT_DONE, TextdiffError, UsageError
+
+# What a disk or its permissions can do to a command: no bug of ours, so no traceback.
+DISK_TROUBLE = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+        *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -48,11 +58,21 @@ def main(argv: list[str] | None = None) -> None:
     try:
         run(sys.argv[1:] if argv is None else argv)
     except TextdiffError as error:
-        print(f"textdiff: error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(_say(error))
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(_say(UsageError(f"{where}{error.strerror}; make room, or name another place")))
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(EXIT_DONE)
+
+
+def _say(error: TextdiffError) -> int:
+    """Prints the error as one line; returns its exit code."""
+    print(f"textdiff: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return error.exit_code
 
 
 def run(argv: list[str]) -> None:
@@ -81,7 +101,8 @@ def run(argv: list[str]) -> None:
 
     module = importlib.import_module(f"textdiff.commands.{command.module}")
     schema = getattr(module, command.settings)
-    module.run(parse_flags(schema, flags, f"textdiff {name}", command.about))
+    shown = f"{name} [{command.positional}]" if command.positional else name
+    module.run(parse_flags(schema, flags, f"textdiff {shown}", command.about))
 
 
 def overview() -> str:

@@ -6,6 +6,8 @@ images as it is.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from textdiff.data.config import DataConfig
@@ -24,7 +26,9 @@ class ClipScoreSettings(SamplingConfig):
     )
     weight: float = Field(100.0, gt=0, description="100: torchmetrics; 2.5: the paper's CLIPScore")
     data: DataConfig = DataConfig()
-    split: str = Field("train", description="split whose captions are the prompts")
+    split: Literal["train", "val", "test", "all"] = Field(
+        "train", description="split whose captions are the prompts"
+    )
     num_prompts: int = Field(128, ge=1, description="prompts and pictures")
     prompt_seed: int = Field(0, description="which captions are the prompts")
     device: str = Field("auto", description="cpu, cuda, mps; auto: the fastest there is")
@@ -43,28 +47,26 @@ def run(settings: ClipScoreSettings) -> None:
     """Load, draw if there is a model, score, show."""
     from textdiff.clip import ClipModel
     from textdiff.commands import report
-    from textdiff.commands.drawn import distinct_prompts, drawn_pictures, real_pictures
+    from textdiff.commands.drawn import captioned_pictures, drawn_pictures, real_pictures
     from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.files import check_file
     from textdiff.metrics.clip_score import clip_scores
     from textdiff.metrics.features import image_features, text_features
     from textdiff.pipeline import TextToImage
 
+    check_file("--json", settings.json)
     if settings.images:
         folder = settings.data.model_copy(update={"source": settings.images, "kind": "folder"})
         data, pipe = open_data(folder, "all"), None
         clip = ClipModel.load(settings.clip)
-        captioned = list(range(len(data)))
-        pictures = {"given": real_pictures(data, [row[0] for row in data.captions], captioned)}
+        pictures = {"given": captioned_pictures(data)}
     else:
         data = open_data(settings.data, settings.split)
         pipe = TextToImage.load(settings.model, pick_device(settings.device))
         clip = ClipModel.load(settings.clip) if settings.clip else pipe.clip
-        prompts, ids = distinct_prompts(data, settings.num_prompts, settings.prompt_seed)
-        pictures = {
-            "drawn": drawn_pictures(pipe, prompts, settings),
-            "real": real_pictures(data, prompts, ids),
-        }
+        real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
+        pictures = {"drawn": drawn_pictures(pipe, real.prompts, settings), "real": real}
     clip.freeze()
     numbers = {}
     for name, judged in pictures.items():

@@ -42,8 +42,10 @@ def run(settings: DataInfoSettings) -> None:
     from rich.console import Console
 
     from textdiff.data.base import open_data
-    from textdiff.files import replacing, write_text
+    from textdiff.files import check_file, replacing, write_text
 
+    check_file("--out", settings.out)
+    check_file("--json", settings.json)
     data = open_data(settings.data, "all")
     report, usable = inspect(data, settings.context_length)
     console = Console()

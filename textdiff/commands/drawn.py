@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from textdiff.errors import DataError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -21,23 +23,42 @@ class Judged:
     images: Tensor
 
 
-def distinct_prompts(data: CaptionedImages, count: int, seed: int) -> tuple[list[str], list[int]]:
-    """Up to `count` captions of the split, no two alike, and the image each belongs to; which ones
-    is a function of the seed."""
+def real_pictures(data: CaptionedImages, count: int, seed: int, pipe: TextToImage) -> Judged:
+    """Up to `count` images of the split and a prompt for each, no two prompts alike; which ones is
+    a function of the seed. Images that cannot be used and captions that the model's text tower
+    would cut are passed over.
+
+    Raises:
+        DataError: too many images cannot be used, or no caption is short enough.
+    """
     import torch
 
     from textdiff.data import EndlessOrder
 
     _, ids = EndlessOrder(len(data), seed).at(torch.arange(len(data)))
-    chosen: dict[str, int] = {}
+    chosen: dict[str, Tensor] = {}
     for index in ids.tolist():
-        chosen.setdefault(data.captions[index][0], index)
-    prompts = list(chosen)[:count]
-    return prompts, [chosen[prompt] for prompt in prompts]
+        prompt = data.captions[index][0]
+        if prompt in chosen or not pipe.fits(prompt):
+            continue
+        used, images = data.read([index])
+        if used == [index]:
+            chosen[prompt] = images
+        if len(chosen) == count:
+            break
+    if not chosen:
+        raise DataError(f"{data.name}: no caption fits {pipe.clip.context_length} tokens")
+    return Judged(list(chosen), torch.cat(list(chosen.values())))
 
 
-def real_pictures(data: CaptionedImages, prompts: list[str], ids: list[int]) -> Judged:
-    return Judged(prompts, data.images(ids))
+def captioned_pictures(data: CaptionedImages) -> Judged:
+    """Every image of the split that can be used, with its first caption. Raises as `read`."""
+    import torch
+
+    found = [(index, *data.read([index])) for index in range(len(data))]
+    usable = [(index, images) for index, used, images in found if used == [index]]
+    prompts = [data.captions[index][0] for index, _ in usable]
+    return Judged(prompts, torch.cat([images for _, images in usable]))
 
 
 def drawn_pictures(pipe: TextToImage, prompts: list[str], settings: SamplingConfig) -> Judged:

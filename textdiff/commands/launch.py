@@ -1,8 +1,12 @@
-"""What both training commands do before they start."""
+"""What both training commands do before they start and when they are done."""
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
+
+from textdiff.errors import UsageError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -10,15 +14,56 @@ if TYPE_CHECKING:
     from textdiff.data import CaptionedImages, DataConfig
 
 
+def start_all_processes() -> None:
+    """Makes `accelerate launch --cpu --num_processes N` start N processes.
+
+    Its launcher starts one and leaves the others to mpirun (accelerate 1.15, `simple_launcher`), so
+    that without MPI a run would silently have one. Here that one process turns into torch's launcher
+    with the numbers accelerate was given. Does nothing in every other case.
+
+    Raises:
+        UsageError: the numbers cannot be found out; the message names the command to use instead.
+    """
+    by_accelerate = {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys()
+    ranks = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+    if not by_accelerate or any(name in os.environ for name in ranks):
+        return
+    import psutil
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+
+    try:
+        arguments = psutil.Process().parent().cmdline()
+        first = next(i for i, word in enumerate(arguments) if word.startswith("-") and i > 1)
+        parsed = launch_command_parser().parse_args(arguments[first:])
+        launched, _, _ = _validate_launch_command(parsed)
+    except (psutil.Error, StopIteration, SystemExit, ValueError):
+        raise UsageError(
+            "accelerate started one process of several; on CPUs use: "
+            f"torchrun --nproc_per_node N {' '.join(sys.argv)}"
+        ) from None
+    machines = launched.num_machines or 1
+    where = ["--standalone"]
+    if machines > 1:
+        where = [f"--nnodes={machines}", f"--node_rank={launched.machine_rank}"]
+        where += [f"--{name}={os.environ[name.upper()]}" for name in ("master_addr", "master_port")]
+    count = f"--nproc_per_node={launched.num_processes // machines}"
+    command = [sys.executable, "-m", "torch.distributed.run", *where, count, *sys.argv]
+    os.execv(sys.executable, command)
+
+
 def accelerator_for(precision: str) -> Accelerator:
     """Processes and devices as accelerate was launched, precision as probed."""
+    import torch
     from accelerate import Accelerator
-    from accelerate.state import PartialState
 
     from textdiff.training.precision import choose_precision
 
-    device = PartialState().device
-    return Accelerator(mixed_precision=choose_precision(precision, device.type))
+    # said outright: without it, accelerate runs each of several CPU processes on its own
+    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    cpu = asked or not (cuda or mps)
+    device = "cpu" if cpu else "cuda" if cuda else "mps"
+    return Accelerator(cpu=cpu, mixed_precision=choose_precision(precision, device))
 
 
 def open_split(config: DataConfig, split: str) -> CaptionedImages | None:
@@ -36,3 +81,13 @@ def open_split(config: DataConfig, split: str) -> CaptionedImages | None:
         if split == "train":
             raise
         return None
+
+
+def report_rejected(accelerator: Accelerator, data: CaptionedImages) -> None:
+    """Says how many images of `data` could not be used so far, if any."""
+    if data.bad:
+        reasons = ", ".join(f"{reason} ({n})" for reason, n in data.rejected.most_common())
+        accelerator.print(
+            f"{len(data.bad)} of {len(data)} images could not be used and others took their place: "
+            f"{reasons}; 'textdiff data info {data.name}' names them"
+        )

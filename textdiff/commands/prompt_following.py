@@ -7,6 +7,7 @@ pictures of these prompts stands beside it. The judge must have had no part in t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -20,7 +21,9 @@ class PromptFollowingSettings(SamplingConfig):
     model: str = Field(description="run folder or exported model")
     judge: str = Field(description="a CLIP that took no part in training the model")
     data: DataConfig = DataConfig()
-    split: str = Field("train", description="train, val, test or all")
+    split: Literal["train", "val", "test", "all"] = Field(
+        "train", description="split whose captions are the prompts"
+    )
     num_prompts: int = Field(128, ge=2, description="N, prompts and pictures")
     prompt_seed: int = Field(0, description="which captions are the prompts")
     device: str = Field("auto", description="cpu, cuda, mps; auto: the fastest there is")
@@ -39,15 +42,17 @@ def run(settings: PromptFollowingSettings) -> None:
 
     from textdiff.clip import ClipModel
     from textdiff.commands import report
-    from textdiff.commands.drawn import distinct_prompts, drawn_pictures, real_pictures
+    from textdiff.commands.drawn import drawn_pictures, real_pictures
     from textdiff.commands.sample import pick_device
     from textdiff.data import labelled_grid, open_data, to_pil
     from textdiff.errors import UsageError
-    from textdiff.files import replacing
+    from textdiff.files import check_file, replacing
     from textdiff.metrics.features import image_features, text_features
     from textdiff.metrics.retrieval import prompt_following
     from textdiff.pipeline import TextToImage
 
+    check_file("--json", settings.json)
+    check_file("--grid", settings.grid)
     data = open_data(settings.data, settings.split)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
     judge = ClipModel.load(settings.judge).freeze()
@@ -56,11 +61,12 @@ def run(settings: PromptFollowingSettings) -> None:
             f"--judge {settings.judge} is the CLIP that {settings.model} was trained with; "
             "give one of another seed or data, so that it cannot be gamed"
         )
-    prompts, ids = distinct_prompts(data, settings.num_prompts, settings.prompt_seed)
+    real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
+    prompts = real.prompts
     candidates = text_features(judge, prompts)
     numbers, rows = {}, []
     drawn = drawn_pictures(pipe, prompts, settings)
-    for name, judged in (("drawn", drawn), ("real", real_pictures(data, prompts, ids))):
+    for name, judged in (("drawn", drawn), ("real", real)):
         features = image_features(judge, judged.images)
         found = prompt_following(features, candidates, torch.arange(len(prompts)))
         numbers[name] = {f"R@{k}": report.interval((found["ranks"] <= k).float()) for k in (1, 5)}

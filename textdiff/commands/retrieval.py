@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from textdiff.config import Settings
@@ -13,7 +15,9 @@ class RetrievalSettings(Settings):
 
     clip: str = Field(description="folder of a CLIP, or MODEL/TAG of open_clip's list")
     data: DataConfig = DataConfig()
-    split: str = Field("test", description="train, val, test or all")
+    split: Literal["train", "val", "test", "all"] = Field(
+        "test", description="split that is searched"
+    )
     limit: int | None = Field(None, ge=1, description="search among the first so many images")
     json: str | None = Field(None, description="write numbers and protocol here")
 
@@ -23,8 +27,10 @@ def run(settings: RetrievalSettings) -> None:
     from textdiff.clip import ClipModel
     from textdiff.commands import report
     from textdiff.data import open_data
+    from textdiff.files import check_file
     from textdiff.metrics.features import retrieval_on
 
+    check_file("--json", settings.json)
     data = open_data(settings.data, settings.split)
     clip = ClipModel.load(settings.clip).freeze()
     found = retrieval_on(clip, data, settings.limit)

@@ -38,10 +38,11 @@ def run(settings: SampleSettings) -> None:
     """
     from textdiff.commands.report import describe_model
     from textdiff.data.grid import labelled_grid
-    from textdiff.files import replacing
+    from textdiff.files import check_folder, replacing
     from textdiff.pipeline import TextToImage
 
     prompts = read_prompts(settings)
+    check_folder("--out", settings.out)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
     wanted = [prompt for prompt in prompts for _ in range(settings.num_images)]
     pictures = draw(pipe, wanted, settings)
@@ -53,7 +54,8 @@ def run(settings: SampleSettings) -> None:
     grid = labelled_grid(pictures, wanted, columns=min(settings.columns, len(pictures)))
     with replacing(out / "grid.png") as temporary:
         grid.save(temporary)
-    print(f"{len(pictures)} pictures and grid.png in {out}")
+    count = f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''}"
+    print(f"{count} and grid.png in {out}")
 
 
 def read_prompts(settings: SampleSettings) -> list[str]:
@@ -83,7 +85,9 @@ def pick_device(name: str) -> str:
     there += ["cuda"] if torch.cuda.is_available() else []
     if name == "auto":
         return there[-1]
-    if name.split(":")[0] not in there:
+    kind, _, number = name.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in there or (number and (not number.isdigit() or int(number) >= count)):
         raise UsageError(f"--device {name} is not on this machine; there is {', '.join(there)}")
     return name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from textdiff.config import Settings, build
 from textdiff.data.config import DataConfig
 from textdiff.diffusion.config import ScheduleConfig
+from textdiff.errors import CheckpointError, UsageError
 from textdiff.models.config import UNetConfig
 from textdiff.pipeline_config import SamplingConfig
 from textdiff.training.config import TrainConfig
@@ -61,18 +63,27 @@ def run(settings: TrainSettings) -> None:
         UsageError, DataError, CheckpointError: before anything is written.
     """
     from textdiff.clip import ClipModel
-    from textdiff.commands.launch import accelerator_for, open_split
+    from textdiff.commands.launch import (
+        accelerator_for,
+        open_split,
+        report_rejected,
+        start_all_processes,
+    )
+    from textdiff.files import check_folder
     from textdiff.training.captions import CaptionEmbeddings
     from textdiff.training.loop import Trainer
     from textdiff.training.run_folder import RunFolder
     from textdiff.training.tasks.diffusion import DiffusionTask
 
+    check_folder("--run-dir", settings.run_dir)
+    start_all_processes()
     data, held_out = open_split(settings.data, "train"), open_split(settings.data, "val")
     clip = ClipModel.load(settings.clip).freeze()
     settings = settings.model_copy(update={"unet": fit_unet(settings, clip)})
     accelerator = accelerator_for(settings.train.precision)
     folder = RunFolder(settings.run_dir, accelerator.is_main_process)
     pipe = build_pipeline(settings, clip).to(accelerator.device)
+    previewed = preview_prompts(settings.preview, data, pipe)
     pipe.unet.train().requires_grad_(True)
 
     captions = [c for part in (data, held_out) if part for row in part.captions for c in row]
@@ -83,7 +94,7 @@ def run(settings: TrainSettings) -> None:
         settings.caption_drop,
         held_out,
         settings.eval_images,
-        [data.captions[i][0] for i in range(min(settings.preview.num_prompts, len(data)))],
+        previewed,
         settings.preview,
     )
     trainer = Trainer(
@@ -107,6 +118,7 @@ def run(settings: TrainSettings) -> None:
         f"precision {accelerator.mixed_precision}, run folder {folder.path}"
     )
     trainer.train()
+    report_rejected(accelerator, data)
     folder.close()
 
 
@@ -116,8 +128,6 @@ def fit_unet(settings: TrainSettings, clip: ClipModel) -> UNetConfig:
     Raises:
         UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve.
     """
-    from textdiff.errors import UsageError
-
     found = {
         "image_size": settings.data.image_size,
         "cross_attention_dim": clip.text_width,
@@ -148,11 +158,26 @@ def build_pipeline(settings: TrainSettings, clip: ClipModel) -> TextToImage:
     return TextToImage(unet, clip, NoiseSchedule.from_config(settings.schedule), config)
 
 
+def preview_prompts(preview: PreviewConfig, data: CaptionedImages, pipe: TextToImage) -> list[str]:
+    """The first captions of the data that the text tower sees whole.
+
+    Raises:
+        UsageError: they cannot be drawn as `preview` says.
+    """
+    fitting = (captions[0] for captions in data.captions if pipe.fits(captions[0]))
+    prompts = list(itertools.islice(fitting, preview.num_prompts))
+    if prompts:
+        try:
+            pipe.check(prompts, preview)
+        except UsageError as error:
+            raise UsageError(f"preview: {error}") from None
+    return prompts
+
+
 def check_same_clip(folder: Path, clip: ClipModel) -> None:
     """Raises CheckpointError if the run in `folder` has checkpoints made with another CLIP."""
     from textdiff.checkpoint import checkpoints
     from textdiff.clip import ClipModel
-    from textdiff.errors import CheckpointError
     from textdiff.pipeline import CLIP_FOLDER
 
     kept = folder / CLIP_FOLDER

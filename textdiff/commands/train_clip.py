@@ -43,11 +43,19 @@ def run(settings: TrainClipSettings) -> None:
         UsageError, DataError, CheckpointError: before anything is written.
     """
     from textdiff.clip import ClipModel
-    from textdiff.commands.launch import accelerator_for, open_split
+    from textdiff.commands.launch import (
+        accelerator_for,
+        open_split,
+        report_rejected,
+        start_all_processes,
+    )
+    from textdiff.files import check_folder
     from textdiff.training.loop import Trainer
     from textdiff.training.run_folder import RunFolder
     from textdiff.training.tasks.contrastive import ContrastiveTask
 
+    check_folder("--run-dir", settings.run_dir)
+    start_all_processes()
     data, held_out = open_split(settings.data, settings.split), open_split(settings.data, "val")
     if settings.init:
         clip = ClipModel.load(settings.init).train()
@@ -75,6 +83,7 @@ def run(settings: TrainClipSettings) -> None:
         f"precision {accelerator.mixed_precision}, run folder {folder.path}"
     )
     trainer.train()
+    report_rejected(accelerator, data)
     if accelerator.is_main_process:
         clip.save(folder.path)
         print(f"saved {folder.path}, an open_clip folder")

@@ -159,4 +159,5 @@ class NoiseSchedule:
             raise ValueError(f"timesteps must strictly ascend, got {timesteps.tolist()}")
         ac = self.alphas_cumprod[timesteps]
         previous = torch.cat([torch.ones(1, dtype=torch.float64), ac[:-1]])
-        return NoiseSchedule(1 - ac / previous, self.timesteps[timesteps])
+        betas = (1 - ac / previous).clamp(max=math.nextafter(1, 0))  # 1 - 1e-17 rounds to 1
+        return NoiseSchedule(betas, self.timesteps[timesteps])

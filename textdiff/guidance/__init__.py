@@ -1,5 +1,6 @@
 """Guidance: each function takes a Denoise and returns a Denoise."""
 
-from textdiff._lazy import lazy_exports
+# not lazily: a function with its file's name would be hidden by the file once that is imported
+from textdiff.guidance.classifier_free import classifier_free
 
-__getattr__, __all__ = lazy_exports(__name__, {"classifier_free": "classifier_free"})
+__all__ = ["classifier_free"]

@@ -1,0 +1,80 @@
+"""Files are whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from textdiff.files import replacing, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_new_file_appears_whole_at_the_end(tmp_path):
+    path = tmp_path / "a.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_nothing_half_written(tmp_path, error):
+    with pytest.raises(error), replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        raise error
+    assert names(tmp_path) == []
+
+
+def test_an_exception_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert (path.read_text(), names(tmp_path)) == ("old", ["a.txt"])
+
+
+def test_a_file_that_was_never_written_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.txt"):
+        pass
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tar.gz", "a"])
+def test_the_temporary_name_keeps_folder_and_suffix(tmp_path, name):
+    path = tmp_path / name
+    with replacing(path) as temporary:
+        assert (temporary.parent, temporary.suffix) == (path.parent, path.suffix)
+        assert temporary != path
+        temporary.touch()
+
+
+def test_two_writers_at_once_do_not_share_a_temporary_name(tmp_path):
+    with replacing(tmp_path / "a.txt") as one, replacing(tmp_path / "a.txt") as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "a.txt").read_text() == "one"  # the outer block ends last
+
+
+def test_parent_folders_are_made(tmp_path):
+    write_text(tmp_path / "b" / "c" / "a.txt", "text")
+    assert (tmp_path / "b" / "c" / "a.txt").read_text() == "text"
+
+
+def test_text_is_utf_8(tmp_path):
+    write_text(tmp_path / "a.txt", "größer, 大きい")
+    assert (tmp_path / "a.txt").read_bytes().decode("utf-8") == "größer, 大きい"

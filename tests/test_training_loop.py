@@ -1,0 +1,167 @@
+"""What the loop does to weights, averages and learning rates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from textdiff import TextToImage, checkpoint
+from textdiff.commands.cli import run
+from textdiff.config import build
+from textdiff.errors import NonFiniteLossError
+from textdiff.training.config import ClipTrainConfig, OptimizerConfig, TrainConfig
+from textdiff.training.ema import EMA
+from textdiff.training.loop import Progress
+from textdiff.training.optimizer import build_optimizer, lr_factor
+
+
+def train(configs: Path, shapes: Path, clip: Path, folder: Path, *more: str) -> dict:
+    """Runs `textdiff train`; returns the weights of its last checkpoint."""
+    flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
+    run(["train", *flags, "--clip", str(clip), "--run-dir", str(folder), *more])
+    newest = next(checkpoint.checkpoints(folder / "checkpoints"))
+    return checkpoint.load_tensors(newest / "unet.safetensors")
+
+
+def test_drawing_samples_and_evaluating_do_not_change_the_weights(
+    tmp_path, configs, shapes, tiny_clip
+):
+    often = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.eval-every", "1")
+    never = train(configs, shapes, tiny_clip, tmp_path / "b", "--train.eval-every", "1000")
+    assert len(list((tmp_path / "a" / "samples").glob("*.png"))) == 6
+    assert all(torch.equal(often[name], never[name]) for name in never)
+
+
+def test_workers_do_not_change_the_weights(tmp_path, configs, shapes, tiny_clip):
+    none = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.steps", "2")
+    one = train(
+        configs, shapes, tiny_clip, tmp_path / "b", "--train.steps", "2", "--train.workers", "1"
+    )
+    assert all(torch.equal(none[name], one[name]) for name in none)
+
+
+def test_accumulation_equals_the_larger_batch(tmp_path, configs, shapes, tiny_clip):
+    whole = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.batch-size", "4")
+    parts = train(
+        *(configs, shapes, tiny_clip, tmp_path / "b", "--train.batch-size", "2"),
+        *("--train.accumulation", "2"),
+    )
+    for name in whole:
+        torch.testing.assert_close(parts[name], whole[name], rtol=1e-3, atol=1e-4)
+
+
+def test_samples_come_from_the_average(tiny_run):
+    newest = next(checkpoint.checkpoints(tiny_run / "checkpoints"))
+    averages = checkpoint.load_tensors(newest / "ema.safetensors")
+    weights = checkpoint.load_tensors(newest / "unet.safetensors")
+    drawn_from = TextToImage.load(tiny_run).unet.state_dict()
+    assert all(torch.equal(drawn_from[name], averages[name]) for name in averages)
+    assert not torch.equal(averages["conv_in.weight"], weights["conv_in.weight"])
+
+
+def test_metrics_hold_loss_speed_and_held_out_quarters(tiny_run):
+    rows = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4, 5, 6]
+    assert all(row["images_per_second"] > 0 for row in rows if "loss" in row)
+    held_out = [row for row in rows if "held_out/eps_mse" in row]
+    assert [row["step"] for row in held_out] == [3, 6]
+    quarters = [held_out[-1][f"held_out/eps_mse_q{q}"] for q in (1, 2, 3, 4)]
+    assert held_out[-1]["held_out/eps_mse"] == pytest.approx(sum(quarters) / 4)
+
+
+def test_tensorboard_gets_the_same_scalars(tiny_run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tiny_run / "tensorboard"))
+    events.Reload()
+    rows = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
+    want = [row["loss"] for row in rows if "loss" in row]
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(want)
+
+
+def test_non_finite_loss_names_step_samples_and_checkpoint(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch
+):
+    from textdiff.training.tasks import diffusion
+
+    calls = []
+
+    def poisoned(eps, eps_hat):
+        calls.append(1)
+        value = float("nan") if len(calls) > 3 else 1.0
+        return value * (eps - eps_hat).square().flatten(1).mean(1)
+
+    monkeypatch.setattr(diffusion, "simple_loss", poisoned)
+    with pytest.raises(NonFiniteLossError, match=r"step 3 .*samples \[.*step-000002") as error:
+        train(configs, shapes, tiny_clip, tmp_path / "run", "--train.eval-every", "1000")
+    assert error.value.exit_code == 5
+    assert next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints")).name == "step-000002"
+
+
+def test_ema_has_the_warm_up_form():
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    ema, want = EMA(model, decay=0.5), 0.0
+    for n in range(12):
+        torch.nn.init.constant_(model.weight, n + 1.0)
+        ema.update()
+        decay = min(0.5, (1 + n) / (10 + n))
+        want = decay * want + (1 - decay) * (n + 1.0)
+        assert ema.averages["weight"].item() == pytest.approx(want, rel=1e-5)
+
+
+def test_ema_gives_the_weights_back_to_the_bit_even_after_an_error():
+    model = torch.nn.Linear(3, 3)
+    ema = EMA(model, decay=0.9)
+    with torch.no_grad():
+        model.weight.add_(1.0)
+    own = model.weight.detach().clone()
+    with pytest.raises(RuntimeError), ema.applied():
+        assert torch.equal(model.weight, ema.averages["weight"])
+        raise RuntimeError
+    assert torch.equal(model.weight, own)
+
+
+def test_norms_biases_and_scales_are_exempt_from_weight_decay():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.LayerNorm(2))
+    model.register_parameter("scale", torch.nn.Parameter(torch.zeros(())))
+    decayed, exempt = build_optimizer(model, OptimizerConfig(weight_decay=0.2)).param_groups
+    assert decayed["weight_decay"] == 0.2
+    assert [p.ndim for p in decayed["params"]] == [2]
+    assert exempt["weight_decay"] == 0.0
+    assert sorted(p.ndim for p in exempt["params"]) == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "want"),
+    [("constant", (1, 1, 1)), ("cosine", (1, 0.5, 0)), ("linear_tail", (1, 1, 0))],
+)
+def test_learning_rate_schedules(schedule, want):
+    config = OptimizerConfig(schedule=schedule, warmup_steps=0, tail=0.5)
+    got = [lr_factor(config, 1000, progress) for progress in (0, 0.5, 1)]
+    assert got == pytest.approx(want)
+
+
+def test_warm_up_is_linear_in_optimizer_steps():
+    config = OptimizerConfig(warmup_steps=4)
+    got = [lr_factor(config, step, 0) for step in range(6)]
+    assert got == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "betas", "eps"), [("vit", (0.9, 0.98), 1e-6), ("resnet", (0.9, 0.999), 1e-8)]
+)
+def test_clip_hyperparameters_follow_the_tower(kind, betas, eps):
+    config = ClipTrainConfig().for_tower(kind)
+    assert (config.betas, config.eps, config.weight_decay) == (betas, eps, 0.2)
+    assert build(ClipTrainConfig, [("f", {"eps": 1e-7})]).for_tower(kind).eps == 1e-7
+
+
+def test_progress_follows_whichever_ends_first():
+    by_step = Progress(step=50)
+    assert by_step.share(TrainConfig(steps=100)) == 0.5
+    by_time = Progress(step=1, seconds=45)
+    assert by_time.share(TrainConfig(steps=100, max_minutes=1)) == pytest.approx(0.75, abs=0.01)
