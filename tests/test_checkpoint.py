@@ -74,7 +74,7 @@ def test_one_changed_byte_is_found(tmp_path, name):
 def test_missing_file_is_found(tmp_path):
     folder = save(tmp_path, 1)
     (folder / "ema.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="ema.safetensors is missing"):
+    with pytest.raises(CheckpointError, match=r"ema\.safetensors is missing"):
         verify(folder)
 
 
@@ -243,4 +243,6 @@ def test_no_pickle_anywhere_in_a_run_folder(tiny_run):
     files = [path for path in tiny_run.rglob("*") if path.is_file()]
     kinds = {path.suffix for path in files if "tensorboard" not in path.parts}
     assert kinds == {".safetensors", ".json", ".jsonl", ".yaml", ".png"}
-    assert not [path for path in files if path.read_bytes()[:2] in (b"\x80\x02", b"\x80\x04", b"PK")]
+    assert not [
+        path for path in files if path.read_bytes()[:2] in (b"\x80\x02", b"\x80\x04", b"PK")
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 
@@ -24,6 +25,11 @@ def printed(capsys, *arguments: str) -> str:
     return capsys.readouterr().out
 
 
+def packed(text: str) -> str:
+    """Without white space, which wrapping changes."""
+    return "".join(text.split())
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_help_lists_every_command(capsys, arguments):
     shown = printed(capsys, *arguments)
@@ -39,15 +45,15 @@ def test_version(capsys):
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_help_of_a_command_lists_every_flag_with_its_meaning(capsys, name):
     command = cli.COMMANDS[name]
-    shown = " ".join(printed(capsys, *name.split(), "--help").split())
+    shown = packed(printed(capsys, *name.split(), "--help"))
     schema = getattr(
         importlib.import_module(f"textdiff.commands.{command.module}"), command.settings
     )
-    assert command.about in shown
+    assert packed(command.about) in shown
     for key, field in leaves(schema):
-        assert f"--{key.replace('_', '-')} " in shown
+        assert f"--{key.replace('_', '-')}" in shown
         assert field.description, key
-        assert " ".join(field.description.split()) in shown
+        assert packed(field.description) in shown
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_help_names_the_source(capsys):
 def test_flags_may_be_written_with_underscores(capsys, shapes, tmp_path):
     sheet = str(tmp_path / "sheet.png")
     flags = ["--data.source", str(shapes), "--out", sheet, "--data.max_images=3"]
-    assert printed(capsys, "data", "info", *flags).count("train 3") == 1
+    assert re.search(r"images +3\b", printed(capsys, "data", "info", *flags))
 
 
 def test_doctor_prints_the_facts(capsys):
@@ -102,6 +108,8 @@ def test_doctor_prints_the_facts(capsys):
 def test_doctor_says_how_to_get_a_missing_extra(capsys, monkeypatch):
     monkeypatch.setattr(package.errors, "EXTRAS", {"track": {"no_such_module": "no-such-package"}})
     monkeypatch.setattr("textdiff.commands.doctor.EXTRAS", {"track": {}})
+    monkeypatch.setattr("textdiff.training.precision.matmul_seconds", lambda *_: 1.0)
+    monkeypatch.setattr("textdiff.training.precision.choose_precision", lambda *_: "no")
     expected = "missing no-such-package: pip install 'textdiff[track]'"
     assert expected in printed(capsys, "doctor")
 

@@ -14,7 +14,13 @@ from textdiff.commands.cli import run
 from textdiff.commands.sample import SampleSettings, pick_device, read_prompts
 from textdiff.pipeline_config import SamplingConfig
 
-STRANGE = ["../../etc/passwd", 'he said "red" \\ \'blue\'', "🍎 a red apple", "two\nlines", "ß%s{0}"]
+STRANGE = [
+    "../../etc/passwd",
+    "he said \"red\" \\ 'blue'",
+    "🍎 a red apple",
+    "two\nlines",
+    "ß%s{0}",
+]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Predictions: golden conversions between eps and x_0, their round trip, and clipping."""
+"""Predictions: golden conversions among eps, x_0 and v, their round trip, and clipping."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import golden
 from textdiff.diffusion import NoiseSchedule, ScheduleConfig, from_eps
-from textdiff.diffusion.prediction import clip_x_0, from_x_0
+from textdiff.diffusion.prediction import clip_x_0, from_v, from_x_0, target
 from textdiff.types import Prediction
 
 OBJECTIVES = golden("objectives")
@@ -20,43 +20,50 @@ def schedule_of(name: str, num_timesteps: int = 1000) -> NoiseSchedule:
     return NoiseSchedule.from_config(ScheduleConfig(name=name, num_timesteps=num_timesteps))
 
 
+def golden_tensors(case: dict, dtype: str, *names: str) -> list[torch.Tensor]:
+    values = {**case["inputs"], **case["outputs"]}
+    return [torch.tensor(values[name], dtype=getattr(torch, dtype)) for name in names]
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("function", "output", "estimate"),
+    [
+        (from_eps, "eps_hat", "x_0_hat"),
+        (from_x_0, "x_0_hat", "eps_hat"),
+        (from_v, "v_hat", "x_0_hat"),
+        (from_v, "v_hat", "eps_hat"),
+    ],
+)
 @pytest.mark.parametrize("case", CONVERSIONS, ids=lambda case: case["id"])
-class TestGoldenConversion:
-    def convert(self, function, source, target, case, dtype):
-        """Checks `function` from the estimate `source` to the estimate `target`."""
-        inputs, values = case["inputs"], {**case["inputs"], **case["outputs"]}
-        given, x_t, expected = (
-            torch.tensor(values[name], dtype=getattr(torch, dtype))
-            for name in (source, "x_t", target)
-        )
-        timestep = torch.full((len(x_t),), inputs["timestep"])
-        prediction = function(schedule_of(inputs["schedule"]), given, x_t, timestep)
-        found = prediction.x_0 if target.startswith("x_0") else prediction.eps
-        return found, expected, OBJECTIVES["tolerance"][dtype]
+def test_golden_conversion(case, function, output, estimate, dtype):
+    given, x_t, expected = golden_tensors(case, dtype, output, "x_t", estimate)
+    schedule, t = schedule_of(case["inputs"]["schedule"]), case["inputs"]["timestep"]
+    prediction = function(schedule, given, x_t, torch.full((len(x_t),), t))
+    tolerance = dict(OBJECTIVES["tolerance"][dtype])
+    if function is from_x_0 and dtype == "float32":
+        # x_t - a x_0 cancels, and what rounding leaves is divided by b
+        tolerance["atol"] += 2e-7 / float((1 - schedule.alphas_cumprod[t]).sqrt())
+    torch.testing.assert_close(
+        getattr(prediction, estimate.removesuffix("_hat")), expected, **tolerance
+    )
 
-    def test_x_0_of_eps(self, case, dtype):
-        found, expected, tolerance = self.convert(from_eps, "eps_hat", "x_0_hat", case, dtype)
-        torch.testing.assert_close(found, expected, **tolerance)
 
-    def test_eps_of_x_0(self, case, dtype):
-        found, expected, tolerance = self.convert(from_x_0, "x_0_hat", "eps_hat", case, dtype)
-        if dtype == "float32":  # x_t - a x_0 cancels: its rounding error is divided by b
-            ac = schedule_of(case["inputs"]["schedule"]).alphas_cumprod[case["inputs"]["timestep"]]
-            tolerance = {**tolerance, "atol": 2e-7 / float((1 - ac).sqrt()) + tolerance["atol"]}
-        torch.testing.assert_close(found, expected, **tolerance)
+@pytest.mark.parametrize("prediction", ["eps", "v"])
+@pytest.mark.parametrize("case", CONVERSIONS, ids=lambda case: case["id"])
+def test_golden_target(case, prediction):
+    x_0, eps, expected = golden_tensors(case, "float64", "x_0", "eps", prediction)
+    timestep = torch.full((len(x_0),), case["inputs"]["timestep"])
+    found = target(prediction, schedule_of(case["inputs"]["schedule"]), x_0, eps, timestep)
+    torch.testing.assert_close(found, expected, **OBJECTIVES["tolerance"]["float64"])
 
 
 @pytest.mark.parametrize("case", CONVERSIONS, ids=lambda case: case["id"])
 def test_golden_posterior_mean_of_eps(case):
     """By way of x_0_hat; the golden number is that of the direct formula too (SPEC S2.2)."""
-    inputs, outputs = case["inputs"], case["outputs"]
-    eps, x_t, expected = (
-        torch.tensor(value, dtype=torch.float64)
-        for value in (inputs["eps_hat"], outputs["x_t"], outputs["mean_hat"])
-    )
-    schedule = schedule_of(inputs["schedule"])
-    timestep = torch.full((len(x_t),), inputs["timestep"])
+    eps, x_t, expected = golden_tensors(case, "float64", "eps_hat", "x_t", "mean_hat")
+    schedule = schedule_of(case["inputs"]["schedule"])
+    timestep = torch.full((len(x_t),), case["inputs"]["timestep"])
     mean, _ = schedule.posterior(from_eps(schedule, eps, x_t, timestep).x_0, x_t, timestep)
     torch.testing.assert_close(mean, expected, **OBJECTIVES["tolerance"]["float64"])
 
@@ -73,15 +80,12 @@ def test_round_trip(name, length_and_timestep, seed):
     rng = torch.Generator().manual_seed(seed)
     eps, x_t = torch.randn(2, 2, 1, 2, 2, generator=rng, dtype=torch.float64)
     x_0 = from_eps(schedule, eps, x_t, timestep).x_0
-    # x_0 grows as 1/a, and rounding with it: a is 2e-6 at the end of a cosine of one step
-    rounding = 1e-14 * max(1.0, float(x_0.abs().max()))
-    torch.testing.assert_close(
-        from_x_0(schedule, x_0, x_t, timestep).eps, eps, rtol=1e-9, atol=1e-12 + 100 * rounding
-    )
+    again = from_x_0(schedule, x_0, x_t, timestep).eps
+    torch.testing.assert_close(again, eps, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(schedule.add_noise(x_0, eps, timestep), x_t, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("function", [from_eps, from_x_0])
+@pytest.mark.parametrize("function", [from_eps, from_x_0, from_v])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_kept(function, dtype):
     x = torch.ones(1, 1, 2, 2, dtype=dtype)

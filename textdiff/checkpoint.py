@@ -65,7 +65,9 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise CheckpointError(f"weights file {path} does not exist") from None
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from None
+        raise CheckpointError(
+            f"{path} is damaged or no safetensors file: {error}; copy or save it again"
+        ) from None
 
 
 def load_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path) -> None:

@@ -22,7 +22,7 @@ from textdiff import checkpoint
 from textdiff.clip.model import ClipModel
 from textdiff.config import build, read_yaml, to_yaml
 from textdiff.data.grid import to_pil
-from textdiff.diffusion.prediction import clip_x_0, from_eps
+from textdiff.diffusion.prediction import FROM_OUTPUT, clip_x_0
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
@@ -115,8 +115,10 @@ class TextToImage:
     def denoiser(self, conditioning: Conditioning) -> Denoise:
         """The U-Net with `conditioning` bound, as a Denoise."""
 
+        from_output = FROM_OUTPUT[self.config.prediction]
+
         def denoise(x_t: Images, timestep: Timesteps) -> Prediction:
-            return from_eps(self.schedule, self.unet(x_t, timestep, conditioning), x_t, timestep)
+            return from_output(self.schedule, self.unet(x_t, timestep, conditioning), x_t, timestep)
 
         return denoise
 

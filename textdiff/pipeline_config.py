@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from textdiff.config import Settings
-from textdiff.diffusion.config import ScheduleConfig
+from textdiff.diffusion.config import PredictionType, ScheduleConfig
 from textdiff.models.config import UNetConfig
 
 
@@ -15,6 +15,7 @@ class ModelConfig(Settings):
     """What model.yaml holds: enough to rebuild the model from its weights."""
 
     clip: str = Field(description="where the CLIP came from; used if the folder has no clip/")
+    prediction: PredictionType = Field("eps", description="what the U-Net outputs")
     schedule: ScheduleConfig = ScheduleConfig()
     unet: UNetConfig = UNetConfig()
 

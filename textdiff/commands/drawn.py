@@ -41,8 +41,8 @@ def real_pictures(data: CaptionedImages, count: int, seed: int, pipe: TextToImag
         prompt = data.captions[index][0]
         if prompt in chosen or not pipe.fits(prompt):
             continue
-        used, images = data.read([index])
-        if used == [index]:
+        usable, images = data.usable([index])
+        if usable:
             chosen[prompt] = images
         if len(chosen) == count:
             break
@@ -52,13 +52,13 @@ def real_pictures(data: CaptionedImages, count: int, seed: int, pipe: TextToImag
 
 
 def captioned_pictures(data: CaptionedImages) -> Judged:
-    """Every image of the split that can be used, with its first caption. Raises as `read`."""
-    import torch
+    """Every image of the split that can be used, with its first caption.
 
-    found = [(index, *data.read([index])) for index in range(len(data))]
-    usable = [(index, images) for index, used, images in found if used == [index]]
-    prompts = [data.captions[index][0] for index, _ in usable]
-    return Judged(prompts, torch.cat([images for _, images in usable]))
+    Raises:
+        DataError: too many images cannot be used.
+    """
+    indices, images = data.usable(range(len(data)))
+    return Judged([data.captions[index][0] for index in indices], images)
 
 
 def drawn_pictures(pipe: TextToImage, prompts: list[str], settings: SamplingConfig) -> Judged:

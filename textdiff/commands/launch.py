@@ -18,8 +18,8 @@ def start_all_processes() -> None:
     """Makes `accelerate launch --cpu --num_processes N` start N processes.
 
     Its launcher starts one and leaves the others to mpirun (accelerate 1.15, `simple_launcher`), so
-    that without MPI a run would silently have one. Here that one process turns into torch's launcher
-    with the numbers accelerate was given. Does nothing in every other case.
+    that without MPI a run would silently have one. Here that one turns into torch's launcher with
+    the numbers accelerate was given. Does nothing in every other case.
 
     Raises:
         UsageError: the numbers cannot be found out; the message names the command to use instead.

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from textdiff.config import Settings, build
 from textdiff.data.config import DataConfig
-from textdiff.diffusion.config import ScheduleConfig
+from textdiff.diffusion.config import PredictionType, ScheduleConfig
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.models.config import UNetConfig
 from textdiff.pipeline_config import SamplingConfig
@@ -47,6 +47,9 @@ class TrainSettings(Settings):
         gt=0,
         lt=1,
         description="moving average that samples are drawn from; none: no average",
+    )
+    prediction: PredictionType = Field(
+        "eps", description="what the U-Net outputs and is trained on: noise (DDPM), or velocity"
     )
     eval_images: int = Field(128, ge=1, description="held-out images per quarter of the timesteps")
     data: DataConfig = DataConfig()
@@ -154,7 +157,12 @@ def build_pipeline(settings: TrainSettings, clip: ClipModel) -> TextToImage:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(settings.seed, "unet"))
         unet = UNet(settings.unet)
-    config = ModelConfig(clip=settings.clip, schedule=settings.schedule, unet=settings.unet)
+    config = ModelConfig(
+        clip=settings.clip,
+        prediction=settings.prediction,
+        schedule=settings.schedule,
+        unet=settings.unet,
+    )
     return TextToImage(unet, clip, NoiseSchedule.from_config(settings.schedule), config)
 
 

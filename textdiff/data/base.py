@@ -124,6 +124,12 @@ class CaptionedImages:
         drawn = [self._first_usable(int(index)) for index in indices]
         return [index for index, _ in drawn], torch.stack([image for _, image in drawn])
 
+    def usable(self, indices: Sequence[int]) -> tuple[list[int], Tensor]:
+        """Those of `indices` whose images can be used, and these images. Raises as `read`."""
+        used, images = self.read(indices)
+        kept = [k for k, index in enumerate(indices) if used[k] == index]
+        return [used[k] for k in kept], images[kept]
+
     def note_bad(self, found: Mapping[int, str]) -> None:
         """Adds unusable images (index -> reason), found here or in a worker. Raises as `read`."""
         self.bad.update(found)

@@ -37,6 +37,12 @@ TAG_END = 0xE007F
 TONELESS_PEOPLE = frozenset(
     {0x1F464, 0x1F465, 0x1F5E3, 0x26F7, 0x1F93A, 0x1FAC2, 0x1F9DE, 0x1F9DF, FAMILY}
 )
+# Plants, food and animals, by the sections of the Unicode code charts (1F300, 1F900 and 1FA70).
+NATURE = (
+    *(range(0x1F32D, 0x1F380), range(0x1F400, 0x1F440), range(0x1F940, 0x1F941)),
+    *(range(0x1F950, 0x1F970), range(0x1F980, 0x1F9AF), range(0x1F9C0, 0x1F9CC)),
+    *(range(0x1FAB0, 0x1FAC0), range(0x1FACE, 0x1FAE0)),
+)
 # Joiner, emoji presentation, female, male, facing right: they make variants, not other emoji.
 MODIFIERS = SKIN_TONES | {0x200D, 0xFE0F, 0x2640, 0x2642, 0x27A1}
 # Code points that say in one sign what others spell out, or that fix a gender.
@@ -106,6 +112,8 @@ def catalogue(config: DataConfig) -> tuple[list[Entry], list[Path]]:
         keys = [key for key in keys if not SKIN_TONES.intersection(key)]
     if config.subset == "things":
         keys = [key for key in keys if _is_thing(key, named[key], with_tones)]
+    elif config.subset == "nature":
+        keys = [key for key in keys if any(key[0] in section for section in NATURE)]
     groups: dict[bytes, str] = {}  # by drawing: some flags are one picture under several names
     entries = [
         Entry(

@@ -8,6 +8,7 @@ __getattr__, __all__ = lazy_exports(
         "NoiseSchedule": "schedule",
         "ScheduleConfig": "config",
         "from_eps": "prediction",
+        "from_v": "prediction",
         "simple_loss": "objective",
     },
 )

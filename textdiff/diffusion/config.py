@@ -8,6 +8,8 @@ from pydantic import Field
 
 from textdiff.config import Settings
 
+PredictionType = Literal["eps", "v"]
+
 
 class ScheduleConfig(Settings):
     """Which betas (SPEC S1.3, S1.4)."""

@@ -31,14 +31,20 @@ def text_features(clip: ClipModel, captions: Sequence[str]) -> Features:
 def retrieval_on(
     clip: ClipModel, data: CaptionedImages, limit: int | None = None
 ) -> dict[str, dict[str, float | Tensor]]:
-    """`image_text_retrieval` among the first `limit` images of a split and all their captions."""
+    """`image_text_retrieval` among the first `limit` images of a split and all their captions;
+    images that cannot be used are left out.
+
+    Raises:
+        DataError: too many images cannot be used.
+    """
     count = min(len(data), limit or len(data))
-    texts = [(caption, i) for i in range(count) for caption in data.captions[i]]
+    features, used = [], []
+    for start in range(0, count, CHUNK):
+        indices, images = data.usable(range(start, min(start + CHUNK, count)))
+        features.append(image_features(clip, images))
+        used += indices
+    texts = [(caption, i) for i, index in enumerate(used) for caption in data.captions[index]]
     captions, owners = zip(*texts, strict=True)
-    images = torch.cat(
-        [
-            image_features(clip, data.images(range(i, min(i + CHUNK, count))))
-            for i in range(0, count, CHUNK)
-        ]
+    return image_text_retrieval(
+        torch.cat(features), text_features(clip, captions), torch.tensor(owners)
     )
-    return image_text_retrieval(images, text_features(clip, captions), torch.tensor(owners))

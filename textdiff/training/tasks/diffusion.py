@@ -1,12 +1,14 @@
 """Text-to-image diffusion as a task.
 
 image, caption ──► x_0, Conditioning;   (seed, step, sample id) ──► t, eps, caption dropped or not
-x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps;   loss = L_simple(eps, unet(x_t, t, conditioning))
+x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps;   loss = L_simple(target, unet(x_t, t, conditioning))
+
+The target is eps, or v where the model is told to predict that. Held-out losses are those of eps
+for either, so that they can be compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from textdiff.data.base import CaptionedImages
 from textdiff.data.grid import labelled_grid, to_pil
 from textdiff.diffusion.objective import simple_loss
+from textdiff.diffusion.prediction import target
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline_config import SamplingConfig
@@ -24,6 +27,7 @@ from textdiff.training.run_folder import RunFolder
 from textdiff.types import Batch, Conditioning
 
 QUARTERS = 4
+CHUNK = 64  # held-out images per forward pass
 
 
 @dataclass
@@ -87,16 +91,20 @@ class DiffusionTask:
             "" if drop else caption
             for caption, drop in zip(batch.captions, draws.dropped, strict=True)
         ]
-        return {"loss": self._loss(model, batch.image, self.embed(captions), draws)}
+        conditioning = self.embed(captions)
+        x_0, eps, timestep = self._on_device(batch.image, draws, conditioning)
+        output = model(self.schedule.add_noise(x_0, eps, timestep), timestep, conditioning)
+        wanted = target(self.pipe.config.prediction, self.schedule, x_0, eps, timestep)
+        return {"loss": simple_loss(wanted, output)}
 
-    def _loss(
-        self, model: Callable, image: Tensor, conditioning: Conditioning, draws: Draws
-    ) -> Tensor:
+    @staticmethod
+    def _on_device(
+        image: Tensor, draws: Draws, conditioning: Conditioning
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x_0 in [-1, 1], eps and timestep, where the conditioning is."""
         device = conditioning.tokens.device
         x_0 = image.to(device).float() / 127.5 - 1
-        eps, timestep = draws.eps.to(device), draws.timestep.to(device)
-        x_t = self.schedule.add_noise(x_0, eps, timestep)
-        return simple_loss(eps, model(x_t, timestep, conditioning))
+        return x_0, draws.eps.to(device), draws.timestep.to(device)
 
     def after_update(self) -> None:
         """Nothing to clamp."""
@@ -109,28 +117,26 @@ class DiffusionTask:
 
     @torch.no_grad()
     def held_out_losses(self) -> dict[str, float]:
-        """L_simple on the held-out split at fixed noise and fixed timesteps, by quarter: `q1` is
+        """L_simple of eps on held-out images at fixed noise and fixed timesteps, by quarter: q1 is
         the least noisy one. The same images, noise and timesteps at every call."""
         data, T = self.held_out, self.schedule.num_timesteps
-        ids = list(range(min(len(data), self.eval_images)))
-        image = data.images(ids)
+        ids, image = data.read(range(min(len(data), self.eval_images)))
         conditioning = self.embed([data.captions[index][0] for index in ids])
         values = {}
         for quarter in range(QUARTERS):
-            keys = [("held out", self.seed, quarter, index) for index in ids]
+            keys = [("held out", self.seed, quarter, row) for row in range(len(ids))]
             draws = draw(keys, tuple(image.shape[1:]), T, caption_drop=0.0)
             # the drawn timestep moved into this quarter
             draws.timestep = (draws.timestep + quarter * T) // QUARTERS
-            chunks = [
-                self._loss(
-                    self.model,
-                    image[i : i + 64],
-                    conditioning[i : i + 64],
-                    Draws(draws.eps[i : i + 64], draws.timestep[i : i + 64], []),
+            x_0, eps, timestep = self._on_device(image, draws, conditioning)
+            x_t = self.schedule.add_noise(x_0, eps, timestep)
+            losses = [
+                simple_loss(
+                    eps[rows], self.pipe.denoiser(conditioning[rows])(x_t[rows], timestep[rows]).eps
                 )
-                for i in range(0, len(ids), 64)
+                for rows in (slice(i, i + CHUNK) for i in range(0, len(ids), CHUNK))
             ]
-            values[f"held_out/eps_mse_q{quarter + 1}"] = torch.cat(chunks).mean().item()
+            values[f"held_out/eps_mse_q{quarter + 1}"] = torch.cat(losses).mean().item()
         values["held_out/eps_mse"] = sum(values.values()) / QUARTERS
         return values
 

@@ -1,0 +1,194 @@
+"""TextToImage: which weights it loads, how often it calls the network, that folders can travel."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from textdiff import TextToImage
+from textdiff.checkpoint import checkpoints, load_tensors
+from textdiff.commands.cli import run
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.pipeline import to_uint8
+from textdiff.pipeline_config import SamplingConfig
+
+PROMPTS = ["red circle", "green cross"]
+FAST = {"num_steps": 3, "seed": 1}
+
+
+@pytest.fixture
+def pipe(tiny_run) -> TextToImage:
+    return TextToImage.load(tiny_run)
+
+
+@pytest.fixture
+def run_copy(tiny_run, tmp_path) -> Path:
+    return Path(shutil.copytree(tiny_run, tmp_path / "elsewhere" / "copy"))
+
+
+def drawn(pipe: TextToImage, prompts=PROMPTS, **settings) -> np.ndarray:
+    return np.stack([np.asarray(picture) for picture in pipe(prompts, **{**FAST, **settings})])
+
+
+# Loading
+
+
+def same_weights(pipe: TextToImage, file: Path) -> bool:
+    tensors, own = load_tensors(file), pipe.unet.state_dict()
+    return tensors.keys() == own.keys() and all(torch.equal(own[k], tensors[k]) for k in own)
+
+
+def test_run_folder_gives_the_averages_of_its_newest_checkpoint(pipe, tiny_run):
+    newest = next(checkpoints(tiny_run / "checkpoints"))
+    assert pipe.step == 6
+    assert same_weights(pipe, newest / "ema.safetensors")
+    assert not same_weights(pipe, newest / "unet.safetensors")
+
+
+def test_damaged_newest_checkpoint_gives_the_one_before(run_copy, caplog):
+    newest, older = checkpoints(run_copy / "checkpoints")
+    (newest / "state.json").write_text("{}")
+    pipe = TextToImage.load(run_copy)
+    assert pipe.step == 4
+    assert same_weights(pipe, older / "ema.safetensors")
+    assert str(newest) in caplog.text
+
+
+def test_run_without_averages_gives_its_weights(tmp_path, configs, shapes, tiny_clip):
+    flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
+    flags += ["--ema-decay", "none", "--train.steps", "1", "--preview.num-prompts", "0"]
+    run(["train", *flags, "--clip", str(tiny_clip), "--run-dir", str(tmp_path / "run")])
+    newest = next(checkpoints(tmp_path / "run" / "checkpoints"))
+    assert same_weights(TextToImage.load(tmp_path / "run"), newest / "unet.safetensors")
+
+
+def test_networks_are_frozen_and_in_eval_mode(pipe):
+    for network in (pipe.unet, pipe.clip):
+        assert not network.training
+        assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_run_folder_travels_without_the_clip_it_came_from(tmp_path, configs, shapes, tiny_clip):
+    clip = shutil.copytree(tiny_clip, tmp_path / "clip")
+    flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
+    run(["train", *flags, "--clip", str(clip), "--run-dir", str(tmp_path / "run")])
+    expected = drawn(TextToImage.load(tmp_path / "run"))
+    shutil.rmtree(clip)
+    moved = shutil.move(tmp_path / "run", tmp_path / "moved")
+    assert np.array_equal(drawn(TextToImage.load(moved)), expected)
+
+
+def test_exported_folder_gives_the_same_pictures(pipe, tmp_path):
+    pipe.save(tmp_path / "exported")
+    again = TextToImage.load(tmp_path / "exported")
+    assert again.step is None
+    assert np.array_equal(drawn(again), drawn(pipe))
+
+
+def test_exported_folder_holds_no_training_state(pipe, tmp_path):
+    pipe.save(tmp_path)
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    clip = {"clip/open_clip_config.json", "clip/open_clip_model.safetensors"}
+    assert files == {"model.yaml", "unet.safetensors"} | clip
+
+
+def test_exported_weights_that_are_damaged(pipe, tmp_path):
+    pipe.save(tmp_path)
+    (tmp_path / "unet.safetensors").write_bytes(b"no weights")
+    with pytest.raises(CheckpointError, match=r"unet\.safetensors is damaged"):
+        TextToImage.load(tmp_path)
+
+
+# Drawing
+
+
+@pytest.mark.parametrize(("scale", "rows"), [(1.0, 2), (3.0, 4), (0.0, 4)])
+def test_network_is_called_once_per_step_with_both_halves_only_if_guided(pipe, scale, rows):
+    calls = []
+    pipe.unet.register_forward_pre_hook(lambda _unet, inputs: calls.append(len(inputs[0])))
+    drawn(pipe, guidance_scale=scale)
+    assert calls == [rows] * 3
+
+
+def test_timesteps_go_down_to_the_least_noisy(pipe):
+    seen = []
+    pipe.unet.register_forward_pre_hook(lambda _unet, inputs: seen.append(inputs[1].unique()))
+    drawn(pipe, num_steps=4)
+    assert torch.cat(seen).tolist() == [99, 74, 49, 24]
+
+
+def test_guidance_of_one_is_the_conditional_model_alone(pipe):
+    """Whatever is pushed away from does not matter then."""
+    plain = drawn(pipe, guidance_scale=1.0)
+    assert np.array_equal(drawn(pipe, guidance_scale=1.0, negative_prompt="green"), plain)
+    assert np.abs(drawn(pipe, guidance_scale=1.0 + 1e-6).astype(int) - plain).max() <= 1
+
+
+def test_guidance_of_zero_is_the_model_of_the_negative_prompt(pipe):
+    found = drawn(pipe, guidance_scale=0.0, negative_prompt="green cross").astype(int)
+    expected = drawn(pipe, ["green cross"] * 2, guidance_scale=1.0)
+    assert np.abs(found - expected).max() <= 1
+
+
+def test_several_pictures_of_a_prompt_stand_side_by_side(pipe):
+    found = drawn(pipe, num_images=2)
+    written_out = drawn(pipe, [PROMPTS[0]] * 2 + [PROMPTS[1]] * 2)
+    assert np.array_equal(found, written_out)
+
+
+def test_one_prompt_and_the_empty_one(pipe):
+    assert drawn(pipe, "red circle").shape == (1, 16, 16, 3)
+    assert drawn(pipe, "").shape == (1, 16, 16, 3)
+
+
+def test_progress_counts_steps_and_hands_over_finished_batches(pipe):
+    config = SamplingConfig(num_steps=3, batch_size=2)
+    yielded = [(done, len(images)) for done, images in pipe.images(["red"] * 3, config)]
+    assert yielded == [(1, 0), (2, 0), (3, 2), (4, 0), (5, 0), (6, 1)]
+
+
+def test_later_part_of_a_job_is_drawn_as_in_one_go(pipe):
+    config = SamplingConfig(num_steps=2, sampler="ddpm")
+    whole = torch.cat([images for _, images in pipe.images(["red"] * 4, config) if len(images)])
+    rest = [images for _, images in pipe.images(["red"] * 2, config, first=2) if len(images)]
+    assert (torch.cat(rest).int() - whole[2:].int()).abs().max() <= 1
+
+
+def test_drawing_leaves_the_global_generator_alone(pipe):
+    before = torch.get_rng_state()
+    drawn(pipe, sampler="ddpm")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_long_prompt_is_refused_before_anything_is_drawn_and_named(pipe):
+    calls = []
+    pipe.unet.register_forward_pre_hook(lambda *_: calls.append(1))
+    long = "one " * 20
+    short_but_longer_in_letters = "internationalization " * 5
+    with pytest.raises(UsageError, match="prompt too long: 'one one"):
+        drawn(pipe, ["red", short_but_longer_in_letters, long], batch_size=1)
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"guidance": 2}, "unknown key 'guidance'; did you mean 'guidance_scale'?"),
+        ({"sampler": "euler"}, "Input should be 'ddim' or 'ddpm'"),
+        ({"num_steps": 101}, "num_steps must lie in 1..100"),
+        ({"num_steps": 1, "spacing": "linspace"}, "linspace: 2..100"),
+    ],
+)
+def test_impossible_settings(pipe, settings, expected):
+    with pytest.raises(UsageError) as caught:
+        pipe("red", **settings)
+    assert expected in str(caught.value)
+
+
+def test_floats_to_bytes():
+    values = torch.tensor([-3.0, -1.0, 0.0, 0.5, 1.0, 3.0])
+    assert to_uint8(values).tolist() == [0, 0, 128, 191, 255, 255]
