@@ -28,9 +28,21 @@ train: {steps: 4, batch_size: 8, warmup_steps: 1, log_every: 1, eval_every: 4}
 data: {image_size: 16, min_side: 4}
 """
 TINY_UNET = """
-unet: {block_channels: [16, 32], attention: [false, true], layers_per_block: 1, head_dim: 16, norm_groups: 8}
+unet:
+  block_channels: [16, 32]
+  attention: [false, true]
+  layers_per_block: 1
+  head_dim: 16
+  norm_groups: 8
 schedule: {name: cosine, num_timesteps: 100}
-train: {steps: 6, batch_size: 4, warmup_steps: 1, log_every: 1, eval_every: 3, checkpoint_every: 2, lr: 1.0e-3}
+train:
+  steps: 6
+  batch_size: 4
+  warmup_steps: 1
+  log_every: 1
+  eval_every: 3
+  checkpoint_every: 2
+  lr: 1.0e-3
 preview: {num_prompts: 2, num_steps: 2}
 eval_images: 4
 data: {image_size: 16, min_side: 4, max_bad_fraction: 0.5}

@@ -107,7 +107,8 @@ def test_spellings_of_a_flag(argv):
         (("--prompts", "a dog"), ["a dog"]),
         (("--prompts", "a dog", "a red_bird"), ["a dog", "a red_bird"]),
         (("--prompts", "a dog", "--prompts", "a bird"), ["a dog", "a bird"]),
-        (("--prompts", '["a dog", "a bird"]'), ["a dog", "a bird"]),
+        (("--prompts", '["a dog", "a bird"]'), ['["a dog", "a bird"]']),  # text, not YAML
+        (("--prompts", "{bad"), ["{bad"]),
         (("--prompts", "7"), ["7"]),
     ],
 )
@@ -194,6 +195,7 @@ def test_unknown_key_is_named_with_its_file_and_the_nearest(tmp_path, text, key,
         ("--batch-size", "--train.batch-size"),
         ("--spacings=leading", "--spacing"),
         ("--confg", "--config"),
+        ("--lr", "--train.lr"),
     ],
 )
 def test_unknown_flag_is_named_with_the_nearest(flag, meant):

@@ -84,10 +84,11 @@ def _nest(flat: dict[str, Any]) -> dict:
 
 def nearest(name: str, known: list[str]) -> str:
     """A "did you mean" clause for an unknown name, or the list of known ones if they are few."""
-    by_leaf = {key.rsplit(".", 1)[-1]: key for key in known}
+    by_leaf = {key.rsplit(".", 1)[-1].lstrip("-"): key for key in known}
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if not close:
-        leaf = difflib.get_close_matches(name.rsplit(".", 1)[-1], list(by_leaf), n=1, cutoff=0.7)
+        bare = name.rsplit(".", 1)[-1].lstrip("-")
+        leaf = difflib.get_close_matches(bare, list(by_leaf), n=1, cutoff=0.7)
         close = [by_leaf[match] for match in leaf]
     if close:
         return f"did you mean '{close[0]}'?"
@@ -172,10 +173,18 @@ def _is_union(annotation: Any) -> bool:
 
 
 def _value(text: str, annotation: Any) -> Any:
-    """Flag text -> what pydantic should see: null, a YAML container, or the text itself."""
+    """Flag text -> what pydantic should see: null, a YAML list, or the text itself.
+
+    A list of strings is never read as YAML: "[a, b]" is one prompt, brackets and all.
+    """
     if text.lower() in ("none", "null") and type(None) in typing.get_args(annotation):
         return None
-    return yaml.safe_load(text) if text[:1] in "[{" and _is_list(annotation) else text
+    if text[:1] != "[" or not _is_list(annotation) or str in typing.get_args(annotation):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text  # pydantic will say what is wrong with it
 
 
 def _metavar(annotation: Any) -> str:

@@ -26,7 +26,6 @@ class QuickstartSettings(Settings):
 
     run_dir: str = Field("runs/quickstart", description="where everything is kept")
     configs: str = Field(str(CONFIGS), description="folder with the quickstart's YAML files")
-    minutes: float = Field(1.0, gt=0, description="training times of the config, times this")
 
 
 def run(settings: QuickstartSettings) -> None:
@@ -46,7 +45,7 @@ def run(settings: QuickstartSettings) -> None:
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     peak_bytes = peak if sys.platform == "darwin" else peak * 1024
-    print(closing(configs, root, seconds, peak_bytes))
+    print(closing(root, seconds, peak_bytes))
 
 
 class _StepFailedError(TextdiffError):
@@ -63,7 +62,7 @@ def steps(configs: Path, root: Path) -> list[tuple[str, list[str]]]:
 
     data, model = config("quickstart_data"), str(root / "model")
     clip, judge = str(root / "clip"), str(root / "judge")
-    shared = ["--model", model, "--num-steps", "25", "--guidance-scale", "3.0"]
+    shared = ["--model", model, "--num-steps", "25", "--guidance-scale", "2.5"]
     return [
         (
             "1/6 the captioned images",
@@ -95,7 +94,7 @@ def steps(configs: Path, root: Path) -> list[tuple[str, list[str]]]:
     ]
 
 
-def closing(configs: Path, root: Path, seconds: float, peak_bytes: int) -> str:
+def closing(root: Path, seconds: float, peak_bytes: int) -> str:
     """What the user reads last."""
     return f"""
 Done in {seconds / 60:.1f} minutes; the largest step used {peak_bytes / 2**30:.1f} GiB of memory.
@@ -106,7 +105,6 @@ Done in {seconds / 60:.1f} minutes; the largest step used {peak_bytes / 2**30:.1
 
 Next:
   textdiff sample --model {root}/model --prompt "red apple" "blue heart" --num-images 4
-  textdiff data info path/to/your/images       an image folder with captions
-  textdiff train --config {configs}/quickstart.yaml --clip {root}/clip \\
-      --data.source path/to/your/images --run-dir runs/mine
-  The whole of OpenMoji for about an hour: see configs/openmoji.yaml"""
+  textdiff data info path/to/your/images       what is in an image folder with captions
+  textdiff train --data.source path/to/your/images --clip {root}/clip --run-dir runs/mine
+  The whole of OpenMoji, in about an hour: see the README, "What it reaches"."""

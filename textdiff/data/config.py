@@ -20,8 +20,9 @@ class DataConfig(Settings):
     )
     image_size: int = Field(32, ge=4, description="side of the square images, in pixels")
     subset: Literal["all", "things", "nature"] = Field(
-        "all", description="openmoji only; things: no people, no hands, no flags; "
-        "nature: plants, food and animals"
+        "all",
+        description="openmoji only; things: no people, no hands, no flags; "
+        "nature: plants, food and animals",
     )
     skin_tones: bool = Field(False, description="openmoji only: with the skin-tone variants")
     max_images: int | None = Field(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from textdiff.clip.model import ClipModel
+from textdiff.errors import UsageError
 from textdiff.types import Conditioning
 
 LIMIT_BYTES = 2 * 2**30
@@ -40,7 +41,7 @@ class CaptionEmbeddings:
         """A tower that is not causal needs its padding: only whole contexts there."""
         try:
             self.clip.conditioning([""], longest)
-        except ValueError:
+        except UsageError:
             return self.clip.context_length
         return longest
 

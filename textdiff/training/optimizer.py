@@ -24,6 +24,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
         lr=config.lr,
         betas=config.betas,
         eps=config.eps,
+        fused=True,
     )
 
 

@@ -1,0 +1,57 @@
+"""The quickstart's steps, on small configs of the same names."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conftest import ROOT, TINY_CLIP, TINY_UNET, textdiff
+from textdiff.commands.cli import COMMANDS
+from textdiff.commands.quickstart import CONFIGS, steps
+
+
+@pytest.mark.slow
+def test_quickstart_leaves_pictures_and_numbers_and_is_quick_the_second_time(tmp_path, shapes):
+    configs, root = tmp_path / "configs", tmp_path / "run"
+    configs.mkdir()
+    data = {"source": str(shapes), "image_size": 16, "min_side": 4}
+    (configs / "quickstart_data.yaml").write_text(json.dumps({"data": data}))
+    (configs / "quickstart_clip.yaml").write_text(TINY_CLIP)
+    (configs / "quickstart_judge.yaml").write_text(TINY_CLIP + "\nseed: 1\nsplit: all\n")
+    (configs / "quickstart.yaml").write_text(TINY_UNET)
+
+    first = textdiff("quickstart", "--configs", configs, "--run-dir", root)
+    assert first.returncode == 0, first.stderr
+    assert "Done in" in first.stdout
+    assert "GiB of memory" in first.stdout
+    for name in ("data.png", "grid.png", "prompt_following.json", "retrieval.json"):
+        assert (root / name).is_file()
+    assert list((root / "model" / "samples").glob("step-*.png"))
+    numbers = json.loads((root / "prompt_following.json").read_text())
+    assert numbers["prompts"] == 8
+    assert numbers["model"]["clip"] != numbers["judge"]["weights"]
+
+    stamp = (root / "model" / "metrics.jsonl").read_text()
+    second = textdiff("quickstart", "--configs", configs, "--run-dir", root)
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.count("is finished at step") == 3
+    assert (root / "model" / "metrics.jsonl").read_text() == stamp
+
+
+def test_a_failing_step_ends_the_quickstart_with_its_code(tmp_path):
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    (configs / "quickstart.yaml").write_text("")
+    (configs / "quickstart_data.yaml").write_text("data: {source: /nowhere/at/all, kind: folder}")
+    done = textdiff("quickstart", "--configs", configs, "--run-dir", tmp_path / "run")
+    assert done.returncode == 3
+    assert done.stderr.strip().splitlines()[-1].startswith("textdiff: error: '1/6")
+
+
+def test_every_step_is_a_command_with_configs_that_exist(tmp_path):
+    for _, command in steps(CONFIGS, tmp_path):
+        assert command[0] in COMMANDS or " ".join(command[:2]) in COMMANDS
+        named = [command[i + 1] for i, word in enumerate(command) if word == "--config"]
+        assert named
+        assert all((ROOT / "configs" / path.rsplit("/", 1)[-1]).is_file() for path in named)
