@@ -67,7 +67,7 @@ def run(settings: ClipScoreSettings) -> None:
         clip = ClipModel.load(settings.clip) if settings.clip else pipe.clip
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
         pictures = {"drawn": drawn_pictures(pipe, real.prompts, settings), "real": real}
-    clip.freeze()
+    clip.freeze().to(pick_device(settings.device))
     numbers = {}
     for name, judged in pictures.items():
         scores = clip_scores(

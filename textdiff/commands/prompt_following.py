@@ -54,8 +54,9 @@ def run(settings: PromptFollowingSettings) -> None:
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
     data = open_data(settings.data, settings.split)
-    pipe = TextToImage.load(settings.model, pick_device(settings.device))
-    judge = ClipModel.load(settings.judge).freeze()
+    device = pick_device(settings.device)
+    pipe = TextToImage.load(settings.model, device)
+    judge = ClipModel.load(settings.judge).freeze().to(device)
     if judge.weights_hash() == pipe.clip.weights_hash():
         raise UsageError(
             f"--judge {settings.judge} is the CLIP that {settings.model} was trained with; "

@@ -19,6 +19,7 @@ class RetrievalSettings(Settings):
         "test", description="split that is searched"
     )
     limit: int | None = Field(None, ge=1, description="search among the first so many images")
+    device: str = Field("auto", description="cpu, cuda, mps; auto: the fastest there is")
     json: str | None = Field(None, description="write numbers and protocol here")
 
 
@@ -26,13 +27,14 @@ def run(settings: RetrievalSettings) -> None:
     """Load, search, show."""
     from textdiff.clip import ClipModel
     from textdiff.commands import report
+    from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
     from textdiff.files import check_file
     from textdiff.metrics.features import retrieval_on
 
     check_file("--json", settings.json)
     data = open_data(settings.data, settings.split)
-    clip = ClipModel.load(settings.clip).freeze()
+    clip = ClipModel.load(settings.clip).freeze().to(pick_device(settings.device))
     found = retrieval_on(clip, data, settings.limit)
     rows, numbers = [], {}
     for direction, rates in found.items():
