@@ -16,7 +16,6 @@ help:
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=23.2'
 	$(BIN)/python -m pip install --quiet -e '.[openmoji,track,dev]'
 	@touch $@
 
