@@ -16,7 +16,7 @@ help:
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e '.[openmoji,track,dev]'
+	$(BIN)/python -m pip install --quiet -e '.[openmoji,dev]'
 	@touch $@
 
 install: $(STAMP)

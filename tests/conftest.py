@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# said outright: tests expect the same bits from two processes, and "there is cpu"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["ACCELERATE_USE_CPU"] = "true"
+
+# how long an example takes depends on the machine, and on what else it does
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parents[1]
 COLOURS = {"red": "#e02020", "green": "#20b020", "blue": "#2040e0", "yellow": "#e8d020"}
 SHAPES = ("circle", "square", "triangle", "cross")
 
+# precision "no": "auto" times two products, so that two runs could differ
 TINY_CLIP = """
 clip:
   image: {image_size: 16, patch_size: 8, width: 32, heads: 2, layers: 1}
   text: {context_length: 12, width: 32, heads: 2, layers: 1}
   embed_dim: 32
-train: {steps: 4, batch_size: 8, warmup_steps: 1, log_every: 1, eval_every: 4}
+train: {steps: 4, batch_size: 8, warmup_steps: 1, log_every: 1, eval_every: 4, precision: "no"}
 data: {image_size: 16, min_side: 4}
 """
 TINY_UNET = """
@@ -43,6 +54,7 @@ train:
   eval_every: 3
   checkpoint_every: 2
   lr: 1.0e-3
+  precision: "no"
 preview: {num_prompts: 2, num_steps: 2}
 eval_images: 4
 data: {image_size: 16, min_side: 4, max_bad_fraction: 0.5}
@@ -53,6 +65,14 @@ def golden(name: str) -> dict:
     """A file of tests/golden, its cases by id."""
     content = json.loads((ROOT / "tests" / "golden" / f"{name}.json").read_text())
     return {**content, "by_id": {case["id"]: case for case in content["cases"]}}
+
+
+def schedule_of(inputs: dict):
+    """The NoiseSchedule that a golden case names."""
+    from textdiff.diffusion import NoiseSchedule, ScheduleConfig
+
+    config = ScheduleConfig(name=inputs["schedule"], num_timesteps=inputs["num_train_timesteps"])
+    return NoiseSchedule.from_config(config)
 
 
 def draw_shape(colour: str, shape: str, side: int = 16) -> Image.Image:
@@ -136,10 +156,23 @@ def tiny_run(tmp_path_factory, shapes, configs, tiny_clip) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
+def run_copy(tiny_run, tmp_path) -> Path:
+    """A finished run to be spoilt."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "copy"))
+
+
+@pytest.fixture
+def pipe(tiny_run):
+    from textdiff import TextToImage
+
+    return TextToImage.load(tiny_run)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread():
-    """Bits depend on how a sum is split among threads; and small tests are quicker with one."""
-    threads = torch.get_num_threads()
+    """Bits depend on how a sum is split among threads; and small tests are quicker with one.
+
+    For the whole session, so that it holds for `tiny_clip` and `tiny_run` too.
+    """
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)

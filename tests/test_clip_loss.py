@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.conftest import golden
 from textdiff.clip import contrastive_loss, gather_features
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "contrastive.json").read_text())
+GOLDEN = golden("contrastive")
 CASES = [c for c in GOLDEN["cases"] if "image_features" in c["inputs"]]
 
 

@@ -54,12 +54,6 @@ def sample(tiny_run, tmp_path):
     return ["sample", "--model", tiny_run, *flags]
 
 
-@pytest.fixture
-def run_copy(tiny_run, tmp_path) -> Path:
-    """A finished run to be spoilt."""
-    return Path(shutil.copytree(tiny_run, tmp_path / "copy"))
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.functional import pil_to_tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
@@ -18,19 +19,25 @@ from textdiff.data import DataConfig, open_data
 from textdiff.errors import DataError, UsageError
 from textdiff.metrics.clip_score import clip_scores
 from textdiff.metrics.features import image_features, text_features
-from textdiff.metrics.retrieval import image_text_retrieval
+from textdiff.metrics.retrieval import image_text_retrieval, prompt_following
 
-INTERVAL = {"mean", "low", "high"}
+INTERVAL = {"mean", "low", "high", "confidence", "resamples"}
 VERSIONS = {"textdiff", "torch", "open_clip_torch", "diffusers", "Pillow"}
 FAST = ["--num-steps", "2"]
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory, tiny_clip) -> Path:
-    """A CLIP that took no part: the model's own with other text features."""
+def judge(tmp_path_factory, tiny_clip, shapes) -> Path:
+    """A CLIP that took no part: the model's own with other text features, of which some have a
+    positive cosine to pictures: else every CLIP score would be 0."""
     clip = ClipModel.load(tiny_clip)
+    data = open_data(config(shapes), "train")
+    images = image_features(clip, data.images(range(8)))
     with torch.no_grad():
         clip.model.text_projection.copy_(clip.model.text_projection.flip(0))
+        texts = text_features(clip, [row[0] for row in data.captions])
+        if (images * texts).sum() < 0:
+            clip.model.text_projection.neg_()
     folder = tmp_path_factory.mktemp("judge")
     clip.save(folder)
     return folder
@@ -54,6 +61,11 @@ def config(source: Path) -> DataConfig:
     return DataConfig(source=str(source), image_size=16, min_side=4)
 
 
+def drawn(pipe: TextToImage, prompts: list[str]) -> torch.Tensor:
+    """What FAST draws, (n, 3, 16, 16) uint8."""
+    return torch.stack([pil_to_tensor(picture) for picture in pipe(prompts, num_steps=2)])
+
+
 def has_protocol_of_data(found: dict, source: Path, split: str) -> None:
     data = open_data(config(source), split)
     assert found["data"] == {
@@ -61,6 +73,8 @@ def has_protocol_of_data(found: dict, source: Path, split: str) -> None:
         "split": split,
         "images": len(data),
         "image_size": 16,
+        "resize": "crop",
+        "resample": "bicubic",
         "fingerprint": data.fingerprint,
     }
     assert found["versions"].keys() == VERSIONS
@@ -125,6 +139,7 @@ def test_clip_score_of_a_folder_of_images(measure, tiny_clip, shapes):
         image_features(clip, data.images(range(16))),
         text_features(clip, [row[0] for row in data.captions]),
     )
+    assert expected.mean() > 0
     assert found["results"]["given"]["mean"] == pytest.approx(expected.mean().item())
     assert found["results"]["given"]["pictures"] == 16
     assert (found["model"], found["sampling"], found["weight"]) == (None, None, 100.0)
@@ -144,6 +159,20 @@ def test_clip_score_of_a_model_beside_real_pictures(measure, tiny_run, judge, sh
     has_protocol_of_data(found, shapes, "train")
 
 
+def test_clip_scores_are_those_of_the_judge_on_each_kind_of_picture(
+    measure, tiny_run, judge, shapes, pipe
+):
+    flags = ["--model", tiny_run, "--clip", judge, "--num-prompts", "8", *FAST]
+    found = measure("clip-score", *flags)["results"]
+    real = real_pictures(open_data(config(shapes), "train"), 8, 0, pipe)
+    clip = ClipModel.load(judge)
+    texts = text_features(clip, real.prompts)
+    for kind, images in {"drawn": drawn(pipe, real.prompts), "real": real.images}.items():
+        expected = clip_scores(image_features(clip, images), texts).mean().item()
+        assert found[kind]["mean"] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert abs(found["drawn"]["mean"] - found["real"]["mean"]) > 0.01
+
+
 def test_clip_score_judged_by_the_models_own_clip(measure, tiny_run):
     found = measure("clip-score", "--model", tiny_run, "--num-prompts", "2", *FAST)
     assert found["clip"]["weights"] == found["model"]["clip"]
@@ -153,6 +182,7 @@ def test_weight_scales_the_score(measure, tiny_clip, shapes):
     flags = ["--images", shapes, "--clip", tiny_clip]
     paper = measure("clip-score", *flags, "--weight", "2.5")["results"]["given"]["mean"]
     torchmetrics = measure("clip-score", *flags)["results"]["given"]["mean"]
+    assert paper > 0
     assert torchmetrics == pytest.approx(40 * paper)
 
 
@@ -183,16 +213,24 @@ def test_prompt_following(measure, tiny_run, judge, shapes):
     has_protocol_of_data(found, shapes, "train")
 
 
-def test_real_rate_is_that_of_the_judge_on_the_same_prompts(measure, tiny_run, judge, shapes):
-    flags = ["--model", tiny_run, "--judge", judge, "--num-prompts", "6", *FAST]
+@pytest.mark.parametrize("kind", ["drawn", "real"])
+def test_rate_is_that_of_the_judge_on_the_same_prompts(
+    measure, tiny_run, judge, shapes, pipe, kind
+):
+    flags = ["--model", tiny_run, "--judge", judge, "--num-prompts", "8", *FAST]
     found = measure("prompt-following", *flags, "--prompt-seed", "2")
-    real = real_pictures(open_data(config(shapes), "train"), 6, 2, TextToImage.load(tiny_run))
+    pictures = real_pictures(open_data(config(shapes), "train"), 8, 2, pipe)
+    if kind == "drawn":
+        pictures.images = drawn(pipe, pictures.prompts)
     clip = ClipModel.load(judge)
-    expected = image_text_retrieval(
-        image_features(clip, real.images), text_features(clip, real.prompts), torch.arange(6)
+    expected = prompt_following(
+        image_features(clip, pictures.images),
+        text_features(clip, pictures.prompts),
+        torch.arange(8),
     )
-    rate = found["results"]["real"]["R@1"]["mean"]
-    assert rate == pytest.approx(expected["image_to_text"]["R@1"])
+    for k in (1, 5):
+        rate = found["results"][kind][f"R@{k}"]["mean"]
+        assert rate == pytest.approx(expected[f"R@{k}"])
 
 
 def test_prompt_following_draws_a_grid(measure, tiny_run, judge, tmp_path):
@@ -204,11 +242,6 @@ def test_prompt_following_draws_a_grid(measure, tiny_run, judge, tmp_path):
 
 
 # Which real pictures
-
-
-@pytest.fixture
-def pipe(tiny_run) -> TextToImage:
-    return TextToImage.load(tiny_run)
 
 
 def edited(shapes: Path, folder: Path, change) -> Path:

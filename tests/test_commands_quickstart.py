@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 
 import pytest
 
 from tests.conftest import ROOT, TINY_CLIP, TINY_UNET, textdiff
 from textdiff.commands.cli import COMMANDS
 from textdiff.commands.quickstart import CONFIGS, steps
+from textdiff.config import Settings, parse_flags
 
 
 @pytest.mark.slow
@@ -49,9 +51,31 @@ def test_a_failing_step_ends_the_quickstart_with_its_code(tmp_path):
     assert done.stderr.strip().splitlines()[-1].startswith("textdiff: error: '1/6")
 
 
-def test_every_step_is_a_command_with_configs_that_exist(tmp_path):
+def settings_of(command: list[str]) -> Settings:
+    """What a command line sets. Raises UsageError as the command would."""
+    name = " ".join(command[:2]) if " ".join(command[:2]) in COMMANDS else command[0]
+    module = import_module(f"textdiff.commands.{COMMANDS[name].module}")
+    flags = command[len(name.split()) :]
+    return parse_flags(getattr(module, COMMANDS[name].settings), flags, name, "")
+
+
+def test_every_step_can_be_read_with_the_configs_that_are_there(tmp_path):
     for _, command in steps(CONFIGS, tmp_path):
-        assert command[0] in COMMANDS or " ".join(command[:2]) in COMMANDS
-        named = [command[i + 1] for i, word in enumerate(command) if word == "--config"]
-        assert named
-        assert all((ROOT / "configs" / path.rsplit("/", 1)[-1]).is_file() for path in named)
+        assert settings_of(command).data.subset == "nature"
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("train", "openmoji"), ("train-clip", "clip_openmoji"), ("train-clip", "judge_openmoji")],
+)
+def test_configs_of_the_whole_set_can_be_read(command, name):
+    required = ["--run-dir", "run", *(["--clip", "clip"] if command == "train" else [])]
+    found = settings_of([command, "--config", str(ROOT / "configs" / f"{name}.yaml"), *required])
+    assert (found.data.source, found.data.subset) == ("openmoji", "all")
+
+
+def test_every_config_is_read_by_a_test():
+    there = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
+    read = {"openmoji", "clip_openmoji", "judge_openmoji"}
+    read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
+    assert there == read

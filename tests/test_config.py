@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
@@ -303,7 +303,6 @@ options = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(options)
 def test_round_trip_through_a_file(tmp_path_factory, chosen):
     path = tmp_path_factory.getbasetemp() / "resolved.yaml"

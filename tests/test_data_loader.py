@@ -38,7 +38,7 @@ def first(data, count, **options):
     return rows(islice(batches(data, seed=0, **options), count))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3))
 def test_the_global_batch_does_not_depend_on_the_number_of_processes(
     data, world_size, batch_size, accumulation

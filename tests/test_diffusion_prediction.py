@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import golden
@@ -68,7 +68,6 @@ def test_golden_posterior_mean_of_eps(case):
     torch.testing.assert_close(mean, expected, **OBJECTIVES["tolerance"]["float64"])
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["linear", "cosine"]),
     st.integers(1, 1000).flatmap(lambda T: st.tuples(st.just(T), st.integers(0, T - 1))),

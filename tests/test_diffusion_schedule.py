@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import golden
+from tests.conftest import golden, schedule_of
 from textdiff.diffusion import NoiseSchedule, ScheduleConfig
 
 SCHEDULES, POSTERIOR = golden("schedules"), golden("posterior")
@@ -18,11 +18,6 @@ NAMES = {  # golden name -> ours, where they differ
 }
 
 betas = st.lists(st.floats(1e-6, 0.999), min_size=1, max_size=20)
-
-
-def schedule_of(inputs: dict) -> NoiseSchedule:
-    config = ScheduleConfig(name=inputs["schedule"], num_timesteps=inputs["num_train_timesteps"])
-    return NoiseSchedule.from_config(config)
 
 
 def assert_table(actual: torch.Tensor, expected) -> None:
@@ -113,7 +108,6 @@ def test_golden_posterior_variance(case_id, dtype):
     check(variance[0, 0, 0, 0], "variance")
 
 
-@settings(deadline=None)
 @given(betas)
 def test_posterior_variance_is_never_negative_nor_above_beta(values):
     schedule = NoiseSchedule(torch.tensor(values, dtype=torch.float64))
@@ -123,14 +117,12 @@ def test_posterior_variance_is_never_negative_nor_above_beta(values):
     assert (variance <= schedule.betas * (1 + 1e-12)).all()
 
 
-@settings(deadline=None)
 @given(betas)
 def test_snr_falls_strictly(values):
     schedule = NoiseSchedule(torch.tensor(values, dtype=torch.float64))
     assert (schedule.snr.diff() < 0).all()
 
 
-@settings(deadline=None)
 @given(st.data(), st.sampled_from(["linear", "cosine"]), st.integers(1, 200))
 def test_respacing_keeps_alphas_cumprod_and_timesteps(data, name, num_timesteps):
     schedule = NoiseSchedule.from_config(ScheduleConfig(name=name, num_timesteps=num_timesteps))

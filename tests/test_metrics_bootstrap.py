@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import golden
 from textdiff.metrics import bootstrap_interval, mean_over_images
 from textdiff.metrics.bootstrap import percentile_interval
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "bootstrap.json").read_text())
-MEAN, CLUSTERS = (
-    next(case for case in GOLDEN["cases"] if case["id"] == name)
-    for name in ("percentile_mean", "cluster_recall")
-)
+GOLDEN = golden("bootstrap")
+MEAN, CLUSTERS = (GOLDEN["by_id"][name] for name in ("percentile_mean", "cluster_recall"))
 TOLERANCE = {"rel": 1e-12, "abs": 1e-14}
 
 

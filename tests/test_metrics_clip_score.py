@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
+from tests.conftest import golden
 from textdiff.metrics import clip_scores
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "zeroshot.json").read_text())
-CASE = next(case for case in GOLDEN["cases"] if case["id"] == "clip_score")
+GOLDEN = golden("zeroshot")
+CASE = GOLDEN["by_id"]["clip_score"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

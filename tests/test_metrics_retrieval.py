@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import golden
 from textdiff.errors import DataError
 from textdiff.metrics import chance_recall, image_text_retrieval, prompt_following, ranks
 
-CASE = json.loads((Path(__file__).parent / "golden" / "retrieval.json").read_text())["cases"][0]
+CASE = golden("retrieval")["cases"][0]
 
 
 def golden_ranks(direction: str) -> torch.Tensor:

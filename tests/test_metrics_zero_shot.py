@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
+from tests.conftest import golden
 from textdiff.metrics import class_weights, zero_shot_logits, zero_shot_ranks
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "zeroshot.json").read_text())
-CASE = next(case for case in GOLDEN["cases"] if case["id"] == "prompt_ensemble")
+GOLDEN = golden("zeroshot")
+CASE = GOLDEN["by_id"]["prompt_ensemble"]
 
 
 def assert_golden(found: torch.Tensor, name: str) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
+from tests.conftest import golden
 from textdiff.models import timestep_embedding
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "timestep_embedding.json").read_text())
+GOLDEN = golden("timestep_embedding")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

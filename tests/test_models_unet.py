@@ -70,7 +70,7 @@ def draw_inputs(config: UNetConfig, batch: int = 3) -> tuple:
     return x_t, timestep, Conditioning(tokens, pooled, mask)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(configs())
 def test_output_has_the_shape_of_the_image(config: UNetConfig) -> None:
     x_t, timestep, conditioning = draw_inputs(config)
@@ -80,7 +80,7 @@ def test_output_has_the_shape_of_the_image(config: UNetConfig) -> None:
     assert output.is_contiguous()
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(configs())
 def test_a_row_of_a_batch_equals_the_row_alone(config: UNetConfig) -> None:
     unet = trained(config)
@@ -90,7 +90,7 @@ def test_a_row_of_a_batch_equals_the_row_alone(config: UNetConfig) -> None:
     torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(configs())
 def test_masked_tokens_have_no_influence(config: UNetConfig) -> None:
     unet = trained(config)
@@ -100,7 +100,7 @@ def test_masked_tokens_have_no_influence(config: UNetConfig) -> None:
     assert torch.equal(unet(x_t, timestep, conditioning), unet(x_t, timestep, other))
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(configs())
 def test_gradients_reach_every_parameter(config: UNetConfig) -> None:
     unet = trained(config)

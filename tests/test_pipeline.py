@@ -20,16 +20,6 @@ PROMPTS = ["red circle", "green cross"]
 FAST = {"num_steps": 3, "seed": 1}
 
 
-@pytest.fixture
-def pipe(tiny_run) -> TextToImage:
-    return TextToImage.load(tiny_run)
-
-
-@pytest.fixture
-def run_copy(tiny_run, tmp_path) -> Path:
-    return Path(shutil.copytree(tiny_run, tmp_path / "elsewhere" / "copy"))
-
-
 def drawn(pipe: TextToImage, prompts=PROMPTS, **settings) -> np.ndarray:
     return np.stack([np.asarray(picture) for picture in pipe(prompts, **{**FAST, **settings})])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textdiff.randomness import generator, seed_of
@@ -16,13 +16,11 @@ def test_known_value():
     assert seed_of("sampling", 0, 1) == 6_319_518_789_004_453_007
 
 
-@settings(deadline=None)
 @given(several)
 def test_seed_is_what_torch_takes(values):
     assert 0 <= seed_of(*values) < 2**63
 
 
-@settings(deadline=None)
 @given(several, several)
 def test_distinct_parts_give_distinct_seeds(one, other):
     same = [str(part) for part in one] == [str(part) for part in other]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.conftest import golden
+from tests.conftest import golden, schedule_of
 from textdiff.diffusion import NoiseSchedule, ScheduleConfig, from_eps
 from textdiff.diffusion.prediction import clip_x_0, from_x_0
 from textdiff.sampling import DDIM, DDPM, ImageNoise, sample, timestep_grid
@@ -26,11 +26,6 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 def cases(file: dict, output: str) -> list:
     return [pytest.param(c, id=c["id"]) for c in file["cases"] if output in c["outputs"]]
-
-
-def schedule_of(inputs: dict) -> NoiseSchedule:
-    config = ScheduleConfig(name=inputs["schedule"], num_timesteps=inputs["num_train_timesteps"])
-    return NoiseSchedule.from_config(config)
 
 
 def grid_of(inputs: dict) -> Tensor:
@@ -205,7 +200,7 @@ class TestPoints:
         assert ((drawn - self.WEIGHTS).abs() < 4 * standard_error + 0.005).all()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.data(), st.sampled_from(["linear", "cosine"]), st.integers(1, 20), st.integers(0, 2**31))
 def test_ddim_at_eta_1_equals_ddpm_with_fixed_small(data, name, num_steps, seed):
     schedule = NoiseSchedule.from_config(ScheduleConfig(name=name, num_timesteps=200))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import golden
@@ -31,7 +31,6 @@ def test_golden_trailing_grids_that_do_not_divide_evenly(file):
         assert grid.flip(0).tolist() == inputs["timesteps"]
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(SPACINGS),
     st.integers(2, 1000).flatmap(lambda T: st.tuples(st.just(T), st.integers(2, T))),

@@ -44,13 +44,34 @@ def test_workers_do_not_change_the_weights(tmp_path, configs, shapes, tiny_clip)
 
 
 def test_accumulation_equals_the_larger_batch(tmp_path, configs, shapes, tiny_clip):
-    whole = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.batch-size", "4")
-    parts = train(
-        *(configs, shapes, tiny_clip, tmp_path / "b", "--train.batch-size", "2"),
-        *("--train.accumulation", "2"),
+    """The moments too: AdamW's weights alone would not show gradients of another scale."""
+    same = ["--train.max-grad-norm", "1e9", "--train.steps", "3"]
+    whole, parts = tmp_path / "a", tmp_path / "b"
+    train(configs, shapes, tiny_clip, whole, *same, "--train.batch-size", "4")
+    half = ["--train.batch-size", "2", "--train.accumulation", "2"]
+    train(configs, shapes, tiny_clip, parts, *same, *half)
+    for stem in ("unet", "optimizer"):
+        expected, found = (
+            checkpoint.load_tensors(
+                next(checkpoint.checkpoints(run / "checkpoints")) / f"{stem}.safetensors"
+            )
+            for run in (whole, parts)
+        )
+        assert expected.keys() == found.keys()
+        for name in expected:
+            torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-4)
+
+
+def test_gradients_are_scaled_down_to_their_largest_norm(tmp_path, configs, shapes, tiny_clip):
+    """After one step AdamW's first moments are (1 - beta_1) times the gradients."""
+    train(
+        *(configs, shapes, tiny_clip, tmp_path, "--train.steps", "1"),
+        *("--train.max-grad-norm", "0.01", "--preview.num-prompts", "0"),
     )
-    for name in whole:
-        torch.testing.assert_close(parts[name], whole[name], rtol=1e-3, atol=1e-4)
+    newest = next(checkpoint.checkpoints(tmp_path / "checkpoints"))
+    moments = checkpoint.load_tensors(newest / "optimizer.safetensors")
+    first = [value for name, value in moments.items() if name.endswith("exp_avg")]
+    assert torch.cat([m.flatten() for m in first]).norm().item() == pytest.approx(0.001, rel=1e-3)
 
 
 def test_samples_come_from_the_average(tiny_run):
@@ -160,8 +181,9 @@ def test_clip_hyperparameters_follow_the_tower(kind, betas, eps):
     assert build(ClipTrainConfig, [("f", {"eps": 1e-7})]).for_tower(kind).eps == 1e-7
 
 
-def test_progress_follows_whichever_ends_first():
+def test_progress_follows_whichever_ends_first(monkeypatch):
+    monkeypatch.setattr("textdiff.training.loop.time.monotonic", lambda: 100.0)
     by_step = Progress(step=50)
     assert by_step.share(TrainConfig(steps=100)) == 0.5
-    by_time = Progress(step=1, seconds=45)
-    assert by_time.share(TrainConfig(steps=100, max_minutes=1)) == pytest.approx(0.75, abs=0.01)
+    by_time = Progress(step=1, seconds=40, started=95.0)
+    assert by_time.share(TrainConfig(steps=100, max_minutes=1)) == pytest.approx(0.75)

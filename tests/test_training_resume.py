@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.conftest import ROOT
 from textdiff import checkpoint
 from textdiff.commands.cli import run
 
-STEPS = "12"
+STEPS = "30"  # so many that a kill at step 4 comes before the end, however late
 
 
 def flags(configs: Path, shapes: Path, clip: Path, folder: Path) -> list[str]:
@@ -27,10 +28,11 @@ def flags(configs: Path, shapes: Path, clip: Path, folder: Path) -> list[str]:
     ]
 
 
-def start(arguments: list[str], **environment: str) -> subprocess.Popen:
+def start(arguments: list[str]) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "textdiff", *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -30,7 +30,11 @@ class Settings(pydantic.BaseModel):
     """Base of every settings class: immutable, no unknown keys, defaults checked too."""
 
     model_config = pydantic.ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, protected_namespaces=()
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
     )
 
 

@@ -61,7 +61,10 @@ EXTRAS = {
         "resvg_py": "resvg-py",
         "emoji": "emoji",
     },
-    "track": {"tensorboard": "tensorboard"},
+    "eval": {"torchmetrics": "torchmetrics", "torch_fidelity": "torch-fidelity"},
+    "retrieval": {"faiss": "faiss-cpu"},
+    "ui": {"gradio": "gradio"},
+    "track": {"tensorboard": "tensorboard", "wandb": "wandb"},
 }
 
 

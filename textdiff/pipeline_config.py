@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -39,3 +39,7 @@ class SamplingConfig(Settings):
     )
     clip_denoised: bool = Field(True, description="clip x_0_hat to [-1, 1] at every step")
     batch_size: int = Field(64, ge=1, description="images drawn at once")
+
+    def sampling(self) -> dict[str, Any]:
+        """These settings alone, without those that a command adds."""
+        return {name: getattr(self, name) for name in SamplingConfig.model_fields}

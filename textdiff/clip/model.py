@@ -121,6 +121,13 @@ class ClipModel(nn.Module):
         return height
 
     @property
+    def tower_kind(self) -> str:
+        """Of the image tower: "resnet" if it is convolutional, else "vit"."""
+        from open_clip.modified_resnet import ModifiedResNet
+
+        return "resnet" if isinstance(self.model.visual, ModifiedResNet) else "vit"
+
+    @property
     def logit_scale(self) -> Tensor:
         """Scalar exp(t); the stored parameter is t."""
         return self.model.logit_scale.exp()
@@ -191,7 +198,8 @@ class ClipModel(nn.Module):
                 f"{self.context_length}" + (" or less" if self._is_trimmable else "")
             )
         tokens = prompts if isinstance(prompts, Tokens) else self.tokenize(prompts, length)
-        features = self.encode_text(tokens)
+        with torch.autocast(self.mean.device.type, enabled=False):  # the same bits in a cache
+            features = self.encode_text(tokens)
         missing = tokens.ids.shape[1] - features.tokens.shape[1]
         real = features.tokens.masked_fill(~features.mask.unsqueeze(-1), 0.0)
         return Conditioning(

@@ -64,11 +64,12 @@ def run(settings: ClipScoreSettings) -> None:
     else:
         data = open_data(settings.data, settings.split)
         pipe = TextToImage.load(settings.model, pick_device(settings.device))
+        report.check_image_size(data, pipe)
         clip = ClipModel.load(settings.clip) if settings.clip else pipe.clip
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
         pictures = {"drawn": drawn_pictures(pipe, real.prompts, settings), "real": real}
     clip.freeze().to(pick_device(settings.device))
-    numbers = {}
+    numbers, captions = {}, [c for judged in pictures.values() for c in judged.prompts]
     for name, judged in pictures.items():
         scores = clip_scores(
             image_features(clip, judged.images),
@@ -89,7 +90,6 @@ def run(settings: ClipScoreSettings) -> None:
             for name, v in numbers.items()
         ],
     )
-    sampling = {name: getattr(settings, name) for name in SamplingConfig.model_fields}
     report.write_json(
         settings.json,
         {
@@ -99,7 +99,8 @@ def run(settings: ClipScoreSettings) -> None:
             "clip": report.describe_clip(settings.clip or f"{settings.model}/clip", clip),
             "data": report.describe_data(data),
             "prompt_seed": settings.prompt_seed,
-            "sampling": sampling if pipe else None,
+            "sampling": settings.sampling() if pipe else None,
+            "captions_cut": clip.tokenize(captions).num_truncated,
             "results": numbers,
         },
     )

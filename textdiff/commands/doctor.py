@@ -33,6 +33,7 @@ def run(settings: DoctorSettings) -> None:
     import torch
 
     from textdiff import __version__
+    from textdiff.commands.sample import pick_device
     from textdiff.training.precision import choose_precision, matmul_seconds
 
     def found(package: str) -> str:
@@ -41,7 +42,7 @@ def run(settings: DoctorSettings) -> None:
         except PackageNotFoundError:
             return "MISSING"
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = pick_device("auto")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     mps = torch.backends.mps.is_available()
     flops = 2 * 512**3 / 1e9

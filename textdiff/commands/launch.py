@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
+from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from textdiff.errors import UsageError
@@ -11,7 +15,9 @@ from textdiff.errors import UsageError
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from textdiff.config import Settings
     from textdiff.data import CaptionedImages, DataConfig
+    from textdiff.training.loop import Trainer
 
 
 def start_all_processes() -> None:
@@ -33,8 +39,10 @@ def start_all_processes() -> None:
 
     try:
         arguments = psutil.Process().parent().cmdline()
-        first = next(i for i, word in enumerate(arguments) if word.startswith("-") and i > 1)
-        parsed = launch_command_parser().parse_args(arguments[first:])
+        names = ("launch", "accelerate-launch", "accelerate.commands.launch", "launch.py")
+        first = 1 + next(i for i, w in enumerate(arguments) if w.rsplit("/", 1)[-1] in names)
+        with contextlib.redirect_stderr(io.StringIO()):
+            parsed = launch_command_parser().parse_args(arguments[first:])
         launched, _, _ = _validate_launch_command(parsed)
     except (psutil.Error, StopIteration, SystemExit, ValueError):
         raise UsageError(
@@ -55,6 +63,8 @@ def accelerator_for(precision: str) -> Accelerator:
     """Processes and devices as accelerate was launched, precision as probed."""
     import torch
     from accelerate import Accelerator
+    from accelerate.state import PartialState
+    from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
 
     from textdiff.training.precision import choose_precision
 
@@ -63,7 +73,12 @@ def accelerator_for(precision: str) -> Accelerator:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     cpu = asked or not (cuda or mps)
     device = "cpu" if cpu else "cuda" if cuda else "mps"
-    return Accelerator(cpu=cpu, mixed_precision=choose_precision(precision, device))
+    # the others wait while the first draws samples and writes checkpoints
+    patience = timedelta(hours=2)
+    PartialState(cpu=cpu, timeout=patience)
+    chosen = broadcast_object_list([choose_precision(precision, device)])[0]
+    handlers = [InitProcessGroupKwargs(timeout=patience)]
+    return Accelerator(cpu=cpu, mixed_precision=chosen, kwargs_handlers=handlers)
 
 
 def open_split(config: DataConfig, split: str) -> CaptionedImages | None:
@@ -81,6 +96,37 @@ def open_split(config: DataConfig, split: str) -> CaptionedImages | None:
         if split == "train":
             raise
         return None
+
+
+def run_training(trainer: Trainer, settings: Settings, prepare: Callable[[], None]) -> None:
+    """Trains to the end of the budget.
+
+    Args:
+        settings: written to the run folder, which stays as it was if the run is finished.
+        prepare: writes what else the folder needs, on the main process, before the first step.
+    """
+    from textdiff.files import write_text
+
+    accelerator, folder, data = trainer.accelerator, trainer.run, trainer.data
+    if trainer.finished:
+        accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}")
+        return
+    if accelerator.is_main_process:
+        prepare()
+        if data.attribution:
+            write_text(folder.path / "ATTRIBUTION.txt", data.attribution)
+    folder.start(settings, trainer.progress.step, trainer.config.tensorboard)
+    parameters = sum(p.numel() for p in trainer.task.model.parameters())
+    accelerator.print(
+        f"{len(data)} images, {trainer.task.name} of {parameters / 1e6:.1f}M parameters, "
+        f"{accelerator.num_processes} process(es) on {accelerator.device}, "
+        f"precision {accelerator.mixed_precision}, run folder {folder.path}"
+    )
+    try:
+        trainer.train()
+    finally:
+        folder.close()
+    report_rejected(accelerator, data)
 
 
 def report_rejected(accelerator: Accelerator, data: CaptionedImages) -> None:

@@ -56,6 +56,7 @@ def run(settings: PromptFollowingSettings) -> None:
     data = open_data(settings.data, settings.split)
     device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
+    report.check_image_size(data, pipe)
     judge = ClipModel.load(settings.judge).freeze().to(device)
     if judge.weights_hash() == pipe.clip.weights_hash():
         raise UsageError(
@@ -86,7 +87,6 @@ def run(settings: PromptFollowingSettings) -> None:
         with replacing(Path(settings.grid)) as temporary:
             labelled_grid(pictures, prompts[:shown], columns=8).save(temporary)
         print(f"pictures: {settings.grid}")
-    sampling = {name: getattr(settings, name) for name in SamplingConfig.model_fields}
     report.write_json(
         settings.json,
         {
@@ -96,7 +96,7 @@ def run(settings: PromptFollowingSettings) -> None:
             "model": report.describe_model(settings.model, pipe),
             "judge": report.describe_clip(settings.judge, judge),
             "data": report.describe_data(data),
-            "sampling": sampling,
+            "sampling": settings.sampling(),
             "results": numbers,
         },
     )

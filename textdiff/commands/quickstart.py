@@ -1,13 +1,14 @@
 """The whole cycle on OpenMoji in one command: two CLIPs, a U-Net, a grid of prompts, metrics.
 
-Every step is a command that can be typed, and is printed before it runs. A finished step is not
-run again: each training continues from its checkpoints.
+Every step is a command that can be typed, and is printed before it runs. A finished training is not
+run again, an unfinished one continues from its checkpoint.
 """
 
 from __future__ import annotations
 
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -39,9 +40,9 @@ def run(settings: QuickstartSettings) -> None:
     start = time.monotonic()
     for title, command in steps(configs, root):
         print(f"\n== {title}\n$ textdiff {shlex.join(command)}", flush=True)
-        done = subprocess.run([sys.executable, "-m", "textdiff", *command], check=False)
-        if done.returncode:
-            raise _StepFailedError(f"'{title}' ended with exit code {done.returncode}", done)
+        code = run_step([sys.executable, "-m", "textdiff", *command])
+        if code:
+            raise _StepFailedError(f"'{title}' ended with exit code {code}", code)
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     peak_bytes = peak if sys.platform == "darwin" else peak * 1024
@@ -49,9 +50,29 @@ def run(settings: QuickstartSettings) -> None:
 
 
 class _StepFailedError(TextdiffError):
-    def __init__(self, message: str, done: subprocess.CompletedProcess):
+    def __init__(self, message: str, code: int):
         super().__init__(message)
-        self.exit_code = done.returncode if done.returncode > 0 else 1
+        self.exit_code = code if code > 0 else 1
+
+
+def run_step(command: list[str]) -> int:
+    """Runs a step to its end and returns its exit code.
+
+    Ctrl-C and SIGTERM are the step's to handle: training saves a checkpoint first.
+    """
+    process = subprocess.Popen(command)
+
+    def pass_on(number: int, _frame: object) -> None:
+        if number == signal.SIGTERM:  # the terminal sends Ctrl-C to both by itself
+            process.send_signal(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def steps(configs: Path, root: Path) -> list[tuple[str, list[str]]]:

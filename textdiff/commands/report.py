@@ -36,6 +36,8 @@ def describe_data(data: CaptionedImages) -> dict[str, Any]:
         "split": data.split,
         "images": len(data),
         "image_size": data.image_size,
+        "resize": data.config.resize,
+        "resample": data.config.resample,
         "fingerprint": data.fingerprint,
     }
 
@@ -52,12 +54,35 @@ def describe_model(name: str, pipe: TextToImage) -> dict[str, Any]:
     }
 
 
-def interval(values: Tensor, seed: int = 0) -> dict[str, float]:
-    """Mean of per-image values (n,) with its 95% bootstrap interval (1000 resamples)."""
+def interval(values: Tensor, image_of_value: Tensor | None = None) -> dict[str, float]:
+    """Mean of `values` (m,) with its bootstrap interval over images.
+
+    Args:
+        image_of_value: (m,) which image each value belongs to; None: one value per image.
+    """
     from textdiff.metrics.bootstrap import bootstrap_interval, mean_over_images
 
-    found = bootstrap_interval(mean_over_images(values.double()), len(values), seed=seed)
-    return {"mean": found.estimate, "low": found.low, "high": found.high}
+    images = len(values) if image_of_value is None else int(image_of_value.max()) + 1
+    found = bootstrap_interval(mean_over_images(values.double(), image_of_value), images)
+    return {
+        "mean": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "confidence": found.confidence,
+        "resamples": found.resamples,
+    }
+
+
+def check_image_size(data: CaptionedImages, pipe: TextToImage) -> None:
+    """Raises UsageError where real pictures would be judged at another size than drawn ones."""
+    from textdiff.errors import UsageError
+
+    drawn = pipe.config.unet.image_size
+    if data.image_size != drawn:
+        raise UsageError(
+            f"the model draws {drawn}x{drawn} pictures, --data.image-size is {data.image_size}; "
+            f"give --data.image-size {drawn} and the --data.source it was trained on"
+        )
 
 
 def show(title: str, columns: list[str], rows: list[list[str]]) -> None:

@@ -37,10 +37,11 @@ def run(settings: RetrievalSettings) -> None:
     clip = ClipModel.load(settings.clip).freeze().to(pick_device(settings.device))
     found = retrieval_on(clip, data, settings.limit)
     rows, numbers = [], {}
-    for direction, rates in found.items():
+    for direction, rates in found.directions.items():
+        owners = found.image_of_text if direction == "text_to_image" else None
         numbers[direction] = {
             f"R@{k}": {
-                **report.interval((rates["ranks"] <= k).float()),
+                **report.interval(rates["ranks"] <= k, owners),
                 "chance": rates[f"chance R@{k}"],
             }
             for k in (1, 5, 10)
@@ -49,9 +50,8 @@ def run(settings: RetrievalSettings) -> None:
             low_high = f"{value['low']:.1%} to {value['high']:.1%}"
             name = direction.replace("_", " ")
             rows.append([f"{name} {k}", f"{value['mean']:.1%}", low_high, f"{value['chance']:.2%}"])
-    searched = len(found["image_to_text"]["ranks"])
     report.show(
-        f"Retrieval among {searched} images of {data.name}, split {data.split}",
+        f"Retrieval among {found.num_images} images of {data.name}, split {data.split}",
         ["", "rate", "95% interval", "chance"],
         rows,
     )
@@ -59,7 +59,9 @@ def run(settings: RetrievalSettings) -> None:
         settings.json,
         {
             "metric": "retrieval R@k, ties count against",
-            "searched": searched,
+            "searched": found.num_images,
+            "captions": len(found.image_of_text),
+            "captions_cut": found.num_truncated,
             "data": report.describe_data(data),
             "clip": report.describe_clip(settings.clip, clip),
             "results": numbers,

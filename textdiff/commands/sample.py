@@ -47,10 +47,13 @@ def run(settings: SampleSettings) -> None:
     wanted = [prompt for prompt in prompts for _ in range(settings.num_images)]
     pictures = draw(pipe, wanted, settings)
     out, model = Path(settings.out), describe_model(settings.model, pipe)
-    shared = {name: getattr(settings, name) for name in SamplingConfig.model_fields}
     for k, (prompt, picture) in enumerate(zip(wanted, pictures, strict=True)):
         name = f"{k:05d}-seed{settings.seed}.png"
-        save_png(picture, out / name, {"prompt": prompt, "index": k, **shared, "model": model})
+        save_png(
+            picture,
+            out / name,
+            {"prompt": prompt, "index": k, **settings.sampling(), "model": model},
+        )
     grid = labelled_grid(pictures, wanted, columns=min(settings.columns, len(pictures)))
     with replacing(out / "grid.png") as temporary:
         grid.save(temporary)
@@ -94,8 +97,7 @@ def pick_device(name: str) -> str:
 
 def draw(pipe: Any, prompts: list[str], settings: SamplingConfig) -> list[Image]:
     """One picture per prompt, with a progress bar."""
-    shared = {name: getattr(settings, name) for name in SamplingConfig.model_fields}
-    return pipe(prompts, progress=True, **shared)
+    return pipe(prompts, progress=True, **settings.sampling())
 
 
 def save_png(picture: Image, path: Path, metadata: dict[str, Any]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from textdiff.config import Settings, build
 from textdiff.data.config import DataConfig
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from textdiff.clip import ClipModel
     from textdiff.data import CaptionedImages
     from textdiff.pipeline import TextToImage
+
+
+FIXED = ("seed", "prediction", "use_pooled", "caption_drop", "ema_decay")  # while a run lasts
 
 
 class PreviewConfig(SamplingConfig):
@@ -58,6 +61,13 @@ class TrainSettings(Settings):
     train: TrainConfig = TrainConfig()
     preview: PreviewConfig = PreviewConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _same_image_size(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The U-Net is checked against the data's image size, not against its own default."""
+        size = (values.get("data") or {}).get("image_size", DataConfig().image_size)
+        return {**values, "unet": {"image_size": size, **(values.get("unet") or {})}}
+
 
 def run(settings: TrainSettings) -> None:
     """Load data and CLIP, build the U-Net, train.
@@ -69,7 +79,7 @@ def run(settings: TrainSettings) -> None:
     from textdiff.commands.launch import (
         accelerator_for,
         open_split,
-        report_rejected,
+        run_training,
         start_all_processes,
     )
     from textdiff.files import check_folder
@@ -108,28 +118,24 @@ def run(settings: TrainSettings) -> None:
         folder,
         settings.seed,
         settings.ema_decay,
-        settings.model_dump(mode="json"),
+        {
+            **{key: getattr(settings, key) for key in FIXED},
+            "unet": settings.unet.model_dump(mode="json"),
+            "schedule": settings.schedule.model_dump(mode="json"),
+            "data": data.fingerprint,
+        },
     )
     check_same_clip(folder.path, clip)
     trainer.resume(settings.resume)
-    if accelerator.is_main_process:
-        prepare_folder(folder.path, pipe, data)
-    folder.start(settings, trainer.progress.step, settings.train.tensorboard)
-    accelerator.print(
-        f"{len(data)} images, U-Net of {pipe.unet.num_parameters / 1e6:.1f}M parameters, "
-        f"{accelerator.num_processes} process(es) on {accelerator.device}, "
-        f"precision {accelerator.mixed_precision}, run folder {folder.path}"
-    )
-    trainer.train()
-    report_rejected(accelerator, data)
-    folder.close()
+    run_training(trainer, settings, lambda: prepare_folder(folder.path, pipe))
 
 
 def fit_unet(settings: TrainSettings, clip: ClipModel) -> UNetConfig:
     """The U-Net's settings with image size and text widths taken from data and CLIP.
 
     Raises:
-        UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve.
+        UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve;
+            channels that are not those of a picture.
     """
     found = {
         "image_size": settings.data.image_size,
@@ -142,7 +148,13 @@ def fit_unet(settings: TrainSettings, clip: ClipModel) -> UNetConfig:
                 f"unet.{name} is {getattr(settings.unet, name)}, but data and CLIP ask for "
                 f"{found[name]}; leave it out"
             )
-    return build(UNetConfig, [("unet", {**settings.unet.model_dump(), **found})])
+    unet = settings.unet
+    if unet.learned_variance or unet.in_channels != 3 or unet.out_channels not in (None, 3):
+        raise UsageError(
+            "training draws RGB pictures with a fixed variance; leave out unet.in_channels, "
+            "unet.out_channels and unet.learned_variance"
+        )
+    return build(UNetConfig, [("unet", {**unet.model_dump(), **found})])
 
 
 def build_pipeline(settings: TrainSettings, clip: ClipModel) -> TextToImage:
@@ -198,13 +210,11 @@ def check_same_clip(folder: Path, clip: ClipModel) -> None:
         )
 
 
-def prepare_folder(folder: Path, pipe: TextToImage, data: CaptionedImages) -> None:
-    """What makes the run folder loadable as a model, and the credit its data ask for."""
+def prepare_folder(folder: Path, pipe: TextToImage) -> None:
+    """Writes what makes the run folder loadable as a model."""
     from textdiff.config import to_yaml
     from textdiff.files import write_text
     from textdiff.pipeline import CLIP_FOLDER, MODEL_FILE
 
     pipe.clip.save(folder / CLIP_FOLDER)
     write_text(folder / MODEL_FILE, to_yaml(pipe.config))
-    if data.attribution:
-        write_text(folder / "ATTRIBUTION.txt", data.attribution)

@@ -5,7 +5,7 @@ The run folder is an open_clip folder too: `open_clip.create_model_and_transform
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,12 @@ from textdiff.clip.config import ClipConfig
 from textdiff.config import Settings
 from textdiff.data.config import DataConfig
 from textdiff.training.config import ClipTrainConfig
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from textdiff.clip import ClipModel
+    from textdiff.data import CaptionedImages
 
 
 class TrainClipSettings(Settings):
@@ -46,7 +52,7 @@ def run(settings: TrainClipSettings) -> None:
     from textdiff.commands.launch import (
         accelerator_for,
         open_split,
-        report_rejected,
+        run_training,
         start_all_processes,
     )
     from textdiff.files import check_folder
@@ -61,30 +67,41 @@ def run(settings: TrainClipSettings) -> None:
         clip = ClipModel.load(settings.init).train()
     else:
         clip = ClipModel.build(settings.clip, settings.seed)
-    train = settings.train.for_tower(settings.clip.image.kind)
-    accelerator = accelerator_for(train.precision)
+    settings = settings.model_copy(update={"train": settings.train.for_tower(clip.tower_kind)})
+    accelerator = accelerator_for(settings.train.precision)
+    report_captions(accelerator, clip, data, settings.train.batch_size)
     folder = RunFolder(settings.run_dir, accelerator.is_main_process)
-    task = ContrastiveTask(clip, settings.seed, held_out, settings.eval_images, settings.max_shift)
     trainer = Trainer(
-        task,
+        ContrastiveTask(clip, settings.seed, held_out, settings.eval_images, settings.max_shift),
         data,
-        train,
+        settings.train,
         accelerator,
         folder,
         settings.seed,
         ema_decay=None,
-        settings=settings.model_dump(mode="json"),
+        fixed={"seed": settings.seed, "max_shift": settings.max_shift, "data": data.fingerprint},
     )
     trainer.resume(settings.resume)
-    folder.start(settings, trainer.progress.step, train.tensorboard)
-    accelerator.print(
-        f"{len(data)} images, CLIP of {sum(p.numel() for p in clip.parameters()) / 1e6:.1f}M "
-        f"parameters, {accelerator.num_processes} process(es) on {accelerator.device}, "
-        f"precision {accelerator.mixed_precision}, run folder {folder.path}"
-    )
-    trainer.train()
-    report_rejected(accelerator, data)
+    run_training(trainer, settings, lambda: None)
     if accelerator.is_main_process:
         clip.save(folder.path)
         print(f"saved {folder.path}, an open_clip folder")
-    folder.close()
+
+
+def report_captions(
+    accelerator: Accelerator, clip: ClipModel, data: CaptionedImages, batch_size: int
+) -> None:
+    """Says how many captions are cut, and if a batch is larger than the data."""
+    captions = [caption for row in data.captions for caption in row]
+    cut = clip.tokenize(captions).num_truncated
+    if cut:
+        accelerator.print(
+            f"{cut} of {len(captions)} captions are longer than {clip.context_length} tokens "
+            "and are cut; raise --clip.text.context-length to keep them whole"
+        )
+    rows = batch_size * accelerator.num_processes
+    if rows > len(data):
+        accelerator.print(
+            f"a batch of {rows} holds some of the {len(data)} images twice, each then its own "
+            f"negative; better: --train.batch-size {max(1, len(data) // accelerator.num_processes)}"
+        )

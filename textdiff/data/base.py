@@ -77,7 +77,7 @@ class CaptionedImages:
         entries = [source.entries[i] for i in self._indices]
         self._max_bad_fraction = config.max_bad_fraction
         self._num_in_source = len(source.entries)
-        self.name = config.source
+        self.name, self.config = config.source, config
         self.split = split
         self.image_size = config.image_size
         self.attribution = source.attribution

@@ -8,6 +8,7 @@ micro-batch m of rank r: s G + m (world_size * batch_size) + r * batch_size + [0
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ def batches(
         batch_size=None,
         sampler=itertools.count(start_step),  # type: ignore[arg-type]
         num_workers=workers,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_start_worker,
         multiprocessing_context="spawn",  # forking a process with threads or CUDA can hang
         generator=torch.Generator(),  # else the loader draws from the global one
     )
@@ -103,6 +104,8 @@ def pick_caption(captions: list[str], seed: int, epoch: int, sample_id: int) -> 
     return captions[seed_of(seed, "caption", epoch, sample_id) % len(captions)]
 
 
-def _one_thread(worker: int) -> None:
-    """Decoding is one image at a time: threads of several workers would only fight for cores."""
+def _start_worker(worker: int) -> None:
+    """Decoding is one image at a time: threads of several workers would only fight for cores.
+    Ctrl-C is for the main process, which still needs its workers to finish the step."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

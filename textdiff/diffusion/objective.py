@@ -17,5 +17,10 @@ def simple_loss(target: Images, output: Images) -> PerSample:
     """Squared error averaged over C, H, W. target, output: (B, C, H, W) -> (B,).
 
     L_simple where the target is eps.
+
+    Raises:
+        ValueError: the shapes differ (they would broadcast in silence).
     """
+    if target.shape != output.shape:
+        raise ValueError(f"target is {tuple(target.shape)}, output {tuple(output.shape)}")
     return (target - output.to(target.dtype)).square().flatten(1).mean(1)

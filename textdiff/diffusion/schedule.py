@@ -120,7 +120,7 @@ class NoiseSchedule:
     def at(self, table: str, timestep: Timesteps, like: Images) -> Tensor:
         """Entries of a table at `timestep` (B,), cast to the type and device of `like` (B, ...) and
         shaped to broadcast over it. `table` is "signal" (sqrt ac), "noise" (sqrt(1 - ac)) or the
-        name of a property. Half precision gets float32 entries' values, rounded once."""
+        name of a property. Half precision gets the float64 entry, rounded once."""
         key = (table, like.dtype, like.device)
         if key not in self._cast:
             values = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,6 +22,17 @@ def image_features(clip: ClipModel, images: Tensor) -> Features:
     return torch.cat([clip.encode_image(chunk).cpu() for chunk in images.split(CHUNK)])
 
 
+@dataclass(frozen=True)
+class Retrieval:
+    """`image_text_retrieval` of `num_images` images; `image_of_text` (m,) says whose each text is,
+    `num_truncated` how many texts were cut."""
+
+    directions: dict[str, dict[str, float | Tensor]]
+    image_of_text: Tensor
+    num_images: int
+    num_truncated: int
+
+
 @torch.no_grad()
 def text_features(clip: ClipModel, captions: Sequence[str]) -> Features:
     """Projected features (n, D) of captions, not normalised, on the CPU."""
@@ -28,10 +40,8 @@ def text_features(clip: ClipModel, captions: Sequence[str]) -> Features:
     return torch.cat([clip.encode_text(chunk).projected.cpu() for chunk in chunks])
 
 
-def retrieval_on(
-    clip: ClipModel, data: CaptionedImages, limit: int | None = None
-) -> dict[str, dict[str, float | Tensor]]:
-    """`image_text_retrieval` among the first `limit` images of a split and all their captions;
+def retrieval_on(clip: ClipModel, data: CaptionedImages, limit: int | None = None) -> Retrieval:
+    """Retrieval among the first `limit` images of a split and all their captions;
     images that cannot be used are left out.
 
     Raises:
@@ -45,6 +55,7 @@ def retrieval_on(
         used += indices
     texts = [(caption, i) for i, index in enumerate(used) for caption in data.captions[index]]
     captions, owners = zip(*texts, strict=True)
-    return image_text_retrieval(
-        torch.cat(features), text_features(clip, captions), torch.tensor(owners)
-    )
+    image_of_text = torch.tensor(owners)
+    found = image_text_retrieval(torch.cat(features), text_features(clip, captions), image_of_text)
+    cut = clip.tokenize(list(captions)).num_truncated
+    return Retrieval(found, image_of_text, len(used), cut)

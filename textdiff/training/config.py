@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from textdiff.config import Settings
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerConfig(Settings):
     """AdamW. Norms, biases and scalars are exempt from weight decay."""
 
     lr: float = Field(1e-4, gt=0, description="peak learning rate")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay of the moments")
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="decay of the moments")
     eps: float = Field(1e-8, gt=0, description="added to the root of the second moment")
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay of matrices")
     warmup_steps: int = Field(500, ge=0, description="steps of linear warm-up")
@@ -38,12 +40,16 @@ class TrainConfig(OptimizerConfig):
         "whichever ends first (such a run cannot be repeated to the bit)",
     )
     batch_size: int = Field(64, ge=1, description="samples per process and forward pass")
-    accumulation: int = Field(1, ge=1, description="forward passes per optimizer step")
+    accumulation: int = Field(
+        1,
+        ge=1,
+        description="forward passes per optimizer step (CLIP: each with its own negatives)",
+    )
     workers: int = Field(0, ge=0, description="data loading processes per rank")
     precision: Literal["auto", "no", "bf16", "fp16"] = Field(
         "auto",
-        description="mixed precision; auto: what accelerate was launched with, else bf16 where a "
-        "probe finds it faster than fp32",
+        description="mixed precision; auto: what accelerate was launched with unless that is no, "
+        "else bf16 where a probe finds it faster than fp32",
     )
     log_every: int = Field(50, ge=1, description="steps between lines in metrics.jsonl")
     eval_every: int = Field(1000, ge=1, description="steps between evaluations on the val split")
@@ -53,10 +59,11 @@ class TrainConfig(OptimizerConfig):
 
 
 class ClipTrainConfig(TrainConfig):
-    """Defaults of CLIP (arXiv 2103.00020, table 18), but for a batch that fits one machine."""
+    """AdamW, weight decay and warm-up as CLIP (arXiv 2103.00020, table 18); a batch and a number of
+    steps for one machine."""
 
     lr: float = Field(5e-4, gt=0, description="peak learning rate")
-    betas: tuple[float, float] | None = Field(  # type: ignore[assignment]
+    betas: tuple[Beta, Beta] | None = Field(  # type: ignore[assignment]
         None, description="decay of the moments; none: 0.9 and 0.98 (vit) or 0.999 (resnet)"
     )
     eps: float | None = Field(  # type: ignore[assignment]

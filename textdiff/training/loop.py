@@ -4,7 +4,8 @@
     every so often:   metrics.jsonl,  held-out evaluation from EMA,  checkpoint
 
 A step's samples, noise and dropout are functions of (seed, step, sample id), so a resumed run needs
-weights, EMA, optimizer and the step number, and nothing else, to continue to the same bits.
+weights, EMA, optimizer and the step number, and nothing else, to continue to the same bits (unless
+`max_minutes` lets the clock decide).
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Trainer:
 
     Args:
         ema_decay: None keeps no average.
-        settings: the resolved settings as JSON, saved in every checkpoint.
+        fixed: settings as JSON that a resumed run must not change; saved in every checkpoint.
     """
 
     def __init__(
@@ -98,10 +99,10 @@ class Trainer:
         run: RunFolder,
         seed: int,
         ema_decay: float | None,
-        settings: dict,
+        fixed: dict,
     ):
         self.task, self.data, self.config, self.run = task, data, config, run
-        self.accelerator, self.seed, self.settings = accelerator, seed, settings
+        self.accelerator, self.seed, self.fixed = accelerator, seed, fixed
         task.model.to(accelerator.device)
         self.model = accelerator.prepare_model(task.model)
         self.optimizer = build_optimizer(task.model, config)
@@ -138,6 +139,7 @@ class Trainer:
             return checkpoint.load_tensors(folder / f"{stem}.safetensors")
 
         state = checkpoint.load_state(folder)
+        self._check_fixed(state["fixed"], folder)
         weights = folder / f"{self.task.name}.safetensors"
         checkpoint.load_module(self.task.model, tensors(self.task.name), weights)
         load_optimizer(
@@ -152,9 +154,17 @@ class Trainer:
             self.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(state["step"], state["seconds"])
 
-    def save(self) -> Path | None:
-        """Writes a checkpoint on the main process; the others wait."""
-        folder = None
+    def _check_fixed(self, saved: dict, folder: Path) -> None:
+        for key in sorted(saved.keys() | self.fixed.keys()):
+            before, now = saved.get(key), self.fixed.get(key)
+            if before != now:
+                raise CheckpointError(
+                    f"{folder} was trained with {key} = {before}, now it is {now}; "
+                    "set it back or name another --run-dir"
+                )
+
+    def save(self) -> Path:
+        """Writes a checkpoint on the main process; the others wait. Returns its folder."""
         if self.accelerator.is_main_process:
             groups = {
                 self.task.name: self.task.model.state_dict(),
@@ -166,9 +176,9 @@ class Trainer:
                 "seconds": self.progress.elapsed(),
                 "ema_updates": self.ema.updates if self.ema else 0,
                 "scaler": self.scaler.state_dict() if self.scaler is not None else None,
-                "settings": self.settings,
+                "fixed": self.fixed,
             }
-            folder = checkpoint.save_checkpoint(
+            checkpoint.save_checkpoint(
                 self.run.checkpoints,
                 self.progress.step,
                 groups,
@@ -176,7 +186,12 @@ class Trainer:
                 self.config.keep_checkpoints,
             )
         self.accelerator.wait_for_everyone()
-        return folder
+        return self.run.checkpoints / f"step-{self.progress.step:06d}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget was used up when the run was last saved."""
+        return self.progress.step > 0 and self._share() >= 1
 
     def train(self) -> None:
         """Runs to the end of the budget; the last step is evaluated and saved.
@@ -185,9 +200,6 @@ class Trainer:
             NonFiniteLossError: names step, samples and the last good checkpoint.
             StoppedBySignalError: SIGINT or SIGTERM arrived; a checkpoint was saved first.
         """
-        if self._share() >= 1:
-            self.accelerator.print(f"{self.run.path} is finished at step {self.progress.step}")
-            return
         source = batches(
             self.data,
             seed=self.seed,
@@ -206,16 +218,17 @@ class Trainer:
                 self.progress.step += 1
                 done = self._share() >= 1
                 meter.add(losses, done)
-                if done or self.progress.step % self.config.eval_every == 0:
-                    self._evaluate()
-                stopped = self._any(stop.received)
-                if done or stopped or self.progress.step % self.config.checkpoint_every == 0:
-                    folder = self.save()
-                    if stopped and not done:
-                        raise StoppedBySignalError(
-                            f"stopped by a signal at step {self.progress.step}; saved {folder}; "
-                            "run the same command again to continue"
-                        )
+                stopped = self._any(stop.received) and not done
+                with meter.paused():
+                    if done or (self.progress.step % self.config.eval_every == 0 and not stopped):
+                        self._evaluate()
+                    if done or stopped or self.progress.step % self.config.checkpoint_every == 0:
+                        folder = self.save()
+                if stopped:
+                    raise StoppedBySignalError(
+                        f"stopped by a signal at step {self.progress.step}; saved {folder}; "
+                        "run the same command again to continue"
+                    )
                 if done:
                     break
 
@@ -237,14 +250,21 @@ class Trainer:
                 self.accelerator.backward(values["loss"] / len(micro_batches))
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.item() / len(micro_batches)
-        self._check_finite(sums["loss"], micro_batches)
-        self._update(config.max_grad_norm)
-        return {**sums, "lr": lr}
+        self._check_finite("loss", sums["loss"], micro_batches)
+        norm = self._clip_gradients()
+        if self.scaler is None:  # fp16's scaler skips such a step by itself
+            self._check_finite("gradient norm", norm, micro_batches)
+        self._update()
+        return {**sums, "grad_norm": norm, "lr": lr}
 
-    def _update(self, max_grad_norm: float) -> None:
+    def _clip_gradients(self) -> float:
+        """Scales the gradients down to the largest norm allowed; returns what it was."""
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.task.model.parameters(), max_grad_norm)
+        parameters = self.task.model.parameters()
+        return nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm).item()
+
+    def _update(self) -> None:
         if self.scaler is not None:
             self.scaler.step(self.optimizer)
             self.scaler.update()
@@ -254,13 +274,15 @@ class Trainer:
         if self.ema:
             self.ema.update()
 
-    def _check_finite(self, loss: float, micro_batches: list[Batch]) -> None:
-        if not self._any(not math.isfinite(loss)):
+    def _check_finite(self, name: str, value: float, micro_batches: list[Batch]) -> None:
+        if not self._any(not math.isfinite(value)):
             return
-        good = next(checkpoint.checkpoints(self.run.checkpoints), None)
+        if math.isfinite(value):
+            raise NonFiniteLossError(f"another process met a {name} that is not finite")
+        good, _ = checkpoint.newest_good(self.run.checkpoints)
         ids = [int(i) for batch in micro_batches for i in batch.sample_ids]
         raise NonFiniteLossError(
-            f"the loss is {loss} at step {self.progress.step} (samples {ids[:8]}"
+            f"the {name} is {value} at step {self.progress.step} (samples {ids[:8]}"
             f"{', ...' if len(ids) > 8 else ''}); last good checkpoint: {good or 'none'}; "
             "lower --train.lr or look at these samples"
         )
@@ -315,6 +337,13 @@ class _Meter:
             dynamic_ncols=True,
         )
         self.since = time.monotonic()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time inside does not count against images per second."""
+        start = time.monotonic()
+        yield
+        self.since += time.monotonic() - start
 
     def __enter__(self) -> _Meter:
         return self

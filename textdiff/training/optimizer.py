@@ -70,8 +70,7 @@ def load_optimizer(
         name, entry = key.rsplit("/", 1)
         if name not in named or (value.ndim and value.shape != named[name].shape):
             raise CheckpointError(f"{where}: '{key}' fits no parameter of the model")
-        device = named[name].device if value.ndim else value.device
-        optimizer.state[named[name]][entry] = value.to(device)
+        optimizer.state[named[name]][entry] = value.to(named[name].device)
     missing = [name for name in named if f"{name}/exp_avg" not in tensors]
     if tensors and missing:
         raise CheckpointError(f"{where} lacks the state of '{missing[0]}'")

@@ -12,6 +12,8 @@ from functools import lru_cache
 
 import torch
 
+from textdiff.errors import UsageError
+
 
 def matmul_seconds(
     dtype: torch.dtype, device: torch.device | str = "cpu", size: int = 512
@@ -37,10 +39,15 @@ def bf16_pays(device_type: str) -> bool:
 
 
 def choose_precision(setting: str, device_type: str) -> str:
-    """ "no", "bf16" or "fp16" from a setting that may be "auto"."""
-    if setting != "auto":
-        return setting
+    """One of no, bf16 and fp16, from a setting that may be auto.
+
+    Raises:
+        UsageError: fp16 on a CPU.
+    """
     launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    if launched != "no":
-        return launched
-    return "bf16" if bf16_pays(device_type) else "no"
+    chosen = launched if setting == "auto" and launched != "no" else setting
+    if chosen == "auto":
+        chosen = "bf16" if bf16_pays(device_type) else "no"
+    if chosen == "fp16" and device_type == "cpu":
+        raise UsageError("precision fp16 needs a GPU; on a CPU use bf16 or no")
+    return chosen

@@ -72,6 +72,6 @@ class ContrastiveTask:
         found = retrieval_on(self.model, self.held_out, self.eval_images)
         return {
             f"held_out/{direction}_{name}": float(rates[name])
-            for direction, rates in found.items()
+            for direction, rates in found.directions.items()
             for name in ("R@1", "R@5", "R@10", "chance R@1")
         }

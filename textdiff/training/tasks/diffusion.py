@@ -79,7 +79,7 @@ class DiffusionTask:
         self.held_out, self.eval_images = held_out, eval_images
         self.prompts, self.preview = prompts or [], preview or SamplingConfig()
         self.model = pipe.unet
-        self.unet_config, self.schedule = pipe.config.unet, pipe.schedule
+        self.schedule = pipe.schedule
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)

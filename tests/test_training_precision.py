@@ -1,0 +1,53 @@
+"""Which arithmetic is chosen: what is asked for, what accelerate was launched with, what pays."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from textdiff.errors import UsageError
+from textdiff.training import precision
+from textdiff.training.precision import bf16_pays, choose_precision
+
+
+@pytest.fixture
+def probe(monkeypatch):
+    """Sets what the probe finds bf16 to take, where fp32 takes 1; accelerate says nothing."""
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+
+    def takes(seconds: float) -> None:
+        found = {torch.float32: 1.0, torch.bfloat16: seconds}
+        monkeypatch.setattr(precision, "matmul_seconds", lambda dtype: found[dtype])
+        bf16_pays.cache_clear()
+
+    yield takes
+    bf16_pays.cache_clear()
+
+
+@pytest.mark.parametrize(("seconds", "chosen"), [(0.25, "bf16"), (0.9, "no"), (150.0, "no")])
+def test_auto_takes_bf16_where_it_is_clearly_faster(probe, seconds, chosen):
+    probe(seconds)
+    assert choose_precision("auto", "cpu") == chosen
+
+
+@pytest.mark.parametrize("asked", ["no", "bf16", "fp16"])
+def test_what_is_asked_for_wins(probe, monkeypatch, asked):
+    probe(0.25 if asked == "no" else 4.0)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert choose_precision(asked, "cuda") == asked
+
+
+def test_what_accelerate_was_launched_with_wins_over_the_probe(probe, monkeypatch):
+    probe(4.0)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    assert choose_precision("auto", "cuda") == "fp16"
+
+
+def test_fp16_is_refused_on_a_cpu():
+    with pytest.raises(UsageError, match="fp16 needs a GPU"):
+        choose_precision("fp16", "cpu")
+
+
+def test_mps_gets_no_mixed_precision(probe):
+    probe(0.25)
+    assert choose_precision("auto", "mps") == "no"
