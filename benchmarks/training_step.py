@@ -33,7 +33,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--head-dim", type=int, default=32)
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--patch-size", type=int, default=1, help="1: the same as diffusers")
+    parser.add_argument("--norm-groups", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=5, help="2 or more")
     parser.add_argument("--precision", choices=["auto", "no", "bf16"], default="auto")
     parser.add_argument("--only", choices=["ours", "diffusers"], default=None)
     return parser.parse_args()
@@ -52,8 +54,11 @@ def networks(options: argparse.Namespace) -> dict[str, torch.nn.Module]:
         attention=attention,
         head_dim=options.head_dim,
         cross_attention_dim=WIDTH,
-        norm_groups=32,
+        norm_groups=options.norm_groups,
+        patch_size=options.patch_size,
     )
+    if options.patch_size > 1:  # diffusers has no such layout
+        return {"ours": UNet(config)}
     theirs = UNet2DConditionModel(
         sample_size=options.image_size,
         in_channels=3,
@@ -64,6 +69,7 @@ def networks(options: argparse.Namespace) -> dict[str, torch.nn.Module]:
         layers_per_block=options.layers,
         attention_head_dim=[max(1, c // options.head_dim) for c in channels],  # number of heads
         cross_attention_dim=WIDTH,
+        norm_num_groups=options.norm_groups,
         resnet_time_scale_shift="scale_shift",
     )
     ours = UNet(config)
@@ -85,9 +91,14 @@ def main() -> None:
             both["diffusers"](x_t, timestep, tokens, encoder_attention_mask=mask).sample
         ),
     }
-    with torch.no_grad():
-        difference = (calls["ours"]() - calls["diffusers"]()).abs().max().item()
-    names = [options.only] if options.only else list(calls)
+    difference = None
+    if len(both) == 2:
+        with torch.no_grad():
+            difference = (calls["ours"]() - calls["diffusers"]()).abs().max().item()
+    parameters = both["ours"].num_parameters
+    names = [options.only] if options.only else list(both)
+    for name in set(both) - set(names):
+        del both[name]
     optimizers = {name: torch.optim.AdamW(both[name].parameters(), lr=1e-4) for name in names}
     precision = choose_precision(options.precision, "cpu")
 
@@ -111,7 +122,7 @@ def main() -> None:
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
         f"{torch.backends.cpu.get_cpu_capability()}",
         "settings": vars(options) | {"precision": precision},
-        "parameters": both["ours"].num_parameters,
+        "parameters": parameters,
         "largest_output_difference": difference,
         "peak_memory_gib": peak / (2**30 if sys.platform == "darwin" else 2**20),
     }

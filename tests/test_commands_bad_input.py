@@ -106,7 +106,7 @@ def test_missing_extra(fails, monkeypatch, tmp_path):
     )
     out = tmp_path / "sheet.png"
     message = fails(2, "data", "info", "openmoji", "--out", out)
-    assert "needs the package resvg-py: pip install 'textdiff[openmoji]'" in message
+    assert "needs the package resvg-py: pip install resvg-py (extra 'openmoji')" in message
     assert not out.exists()
 
 

@@ -60,7 +60,7 @@ def test_golden_target(case, prediction):
 
 @pytest.mark.parametrize("case", CONVERSIONS, ids=lambda case: case["id"])
 def test_golden_posterior_mean_of_eps(case):
-    """By way of x_0_hat; the golden number is that of the direct formula too (SPEC S2.2)."""
+    """By way of x_0_hat; the golden number is that of the direct formula too."""
     eps, x_t, expected = golden_tensors(case, "float64", "eps_hat", "x_t", "mean_hat")
     schedule = schedule_of(case["inputs"]["schedule"])
     timestep = torch.full((len(x_t),), case["inputs"]["timestep"])

@@ -1,4 +1,4 @@
-"""The timestep embedding equals the golden numbers of SPEC S7.3."""
+"""The timestep embedding equals the golden numbers."""
 
 from __future__ import annotations
 

@@ -156,6 +156,10 @@ def to_yaml(settings: Settings) -> str:
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+# Flags that people type for a longer one.
+SHORT_FLAGS = {"data.source": "--data"}
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse whose errors are ours: one line, nearest flag named, exit code from the caller."""
 
@@ -236,8 +240,9 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
             shape = {"nargs": "+", "action": "extend"}
         elif field.annotation is bool:
             shape = {"nargs": "?", "const": "true"}  # --flag alone means true
+        names = [_flag(key), SHORT_FLAGS[key]] if key in SHORT_FLAGS else [_flag(key)]
         parser.add_argument(
-            _flag(key),
+            *names,
             dest=key,
             default=argparse.SUPPRESS,
             metavar=_metavar(field.annotation),

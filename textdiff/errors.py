@@ -83,5 +83,5 @@ def require_extra(extra: str, purpose: str) -> None:
     if missing:
         raise UsageError(
             f"{purpose} needs the package{'s' if len(missing) > 1 else ''} {', '.join(missing)}: "
-            f"pip install 'textdiff[{extra}]'"
+            f"pip install {' '.join(missing)} (extra '{extra}')"
         )

@@ -1,4 +1,4 @@
-"""CLIP's contrastive loss (SPEC S5.1 to S5.3; Radford et al. 2021, figure 3).
+"""CLIP's contrastive loss (Radford et al., arXiv 2103.00020, figure 3).
 
     L    = exp(t) I X^T                          (n, n) logits; unit rows I, X (n, D)
     loss = (CE(L, labels) + CE(L^T, labels)) / 2,        labels = 0..n-1, batch means

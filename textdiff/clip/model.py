@@ -139,7 +139,7 @@ class ClipModel(nn.Module):
 
     @torch.no_grad()
     def clamp_logit_scale_(self) -> None:
-        """Clamps t to [0, log 100], as after each optimizer step (SPEC S5.4)."""
+        """Clamps t to [0, log 100], as after each optimizer step."""
         self.model.logit_scale.clamp_(0.0, math.log(MAX_LOGIT_SCALE))
 
     def weights_hash(self) -> str:

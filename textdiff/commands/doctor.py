@@ -62,7 +62,7 @@ def run(settings: DoctorSettings) -> None:
     }
     for extra in EXTRAS:
         missing = missing_packages(extra)
-        cure = f"missing {', '.join(missing)}: pip install 'textdiff[{extra}]'"
+        cure = f"missing: pip install {' '.join(missing)}"
         rows[f"extra {extra}"] = cure if missing else "installed"
     width = max(map(len, rows))
     for name, value in rows.items():

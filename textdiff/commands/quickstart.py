@@ -42,7 +42,8 @@ def run(settings: QuickstartSettings) -> None:
         print(f"\n== {title}\n$ textdiff {shlex.join(command)}", flush=True)
         code = run_step([sys.executable, "-m", "textdiff", *command])
         if code:
-            raise _StepFailedError(f"'{title}' ended with exit code {code}", code)
+            how = f"exit code {code}" if code > 0 else f"signal {-code} (9: out of memory?)"
+            raise _StepFailedError(f"'{title}' ended with {how}", code)
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     peak_bytes = peak if sys.platform == "darwin" else peak * 1024
@@ -117,6 +118,8 @@ def steps(configs: Path, root: Path) -> list[tuple[str, list[str]]]:
 
 def closing(root: Path, seconds: float, peak_bytes: int) -> str:
     """What the user reads last."""
+    program = Path(sys.executable).parent / "textdiff"
+    activate = program.with_name("activate")
     return f"""
 Done in {seconds / 60:.1f} minutes; the largest step used {peak_bytes / 2**30:.1f} GiB of memory.
 
@@ -124,8 +127,7 @@ Done in {seconds / 60:.1f} minutes; the largest step used {peak_bytes / 2**30:.1
   numbers    {root}/prompt_following.json, {root}/retrieval.json
   model      {root}/model   (the CLIP it was trained with: {root}/clip)
 
-Next:
-  textdiff sample --model {root}/model --prompt "red apple" "blue heart" --num-images 4
-  textdiff data info path/to/your/images       what is in an image folder with captions
-  textdiff train --data.source path/to/your/images --clip {root}/clip --run-dir runs/mine
-  The whole of OpenMoji, in about an hour: see the README, "What it reaches"."""
+Next ({program} is in this environment; `source {activate}` puts it on the path):
+  {program} sample --model {root}/model --prompt "red apple" "tiger face" --num-images 4
+  {program} data info path/to/images        what is in an image folder with captions
+  Your own images, and the whole of OpenMoji in about an hour: see the README."""

@@ -1,4 +1,4 @@
-"""Retrieval of a CLIP on captioned images: R@1/5/10 image to text and text to image (SPEC S5.7)."""
+"""Retrieval of a CLIP on captioned images: R@1/5/10 image to text and text to image."""
 
 from __future__ import annotations
 

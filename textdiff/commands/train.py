@@ -123,6 +123,7 @@ def run(settings: TrainSettings) -> None:
             "unet": settings.unet.model_dump(mode="json"),
             "schedule": settings.schedule.model_dump(mode="json"),
             "data": data.fingerprint,
+            "precision": accelerator.mixed_precision,
         },
     )
     check_same_clip(folder.path, clip)

@@ -1,6 +1,7 @@
 """Train a CLIP on captioned images. Launch it with accelerate.
 
-The run folder is an open_clip folder too: `open_clip.create_model_and_transforms("local-dir:...")`.
+From its first checkpoint on, the run folder is an open_clip folder too, for
+`open_clip.create_model_and_transforms("local-dir:...")`.
 """
 
 from __future__ import annotations
@@ -79,13 +80,15 @@ def run(settings: TrainClipSettings) -> None:
         folder,
         settings.seed,
         ema_decay=None,
-        fixed={"seed": settings.seed, "max_shift": settings.max_shift, "data": data.fingerprint},
+        fixed={
+            "seed": settings.seed,
+            "max_shift": settings.max_shift,
+            "data": data.fingerprint,
+            "precision": accelerator.mixed_precision,
+        },
     )
     trainer.resume(settings.resume)
     run_training(trainer, settings, lambda: None)
-    if accelerator.is_main_process:
-        clip.save(folder.path)
-        print(f"saved {folder.path}, an open_clip folder")
 
 
 def report_captions(

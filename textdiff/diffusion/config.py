@@ -12,7 +12,7 @@ PredictionType = Literal["eps", "v"]
 
 
 class ScheduleConfig(Settings):
-    """Which betas (SPEC S1.3, S1.4)."""
+    """Which betas."""
 
     name: Literal["linear", "cosine"] = Field("cosine", description="noise schedule")
     num_timesteps: int = Field(

@@ -3,8 +3,8 @@
     x_t = sqrt(ac_t) x_0 + sqrt(1 - ac_t) eps,   t ~ U{0..T-1},   eps ~ N(0, I)
     L_simple = | eps - eps_hat(x_t, t) |^2                       (DDPM, arXiv 2006.11239, eq. 14)
 
-A network that outputs v is trained on | v - v_hat |^2, which is L_simple weighted by 1 / ac_t (SPEC
-S3.5): noisy pictures, whose content only the text can tell, count for more.
+A network that outputs v is trained on | v - v_hat |^2, which is L_simple weighted by 1 / ac_t:
+noisy pictures, whose content only the text can tell, count for more.
 Losses are per example; the training loop averages them once.
 """
 

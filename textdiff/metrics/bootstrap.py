@@ -1,4 +1,4 @@
-"""Percentile bootstrap over images (SPEC S12.4; Efron and Tibshirani 1993, chapter 13):
+"""Percentile bootstrap over images (Efron and Tibshirani 1993, chapter 13):
 
     theta_b  = statistic of n images drawn with replacement from n,          b = 1..B
     interval = linear quantiles (1 - c)/2 and (1 + c)/2 of theta_1..theta_B

@@ -1,4 +1,4 @@
-"""CLIP score (SPEC S5.8; Hessel et al. 2021):
+"""CLIP score (Hessel et al., arXiv 2104.08718):
 
     score(image, text) = w max(cos(image, text), 0)
 

@@ -1,4 +1,4 @@
-"""Retrieval between images and texts (SPEC S5.7), and how well generated images follow prompts.
+"""Retrieval between images and texts, and how well generated images follow prompts.
 
     rank(q) = 1 + #{wrong candidates c : score(q, c) >= max over right r of score(q, r)}
     R@k     = mean over q of [rank(q) <= k]

@@ -1,4 +1,4 @@
-"""Zero-shot classification (SPEC S5.6; Radford et al. 2021, section 3.1.4):
+"""Zero-shot classification (Radford et al., arXiv 2103.00020, section 3.1.4):
 
 w_c    = normalise(mean over templates of normalise(g(template filled with name of class c)))
 logits = s f . w_c             unit image feature f, s = 100

@@ -1,4 +1,4 @@
-"""Attention of the image to itself and to the text (SPEC S7.2).
+"""Attention of the image to itself and to the text.
 
     attend(q, k, v) = softmax(q k^T / sqrt(head_dim)) v
     TransformerBlock:  x += attn1(norm1(x));  x += attn2(norm2(x), text);  x += ff(norm3(x))

@@ -1,4 +1,4 @@
-"""The timestep as a vector (SPEC S7.3).
+"""The timestep as a vector (Vaswani et al., arXiv 1706.03762, section 3.5).
 
 freq_i = 10000^(-i / half),  half = dim // 2
 embedding = [cos(t freq), sin(t freq)]          an odd dim gets a zero at the end
@@ -22,7 +22,7 @@ def timestep_embedding(
     max_period: float = 10_000.0,
     dtype: torch.dtype = torch.float32,
 ) -> Features:
-    """Sinusoids of `timestep` (B,), 0..T-1, as (B, dim) in [-1, 1]; cosines first (S7.3, DDPM).
+    """Sinusoids of `timestep` (B,), 0..T-1, as (B, dim) in [-1, 1]; cosines first.
 
     `dtype` is that of the computation: half precision would not tell 998 from 999.
     """

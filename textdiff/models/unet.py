@@ -1,7 +1,7 @@
 """The text-conditional U-Net: eps_hat = UNet(x_t, timestep, text) (DDPM, ADM, GLIDE, LDM).
 
-    emb  = silu(MLP(sinusoid(timestep)) + W pooled)                       (S7.1)
-    text = token features, attended to at the chosen levels               (S7.2)
+    emb  = silu(MLP(sinusoid(timestep)) + W pooled)
+    text = token features, attended to at the chosen levels
 
     x_t ─ conv_in ─ down_blocks[0] ──── skips ────► up_blocks[2] ─ norm ─ silu ─ conv_out ─ eps_hat
                           ▼ half the size              ▲ twice the size

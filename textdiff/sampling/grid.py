@@ -1,4 +1,4 @@
-"""Which N of the T timesteps a sampler visits (SPEC S4.2; Lin et al., arXiv 2305.08891, table 2).
+"""Which N of the T timesteps a sampler visits (Lin et al., arXiv 2305.08891, table 2).
 
     trailing   round(T - iT/N) - 1     ends of equal strides; starts at T-1, the default
     leading    i floor(T/N)            starts of equal strides; never sees the noisiest steps

@@ -59,6 +59,10 @@ class Task(Protocol):
         """Called after each optimizer step, e.g. to clamp a scale."""
         ...
 
+    def saved(self, run: RunFolder) -> None:
+        """Called on the main process after each checkpoint, e.g. to export."""
+        ...
+
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Held-out numbers of the model as it stands; may write pictures. Must draw no global
         random numbers. Called on the main process alone."""
@@ -185,6 +189,7 @@ class Trainer:
                 state,
                 self.config.keep_checkpoints,
             )
+            self.task.saved(self.run)
         self.accelerator.wait_for_everyone()
         return self.run.checkpoints / f"step-{self.progress.step:06d}"
 

@@ -61,8 +61,12 @@ class ContrastiveTask:
         return torch.stack(shifted)
 
     def after_update(self) -> None:
-        """SPEC S5.4."""
+        """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
         self.model.clamp_logit_scale_()
+
+    def saved(self, run: RunFolder) -> None:
+        """Makes the run folder an open_clip folder with the weights as they stand."""
+        self.model.save(run.path)
 
     @torch.no_grad()
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:

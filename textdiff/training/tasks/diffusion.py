@@ -109,6 +109,9 @@ class DiffusionTask:
     def after_update(self) -> None:
         """Nothing to clamp."""
 
+    def saved(self, run: RunFolder) -> None:
+        """The checkpoint is all: `TextToImage.load` reads it."""
+
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Draws the sample grid; returns the held-out loss per quarter of the timesteps."""
         if self.prompts:
