@@ -114,7 +114,7 @@ def textdiff(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
         text=True,
         cwd=ROOT,
         env=environment,
-        timeout=options.pop("timeout", 300),
+        timeout=options.pop("timeout", 900),
         check=False,
         **options,
     )

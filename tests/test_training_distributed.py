@@ -23,8 +23,9 @@ def launch(processes: int, script: str, arguments: list[str], folder: Path) -> l
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     environment |= {"ACCELERATE_USE_CPU": "true"}
+    environment |= {"HF_HOME": str(folder.parent / "hf")}  # not the user's own accelerate config
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env=environment, check=False
+        command, capture_output=True, text=True, timeout=900, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     lines = (folder / "metrics.jsonl").read_text().splitlines()

@@ -11,7 +11,7 @@ import torch
 from textdiff import TextToImage, checkpoint
 from textdiff.commands.cli import run
 from textdiff.config import build
-from textdiff.errors import NonFiniteLossError
+from textdiff.errors import CheckpointError, NonFiniteLossError
 from textdiff.training.config import ClipTrainConfig, OptimizerConfig, TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.loop import Progress
@@ -81,6 +81,57 @@ def test_samples_come_from_the_average(tiny_run):
     drawn_from = TextToImage.load(tiny_run).unet.state_dict()
     assert all(torch.equal(drawn_from[name], averages[name]) for name in averages)
     assert not torch.equal(averages["conv_in.weight"], weights["conv_in.weight"])
+
+
+def test_velocity_without_pooled_feature_trains_and_draws(tmp_path, configs, shapes, tiny_clip):
+    more = ("--prediction", "v", "--use-pooled", "false")
+    weights = train(configs, shapes, tiny_clip, tmp_path / "run", *more)
+    assert not any("class_embedding" in name for name in weights)
+    pipe = TextToImage.load(tmp_path / "run")
+    assert pipe.config.prediction == "v"
+    assert pipe("red circle", num_steps=2)[0].size == (16, 16)
+
+
+def test_a_run_stops_when_its_minutes_are_over(tmp_path, configs, shapes, tiny_clip):
+    more = ("--train.max-minutes", "0.01", "--train.steps", "1000000")
+    train(configs, shapes, tiny_clip, tmp_path / "run", *more, "--train.eval-every", "1000000")
+    newest = next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints"))
+    state = checkpoint.load_state(newest)
+    assert 0 < state["step"] < 1_000_000
+    assert state["seconds"] >= 0.6
+
+
+def test_resuming_with_other_settings_is_refused(tmp_path, configs, shapes, tiny_clip):
+    train(configs, shapes, tiny_clip, tmp_path / "run", "--train.steps", "2")
+    before = (tmp_path / "run" / "model.yaml").read_bytes()
+    with pytest.raises(CheckpointError, match=r"prediction = eps, now it is v"):
+        train(configs, shapes, tiny_clip, tmp_path / "run", "--prediction", "v")
+    assert (tmp_path / "run" / "model.yaml").read_bytes() == before
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch
+):
+    from textdiff.training.tasks import diffusion
+
+    class Poison(torch.autograd.Function):
+        """A finite value whose gradient is NaN."""
+
+        @staticmethod
+        def forward(_, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(_, grad):
+            return grad * float("nan")
+
+    simple_loss = diffusion.simple_loss
+    monkeypatch.setattr(
+        diffusion, "simple_loss", lambda target, output: simple_loss(target, Poison.apply(output))
+    )
+    with pytest.raises(NonFiniteLossError, match="gradient norm is nan at step 0"):
+        train(configs, shapes, tiny_clip, tmp_path / "run")
+    assert not list(checkpoint.checkpoints(tmp_path / "run" / "checkpoints"))
 
 
 def test_metrics_hold_loss_speed_and_held_out_quarters(tiny_run):

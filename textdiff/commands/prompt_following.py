@@ -56,13 +56,13 @@ def run(settings: PromptFollowingSettings) -> None:
     data = open_data(settings.data, settings.split)
     device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
-    report.check_image_size(data, pipe)
     judge = ClipModel.load(settings.judge).freeze().to(device)
     if judge.weights_hash() == pipe.clip.weights_hash():
         raise UsageError(
             f"--judge {settings.judge} is the CLIP that {settings.model} was trained with; "
             "give one of another seed or data, so that it cannot be gamed"
         )
+    report.check_image_size(data, pipe)
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
     prompts = real.prompts
     candidates = text_features(judge, prompts)

@@ -120,8 +120,8 @@ def run(settings: TrainSettings) -> None:
         settings.ema_decay,
         {
             **{key: getattr(settings, key) for key in FIXED},
-            "unet": settings.unet.model_dump(mode="json"),
-            "schedule": settings.schedule.model_dump(mode="json"),
+            **{f"unet.{k}": v for k, v in settings.unet.model_dump(mode="json").items()},
+            **{f"schedule.{k}": v for k, v in settings.schedule.model_dump(mode="json").items()},
             "data": data.fingerprint,
             "precision": accelerator.mixed_precision,
         },

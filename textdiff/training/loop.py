@@ -11,10 +11,8 @@ weights, EMA, optimizer and the step number, and nothing else, to continue to th
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +26,7 @@ from textdiff.errors import CheckpointError, NonFiniteLossError, StoppedBySignal
 from textdiff.randomness import seed_of
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
+from textdiff.training.meter import Meter
 from textdiff.training.optimizer import (
     build_optimizer,
     load_optimizer,
@@ -36,6 +35,7 @@ from textdiff.training.optimizer import (
     set_lr,
 )
 from textdiff.training.run_folder import RunFolder
+from textdiff.training.signals import stop_on_signal
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class Trainer:
             world_size=self.accelerator.num_processes,
             workers=self.config.workers,
         )
-        with _stop_on_signal() as stop, _Meter(self) as meter:
+        with stop_on_signal() as stop, Meter(self) as meter:
             self.progress.started = time.monotonic()
             for micro_batches in source:
                 share = self._share()
@@ -321,85 +321,3 @@ class Trainer:
             return flag
         tensor = torch.tensor(float(flag), device=self.accelerator.device)
         return self.accelerator.reduce(tensor, "sum").item() > 0
-
-
-class _Meter:
-    """The progress bar, and one line in metrics.jsonl per `log_every` steps."""
-
-    def __init__(self, trainer: Trainer):
-        from tqdm import tqdm
-
-        self.trainer, self.sums, self.count = trainer, {}, 0
-        config, accelerator = trainer.config, trainer.accelerator
-        self.rows = config.batch_size * config.accumulation * accelerator.num_processes
-        self.bar = tqdm(
-            total=config.steps,
-            initial=trainer.progress.step,
-            desc=f"training {trainer.task.name}",
-            unit="step",
-            disable=not accelerator.is_main_process,
-            mininterval=1.0,
-            dynamic_ncols=True,
-        )
-        self.since = time.monotonic()
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Time inside does not count against images per second."""
-        start = time.monotonic()
-        yield
-        self.since += time.monotonic() - start
-
-    def __enter__(self) -> _Meter:
-        return self
-
-    def __exit__(self, *_exception) -> None:
-        self.bar.close()
-
-    def add(self, values: dict[str, float], flush: bool) -> None:
-        step = self.trainer.progress.step
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.count += 1
-        self.bar.update()
-        if flush or step % self.trainer.config.log_every == 0:
-            self._write(step)
-
-    def _write(self, step: int) -> None:
-        accelerator, minutes = self.trainer.accelerator, self.trainer.config.max_minutes
-        means = torch.tensor([value / self.count for value in self.sums.values()])
-        if accelerator.num_processes > 1:
-            means = accelerator.reduce(means.to(accelerator.device), "mean")
-        values = dict(zip(self.sums, means.tolist(), strict=True))
-        now = time.monotonic()
-        speed = self.rows * self.count / (now - self.since)
-        values |= {"images_per_second": speed, "seconds": self.trainer.progress.elapsed()}
-        self.trainer.run.log(step, values)
-        shown = {"loss": f"{values['loss']:.4f}", "img/s": f"{speed:.0f}"}
-        if minutes:
-            shown["left"] = f"{max(0.0, minutes - values['seconds'] / 60):.1f} min"
-        self.bar.set_postfix(shown)
-        self.sums, self.count, self.since = {}, 0, now
-
-
-class _Stop:
-    received = False
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[_Stop]:
-    """SIGINT and SIGTERM set a flag that the loop reads between steps; a second one kills."""
-    stop, previous = _Stop(), {}
-
-    def handle(number: int, _frame) -> None:
-        stop.received = True
-        signal.signal(number, previous[number])
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.getsignal(number)
-        signal.signal(number, handle)
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
