@@ -114,7 +114,6 @@ class TextToImage:
 
     def denoiser(self, conditioning: Conditioning) -> Denoise:
         """The U-Net with `conditioning` bound, as a Denoise."""
-
         from_output = FROM_OUTPUT[self.config.prediction]
 
         def denoise(x_t: Images, timestep: Timesteps) -> Prediction:

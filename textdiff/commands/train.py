@@ -65,8 +65,11 @@ class TrainSettings(Settings):
     @classmethod
     def _same_image_size(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The U-Net is checked against the data's image size, not against its own default."""
-        size = (values.get("data") or {}).get("image_size", DataConfig().image_size)
-        return {**values, "unet": {"image_size": size, **(values.get("unet") or {})}}
+        data, unet = values.get("data", {}), values.get("unet", {})
+        if not isinstance(data, dict) or not isinstance(unet, dict):
+            return values  # not sections: refused by their own types
+        size = data.get("image_size", DataConfig().image_size)
+        return {**values, "unet": {"image_size": size, **unet}}
 
 
 def run(settings: TrainSettings) -> None:
