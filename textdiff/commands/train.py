@@ -183,12 +183,18 @@ def build_pipeline(settings: TrainSettings, clip: ClipModel) -> TextToImage:
 
 
 def preview_prompts(preview: PreviewConfig, data: CaptionedImages, pipe: TextToImage) -> list[str]:
-    """The first captions of the data that the text tower sees whole.
+    """Captions from all over the data that the text tower sees whole; a function of the seed.
 
     Raises:
         UsageError: they cannot be drawn as `preview` says.
     """
-    fitting = (captions[0] for captions in data.captions if pipe.fits(captions[0]))
+    import torch
+
+    from textdiff.data import EndlessOrder
+
+    _, ids = EndlessOrder(len(data), preview.seed).at(torch.arange(len(data)))
+    captions = (data.captions[index][0] for index in ids.tolist())
+    fitting = (caption for caption in captions if pipe.fits(caption))
     prompts = list(itertools.islice(fitting, preview.num_prompts))
     if prompts:
         try:
