@@ -166,5 +166,5 @@ def test_the_environment_moves_the_cache(few, tmp_path, monkeypatch):
 
 def test_a_missing_extra_is_named(few, monkeypatch):
     monkeypatch.setattr("textdiff.errors.missing_packages", lambda extra: ["resvg-py"])
-    with pytest.raises(UsageError, match=r"resvg-py.*textdiff\[openmoji\]"):
+    with pytest.raises(UsageError, match=r"resvg-py.*extra 'openmoji'"):
         open_data(few)
