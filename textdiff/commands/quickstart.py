@@ -128,6 +128,6 @@ Done in {seconds / 60:.1f} minutes; the largest step used {peak_bytes / 2**30:.1
   model      {root}/model   (the CLIP it was trained with: {root}/clip)
 
 Next ({program} is in this environment; `source {activate}` puts it on the path):
-  {program} sample --model {root}/model --prompt "red apple" "tiger face" --num-images 4
+  {program} sample --model {root}/model --prompt "tiger face" "mushroom" --num-images 4
   {program} data info path/to/images        what is in an image folder with captions
   Your own images, and the whole of OpenMoji in about an hour: see the README."""
