@@ -83,10 +83,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a denoiser says about x_t: its estimates of x_0 and eps, both of x_t's shape."""
+    """What a denoiser says about x_t; every field has x_t's shape.
+
+    variance_mix: v of a learned variance, 0 for beta_tilde and 1 for beta of whichever chain is
+        sampled (see `diffusion.variance`); None where the network learns none.
+    """
 
     x_0: Images
     eps: Images
+    variance_mix: Images | None = None
 
 
 class Denoise(Protocol):

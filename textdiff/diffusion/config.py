@@ -1,20 +1,89 @@
-"""Settings of the diffusion process."""
+"""Settings of the diffusion process and of what a network is trained to say about it."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from textdiff.config import Settings
 
-PredictionType = Literal["eps", "v"]
+PredictionType = Literal["eps", "x_0", "v", "mean"]
+VarianceType = Literal["fixed_small", "fixed_large", "learned"]
+LossType = Literal["simple", "min_snr", "v1", "hybrid", "vlb"]
+
+OpenUnit = Annotated[float, Field(gt=0, lt=1)]
 
 
 class ScheduleConfig(Settings):
     """Which betas."""
 
-    name: Literal["linear", "cosine"] = Field("cosine", description="noise schedule")
+    name: Literal["linear", "cosine", "scaled_linear", "explicit"] = Field(
+        "cosine",
+        description="noise schedule: DDPM's, IDDPM's, latent diffusion's, or the betas given",
+    )
     num_timesteps: int = Field(
         1000, ge=1, le=100_000, description="T, steps of the forward process"
     )
+    betas: tuple[OpenUnit, ...] | None = Field(
+        None, description="explicit: one beta per step, T of them"
+    )
+    zero_terminal_snr: bool = Field(
+        False, description="rescale so that x_T is pure noise (needs v, x_0 or mean prediction)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_betas(cls, values: dict) -> dict:
+        """Explicit betas say T themselves."""
+        if isinstance(values, dict) and isinstance(values.get("betas"), (list, tuple)):
+            return {"num_timesteps": len(values["betas"]), **values}
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> ScheduleConfig:
+        if (self.name == "explicit") != (self.betas is not None):
+            raise ValueError(
+                f"name is {self.name} and betas are {'not ' if self.betas is None else ''}given; "
+                "name: explicit goes with betas, the other schedules without"
+            )
+        if self.betas is not None and len(self.betas) != self.num_timesteps:
+            raise ValueError(
+                f"{len(self.betas)} betas for num_timesteps {self.num_timesteps}; "
+                "leave num_timesteps out"
+            )
+        if self.zero_terminal_snr and self.num_timesteps < 2:
+            raise ValueError("zero_terminal_snr needs num_timesteps of 2 or more")
+        return self
+
+
+class ObjectiveConfig(Settings):
+    """What is minimised; see `diffusion.objective` for the equations."""
+
+    loss: LossType = Field(
+        "simple",
+        description="simple: squared error of what is predicted; min_snr: the same, weighted; "
+        "v1: squared error of the posterior mean over 2 sigma^2; hybrid: simple, and the bound "
+        "for a learned variance; vlb: the bound itself",
+    )
+    gamma: float = Field(5.0, gt=0, description="min_snr: where the signal-to-noise ratio is capped")
+    vlb_weight: float = Field(0.001, gt=0, description="hybrid: factor of the bound")
+    variance: Literal["fixed_small", "fixed_large"] = Field(
+        "fixed_large", description="v1, vlb: sigma^2 where the network learns none"
+    )
+    timesteps: Literal["uniform", "importance"] = Field(
+        "uniform", description="how training timesteps are drawn; importance: as the bound's terms"
+    )
+    buckets: int = Field(
+        1000, ge=1, description="importance: groups of timesteps whose terms are tracked (at most T)"
+    )
+    history: int = Field(10, ge=1, description="importance: terms remembered per bucket")
+
+    @model_validator(mode="after")
+    def _check(self) -> ObjectiveConfig:
+        if self.timesteps == "importance" and self.loss != "vlb":
+            raise ValueError(
+                f"timesteps: importance follows the terms of the bound; with loss {self.loss} "
+                "use uniform"
+            )
+        return self

@@ -6,7 +6,8 @@
     q(x_{t-1} | x_t, x_0) = N(mean, beta_tilde_t I)
 
 Timesteps are integers 0..T-1, 0 the least noisy; a paper's t is t + 1. Tables are float64 on the
-CPU and cast when used. Sources: DDPM (arXiv 2006.11239), IDDPM (2102.09672).
+CPU and cast when used. Sources: DDPM (arXiv 2006.11239), IDDPM (2102.09672), latent diffusion
+(2112.10752), zero terminal SNR (Lin et al., 2305.08891).
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ MAX_BETA = 0.999
 class NoiseSchedule:
     """Tables of a forward process with T = len(betas) steps.
 
-    betas: (T,) float64 in (0, 1).
+    betas: (T,) float64 in (0, 1); the last may be 1, which makes x_T pure noise.
     timesteps: (T,) int64, what the network is told at each step; 0..T-1 unless respaced.
 
     Raises:
-        ValueError: betas outside (0, 1), or another shape.
+        ValueError: betas outside this range, or another shape.
     """
 
     betas: Tensor
@@ -43,8 +44,10 @@ class NoiseSchedule:
         betas = torch.as_tensor(self.betas, dtype=torch.float64, device="cpu")
         if betas.ndim != 1 or not len(betas):
             raise ValueError(f"betas must have shape (T,), got {tuple(betas.shape)}")
-        if not ((betas > 0) & (betas < 1)).all():
-            bad = int((~((betas > 0) & (betas < 1))).nonzero()[0])
+        fine = (betas > 0) & (betas < 1)
+        fine[-1] |= betas[-1] == 1
+        if not fine.all():
+            bad = int((~fine).nonzero()[0])
             raise ValueError(f"betas[{bad}] = {betas[bad]:.6g} is outside (0, 1)")
         object.__setattr__(self, "betas", betas)
         if self.timesteps is None:
@@ -68,8 +71,33 @@ class NoiseSchedule:
         return cls((1 - f[1:] / f[:-1]).clamp(max=MAX_BETA))
 
     @classmethod
+    def scaled_linear(cls, num_timesteps: int = 1000) -> NoiseSchedule:
+        """Latent diffusion: the square roots of betas run linearly from sqrt(0.00085) to
+        sqrt(0.012) at T = 1000; the range is scaled by 1000/T for another T."""
+        first, last = (math.sqrt(beta * 1000 / num_timesteps) for beta in (0.00085, 0.012))
+        roots = torch.linspace(first, last, num_timesteps, dtype=torch.float64)
+        return cls(roots.square().clamp(max=MAX_BETA))
+
+    @classmethod
     def from_config(cls, config: ScheduleConfig) -> NoiseSchedule:
-        return {"linear": cls.linear, "cosine": cls.cosine}[config.name](config.num_timesteps)
+        if config.betas is not None:
+            schedule = cls(torch.tensor(config.betas, dtype=torch.float64))
+        else:
+            schedule = getattr(cls, config.name)(config.num_timesteps)
+        return schedule.with_zero_terminal_snr() if config.zero_terminal_snr else schedule
+
+    def with_zero_terminal_snr(self) -> NoiseSchedule:
+        """sqrt(ac) shifted and scaled so that the last is 0 and the first stays (Lin et al.,
+        Algorithm 1). At the last step x_t holds nothing of x_0, so eps cannot tell it.
+
+        Raises:
+            ValueError: T = 1.
+        """
+        if self.num_timesteps < 2:
+            raise ValueError("zero terminal SNR needs T >= 2: with T = 1, x_t would be noise alone")
+        root = self.alphas_cumprod.sqrt()
+        root = (root - root[-1]) * root[0] / (root[0] - root[-1])
+        return NoiseSchedule(_betas(root.square()))
 
     @property
     def num_timesteps(self) -> int:
@@ -107,6 +135,15 @@ class NoiseSchedule:
         if self.num_timesteps == 1:
             return self.betas.log()
         return torch.cat([self.posterior_variance[1:2], self.posterior_variance[1:]]).log()
+
+    @cached_property
+    def log_betas(self) -> Tensor:
+        return self.betas.log()
+
+    @cached_property
+    def large_log_variance(self) -> Tensor:
+        """log beta with entry 0 replaced as in `posterior_log_variance_clipped` (IDDPM's code)."""
+        return torch.cat([self.posterior_log_variance_clipped[:1], self.log_betas[1:]])
 
     @cached_property
     def posterior_coefficients(self) -> tuple[Tensor, Tensor]:
@@ -157,7 +194,11 @@ class NoiseSchedule:
             raise ValueError(f"timesteps must lie in 0..{self.num_timesteps - 1}, got {timesteps}")
         if not (timesteps.diff() > 0).all():
             raise ValueError(f"timesteps must strictly ascend, got {timesteps.tolist()}")
-        ac = self.alphas_cumprod[timesteps]
-        previous = torch.cat([torch.ones(1, dtype=torch.float64), ac[:-1]])
-        betas = (1 - ac / previous).clamp(max=math.nextafter(1, 0))  # 1 - 1e-17 rounds to 1
-        return NoiseSchedule(betas, self.timesteps[timesteps])
+        return NoiseSchedule(_betas(self.alphas_cumprod[timesteps]), self.timesteps[timesteps])
+
+
+def _betas(alphas_cumprod: Tensor) -> Tensor:
+    """The betas (T,) of which these are the products; 1 only where one is exactly 0."""
+    previous = torch.cat([torch.ones(1, dtype=torch.float64), alphas_cumprod[:-1]])
+    betas = (1 - alphas_cumprod / previous).clamp(max=math.nextafter(1, 0))  # 1 - 1e-17 is 1
+    return torch.where(alphas_cumprod == 0, 1.0, betas)
