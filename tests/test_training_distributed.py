@@ -12,6 +12,12 @@ import pytest
 
 from tests.conftest import ROOT
 
+# the histories of 2 buckets fill in the first step, from both processes' terms
+BY_IMPORTANCE = [
+    *("--objective.loss", "vlb", "--objective.timesteps", "importance"),
+    *("--objective.buckets", "2", "--objective.history", "1"),
+]
+
 
 def launch(processes: int, script: str, arguments: list[str], folder: Path) -> list[float]:
     """Losses per step of `accelerate launch --cpu --num_processes N script ...`."""
@@ -33,12 +39,20 @@ def launch(processes: int, script: str, arguments: list[str], folder: Path) -> l
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["train.py", "train_clip.py"])
+@pytest.mark.parametrize(
+    ("script", "flags"),
+    [
+        ("train.py", []),
+        ("train.py", BY_IMPORTANCE),
+        ("train_clip.py", []),
+    ],
+    ids=["unet", "unet by importance", "clip"],
+)
 def test_two_processes_give_the_curve_of_one_with_twice_the_batch(
-    tmp_path, configs, shapes, tiny_clip, script
+    tmp_path, configs, shapes, tiny_clip, script, flags
 ):
     if script == "train.py":
-        arguments = ["--config", str(configs / "unet.yaml"), "--clip", str(tiny_clip)]
+        arguments = ["--config", str(configs / "unet.yaml"), "--clip", str(tiny_clip), *flags]
     else:
         arguments = ["--config", str(configs / "clip.yaml")]
     arguments += ["--data.source", str(shapes), "--train.steps", "5", "--train.log-every", "1"]

@@ -10,7 +10,12 @@ from pydantic import Field, model_validator
 
 from textdiff.config import Settings, build
 from textdiff.data.config import DataConfig
-from textdiff.diffusion.config import PredictionType, ScheduleConfig
+from textdiff.diffusion.config import (
+    ObjectiveConfig,
+    PredictionType,
+    ScheduleConfig,
+    check_prediction,
+)
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.models.config import UNetConfig
 from textdiff.pipeline_config import SamplingConfig
@@ -52,14 +57,20 @@ class TrainSettings(Settings):
         description="moving average that samples are drawn from; none: no average",
     )
     prediction: PredictionType = Field(
-        "eps", description="what the U-Net outputs and is trained on: noise (DDPM), or velocity"
+        "eps", description="what the U-Net outputs: noise (DDPM), picture, velocity, posterior mean"
     )
+    objective: ObjectiveConfig = ObjectiveConfig()
     eval_images: int = Field(128, ge=1, description="held-out images per quarter of the timesteps")
     data: DataConfig = DataConfig()
     unet: UNetConfig = UNetConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
     preview: PreviewConfig = PreviewConfig()
+
+    @model_validator(mode="after")
+    def _check_prediction(self) -> TrainSettings:
+        check_prediction(self.prediction, self.schedule)
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -112,6 +123,7 @@ def run(settings: TrainSettings) -> None:
         settings.eval_images,
         previewed,
         settings.preview,
+        settings.objective,
     )
     trainer = Trainer(
         task,
@@ -123,8 +135,11 @@ def run(settings: TrainSettings) -> None:
         settings.ema_decay,
         {
             **{key: getattr(settings, key) for key in FIXED},
-            **{f"unet.{k}": v for k, v in settings.unet.model_dump(mode="json").items()},
-            **{f"schedule.{k}": v for k, v in settings.schedule.model_dump(mode="json").items()},
+            **{
+                f"{section}.{key}": value
+                for section in ("unet", "schedule", "objective")
+                for key, value in getattr(settings, section).model_dump(mode="json").items()
+            },
             "data": data.fingerprint,
             "precision": accelerator.mixed_precision,
         },
@@ -137,27 +152,33 @@ def run(settings: TrainSettings) -> None:
 def fit_unet(settings: TrainSettings, clip: ClipModel) -> UNetConfig:
     """The U-Net's settings with image size and text widths taken from data and CLIP.
 
+    The bound trains a variance: hybrid always, vlb where `unet.learned_variance` asks for one.
+
     Raises:
         UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve;
-            channels that are not those of a picture.
+            channels that are not those of a picture; a learned variance that nothing trains.
     """
+    loss = settings.objective.loss
+    if settings.unet.learned_variance and loss not in ("hybrid", "vlb"):
+        raise UsageError(
+            f"objective.loss {loss} trains no variance; use hybrid or vlb, or leave out "
+            "unet.learned_variance"
+        )
     found = {
         "image_size": settings.data.image_size,
         "cross_attention_dim": clip.text_width,
         "pooled_dim": clip.embed_dim if settings.use_pooled else None,
+        **({"learned_variance": True} if loss == "hybrid" else {}),
     }
     for name in settings.unet.model_fields_set & found.keys():
         if getattr(settings.unet, name) != found[name]:
             raise UsageError(
-                f"unet.{name} is {getattr(settings.unet, name)}, but data and CLIP ask for "
-                f"{found[name]}; leave it out"
+                f"unet.{name} is {getattr(settings.unet, name)}, but data, CLIP and objective ask "
+                f"for {found[name]}; leave it out"
             )
     unet = settings.unet
-    if unet.learned_variance or unet.in_channels != 3 or unet.out_channels not in (None, 3):
-        raise UsageError(
-            "training draws RGB pictures with a fixed variance; leave out unet.in_channels, "
-            "unet.out_channels and unet.learned_variance"
-        )
+    if unet.in_channels != 3 or unet.out_channels not in (None, 3):
+        raise UsageError("pictures are RGB; leave out unet.in_channels and unet.out_channels")
     return build(UNetConfig, [("unet", {**unet.model_dump(), **found})])
 
 

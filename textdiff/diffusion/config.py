@@ -50,7 +50,7 @@ class ScheduleConfig(Settings):
         if self.betas is not None and len(self.betas) != self.num_timesteps:
             raise ValueError(
                 f"{len(self.betas)} betas for num_timesteps {self.num_timesteps}; "
-                "leave num_timesteps out"
+                f"set it to {len(self.betas)} or leave it out"
             )
         if self.zero_terminal_snr and self.num_timesteps < 2:
             raise ValueError("zero_terminal_snr needs num_timesteps of 2 or more")
@@ -66,7 +66,7 @@ class ObjectiveConfig(Settings):
         "v1: squared error of the posterior mean over 2 sigma^2; hybrid: simple, and the bound "
         "for a learned variance; vlb: the bound itself",
     )
-    gamma: float = Field(5.0, gt=0, description="min_snr: where the signal-to-noise ratio is capped")
+    gamma: float = Field(5.0, gt=0, description="min_snr: cap of the signal-to-noise ratio")
     vlb_weight: float = Field(0.001, gt=0, description="hybrid: factor of the bound")
     variance: Literal["fixed_small", "fixed_large"] = Field(
         "fixed_large", description="v1, vlb: sigma^2 where the network learns none"
@@ -75,7 +75,7 @@ class ObjectiveConfig(Settings):
         "uniform", description="how training timesteps are drawn; importance: as the bound's terms"
     )
     buckets: int = Field(
-        1000, ge=1, description="importance: groups of timesteps whose terms are tracked (at most T)"
+        1000, ge=1, description="importance: groups of timesteps tracked, at most T"
     )
     history: int = Field(10, ge=1, description="importance: terms remembered per bucket")
 
@@ -87,3 +87,12 @@ class ObjectiveConfig(Settings):
                 "use uniform"
             )
         return self
+
+
+def check_prediction(prediction: PredictionType, schedule: ScheduleConfig) -> None:
+    """Raises ValueError if x_0 cannot be told from this prediction at every step."""
+    if prediction == "eps" and schedule.zero_terminal_snr:
+        raise ValueError(
+            "prediction eps with schedule.zero_terminal_snr: at the last step x_t is eps itself "
+            "and says nothing of the picture; use prediction v or x_0"
+        )

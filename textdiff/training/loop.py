@@ -55,6 +55,10 @@ class Task(Protocol):
         own, wrapped for several processes."""
         ...
 
+    def state(self) -> dict[str, Tensor]:
+        """Tensors beside the weights that a resumed run needs; loading fills them in place."""
+        ...
+
     def after_update(self) -> None:
         """Called after each optimizer step, e.g. to clamp a scale."""
         ...
@@ -154,6 +158,10 @@ class Trainer:
             for name, average in self.ema.averages.items():
                 average.copy_(averages[name])
             self.ema.updates = state["ema_updates"]
+        if self.task.state():
+            saved = tensors("task")
+            for name, tensor in self.task.state().items():
+                tensor.copy_(saved[name])
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(state["step"], state["seconds"])
@@ -176,6 +184,8 @@ class Trainer:
             }
             if self.ema:
                 groups["ema"] = self.ema.averages
+            if self.task.state():
+                groups["task"] = self.task.state()
             state = {
                 "seconds": self.progress.elapsed(),
                 "ema_updates": self.ema.updates if self.ema else 0,

@@ -60,6 +60,9 @@ class ContrastiveTask:
             shifted.append(picture[:, y : y + side, x : x + side])
         return torch.stack(shifted)
 
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
     def after_update(self) -> None:
         """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
         self.model.clamp_logit_scale_()

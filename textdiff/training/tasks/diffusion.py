@@ -1,10 +1,9 @@
 """Text-to-image diffusion as a task.
 
 image, caption ──► x_0, Conditioning;   (seed, step, sample id) ──► t, eps, caption dropped or not
-x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps;   loss = L_simple(target, unet(x_t, t, conditioning))
+x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps;   loss = objective(unet(x_t, t, conditioning), x_0, eps, ...)
 
-The target is eps, or v where the model is told to predict that. Held-out losses are those of eps
-for either, so that they can be compared.
+Held-out losses are those of eps whatever is predicted, so that they can be compared.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from textdiff.data.base import CaptionedImages
 from textdiff.data.grid import labelled_grid, to_pil
-from textdiff.diffusion.objective import simple_loss
-from textdiff.diffusion.prediction import target
+from textdiff.diffusion.config import ObjectiveConfig
+from textdiff.diffusion.importance import ImportanceTimesteps
+from textdiff.diffusion.objective import Objective, simple_loss
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline_config import SamplingConfig
@@ -32,24 +32,46 @@ CHUNK = 64  # held-out images per forward pass
 
 @dataclass
 class Draws:
-    """The random part of a batch: eps (B, C, H, W), timestep (B,), dropped (B,) bool."""
+    """The random part of a batch: eps (B, C, H, W), timestep (B,), dropped (B,) bool.
+
+    weight: (B,) factors of the losses that make up for how timesteps were drawn; None: uniformly.
+    """
 
     eps: Tensor
     timestep: Tensor
     dropped: list[bool]
+    weight: Tensor | None = None
 
 
 def draw(
-    keys: list[tuple], shape: tuple[int, ...], num_timesteps: int, caption_drop: float
+    keys: list[tuple],
+    shape: tuple[int, ...],
+    num_timesteps: int,
+    caption_drop: float,
+    importance: ImportanceTimesteps | None = None,
 ) -> Draws:
-    """Noise, timestep and caption drop of each sample, a function of its key alone."""
-    eps, timestep, dropped = [], [], []
+    """Noise, timestep and caption drop of each sample, a function of its key alone, and of what
+    `importance` remembers if timesteps are drawn by it."""
+    eps, timestep, dropped, uniforms = [], [], [], []
     for key in keys:
         g = generator("diffusion", *key)
         timestep.append(int(torch.randint(num_timesteps, (), generator=g)))
         dropped.append(float(torch.rand((), generator=g)) < caption_drop)
         eps.append(torch.randn(shape, generator=g))
-    return Draws(torch.stack(eps), torch.tensor(timestep), dropped)
+        uniforms.append(torch.rand((), generator=g, dtype=torch.float64))
+    drawn = Draws(torch.stack(eps), torch.tensor(timestep), dropped)
+    if importance is not None:
+        drawn.timestep, drawn.weight = importance.draw(torch.stack(uniforms))
+    return drawn
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """The same tensor of every process, joined along the first axis; equal sizes are assumed."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return tensor
+    parts = [torch.empty_like(tensor) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, tensor)
+    return torch.cat(parts)
 
 
 class DiffusionTask:
@@ -60,6 +82,7 @@ class DiffusionTask:
         eval_images: how many of it per quarter of the timesteps.
         prompts: captions of the sample grid; none are drawn if empty.
         preview: how they are drawn.
+        objective: what is minimised.
     """
 
     name = "unet"
@@ -74,18 +97,34 @@ class DiffusionTask:
         eval_images: int = 64,
         prompts: list[str] | None = None,
         preview: SamplingConfig | None = None,
+        objective: ObjectiveConfig | None = None,
     ):
         self.pipe, self.embed, self.seed, self.caption_drop = pipe, embed, seed, caption_drop
         self.held_out, self.eval_images = held_out, eval_images
         self.prompts, self.preview = prompts or [], preview or SamplingConfig()
         self.model = pipe.unet
         self.schedule = pipe.schedule
+        objective = objective or ObjectiveConfig()
+        self.objective = Objective(objective, pipe.config.prediction, self.schedule)
+        self.importance = (
+            ImportanceTimesteps(self.schedule.num_timesteps, objective.buckets, objective.history)
+            if objective.timesteps == "importance"
+            else None
+        )
+        self.met: list[tuple[Tensor, Tensor]] = []  # timesteps and terms since the last update
+
+    def state(self) -> dict[str, Tensor]:
+        return self.importance.state() if self.importance else {}
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
         keys = [(self.seed, step, epoch, sample_id) for epoch, sample_id in ids]
         draws = draw(
-            keys, tuple(batch.image.shape[1:]), self.schedule.num_timesteps, self.caption_drop
+            keys,
+            tuple(batch.image.shape[1:]),
+            self.schedule.num_timesteps,
+            self.caption_drop,
+            self.importance,
         )
         captions = [
             "" if drop else caption
@@ -93,9 +132,13 @@ class DiffusionTask:
         ]
         conditioning = self.embed(captions)
         x_0, eps, timestep = self._on_device(batch.image, draws, conditioning)
-        output = model(self.schedule.add_noise(x_0, eps, timestep), timestep, conditioning)
-        wanted = target(self.pipe.config.prediction, self.schedule, x_0, eps, timestep)
-        return {"loss": simple_loss(wanted, output)}
+        x_t = self.schedule.add_noise(x_0, eps, timestep)
+        losses = self.objective(model(x_t, timestep, conditioning), x_0, eps, x_t, timestep)
+        if self.importance is not None:
+            self.met.append((timestep, losses["loss"].detach()))
+            weight = draws.weight.to(x_0)
+            losses = {name: weight * value for name, value in losses.items()}
+        return losses
 
     @staticmethod
     def _on_device(
@@ -107,7 +150,10 @@ class DiffusionTask:
         return x_0, draws.eps.to(device), draws.timestep.to(device)
 
     def after_update(self) -> None:
-        """Nothing to clamp."""
+        """Shows the terms of all processes to the importance sampler of each."""
+        for timestep, terms in self.met:
+            self.importance.update(gather(timestep), gather(terms))
+        self.met = []
 
     def saved(self, run: RunFolder) -> None:
         """The checkpoint is all: `TextToImage.load` reads it."""
