@@ -261,6 +261,13 @@ def test_judge_that_steered_the_training(fails, tiny_run, tiny_clip, shapes, tmp
         (["--prompt", LONG], "does not fit the 12 tokens of the text tower; shorten it"),
         (["--negative-prompt", LONG], "does not fit the 12 tokens of the text tower; shorten it"),
         (["--num-steps", "101"], "num_steps must lie in 1..100"),
+        (["--timesteps", "90", "95"], "timesteps[1] = 95 is not below timesteps[0] = 90"),
+        (["--timesteps", "100"], "timesteps[0] = 100 is none of the schedule's 0..99"),
+        (["--guidance-interval", "9", "5"], "guidance_interval 9 5 is empty; give the lower end"),
+        (["--variance", "learned"], "no learned variance; use fixed_small or fixed_large"),
+        (["--strength", "0.5"], "strength without an init image"),
+        (["--strength", "1.5"], "--strength: Input should be less than or equal to 1"),
+        (["--init-image", "absent.png"], "--init-image absent.png: no such file"),
         (["--device", "cuda"], "--device cuda is not on this machine; there is cpu"),
         (["--device", "cpu:x"], "--device cpu:x is not on this machine"),
         (["--prompt-file", "absent.txt"], "absent.txt"),
@@ -268,6 +275,27 @@ def test_judge_that_steered_the_training(fails, tiny_run, tiny_clip, shapes, tmp
 )
 def test_what_cannot_be_drawn(fails, sample, tmp_path, flags, expected):
     assert expected in fails(2, *sample, *flags)
+    assert not (tmp_path / "out").exists()
+
+
+def test_mask_of_another_size(fails, sample, shapes, tmp_path):
+    Image.new("L", (20, 10)).save(tmp_path / "mask.png")
+    flags = ["--init-image", shapes / "red-circle.png", "--mask", tmp_path / "mask.png"]
+    message = fails(2, *sample, *flags)
+    assert message == "the mask is 20x10, the init image 16x16; give a mask of the same size"
+    assert not (tmp_path / "out").exists()
+
+
+def test_mask_without_its_picture(fails, sample, shapes, tmp_path):
+    message = fails(2, *sample, "--mask", shapes / "red-circle.png")
+    assert message == "a mask without an init image; give the picture it is for"
+    assert not (tmp_path / "out").exists()
+
+
+def test_init_image_that_is_no_picture(fails, sample, tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    message = fails(3, *sample, "--init-image", tmp_path / "text.png")
+    assert message.startswith(f"--init-image {tmp_path / 'text.png'} cannot be used: not an image")
     assert not (tmp_path / "out").exists()
 
 
@@ -303,6 +331,44 @@ def test_model_file_and_weights_that_disagree(fails, sample, run_copy):
     message = fails(4, *sample, "--model", run_copy)
     assert "ema.safetensors: '" in message
     assert "the model's config asks for" in message
+
+
+def spoilt_model(folder: Path, **changes) -> Path:
+    """model.yaml with other values; a mapping changes a section."""
+    model = read_yaml(folder / "model.yaml")
+    for key, value in changes.items():
+        model[key] = {**model[key], **value} if isinstance(value, dict) else value
+    (folder / "model.yaml").write_text(json.dumps(model))
+    return folder
+
+
+def test_model_file_with_a_learned_variance_that_the_weights_lack(fails, sample, run_copy):
+    spoilt_model(run_copy, unet={"learned_variance": True})
+    message = fails(4, *sample, "--model", run_copy)
+    assert "ema.safetensors: 'conv_out.weight' has shape (3, 16, 3, 3)" in message
+    assert "the model's config asks for (6, 16, 3, 3)" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"prediction": "v"}, "says prediction v, but"),
+        ({"schedule": {"name": "linear"}}, "says schedule.name linear, but"),
+    ],
+)
+def test_model_file_that_reads_the_weights_in_another_way(
+    fails, sample, run_copy, changes, expected
+):
+    message = fails(4, *sample, "--model", spoilt_model(run_copy, **changes))
+    assert f"{run_copy / 'model.yaml'} {expected}" in message
+    assert message.endswith("put that back")
+
+
+def test_model_file_of_eps_without_any_signal(fails, sample, run_copy):
+    spoilt_model(run_copy, schedule={"zero_terminal_snr": True})
+    message = fails(4, *sample, "--model", run_copy)
+    assert "prediction eps with schedule.zero_terminal_snr" in message
+    assert "use prediction v or x_0" in message
 
 
 def test_model_with_a_clip_of_another_width(fails, sample, run_copy):

@@ -12,7 +12,7 @@ from PIL import Image
 from textdiff import TextToImage
 from textdiff.commands.cli import run
 from textdiff.commands.sample import SampleSettings, pick_device, read_prompts
-from textdiff.pipeline_config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 
 STRANGE = [
     "../../etc/passwd",
@@ -94,6 +94,33 @@ def test_batch_size_changes_no_picture(draw, sampler):
 def test_pictures_of_a_longer_job_start_with_those_of_a_shorter(draw):
     longer, shorter = pixels(draw("--num-images", "3")), pixels(draw("--num-images", "1"))
     assert np.abs(longer[:1] - shorter).max() <= 1
+
+
+def test_init_image_and_mask_of_files(draw, shapes, tmp_path):
+    init, mask = shapes / "green-square.png", tmp_path / "mask.png"
+    Image.new("L", (16, 16), 0).save(mask)
+    out = draw("--init-image", str(init), "--mask", str(mask), "--num-images", "1")
+    assert np.array_equal(pixels(out)[0], np.asarray(Image.open(init)).astype(int))
+    known = json.loads(metadata(out / "00000-seed0.png")["textdiff"])
+    assert (known["init_image"], known["mask"]) == (str(init), str(mask))
+
+
+def test_strength_of_an_init_image(draw, shapes):
+    init = shapes / "green-square.png"
+    weak, strong = (
+        pixels(draw("--init-image", str(init), "--strength", strength, "--num-steps", "10"))
+        for strength in ("0.1", "0.9")
+    )
+    picture = np.asarray(Image.open(init)).astype(int)
+    assert np.abs(weak - picture).mean() < np.abs(strong - picture).mean()
+
+
+def test_lists_of_timesteps(draw):
+    """The trailing grid of three steps, and guidance at all of them."""
+    listed = draw("--timesteps", "99", "66", "32", "--guidance-interval", "0", "99")
+    assert np.array_equal(pixels(listed), pixels(draw()))
+    known = json.loads(metadata(listed / "00000-seed0.png")["textdiff"])
+    assert (known["timesteps"], known["guidance_interval"]) == ([99, 66, 32], [0, 99])
 
 
 def test_negative_prompt_and_guidance_change_the_picture(draw):

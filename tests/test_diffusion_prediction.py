@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import golden
 from textdiff.diffusion import NoiseSchedule, ScheduleConfig, from_eps
-from textdiff.diffusion.prediction import clip_x_0, from_v, from_x_0, target
-from textdiff.types import Prediction
+from textdiff.diffusion.prediction import from_v, from_x_0, target
 
 OBJECTIVES = golden("objectives")
 CONVERSIONS = [case for case in OBJECTIVES["cases"] if case["id"].startswith("convert_")]
@@ -90,25 +89,3 @@ def test_half_precision_is_kept(function, dtype):
     x = torch.ones(1, 1, 2, 2, dtype=dtype)
     prediction = function(NoiseSchedule.linear(10), x, x, torch.tensor([5]))
     assert (prediction.x_0.dtype, prediction.eps.dtype) == (dtype, dtype)
-
-
-class TestClip:
-    SCHEDULE, TIMESTEP = NoiseSchedule.linear(1000), torch.tensor([500])
-
-    def clipped(self, x_0: float) -> tuple[Prediction, torch.Tensor]:
-        """What clip_x_0 makes of a denoiser that says `x_0` everywhere, and x_t."""
-        x_t = torch.full((1, 1, 2, 2), 0.3, dtype=torch.float64)
-
-        def denoise(x_t, timestep):
-            return from_x_0(self.SCHEDULE, torch.full_like(x_t, x_0), x_t, timestep)
-
-        return clip_x_0(denoise, self.SCHEDULE)(x_t, self.TIMESTEP), x_t
-
-    @pytest.mark.parametrize(("said", "kept"), [(-3, -1), (-1, -1), (0.5, 0.5), (1.001, 1)])
-    def test_x_0_is_kept_in_range(self, said, kept):
-        assert (self.clipped(said)[0].x_0 == kept).all()
-
-    def test_eps_agrees_with_the_clipped_x_0(self):
-        prediction, x_t = self.clipped(3.0)
-        again = self.SCHEDULE.add_noise(prediction.x_0, prediction.eps, self.TIMESTEP)
-        torch.testing.assert_close(again, x_t)

@@ -1,4 +1,4 @@
-"""classifier_free: golden combinations, the order of the rows, and what it costs."""
+"""classifier_free: golden combinations, the order of the rows, what it costs, what it hands on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tests.conftest import golden
 from textdiff.diffusion import NoiseSchedule, from_eps
+from textdiff.diffusion.prediction import target
 from textdiff.guidance import classifier_free
 from textdiff.sampling import DDIM, sample, timestep_grid
 from textdiff.types import Denoise, Prediction
@@ -43,13 +44,15 @@ def test_golden_eps(index):
     assert_golden(eps, case["outputs"]["eps_guided"][index])
 
 
-@pytest.mark.parametrize("name", ["eps", "x_0"])
+@pytest.mark.parametrize("name", ["eps", "x_0", "v"])
 def test_golden_parameterisations_agree(name):
     case = GUIDANCE["by_id"]["classifier_free_parameterisations"]
-    inputs = case["inputs"]
+    inputs, timestep = case["inputs"], torch.tensor([case["inputs"]["timestep"]])
     guided = classifier_free(conditional_first(inputs), inputs["guidance_scale"])
-    prediction = guided(tensor(inputs["x_t"]), torch.tensor([inputs["timestep"]]))
-    assert_golden(getattr(prediction, name), case["outputs"][f"{name}_guided"])
+    said = guided(tensor(inputs["x_t"]), timestep)
+    v = target("v", SCHEDULE, said.x_0, said.eps, timestep)
+    found = {"eps": said.eps, "x_0": said.x_0, "v": v}[name]
+    assert_golden(found, case["outputs"][f"{name}_guided"])
 
 
 class RowWise:
@@ -85,5 +88,31 @@ def test_both_halves_see_the_same_images_and_timesteps():
 def test_one_network_call_per_step():
     network = RowWise([0, 0, 1, 1])
     guided = classifier_free(network, 3.0)
-    list(sample(guided, SCHEDULE, DDIM(), timestep_grid(1000, 4), X_T, None))
+    list(sample(guided, SCHEDULE, DDIM(), timestep_grid(SCHEDULE, 4), X_T, None))
     assert len(network.calls) == 4
+
+
+def test_learned_variance_is_that_of_the_prompts():
+    mix = torch.arange(4.0).view(4, 1, 1, 1)
+
+    def denoise(x_t: Tensor, timestep: Tensor) -> Prediction:
+        return Prediction(x_t, x_t, mix)
+
+    found = classifier_free(denoise, 3.0)(X_T, TIMESTEP).variance_mix
+    assert found.flatten().tolist() == [0, 1]
+
+
+def test_correction_sees_the_guided_and_the_conditional_prediction():
+    seen = {}
+
+    def correction(guided, cond, x_t, timestep) -> Prediction:
+        seen.update(guided=guided, cond=cond, x_t=x_t, timestep=timestep)
+        return cond
+
+    network = RowWise([0, 0, 1, 1])
+    found = classifier_free(network, 3.0, correction)(X_T, TIMESTEP)
+    assert found is seen["cond"]
+    assert torch.equal(seen["cond"].eps, RowWise([0, 0])(X_T, TIMESTEP).eps)
+    torch.testing.assert_close(seen["guided"].eps, classifier_free(network, 3.0)(X_T, TIMESTEP).eps)
+    assert seen["x_t"] is X_T
+    assert seen["timestep"] is TIMESTEP

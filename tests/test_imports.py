@@ -24,7 +24,7 @@ LAYERS = [
     {"errors", "_lazy", "config", "types", "checkpoint", "files", "randomness"},
     {"clip", "diffusion", "models"},
     {"guidance", "sampling"},
-    {"pipeline", "pipeline_config", "data", "metrics", "interop"},
+    {"pipeline", "data", "metrics", "interop"},
     {"training"},
     {"commands"},
     {"scripts", "evals"},

@@ -13,8 +13,9 @@ from textdiff import TextToImage
 from textdiff.checkpoint import checkpoints, load_tensors
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
-from textdiff.pipeline import to_uint8
-from textdiff.pipeline_config import SamplingConfig
+from textdiff.models import UNet
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.gaussian import SAMPLERS, GaussianDiffusion
 
 PROMPTS = ["red circle", "green cross"]
 FAST = {"num_steps": 3, "seed": 1}
@@ -111,6 +112,69 @@ def test_timesteps_go_down_to_the_least_noisy(pipe):
     assert torch.cat(seen).tolist() == [99, 74, 49, 24]
 
 
+def test_listed_timesteps_are_visited_as_they_are(pipe):
+    seen = []
+    pipe.unet.register_forward_pre_hook(lambda _unet, inputs: seen.append(inputs[1].unique()))
+    drawn(pipe, timesteps=[99, 30, 2])
+    assert torch.cat(seen).tolist() == [99, 30, 2]
+
+
+def test_guidance_interval_skips_the_second_pass_outside(pipe):
+    calls = []
+    pipe.unet.register_forward_pre_hook(lambda _unet, inputs: calls.append(len(inputs[0])))
+    drawn(pipe, num_steps=4, guidance_interval=[24, 74])
+    assert calls == [2, 4, 4, 4]  # timesteps 99, 74, 49, 24
+
+
+def test_guidance_interval_of_all_timesteps_changes_nothing(pipe):
+    assert np.array_equal(drawn(pipe, guidance_interval=[0, 99]), drawn(pipe))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samplers_draw_pictures_of_their_own(pipe, sampler):
+    found = drawn(pipe, sampler=sampler)
+    assert found.std() > 10
+    for other in set(SAMPLERS) - {sampler}:
+        assert not np.array_equal(found, drawn(pipe, sampler=other)), other
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"guidance_rescale": 0.7, "guidance_scale": 9.0},
+        {"threshold": "none", "guidance_scale": 9.0},
+        {"threshold": "dynamic", "guidance_scale": 9.0},
+        {"spacing": "karras"},
+        {"spacing": "log_snr"},
+        {"sampler": "ddpm", "variance": "fixed_large"},
+        {"eta": 1.0},
+    ],
+)
+def test_settings_change_the_picture(pipe, settings):
+    usual = {"guidance_scale": settings.get("guidance_scale", 3.0)}
+    usual["sampler"] = settings.get("sampler", "ddim")
+    assert not np.array_equal(drawn(pipe, **settings), drawn(pipe, **usual))
+
+
+@pytest.fixture
+def learned(pipe) -> TextToImage:
+    """The tiny model with a learned variance, untrained."""
+    config = pipe.config.unet.model_copy(update={"learned_variance": True})
+    torch.manual_seed(0)
+    unet = UNet(config)
+    torch.nn.init.normal_(unet.conv_out.weight, std=0.2)
+    model = pipe.config.model_copy(update={"unet": config})
+    return TextToImage(unet, pipe.clip, pipe.schedule, model).to("cpu")
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+def test_learned_variance_is_used_if_there(learned, guidance_scale):
+    usual = {"sampler": "ddpm", "guidance_scale": guidance_scale}
+    found = drawn(learned, **usual)
+    assert np.array_equal(found, drawn(learned, **usual, variance="learned"))
+    assert not np.array_equal(found, drawn(learned, **usual, variance="fixed_small"))
+
+
 def test_guidance_of_one_is_the_conditional_model_alone(pipe):
     """Whatever is pushed away from does not matter then."""
     plain = drawn(pipe, guidance_scale=1.0)
@@ -168,9 +232,15 @@ def test_long_prompt_is_refused_before_anything_is_drawn_and_named(pipe):
     ("settings", "expected"),
     [
         ({"guidance": 2}, "unknown key 'guidance'; did you mean 'guidance_scale'?"),
-        ({"sampler": "euler"}, "Input should be 'ddim' or 'ddpm'"),
+        ({"sampler": "euler"}, "Input should be 'ddim', 'ddpm', 'dpmpp', 'dpmpp_sde' or 'unipc'"),
         ({"num_steps": 101}, "num_steps must lie in 1..100"),
-        ({"num_steps": 1, "spacing": "linspace"}, "linspace: 2..100"),
+        ({"timesteps": [100, 50]}, "timesteps[0] = 100 is none of the schedule's 0..99"),
+        ({"timesteps": [9, -1]}, "timesteps[1] = -1 is none of the schedule's 0..99"),
+        ({"timesteps": [80, 20, 50]}, "timesteps[2] = 50 is not below timesteps[1] = 20"),
+        ({"timesteps": [80, 80]}, "timesteps[1] = 80 is not below timesteps[0] = 80"),
+        ({"guidance_interval": [60, 30]}, "guidance_interval 60 30 is empty; give the lower end"),
+        ({"variance": "learned"}, "the model has no learned variance; use fixed_small"),
+        ({"strength": 0.5}, "strength without an init image"),
     ],
 )
 def test_impossible_settings(pipe, settings, expected):
@@ -181,4 +251,4 @@ def test_impossible_settings(pipe, settings, expected):
 
 def test_floats_to_bytes():
     values = torch.tensor([-3.0, -1.0, 0.0, 0.5, 1.0, 3.0])
-    assert to_uint8(values).tolist() == [0, 0, 128, 191, 255, 255]
+    assert GaussianDiffusion.to_uint8(values).tolist() == [0, 0, 128, 191, 255, 255]

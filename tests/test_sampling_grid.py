@@ -1,4 +1,4 @@
-"""timestep_grid: golden grids, the ends of each spacing, and what is refused."""
+"""timestep_grid: golden grids, what each spacing makes equal, collisions, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,74 +7,111 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import golden
+from tests.conftest import golden, schedule_of
+from textdiff.diffusion import NoiseSchedule
 from textdiff.sampling import timestep_grid
+from textdiff.sampling.config import Spacing
 
 RESPACED = [c for c in golden("schedules")["cases"] if "spacing" in c["inputs"]]
-SPACINGS = ["trailing", "leading", "linspace"]
+SPACINGS = Spacing.__args__
+LINEAR, COSINE = NoiseSchedule.linear(1000), NoiseSchedule.cosine(1000)
+MAKERS = [
+    NoiseSchedule.linear,
+    NoiseSchedule.cosine,
+    lambda T: NoiseSchedule.cosine(max(T, 2)).with_zero_terminal_snr(),
+]
 
 
 @pytest.mark.parametrize("case", RESPACED, ids=lambda case: case["id"])
 def test_golden_grid(case):
     inputs = case["inputs"]
-    grid = timestep_grid(inputs["num_train_timesteps"], inputs["num_steps"], inputs["spacing"])
+    grid = timestep_grid(schedule_of(inputs), inputs["num_steps"], inputs["spacing"])
     assert grid.tolist() == case["outputs"]["timesteps_ascending"]
 
 
-@pytest.mark.parametrize("file", ["ancestral", "ddim"])
-def test_golden_trailing_grids_that_do_not_divide_evenly(file):
+@pytest.mark.parametrize("file", ["ancestral", "ddim", "dpmpp"])
+def test_golden_trailing_grids(file):
     listed = [c["inputs"] for c in golden(file)["cases"] if "trailing" in c["id"]]
     listed = [inputs for inputs in listed if "timesteps" in inputs]
     assert listed
     for inputs in listed:
-        grid = timestep_grid(inputs["num_train_timesteps"], len(inputs["timesteps"]))
+        grid = timestep_grid(schedule_of(inputs), len(inputs["timesteps"]))
         assert grid.flip(0).tolist() == inputs["timesteps"]
 
 
 @given(
     st.sampled_from(SPACINGS),
-    st.integers(2, 1000).flatmap(lambda T: st.tuples(st.just(T), st.integers(2, T))),
+    st.sampled_from(MAKERS),
+    st.integers(1, 300).flatmap(lambda T: st.tuples(st.just(T), st.integers(1, T))),
 )
-def test_grids_ascend_strictly_within_the_schedule(spacing, lengths):
+def test_grids_ascend_strictly_within_the_schedule(spacing, maker, lengths):
     num_timesteps, num_steps = lengths
-    grid = timestep_grid(num_timesteps, num_steps, spacing)
+    schedule = maker(num_timesteps)
+    grid = timestep_grid(schedule, num_steps, spacing)
     assert (grid.dtype, len(grid)) == (torch.int64, num_steps)
     assert (grid.diff() > 0).all()
     assert grid[0] >= 0
-    assert grid[-1] < num_timesteps
+    assert grid[-1] < schedule.num_timesteps
 
 
 @pytest.mark.parametrize(
-    ("spacing", "ends"), [("trailing", (332, 999)), ("leading", (0, 666)), ("linspace", (0, 999))]
+    ("spacing", "ends"),
+    [
+        ("trailing", (332, 999)),
+        ("leading", (0, 666)),
+        ("linspace", (0, 999)),
+        ("log_snr", (0, 999)),
+        ("karras", (0, 999)),
+    ],
 )
-def test_ends(spacing, ends):
-    grid = timestep_grid(1000, 3, spacing).tolist()
+@pytest.mark.parametrize(
+    "schedule", [COSINE, COSINE.with_zero_terminal_snr()], ids=["", "zero SNR"]
+)
+def test_ends(schedule, spacing, ends):
+    grid = timestep_grid(schedule, 3, spacing).tolist()
     assert (grid[0], grid[-1]) == ends
 
 
 def test_half_rounds_to_even():
-    assert timestep_grid(10, 4, "trailing").tolist() == [1, 4, 7, 9]  # 2.5 -> 2, 7.5 -> 8
+    # 2.5 -> 2, 7.5 -> 8
+    assert timestep_grid(NoiseSchedule.linear(10), 4, "trailing").tolist() == [1, 4, 7, 9]
+
+
+@pytest.mark.parametrize("spacing", ["log_snr", "karras"])
+def test_equal_strides_but_for_the_nearest_timestep(spacing):
+    """Of log sigma or sigma^(1/7), from timestep T-2 to 0, where timesteps lie close enough."""
+    grid = timestep_grid(LINEAR, 12, spacing)
+    log_sigma = -LINEAR.half_log_snr
+    of_sigma = log_sigma if spacing == "log_snr" else (log_sigma / 7).exp()
+    targets = torch.linspace(of_sigma[0], of_sigma[-2], 12, dtype=torch.float64)
+    nearest = [int((of_sigma - target).abs().argmin()) for target in targets]
+    assert (grid[:-1] - torch.tensor(nearest[:-1])).abs().max() <= 1
+
+
+def test_collisions_are_pushed_apart():
+    """Near the clean end log sigma has fewer timesteps than targets."""
+    assert timestep_grid(LINEAR, 50, "log_snr")[:6].tolist() == list(range(6))
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
-def test_all_steps_is_every_timestep(spacing):
-    assert timestep_grid(7, 7, spacing).tolist() == list(range(7))
+@pytest.mark.parametrize("num_timesteps", [1, 2, 7, 1000])
+def test_all_steps_is_every_timestep(num_timesteps, spacing):
+    grid = timestep_grid(NoiseSchedule.linear(num_timesteps), num_timesteps, spacing)
+    assert grid.tolist() == list(range(num_timesteps))
 
 
-@pytest.mark.parametrize("spacing", ["trailing", "leading"])
-def test_one_step(spacing):
-    assert timestep_grid(1000, 1, spacing).tolist() == [999 if spacing == "trailing" else 0]
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_one_step_is_the_noisiest_but_of_leading(spacing):
+    assert timestep_grid(LINEAR, 1, spacing).tolist() == [0 if spacing == "leading" else 999]
 
 
-@pytest.mark.parametrize(
-    ("num_steps", "spacing"),
-    [(0, "trailing"), (11, "trailing"), (-1, "leading"), (11, "leading"), (1, "linspace")],
-)
+@pytest.mark.parametrize("num_steps", [0, -1, 11])
+@pytest.mark.parametrize("spacing", SPACINGS)
 def test_num_steps_out_of_range_is_refused(num_steps, spacing):
-    with pytest.raises(ValueError, match="num_steps must lie in"):
-        timestep_grid(10, num_steps, spacing)
+    with pytest.raises(ValueError, match=rf"num_steps must lie in 1\.\.10, got {num_steps}"):
+        timestep_grid(NoiseSchedule.linear(10), num_steps, spacing)
 
 
 def test_unknown_spacing_is_refused():
-    with pytest.raises(ValueError, match="unknown spacing 'karras'"):
-        timestep_grid(10, 5, "karras")
+    with pytest.raises(ValueError, match="unknown spacing 'karas'; use one of trailing, leading"):
+        timestep_grid(LINEAR, 5, "karas")

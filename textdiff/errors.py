@@ -64,6 +64,7 @@ EXTRAS = {
     "eval": {"torchmetrics": "torchmetrics", "torch_fidelity": "torch-fidelity"},
     "retrieval": {"faiss": "faiss-cpu"},
     "ui": {"gradio": "gradio"},
+    "plot": {"matplotlib": "matplotlib"},
     "track": {"tensorboard": "tensorboard", "wandb": "wandb"},
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from textdiff.errors import UsageError
-from textdiff.pipeline_config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,6 +25,12 @@ class SampleSettings(SamplingConfig):
     prompt: list[str] = Field([], description="one or more prompts")
     prompt_file: str | None = Field(None, description="text file with one prompt per line")
     num_images: int = Field(1, ge=1, description="pictures per prompt")
+    init_image: str | None = Field(
+        None, description="picture to start from: `strength` says how much of it is drawn anew"
+    )
+    mask: str | None = Field(
+        None, description="picture of the init image's size: white is drawn anew, black is kept"
+    )
     out: str = Field("out", description="folder for the pictures")
     columns: int = Field(8, ge=1, description="pictures per row of the grid")
     device: str = Field("auto", description="cpu, cuda, mps; auto: the fastest there is")
@@ -34,7 +40,8 @@ def run(settings: SampleSettings) -> None:
     """Load the model, draw, save.
 
     Raises:
-        UsageError: no prompt, or one that is too long. CheckpointError: no such model.
+        UsageError: no prompt, or one that is too long; a mask of another size than its picture.
+        BadImage: an init image or mask that cannot be read. CheckpointError: no such model.
     """
     from textdiff.commands.report import describe_model
     from textdiff.data.grid import labelled_grid
@@ -42,17 +49,20 @@ def run(settings: SampleSettings) -> None:
     from textdiff.pipeline import TextToImage
 
     prompts = read_prompts(settings)
+    init_image = read_picture("--init-image", settings.init_image)
+    mask = read_picture("--mask", settings.mask)
     check_folder("--out", settings.out)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
     wanted = [prompt for prompt in prompts for _ in range(settings.num_images)]
-    pictures = draw(pipe, wanted, settings)
+    pictures = draw(pipe, wanted, settings, init_image=init_image, mask=mask)
     out, model = Path(settings.out), describe_model(settings.model, pipe)
+    origin = {"init_image": settings.init_image, "mask": settings.mask, "model": model}
     for k, (prompt, picture) in enumerate(zip(wanted, pictures, strict=True)):
         name = f"{k:05d}-seed{settings.seed}.png"
         save_png(
             picture,
             out / name,
-            {"prompt": prompt, "index": k, **settings.sampling(), "model": model},
+            {"prompt": prompt, "index": k, **settings.sampling(), **origin},
         )
     grid = labelled_grid(pictures, wanted, columns=min(settings.columns, len(pictures)))
     with replacing(out / "grid.png") as temporary:
@@ -95,9 +105,28 @@ def pick_device(name: str) -> str:
     return name
 
 
-def draw(pipe: Any, prompts: list[str], settings: SamplingConfig) -> list[Image]:
-    """One picture per prompt, with a progress bar."""
-    return pipe(prompts, progress=True, **settings.sampling())
+def read_picture(flag: str, path: str | None) -> Image | None:
+    """The picture that a flag names, through the data room's guard.
+
+    Raises:
+        UsageError: no such file. BadImage: one that cannot be used.
+    """
+    from textdiff.data.config import DataConfig
+    from textdiff.data.decode import BadImage, open_image
+
+    if path is None:
+        return None
+    if not Path(path).is_file():
+        raise UsageError(f"{flag} {path}: no such file")
+    try:
+        return open_image(path, DataConfig())
+    except BadImage as error:
+        raise BadImage(error.reason, f"{flag} {path}") from None
+
+
+def draw(pipe: Any, prompts: list[str], settings: SamplingConfig, **init: Any) -> list[Image]:
+    """One picture per prompt, with a progress bar. init: `init_image` and `mask`, if any."""
+    return pipe(prompts, progress=True, **init, **settings.sampling())
 
 
 def save_png(picture: Image, path: Path, metadata: dict[str, Any]) -> None:

@@ -42,15 +42,29 @@ def decode_image(image: bytes | str | Path, config: DataConfig) -> Tensor:
     Raises:
         BadImage: not one of FORMATS, outside the size limits, truncated, or not decodable.
     """
+    return to_square(open_image(image, config), config)
+
+
+def open_image(image: bytes | str | Path, config: DataConfig) -> Image.Image:
+    """An encoded image as upright RGB of its own size. Raises as `decode_image`."""
     with _opened(image, config) as opened:
-        try:
-            rgb = _on_white(_upright(opened))
-        except BadImage:
-            raise
-        except Exception as error:  # PIL's decoders raise nearly anything on malformed input
-            reason = "truncated" if "truncated" in str(error).lower() else "cannot be decoded"
-            raise BadImage(reason) from error
-        pixels = np.array(_square(rgb, config))
+        return to_rgb(opened)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An opened image, upright by its EXIF and its transparency on white. Raises BadImage."""
+    try:
+        return _on_white(_upright(image))
+    except BadImage:
+        raise
+    except Exception as error:  # PIL's decoders raise nearly anything on malformed input
+        reason = "truncated" if "truncated" in str(error).lower() else "cannot be decoded"
+        raise BadImage(reason) from error
+
+
+def to_square(rgb: Image.Image, config: DataConfig) -> Tensor:
+    """An RGB image as (3, S, S) uint8, S = config.image_size, by config.resize and resample."""
+    pixels = np.array(_square(rgb, config))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from textdiff.diffusion.config import PredictionType
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import variance_mix
-from textdiff.types import Denoise, Images, Prediction, Timesteps
+from textdiff.types import Images, Prediction, Timesteps
 
 
 def from_eps(schedule: NoiseSchedule, eps: Images, x_t: Images, timestep: Timesteps) -> Prediction:
@@ -81,16 +81,3 @@ def target(
         return schedule.posterior(x_0, schedule.add_noise(x_0, eps, timestep), timestep)[0]
     a, b = (schedule.at(table, timestep, x_0) for table in ("signal", "noise"))
     return a * eps - b * x_0
-
-
-def clip_x_0(denoise: Denoise, schedule: NoiseSchedule) -> Denoise:
-    """`denoise` with x_0_hat clipped to the pixel range [-1, 1] and eps_hat made to agree with it.
-
-    It goes outside of guidance, whose combinations leave the range.
-    """
-
-    def clipped(x_t: Images, timestep: Timesteps) -> Prediction:
-        x_0 = denoise(x_t, timestep).x_0.clamp(-1, 1)
-        return from_x_0(schedule, x_0, x_t, timestep)
-
-    return clipped

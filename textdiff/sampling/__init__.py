@@ -7,8 +7,11 @@ __getattr__, __all__ = lazy_exports(
     {
         "DDIM": "ddim",
         "DDPM": "ddpm",
+        "DPMSolverPP": "dpm_solver",
         "ImageNoise": "noise",
         "Step": "base",
+        "UniPC": "unipc",
+        "invert": "inversion",
         "sample": "base",
         "timestep_grid": "grid",
     },

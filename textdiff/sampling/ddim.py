@@ -8,7 +8,7 @@ ac' belongs to the next step of the grid and is 1 after the last, where x' = x_0
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -26,11 +26,12 @@ class DDIM:
     def update(
         self,
         x_t: Images,
-        prediction: Prediction,
+        predictions: Sequence[Prediction],
         chain: NoiseSchedule,
         index: int,
         noise: Callable[[], Tensor],
     ) -> Images:
+        prediction = predictions[-1]
         ac, ac_next = float(chain.alphas_cumprod[index]), float(chain.alphas_cumprod_prev[index])
         variance = self.eta**2 * (1 - ac_next) / (1 - ac) * (1 - ac / ac_next)
         direction = max(1 - ac_next - variance, 0.0) ** 0.5

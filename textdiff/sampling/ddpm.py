@@ -1,41 +1,45 @@
 """Ancestral sampling (DDPM, arXiv 2006.11239, Algorithm 2).
 
-    x_{t-1} = mean_hat + sigma_t z,     z ~ N(0, I), and z = 0 on the last step
+    x_{t-1} = mean_hat + sigma_t z,     z ~ N(0, I);  x_0_hat on the last step, which is mean_hat
     mean_hat = posterior mean at x_0_hat (eq. 7), which is eq. 11 written with x_0_hat
-    sigma_t^2 = beta_tilde_t ("fixed_small") or beta_t ("fixed_large")
+    sigma_t^2 = beta_tilde_t ("fixed_small"), beta_t ("fixed_large") or between them ("learned")
 
-On a shorter grid the betas are those of the respaced chain (IDDPM, arXiv 2102.09672, section 4).
+On a shorter grid the betas are those of the respaced chain (IDDPM, arXiv 2102.09672, section 4),
+and a learned variance lies between the respaced betas (`diffusion.variance`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+import torch
 from torch import Tensor
 
+from textdiff.diffusion.config import VarianceType
 from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.diffusion.variance import log_variance
 from textdiff.types import Images, Prediction
 
 
 @dataclass(frozen=True)
 class DDPM:
-    """Algorithm 2 with a fixed variance."""
+    """Algorithm 2. A learned variance needs predictions with a `variance_mix`."""
 
-    variance: Literal["fixed_small", "fixed_large"] = "fixed_small"
+    variance: VarianceType = "fixed_small"
 
     def update(
         self,
         x_t: Images,
-        prediction: Prediction,
+        predictions: Sequence[Prediction],
         chain: NoiseSchedule,
         index: int,
         noise: Callable[[], Tensor],
     ) -> Images:
-        on_x_0, on_x_t = (float(factor[index]) for factor in chain.posterior_coefficients)
-        mean = on_x_0 * prediction.x_0 + on_x_t * x_t
+        prediction = predictions[-1]
         if index == 0:
-            return mean
-        table = chain.posterior_variance if self.variance == "fixed_small" else chain.betas
-        return mean + float(table[index].sqrt()) * noise()
+            return prediction.x_0
+        step = torch.full((len(x_t),), index, device=x_t.device)
+        mean, _ = chain.posterior(prediction.x_0, x_t, step)
+        sigma = (log_variance(chain, self.variance, prediction, step) / 2).exp()
+        return mean + sigma * noise()

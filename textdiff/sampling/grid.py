@@ -1,37 +1,92 @@
-"""Which N of the T timesteps a sampler visits (Lin et al., arXiv 2305.08891, table 2).
+"""Which N of the T timesteps a sampler visits.
 
-    trailing   round(T - iT/N) - 1     ends of equal strides; starts at T-1, the default
-    leading    i floor(T/N)            starts of equal strides; never sees the noisiest steps
-    linspace   round(i(T-1)/(N-1))     both ends
+    trailing   round(T - iT/N) - 1        ends of equal strides; the default
+    leading    i floor(T/N)               starts of equal strides; never sees the noisiest steps
+    linspace   round(i(T-1)/(N-1))        both ends, uniform in t
+    log_snr    uniform in log sigma       sigma = sqrt((1 - ac) / ac), log sigma = -half_log_snr
+    karras     uniform in sigma^(1/7)     closer together where there is little noise
 
-Rounding is half to even.
+The first three are table 2 of Lin et al. (arXiv 2305.08891), rounded half to even; log_snr is that
+of DPM-Solver (arXiv 2206.00927), karras of EDM (arXiv 2206.00364, eq. 5). The last two take the
+timestep nearest in log sigma. They spread over 0..T-2 and then move the noisiest to T-1: there
+cosine's capped beta leaves almost no signal, and zero terminal SNR none, so that log sigma is far
+from its neighbour's or infinite and targets in between would have no timestep near.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-Spacing = Literal["trailing", "leading", "linspace"]
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.sampling.config import Spacing
+
+RHO = 7
 
 
-def timestep_grid(num_timesteps: int, num_steps: int, spacing: Spacing = "trailing") -> Tensor:
-    """Ascending timesteps (num_steps,) int64 out of 0..num_timesteps-1.
+def timestep_grid(schedule: NoiseSchedule, num_steps: int, spacing: Spacing = "trailing") -> Tensor:
+    """Ascending timesteps (num_steps,) int64 of `schedule`, no two the same.
+
+    The noisiest is T-1, where sampling starts, in every spacing but leading.
 
     Raises:
-        ValueError: num_steps outside 1..T (2..T for linspace), or an unknown spacing.
+        ValueError: num_steps outside 1..T, or an unknown spacing.
     """
-    T, N = num_timesteps, num_steps
-    if not (2 if spacing == "linspace" else 1) <= N <= T:
-        raise ValueError(f"num_steps must lie in 1..{T} (linspace: 2..{T}), got {N}")
-    if spacing == "trailing":
-        steps = sorted(round(T - i * T / N) - 1 for i in range(N))
-    elif spacing == "leading":
-        steps = [i * (T // N) for i in range(N)]
-    elif spacing == "linspace":
-        steps = [round(i * (T - 1) / (N - 1)) for i in range(N)]
-    else:
-        raise ValueError(f"unknown spacing {spacing!r}; use trailing, leading or linspace")
-    return torch.tensor(steps)
+    if not 1 <= num_steps <= schedule.num_timesteps:
+        raise ValueError(f"num_steps must lie in 1..{schedule.num_timesteps}, got {num_steps}")
+    if spacing not in SPACINGS:
+        raise ValueError(f"unknown spacing {spacing!r}; use one of {', '.join(SPACINGS)}")
+    grid = SPACINGS[spacing](schedule, num_steps)
+    if spacing != "leading":
+        grid[-1] = schedule.num_timesteps - 1
+    return _pushed_apart(grid, schedule.num_timesteps)
+
+
+def _pushed_apart(grid: Tensor, num_timesteps: int) -> Tensor:
+    """Equal neighbours moved up to the next free timestep, or down where there is none above."""
+    i = torch.arange(len(grid))
+    return (grid - i).cummax(0).values.clamp(max=num_timesteps - len(grid)) + i
+
+
+def _trailing(schedule: NoiseSchedule, num_steps: int) -> Tensor:
+    T = schedule.num_timesteps
+    i = torch.arange(num_steps, dtype=torch.float64).flip(0)
+    return (T - i * T / num_steps).round().long() - 1
+
+
+def _leading(schedule: NoiseSchedule, num_steps: int) -> Tensor:
+    return torch.arange(num_steps) * (schedule.num_timesteps // num_steps)
+
+
+def _linspace(schedule: NoiseSchedule, num_steps: int) -> Tensor:
+    i = torch.arange(num_steps, dtype=torch.float64)
+    return (i * (schedule.num_timesteps - 1) / max(num_steps - 1, 1)).round().long()
+
+
+def _log_snr(schedule: NoiseSchedule, num_steps: int) -> Tensor:
+    log_sigma = -schedule.half_log_snr
+    low, high = log_sigma[0], log_sigma[-2:][0]
+    return _nearest(log_sigma, torch.linspace(low, high, num_steps, dtype=torch.float64))
+
+
+def _karras(schedule: NoiseSchedule, num_steps: int) -> Tensor:
+    log_sigma = -schedule.half_log_snr
+    low, high = (log_sigma[0] / RHO).exp(), (log_sigma[-2:][0] / RHO).exp()
+    root = torch.linspace(low, high, num_steps, dtype=torch.float64)
+    return _nearest(log_sigma, RHO * root.log())
+
+
+def _nearest(table: Tensor, values: Tensor) -> Tensor:
+    """Index of the entry of the ascending `table` nearest to each of `values`."""
+    above = torch.searchsorted(table, values).clamp(max=len(table) - 1)
+    below = (above - 1).clamp(min=0)
+    return torch.where(values - table[below] < table[above] - values, below, above)
+
+
+SPACINGS = {
+    "trailing": _trailing,
+    "leading": _leading,
+    "linspace": _linspace,
+    "log_snr": _log_snr,
+    "karras": _karras,
+}

@@ -1,0 +1,130 @@
+"""Sampler x steps on a trained model: distance to a long DDIM run, prompt following, time.
+
+    python benchmarks/samplers.py --model runs/openmoji --judge runs/judge --json out/samplers.json
+
+The reference is DDIM with --reference steps from the same noise. Distances are root mean squares
+over all pixels in grey levels of 255, and 1 - cosine of the judge's features; a stochastic sampler
+goes elsewhere by design, so only its prompt following says how good it is. Samplers run one after
+the other in this process, nothing else should run beside it. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
+
+from textdiff import TextToImage
+from textdiff.clip import ClipModel
+from textdiff.commands.drawn import real_pictures
+from textdiff.commands.report import versions
+from textdiff.data import DataConfig, open_data
+from textdiff.metrics.features import image_features, text_features
+from textdiff.metrics.retrieval import prompt_following
+
+SAMPLERS = {
+    "DDIM": {"sampler": "ddim"},
+    "DDIM, log-SNR grid": {"sampler": "ddim", "spacing": "log_snr"},
+    "DPM-Solver++(2M)": {"sampler": "dpmpp"},
+    "DPM-Solver++(2M), log-SNR grid": {"sampler": "dpmpp", "spacing": "log_snr"},
+    "DPM-Solver++(2M), Karras grid": {"sampler": "dpmpp", "spacing": "karras"},
+    "UniPC": {"sampler": "unipc"},
+    "UniPC, log-SNR grid": {"sampler": "unipc", "spacing": "log_snr"},
+    "SDE-DPM-Solver++(2M)": {"sampler": "dpmpp_sde"},
+    "DDPM, beta_tilde": {"sampler": "ddpm", "variance": "fixed_small"},
+    "DDPM, beta": {"sampler": "ddpm", "variance": "fixed_large"},
+}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--judge", required=True)
+    parser.add_argument("--images", type=int, default=32, help="pictures drawn per sampler")
+    parser.add_argument("--prompts", type=int, default=128, help="prompts the judge chooses among")
+    parser.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 50, 250])
+    parser.add_argument("--reference", type=int, default=1000)
+    parser.add_argument("--guidance-scale", type=float, default=2.5)
+    parser.add_argument("--only", nargs="+", default=None, help="names of samplers")
+    parser.add_argument("--json", type=Path, default=None)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    pipe, judge = TextToImage.load(options.model), ClipModel.load(options.judge).freeze()
+    data = open_data(DataConfig(source="openmoji", val_fraction=0.05, test_fraction=0.05), "train")
+    prompts = real_pictures(data, options.prompts, 0, pipe).prompts
+    candidates = text_features(judge, prompts)
+    wanted = prompts[: options.images]
+
+    def draw(**settings) -> tuple[Tensor, float]:
+        """Pictures (n, 3, H, W) uint8 and seconds per picture."""
+        start = time.perf_counter()
+        pictures = pipe(
+            wanted, guidance_scale=options.guidance_scale, seed=0, batch_size=32, **settings
+        )
+        seconds = (time.perf_counter() - start) / len(pictures)
+        return torch.stack([pil_to_tensor(picture) for picture in pictures]), seconds
+
+    def judged(images: Tensor) -> dict[str, float]:
+        found = prompt_following(
+            image_features(judge, images), candidates, torch.arange(len(images))
+        )
+        return {f"R@{k}": (found["ranks"] <= k).double().mean().item() for k in (1, 5)}
+
+    reference, seconds = draw(sampler="ddim", num_steps=options.reference)
+    features = image_features(judge, reference)
+    results = [
+        {"sampler": "DDIM", "steps": options.reference, "seconds": seconds, **judged(reference)}
+    ]
+    print("| sampler | steps | RMSE, of 255 | 1 - cosine | R@1 | R@5 | s per picture |")
+    print("| --- |" + " ---: |" * 6)
+    show(results[0])
+    for name, settings in SAMPLERS.items():
+        for steps in options.steps if not options.only or name in options.only else []:
+            images, seconds = draw(num_steps=steps, **settings)
+            cosine = F.cosine_similarity(image_features(judge, images), features, dim=-1)
+            results.append(
+                {
+                    "sampler": name,
+                    "steps": steps,
+                    "seconds": seconds,
+                    "rmse": (images.double() - reference.double()).square().mean().sqrt().item(),
+                    "cosine_distance": 1 - cosine.double().mean().item(),
+                    **judged(images),
+                }
+            )
+            show(results[-1])
+    if options.json:
+        protocol = {
+            **{key: str(value) for key, value in vars(options).items()},
+            "step": pipe.step,
+            "threads": torch.get_num_threads(),
+            "machine": platform.processor() or platform.machine(),
+            "versions": versions(),
+        }
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps({"protocol": protocol, "results": results}, indent=1))
+
+
+def show(row: dict) -> None:
+    rmse = f"{row['rmse']:.1f}" if "rmse" in row else "0"
+    distance = f"{row['cosine_distance']:.4f}" if "rmse" in row else "0"
+    rates = f"{row['R@1']:.0%} | {row['R@5']:.0%}"
+    print(
+        f"| {row['sampler']} | {row['steps']} | {rmse} | {distance} | {rates} "
+        f"| {row['seconds']:.2f} |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""Guidance in an interval of noise levels only (Kynkaanniemi et al., arXiv 2404.07724).
+
+    guidance_scale(t) = guidance_scale where low <= t <= high, else 1.0
+
+The paper's interval is one of noise levels sigma = sqrt((1 - ac) / ac); here it is given in
+timesteps, both ends inclusive.
+"""
+
+from __future__ import annotations
+
+from textdiff.types import Denoise, Images, Prediction, Timesteps
+
+
+def interval(inside: Denoise, outside: Denoise, low: int, high: int) -> Denoise:
+    """`inside`, which guides, at timesteps low..high, and `outside`, which need not run the network
+    twice, elsewhere. All rows of a batch share their timestep, as they do in sampling."""
+
+    def chosen(x_t: Images, timestep: Timesteps) -> Prediction:
+        return (inside if low <= int(timestep[0]) <= high else outside)(x_t, timestep)
+
+    return chosen

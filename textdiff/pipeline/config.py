@@ -1,0 +1,81 @@
+"""Settings of a text-to-image model and of sampling from it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from textdiff.config import Settings
+from textdiff.diffusion.config import PredictionType, ScheduleConfig, VarianceType, check_prediction
+from textdiff.models.config import UNetConfig
+from textdiff.sampling.config import Spacing
+
+
+class ModelConfig(Settings):
+    """What model.yaml holds: enough to rebuild the model from its weights."""
+
+    clip: str = Field(description="where the CLIP came from; used if the folder has no clip/")
+    prediction: PredictionType = Field("eps", description="what the U-Net outputs")
+    schedule: ScheduleConfig = ScheduleConfig()
+    unet: UNetConfig = UNetConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        check_prediction(self.prediction, self.schedule)
+        return self
+
+
+class SamplingConfig(Settings):
+    """How pictures are drawn."""
+
+    sampler: Literal["ddim", "ddpm", "dpmpp", "dpmpp_sde", "unipc"] = Field(
+        "ddim", description="update rule; dpmpp, DPM-Solver++(2M), and unipc need fewer steps"
+    )
+    num_steps: int = Field(50, ge=1, description="denoising steps")
+    spacing: Spacing = Field("trailing", description="which timesteps are visited")
+    timesteps: tuple[int, ...] | None = Field(
+        None,
+        min_length=1,
+        description="the timesteps themselves, noisiest first; num_steps and spacing do not count",
+    )
+    guidance_scale: float = Field(
+        3.0, ge=0, description="classifier-free guidance; 1 is off and halves the cost"
+    )
+    guidance_interval: tuple[int, int] | None = Field(
+        None, description="lowest and highest timestep to guide at; none: all"
+    )
+    guidance_rescale: float = Field(
+        0.0, ge=0, le=1, description="how far guidance's added contrast is undone; 0 is off"
+    )
+    negative_prompt: str = Field("", description="what guidance pushes away from")
+    seed: int = Field(0, description="image k of a seed is the same at every batch size")
+    eta: float = Field(0.0, ge=0, le=1, description="ddim: 0 deterministic, 1 ancestral")
+    variance: Literal["auto", VarianceType] = Field(
+        "auto", description="ddpm: beta_tilde, beta, or the model's own; auto: learned if there"
+    )
+    threshold: Literal["none", "static", "dynamic"] = Field(
+        "static", description="how x_0_hat is kept in [-1, 1] at every step"
+    )
+    threshold_percentile: float = Field(
+        0.995, gt=0, le=1, description="dynamic: share of pixels that need not be scaled down"
+    )
+    strength: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="with an init image: share of the steps that are drawn anew; "
+        "none: 0.6, with a mask 1",
+    )
+    batch_size: int = Field(64, ge=1, description="images drawn at once")
+
+    @model_validator(mode="after")
+    def _check(self) -> SamplingConfig:
+        if self.guidance_interval and self.guidance_interval[0] > self.guidance_interval[1]:
+            low, high = self.guidance_interval
+            raise ValueError(f"guidance_interval {low} {high} is empty; give the lower end first")
+        return self
+
+    def sampling(self) -> dict[str, Any]:
+        """These settings alone, without those that a command adds."""
+        return {name: getattr(self, name) for name in SamplingConfig.model_fields}

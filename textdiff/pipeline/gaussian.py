@@ -1,0 +1,122 @@
+"""Gaussian diffusion as `TextToImage` draws with it.
+
+network(x_t, timestep) ── from_output ──► Denoise ── guidance ── threshold ── inpaint ──┐
+x_T ~ N(0, I), or a noised picture ── sample(denoise, sampler, grid) ◄──────────────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from textdiff.diffusion.prediction import from_output
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.errors import UsageError
+from textdiff.guidance import classifier_free, interval, rescale
+from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pipeline.init import Init
+from textdiff.pipeline.process import Network, visited
+from textdiff.sampling.base import Sampler, Step, sample
+from textdiff.sampling.ddim import DDIM
+from textdiff.sampling.ddpm import DDPM
+from textdiff.sampling.dpm_solver import DPMSolverPP
+from textdiff.sampling.inpaint import inpaint
+from textdiff.sampling.noise import ImageNoise
+from textdiff.sampling.threshold import dynamic_threshold, static_threshold
+from textdiff.sampling.unipc import UniPC
+from textdiff.types import Denoise, Images, Prediction, Timesteps
+
+SAMPLERS: dict[str, Callable[[SamplingConfig], Sampler]] = {
+    "ddim": lambda config: DDIM(config.eta),
+    "ddpm": lambda config: DDPM(config.variance),
+    "dpmpp": lambda config: DPMSolverPP(),
+    "dpmpp_sde": lambda config: DPMSolverPP(sde=True),
+    "unipc": lambda config: UniPC(),
+}
+
+
+@dataclass(frozen=True)
+class GaussianDiffusion:
+    """The process of models whose pictures are noised by N(0, I)."""
+
+    schedule: NoiseSchedule
+    config: ModelConfig
+
+    def denoiser(self, network: Network) -> Denoise:
+        """What the network's output stands for."""
+
+        def denoise(x_t: Images, timestep: Timesteps) -> Prediction:
+            output = network(x_t, timestep)
+            return from_output(self.config.prediction, self.schedule, output, x_t, timestep)
+
+        return denoise
+
+    def guided(self, prompts: Network, both: Network, config: SamplingConfig) -> Denoise:
+        """With guidance and threshold as `config` says; networks as in `Process.steps`."""
+        denoise = self.denoiser(prompts)
+        if config.guidance_scale != 1.0:
+            correction = None
+            if config.guidance_rescale:
+                correction = rescale(self.schedule, config.guidance_rescale)
+            guided = classifier_free(self.denoiser(both), config.guidance_scale, correction)
+            if config.guidance_interval is not None:
+                guided = interval(guided, denoise, *config.guidance_interval)
+            denoise = guided
+        if config.threshold == "static":
+            return static_threshold(denoise, self.schedule)
+        if config.threshold == "dynamic":
+            return dynamic_threshold(denoise, self.schedule, config.threshold_percentile)
+        return denoise
+
+    def check(self, config: SamplingConfig, init: Init | None = None) -> Tensor:
+        """The ascending timesteps (N,) that will be visited.
+
+        Raises:
+            UsageError: ones that the schedule does not have, or in another order; a learned
+                variance of a model that has none.
+        """
+        self.sampler(config)
+        return visited(self.schedule, config, init)
+
+    def sampler(self, config: SamplingConfig) -> Sampler:
+        """The update rule. Raises as `check`."""
+        learned = self.config.unet.learned_variance
+        if config.variance == "learned" and not learned:
+            raise UsageError(
+                "variance learned: the model has no learned variance; use fixed_small or "
+                "fixed_large, or train one with objective.loss hybrid"
+            )
+        if config.variance == "auto":
+            variance = "learned" if learned else "fixed_small"
+            config = config.model_copy(update={"variance": variance})
+        return SAMPLERS[config.sampler](config)
+
+    def steps(
+        self,
+        prompts: Network,
+        both: Network,
+        config: SamplingConfig,
+        init: Init | None,
+        seeds: Sequence[tuple],
+        device: torch.device,
+    ) -> Iterator[Step]:
+        """See `Process.steps`. Raises as `check`."""
+        grid = self.check(config, init)
+        denoise = self.guided(prompts, both, config)
+        unet = self.config.unet
+        noise = ImageNoise(seeds, (unet.in_channels, unet.image_size, unet.image_size), device)
+        x = noise()
+        if init is not None:
+            init = init.to(device)
+            x = self.schedule.add_noise(init.image.expand_as(x), x, grid[-1:].expand(len(x)))
+            if init.redraw is not None:
+                denoise = inpaint(denoise, self.schedule, init.image, init.redraw)
+        return sample(denoise, self.schedule, self.sampler(config), grid, x, noise)
+
+    @staticmethod
+    def to_uint8(images: Images) -> Tensor:
+        """Float images in [-1, 1] (values outside are clipped) to uint8 0..255 on the CPU."""
+        return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()

@@ -1,0 +1,88 @@
+"""A picture to start from, and a mask of what to draw anew.
+
+init image ── as the data room reads pictures ──► (3, S, S) in [-1, 1]
+mask, white = draw anew, black = keep ── cut alike, nearest ──► (1, S, S) bool
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from textdiff.data.config import DataConfig
+from textdiff.data.decode import to_rgb, to_square
+from textdiff.data.grid import to_pil
+from textdiff.errors import UsageError
+
+IMG2IMG_STRENGTH = 0.6
+WHITE_FROM = 128  # mask pixels of at least this grey are white
+
+
+@dataclass(frozen=True)
+class Init:
+    """What pictures start from.
+
+    image: (C, S, S) float32 in [-1, 1].
+    strength: in (0, 1], the share of the sampling steps that are taken.
+    redraw: (1, S, S) bool, True where pixels are drawn anew; None: everywhere.
+    """
+
+    image: Tensor
+    strength: float
+    redraw: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls,
+        image: Image.Image | Tensor | None,
+        mask: Image.Image | Tensor | None,
+        strength: float | None,
+        size: int,
+    ) -> Init | None:
+        """Of a picture of any size and mode, resized and cropped to `size` pixels a side.
+
+        image, mask: a PIL image, or a uint8 tensor (3, H, W). No image: None.
+
+        Raises:
+            UsageError: a mask without an image or of another size than it.
+            BadImage: a picture that cannot be converted.
+        """
+        if image is None:
+            if mask is not None:
+                raise UsageError("a mask without an init image; give the picture it is for")
+            return None
+        picture, config = _rgb("init_image", image), DataConfig(image_size=size)
+        pixels = to_square(picture, config).float() / 127.5 - 1
+        if mask is None:
+            return cls(pixels, strength or IMG2IMG_STRENGTH)
+        painted = _rgb("mask", mask)
+        if painted.size != picture.size:
+            sizes = ["{}x{}".format(*each.size) for each in (painted, picture)]
+            raise UsageError(
+                f"the mask is {sizes[0]}, the init image {sizes[1]}; give a mask of the same size"
+            )
+        config = config.model_copy(update={"resample": "nearest"})
+        redraw = to_square(painted.convert("L").convert("RGB"), config)[:1] >= WHITE_FROM
+        return cls(pixels, strength or 1.0, redraw)
+
+    def to(self, device: torch.device | str) -> Init:
+        redraw = None if self.redraw is None else self.redraw.to(device)
+        return Init(self.image.to(device), self.strength, redraw)
+
+    def kept_steps(self, grid: Tensor) -> Tensor:
+        """The least noisy of the ascending timesteps `grid`: `strength` of them, at least one."""
+        return grid[: max(1, round(self.strength * len(grid)))]
+
+
+def _rgb(name: str, image: Image.Image | Tensor) -> Image.Image:
+    if isinstance(image, Tensor):
+        if image.dtype != torch.uint8 or image.ndim != 3 or len(image) != 3:
+            raise UsageError(
+                f"{name} is a tensor {tuple(image.shape)} of {image.dtype}; "
+                "give (3, H, W) of uint8, or a PIL image"
+            )
+        (image,) = to_pil(image[None])
+    return to_rgb(image)

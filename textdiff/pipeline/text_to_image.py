@@ -1,0 +1,235 @@
+"""Prompt in, images out.
+
+    prompts ── ClipModel.conditioning ──► U-Net with text bound ──┐
+    seeds, or init image and mask ── Process.steps ◄──────────────┘ ──► x_0 ──► PIL images
+
+A model folder holds model.yaml and clip/; its weights are unet.safetensors (exported) or the moving
+averages of the newest good checkpoint (a run folder).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from textdiff import checkpoint
+from textdiff.clip.model import ClipModel
+from textdiff.config import build, read_yaml, to_yaml
+from textdiff.data.grid import to_pil
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.files import write_text
+from textdiff.models.unet import UNet
+from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pipeline.gaussian import GaussianDiffusion
+from textdiff.pipeline.init import Init
+from textdiff.pipeline.process import Network, Process
+from textdiff.types import Conditioning, Denoise
+
+MODEL_FILE = "model.yaml"
+WEIGHTS_FILE = "unet.safetensors"
+CLIP_FOLDER = "clip"
+NOTHING_YET = torch.empty(0, dtype=torch.uint8)
+
+
+@dataclass
+class TextToImage:
+    """A U-Net, the frozen CLIP it was trained with, and its schedule. `step`: of its checkpoint."""
+
+    unet: UNet
+    clip: ClipModel
+    schedule: NoiseSchedule
+    config: ModelConfig
+    step: int | None = None
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextToImage:
+        """From a run folder or an exported one.
+
+        Raises:
+            CheckpointError: the folder is no model, or its weights cannot be used.
+        """
+        folder = Path(folder)
+        config = _read_config(folder)
+        weights, state = _find_weights(folder)
+        _check_trained_as(config, state.get("fixed", {}), folder / MODEL_FILE, weights.parent)
+        unet = UNet(config.unet)
+        checkpoint.load_module(unet, checkpoint.load_tensors(weights), weights)
+        schedule = NoiseSchedule.from_config(config.schedule)
+        clip = _load_clip(folder, config)
+        return cls(unet, clip, schedule, config, state.get("step")).to(device)
+
+    def to(self, device: str | torch.device) -> TextToImage:
+        """Moves the networks; both are frozen and in eval mode from here on."""
+        self.unet.to(device).eval().requires_grad_(False)
+        self.clip.to(device).freeze()
+        return self
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a folder that `load` reads: model.yaml, clip/ and the weights."""
+        folder = Path(folder)
+        self.clip.save(folder / CLIP_FOLDER)
+        checkpoint.save_tensors(folder / WEIGHTS_FILE, self.unet.state_dict())
+        write_text(folder / MODEL_FILE, to_yaml(self.config))
+
+    @cached_property
+    def process(self) -> Process:
+        """The kind of diffusion."""
+        return GaussianDiffusion(self.schedule, self.config)
+
+    def network(self, conditioning: Conditioning) -> Network:
+        """The U-Net with `conditioning` bound."""
+        return lambda x_t, timestep: self.unet(x_t, timestep, conditioning)
+
+    def denoiser(self, conditioning: Conditioning) -> Denoise:
+        """The same, as a Denoise."""
+        return self.process.denoiser(self.network(conditioning))
+
+    def fits(self, prompt: str) -> bool:
+        """Whether the text tower sees all of `prompt`."""
+        return not self.clip.tokenize([prompt]).num_truncated
+
+    def check(
+        self, prompts: Sequence[str], config: SamplingConfig, init: Init | None = None
+    ) -> Tensor:
+        """The ascending timesteps (N,) that will be visited.
+
+        Raises:
+            UsageError: settings that the model cannot follow, or a prompt that is too long.
+        """
+        for prompt in dict.fromkeys([*prompts, config.negative_prompt]):
+            if not self.fits(prompt):
+                raise UsageError(
+                    f"prompt too long: '{prompt[:60]}...' does not fit the "
+                    f"{self.clip.context_length} tokens of the text tower; shorten it"
+                )
+        if config.strength is not None and init is None:
+            raise UsageError("strength without an init image; give the picture to start from")
+        return self.process.check(config, init)
+
+    def images(
+        self,
+        prompts: Sequence[str],
+        config: SamplingConfig,
+        first: int = 0,
+        init: Init | None = None,
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Draws one image per prompt in batches; image k uses the noise of (seed, first + k).
+
+        Yields: (steps done in the whole job, uint8 images (b, C, H, W) of a finished batch or an
+            empty tensor while a batch is under way).
+
+        Raises: as `check`, before anything is drawn.
+        """
+        self.check(prompts, config, init)
+        device, done = next(self.unet.parameters()).device, 0
+        for start in range(0, len(prompts), config.batch_size):
+            chunk = list(prompts[start : start + config.batch_size])
+            seeds = [(config.seed, first + start + k) for k in range(len(chunk))]
+            conditioning = self.clip.conditioning([*chunk, config.negative_prompt])
+            cond, negative = conditioning[:-1], conditioning[-1:].repeat(len(chunk))
+            networks = self.network(cond), self.network(Conditioning.cat([cond, negative]))
+            for step in self.process.steps(*networks, config, init, seeds, device):
+                done += 1
+                last = step.index == 0
+                yield done, self.process.to_uint8(step.x) if last else NOTHING_YET
+
+    def __call__(
+        self,
+        prompts: str | Sequence[str],
+        num_images: int = 1,
+        progress: bool = False,
+        init_image: Image.Image | Tensor | None = None,
+        mask: Image.Image | Tensor | None = None,
+        **settings,
+    ) -> list[Image.Image]:
+        """Pictures of each prompt: `num_images` of the first, then of the second, and so on.
+
+        Args:
+            prompts: one prompt or several; "" draws without text.
+            progress: show a progress bar.
+            init_image: picture to start from, PIL or uint8 (3, H, W); `strength` of the steps are
+                taken.
+            mask: of the same size; white is drawn anew, black is kept.
+            settings: fields of SamplingConfig, e.g. sampler="ddim", num_steps=50,
+                guidance_scale=3.0, negative_prompt="", seed=0.
+
+        Raises:
+            UsageError: an unknown or impossible setting, a prompt that is too long, or a mask of
+                another size than its picture.
+        """
+        from tqdm import tqdm
+
+        config = build(SamplingConfig, [("TextToImage", settings)])
+        init = Init.of(init_image, mask, config.strength, self.config.unet.image_size)
+        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        wanted = [prompt for prompt in prompts for _ in range(num_images)]
+        num_steps = len(self.check(wanted, config, init))  # before a progress bar shows
+        batches = -(-len(wanted) // config.batch_size)
+        finished: list[Tensor] = []
+        with tqdm(total=batches * num_steps, disable=not progress, unit="step") as bar:
+            for done, images in self.images(wanted, config, init=init):
+                bar.update(done - bar.n)
+                finished.extend([images] if len(images) else [])
+        return [picture for images in finished for picture in to_pil(images)]
+
+
+def _read_config(folder: Path) -> ModelConfig:
+    file = folder / MODEL_FILE
+    if not file.is_file():
+        reason = "has no model.yaml" if folder.is_dir() else "does not exist"
+        raise CheckpointError(
+            f"{folder} {reason}; give a run folder of textdiff train, or an exported model"
+        )
+    try:
+        return build(ModelConfig, [(str(file), read_yaml(file))])
+    except UsageError as error:
+        raise CheckpointError(f"{file} describes no model of this version: {error}") from None
+
+
+def _find_weights(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The weights file of a model folder, and the state of the checkpoint it is part of, if any."""
+    exported = folder / WEIGHTS_FILE
+    if exported.is_file():
+        return exported, {}
+    newest, damaged = checkpoint.newest_good(folder / "checkpoints")
+    for message in damaged:
+        logging.getLogger(__name__).warning("skipping a damaged checkpoint: %s", message)
+    if newest is None:
+        raise CheckpointError(f"{folder} has no checkpoint yet; train it for longer")
+    averages = newest / "ema.safetensors"
+    weights = averages if averages.is_file() else newest / WEIGHTS_FILE
+    return weights, checkpoint.load_state(newest)
+
+
+def _check_trained_as(config: ModelConfig, fixed: dict[str, Any], file: Path, trained: Path):
+    """Raises CheckpointError if model.yaml now reads the network's output in another way than the
+    training did: the weights would load, and draw nonsense."""
+    schedule = config.schedule.model_dump(mode="json")
+    said = {"prediction": config.prediction, **{f"schedule.{k}": v for k, v in schedule.items()}}
+    for key, value in said.items():
+        if key in fixed and fixed[key] != value:
+            raise CheckpointError(
+                f"{file} says {key} {value}, but {trained} was trained with {fixed[key]}; "
+                "put that back"
+            )
+
+
+def _load_clip(folder: Path, config: ModelConfig) -> ClipModel:
+    local = folder / CLIP_FOLDER
+    source = local if local.is_dir() else config.clip
+    clip = ClipModel.load(source)
+    if clip.text_width != config.unet.cross_attention_dim:
+        raise CheckpointError(
+            f"{source} has text features of width {clip.text_width}, the U-Net of {folder} was "
+            f"trained on {config.unet.cross_attention_dim}; put the CLIP of its training there"
+        )
+    return clip

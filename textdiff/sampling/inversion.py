@@ -1,0 +1,41 @@
+"""DDIM inversion: from a picture to the noise that DDIM would draw it from.
+
+    x = x_0,  x_0_hat = x_0                                          the picture itself
+    for i = 0 .. N-1:
+        eps_hat, x_0_hat of x at the timestep it has reached         (eps_hat of x_0: at grid[0])
+        x = sqrt(ac_i) x_0_hat + sqrt(1 - ac_i) eps_hat              ac_i: of grid[i]
+
+This is Euler's method for DDIM's ODE (arXiv 2010.02502, eq. 14), run up the grid. Each step asks
+the denoiser where the step starts, at the timestep x has there; DDIM itself asks at the noisier
+end. So picture -> noise -> picture returns with an error that falls as 1/N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.sampling.base import Step
+from textdiff.types import Denoise, Images
+
+
+@torch.no_grad()
+def invert(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Images) -> Iterator[Step]:
+    """Yields a Step per entry of `grid` (N,), ascending timesteps; the last step's x is x_T.
+
+    Each Step's x (B, C, H, W) is the noised picture at its timestep. Give `sample` the same
+    denoiser and grid, DDIM(eta=0) and x_T to return. Guidance scales well above 1 make the way
+    there and the way back differ.
+    """
+    chain = schedule.respaced(grid)
+    x = x_0
+    for index, timestep in enumerate(chain.timesteps.tolist()):
+        reached = int(chain.timesteps[max(index - 1, 0)])
+        prediction = denoise(x, torch.full((len(x),), reached, device=x.device))
+        ac = float(chain.alphas_cumprod[index])
+        x_0_hat = x_0 if index == 0 else prediction.x_0
+        x = ac**0.5 * x_0_hat + (1 - ac) ** 0.5 * prediction.eps
+        yield Step(index, timestep, x, prediction)

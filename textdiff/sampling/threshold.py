@@ -1,0 +1,48 @@
+"""Thresholds: x_0_hat held in the range of pixels, which guidance drives it out of.
+
+    static    x_0 = clip(x_0_hat, -1, 1)
+    dynamic   x_0 = clip(x_0_hat, -s, s) / s,    s = max(1, percentile of |x_0_hat| per image)
+
+Dynamic thresholding (Imagen, arXiv 2205.11487, section 2.3) keeps saturated pixels apart from each
+other at high guidance scales. eps_hat follows from x_0 and x_t. Thresholds go outside of guidance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from textdiff.diffusion.prediction import from_x_0
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.types import Denoise, Images, Prediction, Timesteps
+
+
+def static_threshold(denoise: Denoise, schedule: NoiseSchedule) -> Denoise:
+    """`denoise` with x_0_hat clipped to [-1, 1]."""
+    return _bounded(denoise, schedule, lambda x_0: x_0.clamp(-1, 1))
+
+
+def dynamic_threshold(
+    denoise: Denoise, schedule: NoiseSchedule, percentile: float = 0.995
+) -> Denoise:
+    """`denoise` with x_0_hat clipped to [-s, s] and divided by s. percentile: in (0, 1]."""
+
+    def bound(x_0: Images) -> Images:
+        s = torch.quantile(x_0.abs().flatten(1).float(), percentile, dim=1).clamp(min=1)
+        s = s.to(x_0.dtype).view(-1, 1, 1, 1)
+        return x_0.clamp(-s, s) / s
+
+    return _bounded(denoise, schedule, bound)
+
+
+def _bounded(
+    denoise: Denoise, schedule: NoiseSchedule, bound: Callable[[Images], Images]
+) -> Denoise:
+    def bounded(x_t: Images, timestep: Timesteps) -> Prediction:
+        said = denoise(x_t, timestep)
+        agreeing = from_x_0(schedule, bound(said.x_0), x_t, timestep)
+        return replace(agreeing, variance_mix=said.variance_mix)
+
+    return bounded
