@@ -1,6 +1,7 @@
-"""OpenMoji: captions, split by base emoji, cache."""
+"""OpenMoji: captions, split by base emoji, line drawings, cache."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from textdiff.data import DataConfig, open_data
 from textdiff.data.base import assign_splits
 from textdiff.data.openmoji import _build, base_emoji, caption, catalogue
+from textdiff.data.openmoji_render import black_from, line_layers, render
 from textdiff.errors import DataError, UsageError
 
 
@@ -73,12 +75,15 @@ def test_the_whole_catalogue():
     assert not [text for text in texts if "_" in text or ":" in text or "skin tone" in text]
 
 
-def test_no_base_emoji_and_no_drawing_is_on_two_sides():
-    entries, svgs = catalogue(DataConfig(skin_tones=True))
+@pytest.mark.parametrize(
+    ("style", "drawing"), [("colour", Path.read_bytes), ("lines", line_layers)]
+)
+def test_no_base_emoji_and_no_drawing_is_on_two_sides(style, drawing):
+    entries, svgs = catalogue(DataConfig(skin_tones=True, style=style))
     splits = assign_splits(entries, 0.05, 0.05)
     for keys in (
         [base_emoji(tuple(int(p, 16) for p in e.identifier.split("-"))) for e in entries],
-        [svg.read_bytes() for svg in svgs],
+        [drawing(svg) for svg in svgs],
     ):
         assert len(set(zip(keys, splits, strict=True))) == len(set(keys))
 
@@ -101,9 +106,72 @@ def test_images_captions_and_attribution(few):
 def test_the_red_apple_is_red(tmp_path):
     entries, svgs = catalogue(DataConfig())
     place = [entry.captions[0] for entry in entries].index("red apple")
-    _build(tmp_path / "one", entries[place : place + 1], svgs[place : place + 1], 32, "credit")
+    _build(
+        tmp_path / "one",
+        entries[place : place + 1],
+        svgs[place : place + 1],
+        DataConfig(),
+        "credit",
+    )
     red, green, blue = np.load(tmp_path / "one" / "images.npy")[0, :, 20, 16].astype(int)
     assert red > 180 and green < 120 and blue < 120
+
+
+def svg_of(text: str) -> Path:
+    entries, svgs = catalogue(DataConfig())
+    return svgs[[entry.captions[0] for entry in entries].index(text)]
+
+
+def test_line_drawings_are_pure_black_on_white(few):
+    images = open_data(few.model_copy(update={"style": "lines"}), "all").images(range(12))
+    assert set(images.unique().tolist()) == {0, 255}
+    assert (images == images[:, :1]).all()  # the same in each channel
+    black = (images == 0).float().mean((1, 2, 3))
+    assert black.min() > 0
+
+
+def test_line_drawings_have_no_colour_layers():
+    layers = line_layers(svg_of("red apple"))
+    assert 'id="line"' in layers and 'id="color"' not in layers and "#ea5a47" not in layers
+    assert line_layers(svg_of("NEW button")) is None  # drawn in colour alone
+
+
+def test_emoji_without_lines_are_left_out():
+    texts = {entry.captions[0] for entry in catalogue(DataConfig(style="lines"))[0]}
+    assert "red apple" in texts and "NEW button" not in texts
+
+
+def test_hearts_that_differ_in_colour_share_a_side_as_line_drawings():
+    entries, _ = catalogue(DataConfig(style="lines"))
+    groups = {entry.captions[0]: entry.group for entry in entries}
+    assert groups["red heart"] == groups["purple heart"]
+    colour = {entry.captions[0]: entry.group for entry in catalogue(DataConfig())[0]}
+    assert colour["red heart"] != colour["purple heart"]
+
+
+@pytest.mark.parametrize("size", [16, 24, 32, 48, 64, 128])
+@pytest.mark.parametrize("offset", [0.0, 0.25, 0.5, 0.75])
+def test_no_line_breaks_wherever_it_lies(size, offset, tmp_path):
+    """A stroke of 2 units across the picture blackens each column, between two rows of pixels too,
+    and at most one row too many."""
+    y = (size // 2 + offset) * 72 / size
+    path = tmp_path / "line.svg"
+    path.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72"><g id="color">'
+        '<rect width="72" height="72"/></g><g id="line">'
+        f'<path d="M0 {y}H72" stroke="#000" stroke-width="2"/></g></svg>'
+    )
+    black = (render(path, size, "lines")[0] == 0).sum(0)
+    assert (black >= 1).all()
+    assert (black <= math.ceil(2 * size / 72) + 1).all()
+    assert 0 < black_from(size) <= 0.5
+
+
+def test_styles_have_caches_of_their_own(few, tmp_path):
+    open_data(few, "all")
+    attribution = open_data(few.model_copy(update={"style": "lines"}), "all").attribution
+    assert len(list(tmp_path.iterdir())) == 2
+    assert "black and white" in attribution and "CC BY-SA 4.0" in attribution
 
 
 def test_the_cache_is_whole_and_used_again(few, tmp_path, monkeypatch):
@@ -125,12 +193,12 @@ def test_losing_the_race_for_the_cache_is_no_error(tmp_path):
     entries, svgs = catalogue(DataConfig(max_images=1))
     folder = tmp_path / "openmoji"
     for _ in range(2):
-        _build(folder, entries, svgs, 8, "credit")
+        _build(folder, entries, svgs, DataConfig(image_size=8), "credit")
     assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_failed_rendering_leaves_nothing(few, tmp_path, monkeypatch):
-    def fail(svg, size):
+    def fail(svg, size, style):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("textdiff.data.openmoji.render", fail)

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from textdiff.data.config import DataConfig
-from textdiff.pipeline_config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 
 
 class ClipScoreSettings(SamplingConfig):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from textdiff.data import CaptionedImages
     from textdiff.pipeline import TextToImage
-    from textdiff.pipeline_config import SamplingConfig
+    from textdiff.pipeline.config import SamplingConfig
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from textdiff.data.config import DataConfig
-from textdiff.pipeline_config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 
 
 class PromptFollowingSettings(SamplingConfig):

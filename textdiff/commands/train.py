@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from textdiff.config import Settings, build
+from textdiff.config import Settings
 from textdiff.data.config import DataConfig
+from textdiff.diffusion.binary_config import BinaryConfig
 from textdiff.diffusion.config import (
     ObjectiveConfig,
     PredictionType,
+    ProcessType,
     ScheduleConfig,
     check_prediction,
 )
-from textdiff.errors import CheckpointError, UsageError
+from textdiff.errors import CheckpointError
 from textdiff.models.config import UNetConfig
-from textdiff.pipeline_config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from textdiff.clip import ClipModel
-    from textdiff.data import CaptionedImages
     from textdiff.pipeline import TextToImage
 
 
-FIXED = ("seed", "prediction", "use_pooled", "caption_drop", "ema_decay")  # while a run lasts
+# what must not change while a run lasts
+FIXED = ("seed", "process", "prediction", "use_pooled", "caption_drop", "ema_decay")
+FIXED_SECTIONS = ("unet", "schedule", "objective", "binary")
 
 
 class PreviewConfig(SamplingConfig):
@@ -56,20 +58,34 @@ class TrainSettings(Settings):
         lt=1,
         description="moving average that samples are drawn from; none: no average",
     )
+    process: ProcessType = Field(
+        "gaussian", description="noise on pictures, or flips of black and white pixels"
+    )
     prediction: PredictionType = Field(
-        "eps", description="what the U-Net outputs: noise (DDPM), picture, velocity, posterior mean"
+        "eps",
+        description="gaussian: the U-Net outputs noise (DDPM), picture, velocity or posterior mean",
     )
     objective: ObjectiveConfig = ObjectiveConfig()
     eval_images: int = Field(128, ge=1, description="held-out images per quarter of the timesteps")
     data: DataConfig = DataConfig()
     unet: UNetConfig = UNetConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    binary: BinaryConfig = BinaryConfig()
     train: TrainConfig = TrainConfig()
     preview: PreviewConfig = PreviewConfig()
 
     @model_validator(mode="after")
-    def _check_prediction(self) -> TrainSettings:
+    def _check_process(self) -> TrainSettings:
         check_prediction(self.prediction, self.schedule)
+        others = {"prediction", "objective", "schedule"}
+        if self.process == "gaussian":
+            others = {"binary"}
+        for name in sorted(others & self.model_fields_set):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"process {self.process} has no setting '{name}'; leave it out, or name "
+                    f"the other process"
+                )
         return self
 
     @model_validator(mode="before")
@@ -90,6 +106,7 @@ def run(settings: TrainSettings) -> None:
         UsageError, DataError, CheckpointError: before anything is written.
     """
     from textdiff.clip import ClipModel
+    from textdiff.commands.fresh_model import build_pipeline, build_task, fit_unet, preview_prompts
     from textdiff.commands.launch import (
         accelerator_for,
         open_split,
@@ -100,7 +117,6 @@ def run(settings: TrainSettings) -> None:
     from textdiff.training.captions import CaptionEmbeddings
     from textdiff.training.loop import Trainer
     from textdiff.training.run_folder import RunFolder
-    from textdiff.training.tasks.diffusion import DiffusionTask
 
     check_folder("--run-dir", settings.run_dir)
     start_all_processes()
@@ -114,17 +130,8 @@ def run(settings: TrainSettings) -> None:
     pipe.unet.train().requires_grad_(True)
 
     captions = [c for part in (data, held_out) if part for row in part.captions for c in row]
-    task = DiffusionTask(
-        pipe,
-        CaptionEmbeddings(clip, captions),
-        settings.seed,
-        settings.caption_drop,
-        held_out,
-        settings.eval_images,
-        previewed,
-        settings.preview,
-        settings.objective,
-    )
+    embed = CaptionEmbeddings(clip, captions)
+    task = build_task(settings, pipe, embed, held_out, previewed)
     trainer = Trainer(
         task,
         data,
@@ -137,7 +144,7 @@ def run(settings: TrainSettings) -> None:
             **{key: getattr(settings, key) for key in FIXED},
             **{
                 f"{section}.{key}": value
-                for section in ("unet", "schedule", "objective")
+                for section in FIXED_SECTIONS
                 for key, value in getattr(settings, section).model_dump(mode="json").items()
             },
             "data": data.fingerprint,
@@ -147,82 +154,6 @@ def run(settings: TrainSettings) -> None:
     check_same_clip(folder.path, clip)
     trainer.resume(settings.resume)
     run_training(trainer, settings, lambda: prepare_folder(folder.path, pipe))
-
-
-def fit_unet(settings: TrainSettings, clip: ClipModel) -> UNetConfig:
-    """The U-Net's settings with image size and text widths taken from data and CLIP.
-
-    The bound trains a variance: hybrid always, vlb where `unet.learned_variance` asks for one.
-
-    Raises:
-        UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve;
-            channels that are not those of a picture; a learned variance that nothing trains.
-    """
-    loss = settings.objective.loss
-    if settings.unet.learned_variance and loss not in ("hybrid", "vlb"):
-        raise UsageError(
-            f"objective.loss {loss} trains no variance; use hybrid or vlb, or leave out "
-            "unet.learned_variance"
-        )
-    found = {
-        "image_size": settings.data.image_size,
-        "cross_attention_dim": clip.text_width,
-        "pooled_dim": clip.embed_dim if settings.use_pooled else None,
-        **({"learned_variance": True} if loss == "hybrid" else {}),
-    }
-    for name in settings.unet.model_fields_set & found.keys():
-        if getattr(settings.unet, name) != found[name]:
-            raise UsageError(
-                f"unet.{name} is {getattr(settings.unet, name)}, but data, CLIP and objective ask "
-                f"for {found[name]}; leave it out"
-            )
-    unet = settings.unet
-    if unet.in_channels != 3 or unet.out_channels not in (None, 3):
-        raise UsageError("pictures are RGB; leave out unet.in_channels and unet.out_channels")
-    return build(UNetConfig, [("unet", {**unet.model_dump(), **found})])
-
-
-def build_pipeline(settings: TrainSettings, clip: ClipModel) -> TextToImage:
-    """A pipeline around a fresh U-Net, its weights a function of the seed."""
-    import torch
-
-    from textdiff.diffusion import NoiseSchedule
-    from textdiff.models import UNet
-    from textdiff.pipeline import ModelConfig, TextToImage
-    from textdiff.randomness import seed_of
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(settings.seed, "unet"))
-        unet = UNet(settings.unet)
-    config = ModelConfig(
-        clip=settings.clip,
-        prediction=settings.prediction,
-        schedule=settings.schedule,
-        unet=settings.unet,
-    )
-    return TextToImage(unet, clip, NoiseSchedule.from_config(settings.schedule), config)
-
-
-def preview_prompts(preview: PreviewConfig, data: CaptionedImages, pipe: TextToImage) -> list[str]:
-    """Captions from all over the data that the text tower sees whole; a function of the seed.
-
-    Raises:
-        UsageError: they cannot be drawn as `preview` says.
-    """
-    import torch
-
-    from textdiff.data import EndlessOrder
-
-    _, ids = EndlessOrder(len(data), preview.seed).at(torch.arange(len(data)))
-    captions = (data.captions[index][0] for index in ids.tolist())
-    fitting = (caption for caption in captions if pipe.fits(caption))
-    prompts = list(itertools.islice(fitting, preview.num_prompts))
-    if prompts:
-        try:
-            pipe.check(prompts, preview)
-        except UsageError as error:
-            raise UsageError(f"preview: {error}") from None
-    return prompts
 
 
 def check_same_clip(folder: Path, clip: ClipModel) -> None:

@@ -86,6 +86,8 @@ class CaptionedImages:
         self.splits: list[Split] = [splits[i] for i in self._indices]
         self.bad: dict[int, str] = {}
         looks = config.model_dump(include={"image_size", "resize", "resample"})
+        if config.style != "colour":
+            looks["style"] = config.style
         content = json.dumps([looks, self.identifiers, self.captions], sort_keys=True)
         self.fingerprint: str = hashlib.sha256(content.encode()).hexdigest()
 

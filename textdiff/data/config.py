@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from textdiff.config import Settings
 
+Style = Literal["colour", "lines"]
+
 
 class DataConfig(Settings):
     source: str = Field(
@@ -23,6 +25,11 @@ class DataConfig(Settings):
         "all",
         description="openmoji only; things: no people, no hands, no flags; "
         "nature: plants, food and animals",
+    )
+    style: Style = Field(
+        "colour",
+        description="openmoji only; lines: outlines alone, in pure black and white (one drawing of "
+        "several emoji, e.g. the hearts, keeps to one split)",
     )
     skin_tones: bool = Field(False, description="openmoji only: with the skin-tone variants")
     max_images: int | None = Field(

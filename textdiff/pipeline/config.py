@@ -7,7 +7,14 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from textdiff.config import Settings
-from textdiff.diffusion.config import PredictionType, ScheduleConfig, VarianceType, check_prediction
+from textdiff.diffusion.binary_config import BinaryConfig
+from textdiff.diffusion.config import (
+    PredictionType,
+    ProcessType,
+    ScheduleConfig,
+    VarianceType,
+    check_prediction,
+)
 from textdiff.models.config import UNetConfig
 from textdiff.sampling.config import Spacing
 
@@ -16,8 +23,10 @@ class ModelConfig(Settings):
     """What model.yaml holds: enough to rebuild the model from its weights."""
 
     clip: str = Field(description="where the CLIP came from; used if the folder has no clip/")
-    prediction: PredictionType = Field("eps", description="what the U-Net outputs")
+    process: ProcessType = Field("gaussian", description="noise, or flips of black and white")
+    prediction: PredictionType = Field("eps", description="gaussian: what the U-Net outputs")
     schedule: ScheduleConfig = ScheduleConfig()
+    binary: BinaryConfig = BinaryConfig()
     unet: UNetConfig = UNetConfig()
 
     @model_validator(mode="after")

@@ -24,10 +24,12 @@ from textdiff import checkpoint
 from textdiff.clip.model import ClipModel
 from textdiff.config import build, read_yaml, to_yaml
 from textdiff.data.grid import to_pil
+from textdiff.diffusion.binary import BinarySchedule
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.models.unet import UNet
+from textdiff.pipeline.binary import BinaryDiffusion
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.gaussian import GaussianDiffusion
 from textdiff.pipeline.init import Init
@@ -46,7 +48,7 @@ class TextToImage:
 
     unet: UNet
     clip: ClipModel
-    schedule: NoiseSchedule
+    schedule: NoiseSchedule | BinarySchedule
     config: ModelConfig
     step: int | None = None
 
@@ -63,9 +65,17 @@ class TextToImage:
         _check_trained_as(config, state.get("fixed", {}), folder / MODEL_FILE, weights.parent)
         unet = UNet(config.unet)
         checkpoint.load_module(unet, checkpoint.load_tensors(weights), weights)
-        schedule = NoiseSchedule.from_config(config.schedule)
         clip = _load_clip(folder, config)
-        return cls(unet, clip, schedule, config, state.get("step")).to(device)
+        return cls.of(unet, clip, config, state.get("step")).to(device)
+
+    @classmethod
+    def of(
+        cls, unet: UNet, clip: ClipModel, config: ModelConfig, step: int | None = None
+    ) -> TextToImage:
+        """With the schedule that `config` describes."""
+        if config.process == "binary":
+            return cls(unet, clip, BinarySchedule.from_config(config.binary), config, step)
+        return cls(unet, clip, NoiseSchedule.from_config(config.schedule), config, step)
 
     def to(self, device: str | torch.device) -> TextToImage:
         """Moves the networks; both are frozen and in eval mode from here on."""
@@ -83,7 +93,8 @@ class TextToImage:
     @cached_property
     def process(self) -> Process:
         """The kind of diffusion."""
-        return GaussianDiffusion(self.schedule, self.config)
+        kind = {"gaussian": GaussianDiffusion, "binary": BinaryDiffusion}[self.config.process]
+        return kind(self.schedule, self.config)
 
     def network(self, conditioning: Conditioning) -> Network:
         """The U-Net with `conditioning` bound."""
@@ -213,8 +224,10 @@ def _find_weights(folder: Path) -> tuple[Path, dict[str, Any]]:
 def _check_trained_as(config: ModelConfig, fixed: dict[str, Any], file: Path, trained: Path):
     """Raises CheckpointError if model.yaml now reads the network's output in another way than the
     training did: the weights would load, and draw nonsense."""
-    schedule = config.schedule.model_dump(mode="json")
-    said = {"prediction": config.prediction, **{f"schedule.{k}": v for k, v in schedule.items()}}
+    said = {"process": config.process, "prediction": config.prediction}
+    for section in ("schedule", "binary"):
+        values = getattr(config, section).model_dump(mode="json")
+        said |= {f"{section}.{key}": value for key, value in values.items()}
     for key, value in said.items():
         if key in fixed and fixed[key] != value:
             raise CheckpointError(

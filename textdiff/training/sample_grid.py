@@ -9,7 +9,7 @@ import torch
 from textdiff.data.grid import labelled_grid, to_pil
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
-from textdiff.pipeline_config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 
 
 def draw_samples(

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from textdiff.data.base import CaptionedImages
-from textdiff.diffusion.binary import BinaryPrediction, binarised
+from textdiff.diffusion.binary import binarised, from_output
 from textdiff.diffusion.binary_likelihood import bound_term, prior_term
 from textdiff.pipeline import TextToImage
-from textdiff.pipeline_config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.training.captions import CaptionEmbeddings
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
@@ -82,7 +82,7 @@ class BinaryTask:
     ) -> PerSample:
         """L_t at x_t in bits/dim, (B,)."""
         output = model(x_t, timestep, conditioning)
-        prediction = BinaryPrediction(output, self.config.predicts)
+        prediction = from_output(self.config.predicts, self.schedule, output, x_t, timestep)
         return bound_term(self.schedule, prediction, x_0, x_t, timestep)
 
     def after_update(self) -> None:

@@ -14,16 +14,15 @@ import torch
 from torch import Tensor, distributed, nn
 
 from textdiff.data.base import CaptionedImages
-from textdiff.data.grid import labelled_grid, to_pil
 from textdiff.diffusion.config import ObjectiveConfig
 from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.diffusion.objective import Objective, simple_loss
-from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
-from textdiff.pipeline_config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.randomness import generator
 from textdiff.training.captions import CaptionEmbeddings
 from textdiff.training.run_folder import RunFolder
+from textdiff.training.sample_grid import draw_samples
 from textdiff.types import Batch, Conditioning
 
 QUARTERS = 4
@@ -161,7 +160,8 @@ class DiffusionTask:
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Draws the sample grid; returns the held-out loss per quarter of the timesteps."""
         if self.prompts:
-            self.draw_samples(run.path / "samples" / f"step-{step:06d}.png")
+            path = run.path / "samples" / f"step-{step:06d}.png"
+            draw_samples(self.pipe, self.prompts, self.preview, path)
         return {} if self.held_out is None else self.held_out_losses()
 
     @torch.no_grad()
@@ -188,11 +188,3 @@ class DiffusionTask:
             values[f"held_out/eps_mse_q{quarter + 1}"] = torch.cat(losses).mean().item()
         values["held_out/eps_mse"] = sum(values.values()) / QUARTERS
         return values
-
-    def draw_samples(self, path) -> None:
-        """A labelled grid of the prompts, drawn with fixed seeds from the weights as they stand."""
-        finished = [images for _, images in self.pipe.images(self.prompts, self.preview)]
-        images = torch.cat([images for images in finished if len(images)])
-        grid = labelled_grid(to_pil(images), self.prompts, columns=min(8, len(images)))
-        with replacing(path) as temporary:
-            grid.save(temporary)
