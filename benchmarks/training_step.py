@@ -19,6 +19,7 @@ import time
 
 import torch
 
+from textdiff.interop import layout_to_diffusers, unet_from_diffusers
 from textdiff.models import UNet, UNetConfig
 from textdiff.training.precision import choose_precision
 from textdiff.types import Conditioning
@@ -59,22 +60,8 @@ def networks(options: argparse.Namespace) -> dict[str, torch.nn.Module]:
     )
     if options.patch_size > 1:  # diffusers has no such layout
         return {"ours": UNet(config)}
-    theirs = UNet2DConditionModel(
-        sample_size=options.image_size,
-        in_channels=3,
-        out_channels=3,
-        down_block_types=["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in attention],
-        up_block_types=["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attention)],
-        block_out_channels=channels,
-        layers_per_block=options.layers,
-        attention_head_dim=[max(1, c // options.head_dim) for c in channels],  # number of heads
-        cross_attention_dim=WIDTH,
-        norm_num_groups=options.norm_groups,
-        resnet_time_scale_shift="scale_shift",
-    )
-    ours = UNet(config)
-    ours.load_state_dict(theirs.state_dict())
-    return {"ours": ours, "diffusers": theirs}
+    theirs = UNet2DConditionModel(**layout_to_diffusers(config))
+    return {"ours": unet_from_diffusers(theirs).train(), "diffusers": theirs}
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
-"""The plain U-Net is diffusers' UNet2DConditionModel: one state dict, one output, one gradient."""
+"""The plain U-Net is diffusers' UNet2DConditionModel: the weights, outputs and gradients."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 
+from textdiff.interop import layout_to_diffusers, unet_from_diffusers, unet_to_diffusers
 from textdiff.models import UNet, UNetConfig
 from textdiff.types import Conditioning
 
@@ -57,32 +59,6 @@ LAYOUTS = {
 }
 
 
-def diffusers_unet(config: UNetConfig) -> torch.nn.Module:
-    from diffusers import UNet2DConditionModel
-
-    torch.manual_seed(0)
-    down = ["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in config.attention]
-    up = ["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(config.attention)]
-    return UNet2DConditionModel(
-        sample_size=config.image_size,
-        in_channels=config.in_channels,
-        out_channels=config.network_channels,
-        down_block_types=tuple(down),
-        up_block_types=tuple(up),
-        block_out_channels=config.block_channels,
-        layers_per_block=config.layers,
-        # A number of heads, in spite of its name.
-        attention_head_dim=tuple(max(1, c // config.head_dim) for c in config.block_channels),
-        cross_attention_dim=config.cross_attention_dim,
-        transformer_layers_per_block=config.transformer_layers,
-        norm_num_groups=config.norm_groups,
-        use_linear_projection=config.linear_projection,
-        resnet_time_scale_shift="scale_shift" if config.time_scale_shift else "default",
-        class_embed_type="simple_projection" if config.pooled_dim else None,
-        projection_class_embeddings_input_dim=config.pooled_dim,
-    )
-
-
 def both(layout: str) -> tuple[UNet, torch.nn.Module, tuple]:
     """Our U-Net and diffusers' with the latter's weights, and inputs for them."""
     defaults = {
@@ -95,8 +71,9 @@ def both(layout: str) -> tuple[UNet, torch.nn.Module, tuple]:
     settings = {**defaults, **LAYOUTS[layout]}
     masked = settings.pop("masked", False)
     config = UNetConfig(**settings)
-    ours, theirs = UNet(config), diffusers_unet(config)
-    ours.load_state_dict(theirs.state_dict())
+    torch.manual_seed(0)
+    theirs = UNet2DConditionModel(**layout_to_diffusers(config))
+    ours = unet_from_diffusers(theirs)
     mask = torch.arange(7) < torch.tensor([[3], [7]]) if masked else None
     pooled = torch.randn(2, config.pooled_dim) if config.pooled_dim else None
     conditioning = Conditioning(torch.randn(2, 7, config.cross_attention_dim), pooled, mask)
@@ -115,9 +92,11 @@ def run_theirs(theirs: torch.nn.Module, inputs: tuple) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_state_dict_loads_into_diffusers(layout: str) -> None:
+def test_the_way_back(layout: str) -> None:
     ours, theirs, _ = both(layout)
-    theirs.load_state_dict(ours.state_dict(), strict=True)
+    back = unet_to_diffusers(ours)
+    torch.testing.assert_close(back.state_dict(), theirs.state_dict(), rtol=0, atol=0)
+    assert back.config == theirs.config
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

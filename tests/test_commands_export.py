@@ -1,0 +1,53 @@
+"""`textdiff export`: a trained run as a folder for diffusers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from textdiff import TextToImage
+from textdiff.commands.cli import run
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.randomness import generator
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    """Where diffusers copies a folder's pipeline.py to."""
+    from diffusers.utils import dynamic_modules_utils
+
+    monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+
+
+def test_a_run_draws_the_same_in_diffusers(tiny_run, tmp_path, capsys):
+    from diffusers import DiffusionPipeline
+
+    out = tmp_path / "out"
+    run(["export", "--model", str(tiny_run), "--format", "diffusers", "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert f'DiffusionPipeline.from_pretrained("{out}", trust_remote_code=True)' in printed
+    pipe = DiffusionPipeline.from_pretrained(out, trust_remote_code=True)
+    found = pipe(
+        "red circle", num_inference_steps=10, generator=[generator("sampling", 0, 0)]
+    ).images
+    expected = TextToImage.load(tiny_run)("red circle", num_steps=10, seed=0)
+    difference = np.asarray(found[0], int) - np.asarray(expected[0], int)
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_pooled_run_is_not_for_the_stock_pipeline(tiny_run, tmp_path):
+    flags = ["--model", str(tiny_run), "--out", str(tmp_path), "--pipeline", "stock"]
+    with pytest.raises(UsageError, match="pooled text feature"):
+        run(["export", *flags])
+
+
+def test_no_model(tmp_path):
+    with pytest.raises(CheckpointError, match="does not exist"):
+        run(["export", "--model", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")])
+
+
+def test_out_that_cannot_be_a_folder(tiny_run, tmp_path):
+    (tmp_path / "file").touch()
+    flags = ["--model", str(tiny_run), "--out", str(tmp_path / "file" / "out")]
+    with pytest.raises(UsageError, match=r"--out .*is no folder"):
+        run(["export", *flags])

@@ -1,0 +1,239 @@
+"""Exported folders draw the pictures that ours draws from the same noise."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from PIL import Image
+
+from textdiff.clip.config import ClipConfig
+from textdiff.clip.model import ClipModel
+from textdiff.diffusion import NoiseSchedule, ScheduleConfig
+from textdiff.errors import UsageError
+from textdiff.interop import pipeline_to_diffusers
+from textdiff.models import UNet, UNetConfig
+from textdiff.pipeline import ModelConfig, TextToImage
+from textdiff.randomness import generator, seed_of
+
+PROMPTS = ["a red circle", "two green “squares”"]
+NEGATIVE = "a blue cross"
+UNET = {
+    "image_size": 16,
+    "block_channels": (8, 16),
+    "attention": (False, True),
+    "layers_per_block": 1,
+    "head_dim": 8,
+    "norm_groups": 4,
+    "cross_attention_dim": 32,
+}
+
+
+@pytest.fixture(scope="module")
+def clip() -> ClipModel:
+    image = {"image_size": 16, "patch_size": 8, "width": 32, "heads": 2, "layers": 1}
+    text = {"context_length": 12, "width": 32, "heads": 2, "layers": 1}
+    return ClipModel.build(ClipConfig(image=image, text=text, embed_dim=24), seed=0)
+
+
+def model(clip: ClipModel, prediction: str = "v", pooled: bool = True, **unet) -> TextToImage:
+    """A tiny model with random weights, none of them zero."""
+    torch.manual_seed(0)
+    config = ModelConfig(
+        clip="nowhere",
+        prediction=prediction,
+        schedule=ScheduleConfig(name="linear", num_timesteps=100),
+        unet=UNetConfig(**UNET, **unet, pooled_dim=clip.embed_dim if pooled else None),
+    )
+    network = UNet(config.unet)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2 if parameter.ndim > 1 else 0.5)
+    return TextToImage(network, clip, NoiseSchedule.from_config(config.schedule), config).to("cpu")
+
+
+def same_noise(count: int) -> list[torch.Generator]:
+    """The generators of our pictures 0.. of seed 0."""
+    return [generator("sampling", 0, k) for k in range(count)]
+
+
+def assert_same_pictures(found: list[Image.Image], expected: list[Image.Image]) -> None:
+    """Within a grey level, which few pixels differ by. The pictures are not all black or white."""
+    found, expected = (np.stack([np.asarray(p, int) for p in each]) for each in (found, expected))
+    assert ((expected > 5) & (expected < 250)).mean() > 0.05
+    assert np.abs(found - expected).max() <= 1
+    assert (found != expected).mean() < 0.01
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """`DiffusionPipeline.from_pretrained`, its cache of pipeline files in a temporary folder."""
+    from diffusers.utils import dynamic_modules_utils
+
+    monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+
+    def load(folder: Path) -> DiffusionPipeline:
+        pipe = DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("options", "export", "draw"),
+    [
+        ({}, {}, {}),
+        ({"prediction": "eps", "pooled": False}, {"sampler": "dpmpp"}, {"guidance_scale": 1.0}),
+        ({"patch_size": 2}, {"sampler": "dpmpp_sde", "clip": False}, {"threshold": "none"}),
+        ({"prediction": "x_0", "learned_variance": True}, {}, {"eta": 0.5}),
+        ({"learned_variance": True, "patch_size": 2}, {"sampler": "ddpm"}, {}),
+        ({}, {"sampler": "ddpm", "variance": "fixed_large"}, {"variance": "fixed_large"}),
+    ],
+    ids=[
+        "pooled",
+        "no pooled feature, no guidance",
+        "patches, noise at each step, no threshold",
+        "learned variance unused",
+        "learned variance and patches",
+        "noise that the last step leaves out",
+    ],
+)
+def test_bundled_pictures(clip, load, tmp_path, options, export, draw):
+    ours = model(clip, **options)
+    pipeline_to_diffusers(ours, tmp_path / "out", **export)
+    settings = {"guidance_scale": 3.0, "eta": 0.0, **draw}
+    common = {"guidance_scale": settings["guidance_scale"], "eta": settings["eta"]}
+    found = load(tmp_path / "out")(
+        PROMPTS,
+        NEGATIVE,
+        num_inference_steps=10,
+        generator=same_noise(2),
+        **common,
+    ).images
+    settings["sampler"] = export.get("sampler", "ddim")
+    expected = ours(PROMPTS, num_steps=10, negative_prompt=NEGATIVE, seed=0, **settings)
+    assert_same_pictures(found, expected)
+
+
+def test_prompts_that_do_not_fit_are_refused_there_too(clip, load, tmp_path):
+    pipeline_to_diffusers(model(clip), tmp_path / "out")
+    with pytest.raises(ValueError, match="prompt too long for 12 tokens"):
+        load(tmp_path / "out")("one " * 12)
+
+
+HIDE_TEXTDIFF = 'import sys\nsys.modules["textdiff"] = None\n'
+DRAW = """
+import numpy
+images = pipe({prompt}, guidance_scale=3.0, num_inference_steps=10, output_type="pt",
+              generator=torch.Generator().manual_seed({seed})).images
+numpy.save("drawn.npy", images.numpy())
+"""
+
+
+def readme_script(folder: Path, prompt: str) -> str:
+    """The lines of the folder's README, then the first picture of our seed 0, run in the folder."""
+    lines = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)[1]
+    draw = DRAW.format(prompt=prompt, seed=seed_of("sampling", 0, 0))
+    return f"import os, torch\nos.chdir({str(folder)!r})\nFOLDER = '.'\n{lines}{draw}"
+
+
+def test_the_readmes_where_there_is_no_textdiff(clip, tmp_path):
+    models = {"bundled": model(clip), "stock": model(clip, pooled=False)}
+    prompts = {
+        "bundled": "'a red apple'",
+        "stock": "prompt_embeds=prompt, negative_prompt_embeds=negative",
+    }
+    script = HIDE_TEXTDIFF
+    for kind, ours in models.items():
+        pipeline_to_diffusers(ours, tmp_path / kind, kind)
+        script += readme_script(tmp_path / kind, prompts[kind])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for kind, sampler in {"bundled": "ddim", "stock": "ddpm"}.items():
+        drawn = np.load(tmp_path / kind / "drawn.npy")[0].transpose(1, 2, 0)
+        settings = {"num_steps": 10, "sampler": sampler, "guidance_scale": 3.0, "seed": 0}
+        expected = models[kind]("a red apple", **settings)
+        assert_same_pictures([((drawn.clip(-1, 1) + 1) * 127.5).round()], expected)
+        with Image.open(tmp_path / kind / "apple.png") as picture:
+            assert picture.size == (16, 16)
+
+
+@pytest.mark.parametrize(("sampler", "learned"), [("ddpm", False), ("dpmpp", True)])
+def test_stock_pictures(clip, load, tmp_path, sampler, learned):
+    """Prompts of unlike length, the README's way; a variance that IFPipeline cuts off."""
+    ours = model(clip, pooled=False, learned_variance=learned)
+    pipeline_to_diffusers(ours, tmp_path, "stock", sampler, "fixed_small")
+    tokens = clip.conditioning(["a red circle", ""])
+    rows = [row[mask] for row, mask in zip(tokens.tokens, tokens.mask, strict=True)]
+    prompt, negative = (row.repeat(10 // len(row), 1)[None] for row in rows)
+    found = load(tmp_path)(
+        prompt_embeds=prompt,
+        negative_prompt_embeds=negative,
+        num_inference_steps=10,
+        guidance_scale=3.0,
+        generator=same_noise(1),
+    ).images
+    settings = {"num_steps": 10, "sampler": sampler, "variance": "fixed_small"}
+    assert_same_pictures(found, ours("a red circle", guidance_scale=3.0, seed=0, **settings))
+
+
+def test_stock_with_plain_prompts_is_an_error_not_another_picture(clip, load, tmp_path):
+    pipeline_to_diffusers(model(clip, pooled=False), tmp_path, "stock")
+    with pytest.raises(TypeError):
+        load(tmp_path)("a red circle")
+
+
+@pytest.mark.parametrize(
+    ("options", "export", "message"),
+    [
+        ({}, {}, "no pooled text feature.*--use-pooled false"),
+        ({"pooled": False, "patch_size": 2}, {}, "patch_size 2"),
+        ({"pooled": False}, {"sampler": "ddim"}, "--sampler ddpm or dpmpp"),
+        ({"pooled": False, "in_channels": 2}, {}, "1 or 3 channels"),
+    ],
+    ids=["pooled", "patches", "clipped ddim", "channels"],
+)
+def test_what_the_stock_pipeline_cannot_run_is_refused(clip, tmp_path, options, export, message):
+    with pytest.raises(UsageError, match=message):
+        pipeline_to_diffusers(model(clip, **options), tmp_path / "out", "stock", **export)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_learned_variance_that_is_not_there_is_refused(clip, tmp_path):
+    with pytest.raises(UsageError, match="variance learned"):
+        pipeline_to_diffusers(model(clip), tmp_path, sampler="ddpm", variance="learned")
+
+
+def test_a_schedule_of_another_diffusion_is_refused(clip, tmp_path):
+    pipe = model(clip)
+    pipe.schedule = object()
+    with pytest.raises(UsageError, match="black-and-white"):
+        pipeline_to_diffusers(pipe, tmp_path)
+
+
+def test_an_export_that_fails_leaves_no_folder_that_loads(clip, tmp_path, monkeypatch):
+    pipeline_to_diffusers(model(clip), tmp_path)
+    monkeypatch.setattr("textdiff.interop.pipeline.unet_to_diffusers", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pipeline_to_diffusers(model(clip), tmp_path)
+    assert not (tmp_path / "model_index.json").exists()
+
+
+def test_files_and_formats(clip, tmp_path):
+    pipeline_to_diffusers(model(clip), tmp_path)
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"model_index.json", "pipeline.py", "unet/diffusion_pytorch_model.safetensors"} <= files
+    assert {"text_encoder/model.safetensors", "scheduler/scheduler_config.json"} <= files
+    assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl"))]
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    assert index["_class_name"] == ["pipeline", "TextDiffPipeline"]

@@ -1,0 +1,57 @@
+"""Write a model as a folder that other libraries load."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from textdiff.config import Settings
+
+
+class ExportSettings(Settings):
+    """What is exported, and as what."""
+
+    model: str = Field(description="run folder or exported model")
+    format: Literal["diffusers"] = Field("diffusers", description="whose layout the folder has")
+    out: str = Field(description="folder to write")
+    pipeline: Literal["bundled", "stock"] = Field(
+        "bundled",
+        description="bundled: the folder brings its pipeline, which diffusers runs with "
+        "trust_remote_code; stock: for diffusers' IFPipeline, which some models fit",
+    )
+    sampler: Literal["ddim", "ddpm", "dpmpp", "dpmpp_sde"] | None = Field(
+        None, description="what the scheduler does; none: ddim, for stock ddpm"
+    )
+    variance: Literal["auto", "fixed_small", "fixed_large", "learned"] = Field(
+        "auto", description="ddpm: which variance; auto: fixed_small, bundled: learned if there"
+    )
+    threshold: Literal["none", "static"] = Field(
+        "static", description="how x_0_hat is kept in [-1, 1] at every step"
+    )
+
+
+def run(settings: ExportSettings) -> None:
+    """Load the model, write the folder.
+
+    Raises:
+        UsageError: a model or choice that the format cannot hold. CheckpointError: no such model.
+    """
+    from transformers.utils import logging
+
+    from textdiff.files import check_folder
+    from textdiff.interop.pipeline import pipeline_to_diffusers
+    from textdiff.pipeline import TextToImage
+
+    check_folder("--out", settings.out)
+    logging.disable_progress_bar()
+    pipeline_to_diffusers(
+        TextToImage.load(settings.model),
+        settings.out,
+        settings.pipeline,
+        settings.sampler,
+        settings.variance,
+        clip=settings.threshold == "static",
+    )
+    how = ", trust_remote_code=True" if settings.pipeline == "bundled" else ""
+    print(f'DiffusionPipeline.from_pretrained("{settings.out}"{how}); more in its README.md')

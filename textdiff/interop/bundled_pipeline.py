@@ -1,0 +1,150 @@
+"""Text to image with a U-Net that paints pixels and CLIP's text tower.
+
+    prompt ─► CLIPTokenizer ─► CLIPTextModelWithProjection ─► tokens, mask, pooled ─┐
+    noise (B, C, H, W) ─► UNet2DConditionModel, scheduler.step ... ◄────────────────┘ ─► pictures
+
+Written by textdiff into the folder of an exported model. It needs diffusers and transformers alone:
+
+    pipe = DiffusionPipeline.from_pretrained(FOLDER, trust_remote_code=True)
+    pipe("a red apple").images[0]
+
+No pipeline of diffusers gives a U-Net in pixel space the mask of the text and the pooled feature
+that this one was trained with.
+"""
+
+# No `from __future__ import annotations`: diffusers before 0.37 needs the classes, not names.
+import html
+import inspect
+import math
+import re
+
+import torch
+import torch.nn.functional as F
+from diffusers import DiffusionPipeline, ImagePipelineOutput, SchedulerMixin, UNet2DConditionModel
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+try:
+    import ftfy
+except ImportError:
+    ftfy = None
+
+PLAIN = re.compile(r"[\s!-%'-~]*", re.ASCII)  # what cleaning does not change: no & and no accents
+
+
+def clean(caption: str) -> str:
+    """`caption` as CLIP's training cleaned it."""
+    if PLAIN.fullmatch(caption):
+        return caption
+    if ftfy is None:
+        raise ImportError(f"the prompt {caption!r} is cleaned by ftfy: pip install ftfy")
+    return html.unescape(html.unescape(ftfy.fix_text(caption)))
+
+
+class TextDiffPipeline(DiffusionPipeline):
+    """`patch_size`: squares of this side are folded into the U-Net's channels."""
+
+    model_cpu_offload_seq = "text_encoder->unet"
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        scheduler: SchedulerMixin,
+        text_encoder: CLIPTextModelWithProjection,
+        tokenizer: CLIPTokenizer,
+        patch_size: int = 1,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            unet=unet, scheduler=scheduler, text_encoder=text_encoder, tokenizer=tokenizer
+        )
+        self.register_to_config(patch_size=patch_size)
+
+    def encode(self, prompts: list[str]) -> dict[str, Tensor | None]:
+        """What the U-Net takes beside x_t and timestep.
+
+        Raises:
+            ValueError: a prompt that is longer than the text tower's context.
+        """
+        prompts, longest = [clean(prompt) for prompt in prompts], self.tokenizer.model_max_length
+        for prompt in prompts:
+            if len(self.tokenizer(prompt).input_ids) > longest:
+                raise ValueError(f"prompt too long for {longest} tokens, shorten it: {prompt[:60]}")
+        texts = self.tokenizer(
+            prompts, padding="max_length", max_length=longest, return_tensors="pt"
+        ).to(self._execution_device)
+        features = self.text_encoder(texts.input_ids)
+        pooled = F.normalize(features.text_embeds, dim=-1) * math.sqrt(
+            features.text_embeds.shape[-1]
+        )
+        return {
+            "encoder_hidden_states": features.last_hidden_state,
+            "encoder_attention_mask": texts.attention_mask.bool(),
+            "class_labels": pooled if self.unet.config.class_embed_type else None,
+        }
+
+    def predict(self, x: Tensor, timestep: Tensor, text: dict, guidance_scale: float) -> Tensor:
+        """The U-Net's output, (B, C or 2C, H, W); a learned variance is that of the prompts."""
+        folded = F.pixel_unshuffle(x, self.config.patch_size)
+        if guidance_scale != 1.0:
+            folded = folded.repeat(2, 1, 1, 1)
+        said = F.pixel_shuffle(self.unet(folded, timestep, **text).sample, self.config.patch_size)
+        if guidance_scale == 1.0:
+            return said
+        prompts, negatives = said.chunk(2)
+        mean, mean_negative = prompts[:, : x.shape[1]], negatives[:, : x.shape[1]]
+        guided = mean_negative + guidance_scale * (mean - mean_negative)
+        return torch.cat([guided, prompts[:, x.shape[1] :]], dim=1)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str | list[str],
+        negative_prompt: str = "",
+        num_images_per_prompt: int = 1,
+        num_inference_steps: int = 50,
+        guidance_scale: float = 3.0,
+        eta: float = 0.0,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        output_type: str = "pil",
+        return_dict: bool = True,
+    ) -> ImagePipelineOutput | tuple:
+        """Pictures of each prompt in turn.
+
+        Args:
+            guidance_scale: uncond + scale (cond - uncond); 1 is off and halves the cost.
+            eta: of a DDIMScheduler: 0 deterministic, 1 ancestral.
+            generator: of the noise; a list has one per picture.
+            output_type: "pil", "np" (B, H, W, C) in [0, 1], or "pt" (B, C, H, W) in [-1, 1].
+        """
+        prompts = [prompt] if isinstance(prompt, str) else prompt
+        prompts = [p for p in prompts for _ in range(num_images_per_prompt)]
+        negatives = [negative_prompt] * len(prompts) if guidance_scale != 1.0 else []
+        text = self.encode(prompts + negatives)
+
+        patch, side = self.config.patch_size, self.unet.config.sample_size
+        shape = (len(prompts), self.unet.config.in_channels // patch**2, side * patch, side * patch)
+        x = randn_tensor(shape, generator, self._execution_device, self.unet.dtype)
+        x = x * self.scheduler.init_noise_sigma
+        learned = (self.scheduler.config.get("variance_type") or "").startswith("learned")
+        options = {"eta": eta, "use_clipped_model_output": True, "generator": generator}
+        known = inspect.signature(self.scheduler.step).parameters
+        options = {name: value for name, value in options.items() if name in known}
+
+        self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
+        for timestep in self.progress_bar(self.scheduler.timesteps):
+            seen = self.scheduler.scale_model_input(x, timestep)
+            said = self.predict(seen, timestep, text, guidance_scale)
+            said = said if learned else said[:, : shape[1]]
+            step = self.scheduler.step(said, timestep, x, **options)
+            x = step.prev_sample
+        # The last step ends in x_0_hat. DDPMScheduler adds noise to it.
+        x = getattr(step, "pred_original_sample", x)
+        self.maybe_free_model_hooks()
+
+        images = x
+        if output_type != "pt":
+            images = ((x.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+            images = self.numpy_to_pil(images) if output_type == "pil" else images
+        return ImagePipelineOutput(images) if return_dict else (images,)

@@ -1,0 +1,61 @@
+"""README.md of an exported folder: how to draw with it where there is no textdiff."""
+
+from __future__ import annotations
+
+BUNDLED = """\
+# A text-to-image model for diffusers
+
+Exported by textdiff; loading and drawing need diffusers and transformers alone. `pipeline.py` is
+the pipeline: read it, then let diffusers run it.
+
+```python
+from diffusers import DiffusionPipeline
+
+pipe = DiffusionPipeline.from_pretrained(FOLDER, trust_remote_code=True)
+pipe("a red apple", num_inference_steps=50, guidance_scale=3.0).images[0].save("apple.png")
+```
+"""
+
+STOCK = """\
+# A text-to-image model for diffusers
+
+Exported by textdiff; loading and drawing need diffusers and transformers alone. diffusers'
+`IFPipeline` runs it on prompts that these lines embed. It gives the U-Net no mask of the text, so
+each prompt's tokens are repeated to one common length: attention to a set equals attention to
+several copies of it.
+
+```python
+import math
+
+import torch
+from diffusers import DiffusionPipeline
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+pipe = DiffusionPipeline.from_pretrained(FOLDER)
+tokenizer = CLIPTokenizer.from_pretrained(FOLDER, subfolder="tokenizer")
+text_encoder = CLIPTextModelWithProjection.from_pretrained(FOLDER, subfolder="text_encoder")
+
+
+@torch.no_grad()
+def embed(*prompts):
+    ids = [tokenizer(prompt, return_tensors="pt").input_ids for prompt in prompts]
+    tokens = [text_encoder(row).last_hidden_state for row in ids]
+    length = math.lcm(*(row.shape[1] for row in tokens))
+    return [row.repeat(1, length // row.shape[1], 1) for row in tokens]
+
+
+prompt, negative = embed("a red apple", "")
+pictures = pipe(
+    prompt_embeds=prompt,
+    negative_prompt_embeds=negative,
+    num_inference_steps=50,
+    guidance_scale=3.0,
+).images
+pictures[0].save("apple.png")
+```
+"""
+
+
+def of(kind: str) -> str:
+    """The text for a folder of this kind."""
+    return {"bundled": BUNDLED, "stock": STOCK}[kind]
