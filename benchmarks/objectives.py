@@ -50,7 +50,7 @@ def train(config: Path, seed: int, run: Path, options: argparse.Namespace) -> No
 
 
 def measure(run: Path, options: argparse.Namespace) -> None:
-    """Writes bits.json (both the learned and the fixed variances that apply) and following.json."""
+    """Writes bits.json and following.json, unless they are there."""
     if not (run / "bits.json").exists():
         textdiff(
             *("likelihood", "--model", run, *DATA_FLAGS, "--split", "val"),
@@ -73,7 +73,7 @@ def result(run: Path) -> dict[str, float]:
     """Numbers of a measured run."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     held_out = [row for row in rows if "held_out/eps_mse" in row][-1]
-    bits = json.loads((run / "bits.json").read_text())["results"]
+    bits = json.loads((run / "bits.json").read_text())["results"]["first"]
     following = json.loads((run / "following.json").read_text())["results"]["drawn"]
     return {
         **{f"q{q}": held_out[f"held_out/eps_mse_q{q}"] for q in (1, 2, 3, 4)},

@@ -194,3 +194,8 @@ def test_betas_of_another_shape_are_refused(shape):
 def test_bad_respacing_is_refused(timesteps, message):
     with pytest.raises(ValueError, match=message):
         NoiseSchedule.linear(10).respaced(timesteps)
+
+
+def test_betas_that_leave_nothing_before_the_last_step_are_refused():
+    with pytest.raises(ValueError, match=r"alphas_cumprod is 0 from betas\[107\] on"):
+        NoiseSchedule(torch.full((200,), 0.999, dtype=torch.float64))

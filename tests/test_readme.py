@@ -1,41 +1,53 @@
-"""What the README promises exists."""
+"""What the README and docs promise exists."""
 
 from __future__ import annotations
 
+import importlib
 import re
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 from textdiff.commands.cli import COMMANDS
+from textdiff.config import SHORT_FLAGS, leaves
 
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+OF_LAUNCHERS = {
+    *("--config", "--help", "--cpu", "--num_processes", "--num_machines", "--machine_rank"),
+    *("--main_process_ip", "--main_process_port", "--nproc_per_node"),
+}
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 
 
-def test_every_relative_link_and_named_script_exists():
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link]
-    named = re.findall(r"\b(?:scripts|evals|configs|benchmarks)/\w+\.(?:py|yaml)", TEXT)
+@each_page
+def test_every_relative_link_and_named_script_exists(page: Path):
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    named = re.findall(r"\b(?:scripts|evals|configs|benchmarks|textdiff)/[\w/]+\.(?:py|yaml)", text)
     assert links
     assert named
-    missing = [path for path in [*links, *named] if not (ROOT / path).is_file()]
-    assert not missing
+    missing = [link for link in links if not (page.parent / link).is_file()]
+    assert missing + [name for name in named if not (ROOT / name).is_file()] == []
 
 
-def test_every_command_is_in_the_table_and_nothing_is_left_to_fill_in():
-    assert [name for name in COMMANDS if f"`textdiff {name}" not in TEXT] == []
-    assert "@@" not in TEXT
+@each_page
+def test_nothing_is_left_to_fill_in(page: Path):
+    assert "@@" not in page.read_text(encoding="utf-8")
 
 
-def test_every_flag_exists():
-    from textdiff.commands.clip_score import ClipScoreSettings
-    from textdiff.commands.prompt_following import PromptFollowingSettings
-    from textdiff.commands.sample import SampleSettings
-    from textdiff.commands.train import TrainSettings
-    from textdiff.commands.train_clip import TrainClipSettings
-    from textdiff.config import SHORT_FLAGS, leaves
+def test_every_command_is_in_the_table():
+    text = README.read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"`textdiff {name}" not in text] == []
 
-    schemas = (TrainSettings, TrainClipSettings, SampleSettings, PromptFollowingSettings)
-    keys = {key for schema in (*schemas, ClipScoreSettings) for key, _ in leaves(schema)}
+
+@each_page
+def test_every_flag_exists(page: Path):
+    keys = set()
+    for command in COMMANDS.values():
+        module = importlib.import_module(f"textdiff.commands.{command.module}")
+        keys |= {key for key, _ in leaves(getattr(module, command.settings))}
     flags = {"--" + key.replace("_", "-") for key in keys} | set(SHORT_FLAGS.values())
-    of_others = {"--config", "--help", "--cpu", "--num_processes", "--num_machines"}
-    of_others |= {"--machine_rank", "--main_process_ip", "--main_process_port", "--nproc_per_node"}
-    used = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", TEXT))
-    assert used - flags - of_others == set()
+    used = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", page.read_text(encoding="utf-8")))
+    assert used - flags - OF_LAUNCHERS == set()

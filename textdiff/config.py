@@ -123,7 +123,7 @@ def build(schema: type[SettingsT], layers: list[tuple[str, dict[str, Any]]]) -> 
         key = ".".join(str(part) for part in first["loc"])
         where = origin.get(key) or next(
             (o for k, o in origin.items() if key.startswith(k) or k.startswith(f"{key}.")),
-            "settings",
+            layers[0][0] if len(layers) == 1 else "settings",
         )
         if first["type"] == "extra_forbidden":
             raise UsageError(f"{where}: unknown key '{key}'; {nearest(key, known)}") from None
@@ -204,6 +204,8 @@ def _metavar(annotation: Any) -> str:
         return "none"
     if _is_list(annotation):
         return _metavar((typing.get_args(annotation) or (str,))[0])
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _metavar(typing.get_args(annotation)[0])
     return getattr(annotation, "__name__", str(annotation)).lower()
 
 

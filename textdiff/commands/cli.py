@@ -36,6 +36,7 @@ COMMANDS = {
     "train": Command("train", "TrainSettings", "train a U-Net on captioned images"),
     "train-clip": Command("train_clip", "TrainClipSettings", "train a CLIP on captioned images"),
     "sample": Command("sample", "SampleSettings", "draw pictures of prompts"),
+    "export": Command("export", "ExportSettings", "write a model as a folder for diffusers"),
     "clip-score": Command("clip_score", "ClipScoreSettings", "CLIP score of pictures and prompts"),
     "retrieval": Command("retrieval", "RetrievalSettings", "R@k of a CLIP, both ways"),
     "prompt-following": Command(
@@ -43,8 +44,19 @@ COMMANDS = {
         "PromptFollowingSettings",
         "how often a judge CLIP recognises the prompt of a drawn picture",
     ),
+    "inversion": Command(
+        "inversion", "InversionSettings", "pictures to noise and back by DDIM, and the error"
+    ),
+    "likelihood": Command(
+        "likelihood", "LikelihoodSettings", "bits/dim of pictures given their captions, by timestep"
+    ),
     "data info": Command(
         "data_info", "DataInfoSettings", "counts, captions, bad images of a data set", "data.source"
+    ),
+    "plot schedules": Command(
+        "plot_schedules",
+        "PlotSchedulesSettings",
+        "noise schedules as curves, and one picture under each",
     ),
     "quickstart": Command(
         "quickstart", "QuickstartSettings", "train on OpenMoji, draw prompts, print metrics"

@@ -27,7 +27,7 @@ class ScheduleConfig(Settings):
         1000, ge=1, le=100_000, description="T, steps of the forward process"
     )
     betas: tuple[OpenUnit, ...] | None = Field(
-        None, description="explicit: one beta per step, T of them"
+        None, min_length=1, description="explicit: one beta per step, T of them"
     )
     zero_terminal_snr: bool = Field(
         False, description="rescale so that x_T is pure noise (needs v, x_0 or mean prediction)"
@@ -37,8 +37,9 @@ class ScheduleConfig(Settings):
     @classmethod
     def _count_betas(cls, values: dict) -> dict:
         """Explicit betas say T themselves."""
-        if isinstance(values, dict) and isinstance(values.get("betas"), (list, tuple)):
-            return {"num_timesteps": len(values["betas"]), **values}
+        betas = values.get("betas") if isinstance(values, dict) else None
+        if isinstance(betas, (list, tuple)) and betas:
+            return {"num_timesteps": len(betas), **values}
         return values
 
     @model_validator(mode="after")

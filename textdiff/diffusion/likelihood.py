@@ -10,11 +10,17 @@
 
 The 256 grey levels share the line: d = 1/255, and the outer bins reach to infinity (DDPM eq. 13).
 The exact Phi is used, not its tanh approximation. Bits/dim = nats / (C H W log 2), here as a mean.
+
+Without bias from K < T timesteps: with 1..T-1 cut into K-1 strata of sizes n_k, and t_k uniform in
+stratum k,
+
+    sum_{t=1}^{T-1} L_t = E[ sum_k n_k L_{t_k} ]
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -22,17 +28,18 @@ from torch import Tensor
 from textdiff.diffusion.config import VarianceType
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import log_variance
-from textdiff.types import Images, PerSample, Prediction, Timesteps
+from textdiff.types import Denoise, Images, PerSample, Prediction, Timesteps
 
 HALF_BIN = 1 / 255
-FAR = 1e6  # standard deviations; Phi(-FAR) is 0 and, unlike -inf, has a derivative
+# Standard deviations to the end of the line: beyond any bin, and with squares that are float32.
+FAR = 1e18
 
 
 def normal_kl(mean_1: Tensor, log_var_1: Tensor, mean_2: Tensor, log_var_2: Tensor) -> Tensor:
     """KL(N(mean_1, var_1) || N(mean_2, var_2)) in nats, elementwise; arguments broadcast."""
     difference = log_var_1 - log_var_2
     distance = (mean_1 - mean_2).square() * torch.exp(-log_var_2)
-    return (distance + difference.exp() - 1 - difference) / 2
+    return (distance + torch.expm1(difference) - difference) / 2
 
 
 def discretised_log_prob(x_0: Images, mean: Images, log_var: Tensor) -> Tensor:
@@ -48,20 +55,26 @@ def discretised_log_prob(x_0: Images, mean: Images, log_var: Tensor) -> Tensor:
 
 
 def _log_normal_interval(lower: Tensor, upper: Tensor) -> Tensor:
-    """log(Phi(upper) - Phi(lower)), exact in both tails: an interval on the right is mirrored to
-    the left, where log Phi loses no digits."""
+    """log(Phi(upper) - Phi(lower)), exact in both tails, and so are its derivatives.
+
+    An interval on the right is mirrored to the left. In the tail, a < b <= 0, this is the logarithm
+    of e^{-b^2/2} (E(b) - e^{(b - a)(b + a)/2} E(a)) / 2 with E(z) = e^{z^2/2} erfc(-z / sqrt 2).
+    """
     right = lower + upper > 0
-    low, high = torch.where(right, -upper, lower), torch.where(right, -lower, upper)
-    log_high = torch.special.log_ndtr(high)
-    ratio = torch.special.log_ndtr(low) - log_high  # below 0
-    near = ratio > -math.log(2)
+    a, b = torch.where(right, -upper, lower), torch.where(right, -lower, upper)
+    tail = b <= 0
     # both branches are differentiated, so each is kept from the other's singular side
-    log_rest = torch.where(
-        near,
-        torch.log(-torch.expm1(torch.where(near, ratio, -1.0))),
-        torch.log1p(-torch.exp(torch.where(near, -1.0, ratio))),
-    )
-    return log_high + log_rest
+    low, high = torch.where(tail, a, -2.0), torch.where(tail, b, -1.0)
+    rest = _scaled_tail(high) - torch.exp((high - low) * (high + low) / 2) * _scaled_tail(low)
+    in_tail = torch.log(rest / 2) - high.square() / 2
+    low, high = torch.where(tail, -1.0, a), torch.where(tail, 1.0, b)
+    around_0 = torch.log(torch.special.ndtr(high) - torch.special.ndtr(low))
+    return torch.where(tail, in_tail, around_0)
+
+
+def _scaled_tail(z: Tensor) -> Tensor:
+    """2 Phi(z) e^{z^2/2}, which neither vanishes nor overflows for z <= 0."""
+    return torch.special.erfcx(-z * math.sqrt(0.5))
 
 
 def bound_term(
@@ -88,6 +101,55 @@ def bound_term(
     nll = -discretised_log_prob(x_0, mean_hat, log_var_hat)
     first = (timestep == 0).view(-1, *[1] * (x_0.ndim - 1))
     return bits_per_dim(torch.where(first, nll, kl))
+
+
+@torch.no_grad()
+def bound_terms(
+    denoise: Denoise,
+    chain: NoiseSchedule,
+    x_0: Images,
+    noise: Callable[[Timesteps], Images],
+    term: Callable[[Prediction, Images, Images, Timesteps], PerSample],
+    indices: Iterable[Timesteps],
+) -> Iterator[tuple[Timesteps, PerSample]]:
+    """Yields (index, L_t in bits/dim) per entry of `indices`, both (B,): a timestep for each image.
+
+    With all indices 0..T-1 the terms and `prior_term` add up to the bound.
+
+    Args:
+        chain: the model's schedule, or that respaced, whose bound it then is.
+        noise: eps (B, C, H, W) for the timesteps (B,) that the network is told.
+        term: L_t of (prediction, x_0, x_t, index), such as `bound_term` of chain and variance.
+        indices: steps of `chain`; its timesteps only where it is not respaced.
+    """
+    timesteps = chain.timesteps.to(x_0.device)
+    for index in indices:
+        timestep = timesteps[index]
+        x_t = chain.add_noise(x_0, noise(timestep), index)
+        yield index, term(denoise(x_t, timestep), x_0, x_t, index)
+
+
+def strata(num_timesteps: int, count: int) -> Tensor:
+    """Edges (count + 1,) of `count` strata of 0..T-1; stratum k is edges[k]..edges[k + 1] - 1.
+
+    Timestep 0 is one of its own, and the others' sizes grow with t: terms fall about as 1/t, so
+    that strata of this kind err least.
+
+    Raises:
+        ValueError: a count outside 2..T (T = 1: other than 1).
+    """
+    if not min(2, num_timesteps) <= count <= num_timesteps:
+        raise ValueError(f"the number of strata must lie in 2..{num_timesteps}, got {count}")
+    edges = [0, 1]
+    for left in range(count - 1, 0, -1):
+        ratio = (num_timesteps / edges[-1]) ** (1 / left)
+        edges.append(max(edges[-1] + 1, round(edges[-1] * ratio)))
+    return torch.tensor(edges)
+
+
+def stratified_timesteps(edges: Tensor, uniforms: Tensor) -> Tensor:
+    """One timestep per stratum, (B, K) int64, of uniforms (B, K) in [0, 1) and edges (K + 1,)."""
+    return edges[:-1] + (uniforms.double() * edges.diff()).long()
 
 
 def prior_term(schedule: NoiseSchedule, x_0: Images) -> PerSample:

@@ -33,7 +33,7 @@ class NoiseSchedule:
     timesteps: (T,) int64, what the network is told at each step; 0..T-1 unless respaced.
 
     Raises:
-        ValueError: betas outside this range, or another shape.
+        ValueError: betas outside this range, of another shape, or that leave no signal before T.
     """
 
     betas: Tensor
@@ -49,6 +49,12 @@ class NoiseSchedule:
         if not fine.all():
             bad = int((~fine).nonzero()[0])
             raise ValueError(f"betas[{bad}] = {betas[bad]:.6g} is outside (0, 1)")
+        gone = (1 - betas).cumprod(0)[:-1] == 0
+        if gone.any():
+            raise ValueError(
+                f"alphas_cumprod is 0 from betas[{int(gone.nonzero()[0])}] on, before the last "
+                "step; use smaller betas or fewer steps"
+            )
         object.__setattr__(self, "betas", betas)
         if self.timesteps is None:
             object.__setattr__(self, "timesteps", torch.arange(len(betas)))

@@ -5,6 +5,7 @@ from textdiff._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "Bound": "likelihood",
         "Interval": "bootstrap",
         "bootstrap_interval": "bootstrap",
         "chance_recall": "retrieval",
