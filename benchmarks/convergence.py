@@ -1,11 +1,9 @@
 """Error of the ODE samplers against the number of steps, where the exact answer is known.
 
-    python benchmarks/convergence.py --out docs/convergence.png
+    python -m benchmarks.convergence --out docs/convergence.png     # from the repository's root
 
-Data are N(0.3, 0.5^2) per pixel, whose denoiser and whose ODE are known in closed form:
-
-    x_0_hat = m + a d^2 (x_t - a m) / D2,    D2 = ac d^2 + 1 - ac
-    (x_t - a m) / sqrt(D2) is constant along a trajectory
+Data are N(0.3, 0.5^2) per pixel, whose denoiser and whose ODE are known in closed form; they are
+those of the tests (tests/exact.py).
 
 The linear schedule is cut into 100,000 timesteps, so that the grids are even. The error is the
 largest on arrival at the timesteps that all grids share. The last step is left out: from the least
@@ -20,10 +18,10 @@ import math
 import torch
 from torch import Tensor
 
+from tests.exact import gaussian, gaussian_flow
 from textdiff.commands.figures import figure
 from textdiff.diffusion import NoiseSchedule
 from textdiff.sampling import DDIM, DPMSolverPP, UniPC, sample, timestep_grid
-from textdiff.types import Denoise, Prediction
 
 MEAN, STD = 0.3, 0.5
 X_T = torch.tensor([1.2, -0.7, 0.4, -2.1], dtype=torch.float64).view(1, 1, 2, 2)
@@ -31,32 +29,17 @@ STEPS = [10 * 2**k for k in range(7)]
 SAMPLERS = {"DDIM": (DDIM(), 1), "DPM-Solver++(2M)": (DPMSolverPP(), 2), "UniPC-2": (UniPC(), 3)}
 
 
-def gaussian(schedule: NoiseSchedule) -> Denoise:
-    """The exact denoiser."""
-
-    def denoise(x_t: Tensor, timestep: Tensor) -> Prediction:
-        ac = schedule.at("alphas_cumprod", timestep, x_t)
-        residual = (x_t - ac.sqrt() * MEAN) / (ac * STD**2 + 1 - ac)
-        x_0 = MEAN + ac.sqrt() * STD**2 * residual
-        return Prediction(x_0=x_0, eps=(1 - ac).sqrt() * residual)
-
-    return denoise
-
-
 def exact(schedule: NoiseSchedule, timestep: int) -> Tensor:
     """Where the trajectory from X_T is when it reaches `timestep`."""
-
-    def moments(ac: Tensor) -> tuple[Tensor, Tensor]:
-        return ac.sqrt() * MEAN, (ac * STD**2 + 1 - ac).sqrt()
-
-    (start, spread), (end, target) = (moments(schedule.alphas_cumprod[t]) for t in (-1, timestep))
-    return end + target * (X_T - start) / spread
+    ac = schedule.alphas_cumprod
+    return gaussian_flow(X_T, ac[-1], ac[timestep], MEAN, STD)
 
 
 def error(schedule: NoiseSchedule, sampler, num_steps: int) -> float:
     """The largest at the timesteps of the shortest grid but its first."""
     grid = timestep_grid(schedule, num_steps)
-    steps = sample(gaussian(schedule), schedule, sampler, grid, X_T, lambda: X_T)
+    denoise = gaussian(schedule, MEAN, STD)
+    steps = sample(denoise, schedule, sampler, grid, X_T, lambda: X_T)
     reached = dict(zip(grid.flip(0)[1:].tolist(), (step.x for step in steps), strict=False))
     shared = timestep_grid(schedule, STEPS[0])[:-1].tolist()
     return max(float((reached[t] - exact(schedule, t)).abs().max()) for t in shared)

@@ -1,11 +1,13 @@
 """Sampler x steps on a trained model: distance to a long DDIM run, prompt following, time.
 
-    python benchmarks/samplers.py --model runs/openmoji --judge runs/judge --json out/samplers.json
+    python benchmarks/samplers.py --model runs/openmoji --judge runs/judge \\
+        --config configs/openmoji.yaml --json out/samplers.json
 
 The reference is DDIM with --reference steps from the same noise. Distances are root mean squares
 over all pixels in grey levels of 255, and 1 - cosine of the judge's features; a stochastic sampler
 goes elsewhere by design, so only its prompt following says how good it is. Samplers run one after
-the other in this process, nothing else should run beside it. Prints a Markdown table.
+the other in this process; let nothing run beside it if you want the seconds. Prints a Markdown
+table; the intervals of the rates are in the JSON.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
+from textdiff.commands import report
 from textdiff.commands.drawn import real_pictures
-from textdiff.commands.report import versions
+from textdiff.config import build, read_yaml
 from textdiff.data import DataConfig, open_data
 from textdiff.metrics.features import image_features, text_features
 from textdiff.metrics.retrieval import prompt_following
@@ -41,12 +44,14 @@ SAMPLERS = {
     "DDPM, beta_tilde": {"sampler": "ddpm", "variance": "fixed_small"},
     "DDPM, beta": {"sampler": "ddpm", "variance": "fixed_large"},
 }
+OTHER_GRIDS_UP_TO = 20  # steps: with more of them all grids come to the same
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--model", required=True)
-    parser.add_argument("--judge", required=True)
+    parser.add_argument("--judge", required=True, help="a CLIP that took no part in training it")
+    parser.add_argument("--config", required=True, help="of the training; its data are read")
     parser.add_argument("--images", type=int, default=32, help="pictures drawn per sampler")
     parser.add_argument("--prompts", type=int, default=128, help="prompts the judge chooses among")
     parser.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 50, 250])
@@ -60,7 +65,10 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     pipe, judge = TextToImage.load(options.model), ClipModel.load(options.judge).freeze()
-    data = open_data(DataConfig(source="openmoji", val_fraction=0.05, test_fraction=0.05), "train")
+    if judge.weights_hash() == pipe.clip.weights_hash():
+        raise SystemExit("--judge is the CLIP of the model; give one of another seed")
+    config = build(DataConfig, [(options.config, read_yaml(options.config)["data"])])
+    data = open_data(config, "train")
     prompts = real_pictures(data, options.prompts, 0, pipe).prompts
     candidates = text_features(judge, prompts)
     wanted = prompts[: options.images]
@@ -75,10 +83,9 @@ def main() -> None:
         return torch.stack([pil_to_tensor(picture) for picture in pictures]), seconds
 
     def judged(images: Tensor) -> dict[str, float]:
-        found = prompt_following(
-            image_features(judge, images), candidates, torch.arange(len(images))
-        )
-        return {f"R@{k}": (found["ranks"] <= k).double().mean().item() for k in (1, 5)}
+        features = image_features(judge, images)
+        ranks = prompt_following(features, candidates, torch.arange(len(images)))["ranks"]
+        return {f"R@{k}": report.interval((ranks <= k).double()) for k in (1, 5)}
 
     reference, seconds = draw(sampler="ddim", num_steps=options.reference)
     features = image_features(judge, reference)
@@ -89,7 +96,11 @@ def main() -> None:
     print("| --- |" + " ---: |" * 6)
     show(results[0])
     for name, settings in SAMPLERS.items():
-        for steps in options.steps if not options.only or name in options.only else []:
+        if options.only and name not in options.only:
+            continue
+        for steps in options.steps:
+            if "grid" in name and steps > OTHER_GRIDS_UP_TO:
+                continue
             images, seconds = draw(num_steps=steps, **settings)
             cosine = F.cosine_similarity(image_features(judge, images), features, dim=-1)
             results.append(
@@ -106,10 +117,12 @@ def main() -> None:
     if options.json:
         protocol = {
             **{key: str(value) for key, value in vars(options).items()},
-            "step": pipe.step,
+            "model": report.describe_model(options.model, pipe),
+            "judge": report.describe_clip(options.judge, judge),
+            "data": report.describe_data(data),
             "threads": torch.get_num_threads(),
             "machine": platform.processor() or platform.machine(),
-            "versions": versions(),
+            "versions": report.versions(),
         }
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps({"protocol": protocol, "results": results}, indent=1))
@@ -118,7 +131,7 @@ def main() -> None:
 def show(row: dict) -> None:
     rmse = f"{row['rmse']:.1f}" if "rmse" in row else "0"
     distance = f"{row['cosine_distance']:.4f}" if "rmse" in row else "0"
-    rates = f"{row['R@1']:.0%} | {row['R@5']:.0%}"
+    rates = f"{row['R@1']['mean']:.0%} | {row['R@5']['mean']:.0%}"
     print(
         f"| {row['sampler']} | {row['steps']} | {rmse} | {distance} | {rates} "
         f"| {row['seconds']:.2f} |",

@@ -87,7 +87,13 @@ def test_kept_pixels_of_a_picture_stay(binary_run):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"sampler": "dpmpp"}, {"eta": 0.5}, {"threshold": "dynamic"}, {"guidance_rescale": 0.5}],
+    [
+        {"sampler": "dpmpp"},
+        {"eta": 0.5},
+        {"threshold": "dynamic"},
+        {"threshold_percentile": 0.9},
+        {"guidance_rescale": 0.5},
+    ],
 )
 def test_settings_of_gaussian_samplers_are_refused(binary_run, settings):
     (name,) = settings
@@ -142,3 +148,9 @@ def test_settings_of_flips_need_the_process_of_flips(configs, shapes, tiny_clip,
     arguments = [part for part in arguments if part not in ("--process", "binary")]
     with pytest.raises(UsageError, match="process gaussian has no setting 'binary'"):
         run(arguments)
+
+
+def test_inversion_needs_noise(binary_run, shapes):
+    arguments = ["inversion", "--model", str(binary_run), "--data.source", str(shapes)]
+    with pytest.raises(UsageError, match="a binary model has no DDIM"):
+        run([*arguments, "--data.image-size", "16", "--data.min-side", "4"])

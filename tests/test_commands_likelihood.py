@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from textdiff import TextToImage
+from textdiff.checkpoint import weights_hash
 from textdiff.commands import cli
-from textdiff.commands.likelihood import captions_of
+from textdiff.commands.likelihood_measure import captions_of
 from textdiff.data import DataConfig, open_data
 from textdiff.diffusion.binary_config import BinaryConfig
 from textdiff.diffusion.likelihood import bound_term, bound_terms, prior_term
@@ -214,6 +215,11 @@ def test_protocol(measure, pipe, tiny_run, shapes):
     assert (found["spacing"], found["dtype"], found["seed"]) == ("trailing", "float32", 3)
     assert found["captions_cut"] == 0
     assert "torch" in found["versions"]
+
+
+def test_weights_hash_is_that_of_the_model_at_any_precision(measure, pipe):
+    for dtype in ("float32", "float64"):
+        assert measure(*FAST, "--dtype", dtype)["model"]["weights"] == weights_hash(pipe.unet)
 
 
 # Captions

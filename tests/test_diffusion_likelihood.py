@@ -359,9 +359,9 @@ def test_as_many_strata_as_timesteps_are_the_timesteps():
     assert strata(7, 7).tolist() == list(range(8))
 
 
-@pytest.mark.parametrize(("T", "count"), [(10, 1), (10, 11), (1, 2)])
-def test_strata_that_there_cannot_be(T, count):
-    with pytest.raises(ValueError, match=rf"must lie in 2\.\.{T}, got {count}"):
+@pytest.mark.parametrize(("T", "count", "fewest"), [(10, 1, 2), (10, 11, 2), (1, 2, 1)])
+def test_strata_that_there_cannot_be(T, count, fewest):
+    with pytest.raises(ValueError, match=rf"must lie in {fewest}\.\.{T}, got {count}"):
         strata(T, count)
 
 

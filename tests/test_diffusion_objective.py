@@ -70,7 +70,8 @@ def test_shapes_that_would_broadcast_are_refused():
 def test_golden_min_snr_weights(case, prediction):
     inputs = case["inputs"]
     timestep = torch.tensor(inputs["timesteps"])
-    found = min_snr_weight(prediction, schedule_of(inputs), timestep, inputs["gamma"])
+    like = torch.empty(len(timestep), 1, 1, 1, dtype=torch.float64)
+    found = min_snr_weight(prediction, schedule_of(inputs), timestep, like, inputs["gamma"])
     close(found, case["outputs"][f"weight_{prediction}"], "float64")
 
 
@@ -225,6 +226,28 @@ def test_learned_variance_stays_finite_whatever_the_network_says(raw, t, name):
     )["loss"]
     loss.sum().backward()
     assert loss.isfinite().all()
+    assert output.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("raw", "mistake", "direction"), [(9.0, 0.0, 1), (-9.0, 3.0, -1)])
+def test_learned_variance_out_of_its_range_is_led_back(raw, mistake, direction):
+    """An eps_hat that is exact wants a smaller variance than the largest, a bad one a larger."""
+    schedule = NoiseSchedule.linear(50)
+    x_0, eps, x_t, timestep = example(schedule, [20])
+    variance = torch.full_like(eps, raw, requires_grad=True)
+    output = torch.cat([eps + mistake, variance], dim=1)
+    objective = Objective(ObjectiveConfig(loss="hybrid"), "eps", schedule)
+    objective(output, x_0, eps, x_t, timestep)["vlb"].sum().backward()
+    assert (direction * variance.grad > 0).all()
+
+
+def test_far_off_mean_at_the_noisiest_step_has_a_gradient():
+    """L_0 is computed for every row and kept for t = 0: it must not spoil the others."""
+    schedule = NoiseSchedule.cosine(1000)
+    x_0, eps, x_t, timestep = (tensor.float() for tensor in example(schedule, [999]))
+    output = torch.full_like(eps, 3e3, requires_grad=True)
+    objective = Objective(ObjectiveConfig(loss="vlb"), "eps", schedule)
+    objective(output, x_0, eps, x_t, timestep.long())["loss"].sum().backward()
     assert output.grad.isfinite().all()
 
 

@@ -39,13 +39,8 @@ def test_golden_conversion(case, function, output, estimate, dtype):
     given, x_t, expected = golden_tensors(case, dtype, output, "x_t", estimate)
     schedule, t = schedule_of(case["inputs"]["schedule"]), case["inputs"]["timestep"]
     prediction = function(schedule, given, x_t, torch.full((len(x_t),), t))
-    tolerance = dict(OBJECTIVES["tolerance"][dtype])
-    if function is from_x_0 and dtype == "float32":
-        # x_t - a x_0 cancels, and what rounding leaves is divided by b
-        tolerance["atol"] += 2e-7 / float((1 - schedule.alphas_cumprod[t]).sqrt())
-    torch.testing.assert_close(
-        getattr(prediction, estimate.removesuffix("_hat")), expected, **tolerance
-    )
+    found = getattr(prediction, estimate.removesuffix("_hat"))
+    torch.testing.assert_close(found, expected, **OBJECTIVES["tolerance"][dtype])
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v"])

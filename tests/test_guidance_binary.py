@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import golden
-from textdiff.diffusion.binary import BinaryPrediction
+from textdiff.diffusion.binary_prediction import BinaryPrediction
 from textdiff.guidance.binary import binary_classifier_free
 
 CASES = golden("binary")["by_id"]

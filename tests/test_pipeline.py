@@ -252,3 +252,17 @@ def test_impossible_settings(pipe, settings, expected):
 def test_floats_to_bytes():
     values = torch.tensor([-3.0, -1.0, 0.0, 0.5, 1.0, 3.0])
     assert GaussianDiffusion.to_uint8(values).tolist() == [0, 0, 128, 191, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sampler": "dpmpp", "eta": 0.5}, r"eta 0.5 has no effect with sampler dpmpp; .* ddim"),
+        ({"variance": "fixed_large"}, r"variance fixed_large has no effect .* use sampler ddpm"),
+        ({"threshold_percentile": 0.9}, r"no effect with threshold static; .* threshold dynamic"),
+        ({"guidance_interval": (100, 200)}, r"100 200 meets none of .* timesteps 0\.\.99"),
+    ],
+)
+def test_settings_without_effect_are_refused(pipe, settings, message):
+    with pytest.raises(UsageError, match=message):
+        pipe("red circle", num_steps=2, **settings)

@@ -76,12 +76,9 @@ def golden_run(inputs: dict, sampler: Sampler, dtype=torch.float64) -> Tensor:
     ("case", "sampler", "tolerance"), cases("x_next", ANCESTRAL, DDIM_CASES, DPMPP)
 )
 def test_golden_trajectory(case, sampler, tolerance, dtype):
-    tolerance = dict(tolerance[dtype])
-    if dtype == "float32" and case["id"].startswith("cosine"):
-        tolerance["atol"] = 1e-3  # x_0_hat divides by sqrt(ac) = 5e-5 on the first step
     expected = torch.tensor(case["outputs"]["x_next"], dtype=DTYPES[dtype])
     found = golden_run(case["inputs"], sampler, DTYPES[dtype])
-    torch.testing.assert_close(found, expected, **tolerance)
+    torch.testing.assert_close(found, expected, **tolerance[dtype])
 
 
 @pytest.mark.parametrize(

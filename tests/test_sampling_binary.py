@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 
 from tests.conftest import golden
-from textdiff.diffusion.binary import BinaryDenoise, BinaryPrediction, BinarySchedule
+from textdiff.diffusion.binary_prediction import (
+    BinaryDenoise,
+    BinaryPrediction,
+    reverse_logits,
+)
+from textdiff.diffusion.binary_schedule import BinarySchedule
 from textdiff.sampling import ImageNoise, sample, timestep_grid
 from textdiff.sampling.binary import BinaryAncestral, binary_inpaint, fair_coins
 
@@ -86,7 +91,7 @@ def exact_distribution(denoise, schedule: BinarySchedule, grid: Tensor) -> dict[
     p = torch.full((16,), 1 / 16, dtype=torch.float64)
     for index in reversed(range(chain.num_timesteps)):
         prediction = denoise(x, chain.timesteps[index].expand(16))
-        plus = chain.reverse_logits(prediction, x, torch.full((16,), index)).sigmoid().flatten(1)
+        plus = reverse_logits(chain, prediction, x, torch.full((16,), index)).sigmoid().flatten(1)
         p = p @ torch.where(states[None] > 0, plus[:, None], 1 - plus[:, None]).prod(-1)
     return {tuple(state.tolist()): float(share) for state, share in zip(states, p, strict=True)}
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import golden, schedule_of
-from textdiff.diffusion import NoiseSchedule
+from textdiff.diffusion import BinarySchedule, NoiseSchedule
 from textdiff.sampling import timestep_grid
 from textdiff.sampling.config import Spacing
 
@@ -86,6 +86,19 @@ def test_equal_strides_but_for_the_nearest_timestep(spacing):
     targets = torch.linspace(of_sigma[0], of_sigma[-2], 12, dtype=torch.float64)
     nearest = [int((of_sigma - target).abs().argmin()) for target in targets]
     assert (grid[:-1] - torch.tensor(nearest[:-1])).abs().max() <= 1
+
+
+@pytest.mark.parametrize("spacing", ["log_snr", "karras"])
+@pytest.mark.parametrize("delta", [0.3, 0.45, 0.5])
+def test_timesteps_of_noise_alone_are_left_out_but_for_the_last(spacing, delta):
+    """A correlation that falls by a constant factor is soon below float64's range."""
+    schedule = BinarySchedule.constant(1000, delta)
+    snr = (2 * schedule.half_log_snr).exp()
+    told = int((snr > 1e-12).sum())
+    grid = timestep_grid(schedule, 6, spacing)
+    assert grid[0] == 0
+    assert grid[-2] <= max(told, 4)  # 4: as many as are asked for
+    assert grid[-1] == 999
 
 
 def test_collisions_are_pushed_apart():

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from textdiff.data import DataConfig, open_data
-from textdiff.diffusion.binary import BinarySchedule
 from textdiff.diffusion.binary_config import BinaryConfig
 from textdiff.diffusion.binary_likelihood import prior_term
+from textdiff.diffusion.binary_schedule import BinarySchedule
 from textdiff.training.tasks.binary import BinaryTask
 from textdiff.types import Batch, Conditioning
 

@@ -45,8 +45,10 @@ def launch(processes: int, script: str, arguments: list[str], folder: Path) -> l
         ("train.py", []),
         ("train.py", BY_IMPORTANCE),
         ("train_clip.py", []),
+        ("train_clip.py", ["--train.encoder-batch-size", "1"]),
+        ("train_clip.py", ["--loss.kind", "sigmoid"]),
     ],
-    ids=["unet", "unet by importance", "clip"],
+    ids=["unet", "unet by importance", "clip", "clip in groups", "clip by sigmoid"],
 )
 def test_two_processes_give_the_curve_of_one_with_twice_the_batch(
     tmp_path, configs, shapes, tiny_clip, script, flags
@@ -54,7 +56,7 @@ def test_two_processes_give_the_curve_of_one_with_twice_the_batch(
     if script == "train.py":
         arguments = ["--config", str(configs / "unet.yaml"), "--clip", str(tiny_clip), *flags]
     else:
-        arguments = ["--config", str(configs / "clip.yaml")]
+        arguments = ["--config", str(configs / "clip.yaml"), *flags]
     arguments += ["--data.source", str(shapes), "--train.steps", "5", "--train.log-every", "1"]
     one = launch(1, script, [*arguments, "--train.batch-size", "4"], tmp_path / "one")
     two = launch(2, script, [*arguments, "--train.batch-size", "2"], tmp_path / "two")

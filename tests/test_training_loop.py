@@ -112,7 +112,7 @@ def test_resuming_with_other_settings_is_refused(tmp_path, configs, shapes, tiny
 def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(
     tmp_path, configs, shapes, tiny_clip, monkeypatch
 ):
-    from textdiff.training.tasks import diffusion
+    from textdiff.diffusion import objective
 
     class Poison(torch.autograd.Function):
         """A finite value whose gradient is NaN."""
@@ -125,9 +125,9 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(
         def backward(_, grad):
             return grad * float("nan")
 
-    simple_loss = diffusion.simple_loss
+    simple_loss = objective.simple_loss
     monkeypatch.setattr(
-        diffusion, "simple_loss", lambda target, output: simple_loss(target, Poison.apply(output))
+        objective, "simple_loss", lambda target, output: simple_loss(target, Poison.apply(output))
     )
     with pytest.raises(NonFiniteLossError, match="gradient norm is nan at step 0"):
         train(configs, shapes, tiny_clip, tmp_path / "run")
@@ -157,18 +157,23 @@ def test_tensorboard_gets_the_same_scalars(tiny_run):
 def test_non_finite_loss_names_step_samples_and_checkpoint(
     tmp_path, configs, shapes, tiny_clip, monkeypatch
 ):
-    from textdiff.training.tasks import diffusion
+    from textdiff.training.tasks.diffusion import DiffusionTask
 
-    calls = []
+    losses, poisoned = DiffusionTask.losses, []
 
-    def poisoned(eps, eps_hat):
-        calls.append(1)
-        value = float("nan") if len(calls) > 3 else 1.0
-        return value * (eps - eps_hat).square().flatten(1).mean(1)
+    def poison(task, model, batch, step):
+        """From step 3 on the last sample's loss is not a number."""
+        found = losses(task, model, batch, step)
+        if step < 3:
+            return found
+        poisoned.append(int(batch.sample_ids[-1]))
+        factor = torch.tensor([1.0] * (len(batch.captions) - 1) + [float("nan")])
+        return {"loss": found["loss"] * factor}
 
-    monkeypatch.setattr(diffusion, "simple_loss", poisoned)
-    with pytest.raises(NonFiniteLossError, match=r"step 3 .*samples \[.*step-000002") as error:
+    monkeypatch.setattr(DiffusionTask, "losses", poison)
+    with pytest.raises(NonFiniteLossError, match=r"step 3 .*step-000002") as error:
         train(configs, shapes, tiny_clip, tmp_path / "run", "--train.eval-every", "1000")
+    assert f"(samples {poisoned});" in str(error.value)
     assert error.value.exit_code == 5
     assert next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints")).name == "step-000002"
 

@@ -107,6 +107,13 @@ def test_another_objective_is_no_continuation(train):
         (["--objective.timesteps", "importance"], "with loss simple use uniform"),
         (["--schedule.zero-terminal-snr", "true"], "use prediction v or x_0"),
         (["--schedule.name", "explicit"], "betas are not given"),
+        (
+            [
+                *("--objective.loss", "min_snr", "--prediction", "v"),
+                *("--schedule.zero-terminal-snr", "true"),
+            ],
+            "the weight of the last step, where sampling starts, would be 0",
+        ),
         (["--objective.loss", "mse"], "--objective.loss"),
         (["--prediction", "noise"], "--prediction"),
     ],
@@ -122,6 +129,14 @@ def test_betas_outside_the_unit_interval_are_refused(train, tmp_path, betas):
     path = tmp_path / "betas.yaml"
     path.write_text(f"schedule: {{name: explicit, betas: {betas}}}")
     with pytest.raises(UsageError, match=r"betas.yaml: .*schedule.betas.1"):
+        train("--config", path)
+
+
+def test_betas_that_leave_nothing_are_refused(train, tmp_path):
+    path = tmp_path / "betas.yaml"
+    betas = [0.999] * 200
+    path.write_text(f"schedule: {{name: explicit, num_timesteps: 200, betas: {betas}}}")
+    with pytest.raises(UsageError, match=r"betas.yaml: .*leave nothing of the picture"):
         train("--config", path)
 
 

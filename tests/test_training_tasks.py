@@ -8,8 +8,9 @@ import torch
 from textdiff.clip import ClipModel
 from textdiff.data import DataConfig, open_data
 from textdiff.training.captions import CaptionEmbeddings
+from textdiff.training.draws import draw
 from textdiff.training.tasks.contrastive import ContrastiveTask
-from textdiff.training.tasks.diffusion import DiffusionTask, draw
+from textdiff.training.tasks.diffusion import DiffusionTask
 from textdiff.types import Batch
 
 CAPTIONS = ["red circle", "green cross"]

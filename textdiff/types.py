@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -97,4 +97,29 @@ class Prediction:
 class Denoise(Protocol):
     """A denoiser with its conditioning bound: noised images (B, C, H, W), timestep (B,) int64."""
 
-    def __call__(self, x_t: Images, timestep: Timesteps) -> Prediction: ...
+    def __call__(self, x_t: Images, timestep: Timesteps, /) -> Prediction: ...
+
+
+AnyPrediction = TypeVar("AnyPrediction")  # Prediction, or BinaryPrediction
+AnyChain = TypeVar("AnyChain", bound="Chain")  # NoiseSchedule, or BinarySchedule
+
+
+class Chain(Protocol):
+    """What the schedules of all kinds of diffusion have, respaced ones included.
+
+    timesteps: (T,) int64, ascending; what the network is told at each step.
+    half_log_snr: (T,) float64, falling.
+    """
+
+    @property
+    def num_timesteps(self) -> int: ...
+
+    @property
+    def timesteps(self) -> Tensor: ...
+
+    @property
+    def half_log_snr(self) -> Tensor: ...
+
+    def add_noise(self, x_0: Images, noise: Images, timestep: Timesteps, /) -> Images: ...
+
+    def respaced(self: AnyChain, timesteps: Tensor) -> AnyChain: ...

@@ -10,6 +10,6 @@ __getattr__, __all__ = lazy_exports(
         "TextFeatures": "model",
         "Tokens": "tokens",
         "contrastive_loss": "loss",
-        "gather_features": "loss",
+        "sigmoid_loss": "loss",
     },
 )

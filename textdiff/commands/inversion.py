@@ -56,12 +56,14 @@ def run(settings: InversionSettings) -> None:
     """Load, invert, draw again, compare.
 
     Raises:
-        UsageError: more steps than the schedule has, or data of another size than the model's.
+        UsageError: more steps than the schedule has, data of another size than the model's, or a
+            binary model.
     """
     from textdiff.commands import report
     from textdiff.commands.drawn import real_pictures
     from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.errors import UsageError
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
 
@@ -69,6 +71,11 @@ def run(settings: InversionSettings) -> None:
     check_file("--grid", settings.grid)
     data = open_data(settings.data, settings.split)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
+    if pipe.config.process != "gaussian":
+        raise UsageError(
+            f"--model {settings.model}: a binary model has no DDIM, whose inversion this is; "
+            "give a model of process gaussian"
+        )
     report.check_image_size(data, pipe)
     grids = {count: pipe.check([], sampling(settings, count)) for count in settings.num_steps}
     real = real_pictures(data, settings.num_pictures, settings.picture_seed, pipe)

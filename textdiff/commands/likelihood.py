@@ -9,8 +9,7 @@ compared on the same noised pictures. No guidance: it has no bound.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -23,10 +22,7 @@ from textdiff.sampling.config import Spacing
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from textdiff.commands.likelihood_process import Measured
     from textdiff.data import CaptionedImages
-    from textdiff.metrics import Bound
-    from textdiff.pipeline import TextToImage
 
 Captions = Literal["first", "none", "shuffled"]
 
@@ -71,15 +67,6 @@ class LikelihoodSettings(Settings):
     json: str | None = Field(None, description="write numbers and protocol here")
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """What is measured: identifiers and first captions (n), images (n, 3, S, S) uint8."""
-
-    names: list[str]
-    captions: list[str]
-    images: Tensor
-
-
 def run(settings: LikelihoodSettings) -> None:
     """Load, measure, show.
 
@@ -88,8 +75,10 @@ def run(settings: LikelihoodSettings) -> None:
         DataError: no image to measure.
     """
     from textdiff.commands import report
+    from textdiff.commands.likelihood_measure import measure, pick_pictures
     from textdiff.commands.likelihood_plot import draw_bounds
     from textdiff.commands.likelihood_process import measured
+    from textdiff.commands.likelihood_table import compare, show, summary
     from textdiff.commands.sample import pick_device
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
@@ -101,6 +90,7 @@ def run(settings: LikelihoodSettings) -> None:
     data = open_split(settings)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
     report.check_image_size(data, pipe)
+    model = report.describe_model(settings.model, pipe)  # before its type is changed
     process = measured(pipe, settings)
     chain = process.chain
     edges = pick_strata(settings, chain.num_timesteps)
@@ -124,7 +114,7 @@ def run(settings: LikelihoodSettings) -> None:
         settings.json,
         {
             "metric": "variational bound on -log p(picture | caption), bits/dim",
-            "model": report.describe_model(settings.model, pipe),
+            "model": model,
             "data": report.describe_data(data),
             "pictures": len(pictures.names),
             "image_seed": settings.image_seed,
@@ -135,7 +125,7 @@ def run(settings: LikelihoodSettings) -> None:
             "num_steps": chain.num_timesteps,
             "spacing": settings.spacing if settings.num_steps else None,
             "timesteps_per_picture": len(edges) - 1,
-            "clip_denoised": settings.clip_denoised,
+            "clip_denoised": settings.clip_denoised if process.variance else None,
             "seed": settings.seed,
             "dtype": settings.dtype,
             "results": results,
@@ -168,132 +158,3 @@ def pick_strata(settings: LikelihoodSettings, num_steps: int) -> Tensor:
         return strata(num_steps, settings.estimate or num_steps)
     except ValueError as error:
         raise UsageError(f"--estimate: {error}") from None
-
-
-def pick_pictures(data: CaptionedImages, settings: LikelihoodSettings) -> Pictures:
-    """Images of the split, unusable ones left out. Raises DataError if these are too many."""
-    import torch
-
-    from textdiff.data import EndlessOrder
-
-    positions = torch.arange(min(settings.num_images or len(data), len(data)))
-    _, chosen = EndlessOrder(len(data), settings.image_seed).at(positions)
-    used, images = data.usable(chosen.tolist())
-    names = [data.identifiers[index] for index in used]
-    return Pictures(names, [data.captions[index][0] for index in used], images)
-
-
-def captions_of(kind: Captions, own: list[str], seed: int) -> list[str]:
-    """What the model is told of each image. Raises UsageError: a single image has no other."""
-    import torch
-
-    from textdiff.randomness import generator
-
-    if kind == "first":
-        return own
-    if kind == "none":
-        return [""] * len(own)
-    if len(own) < 2:
-        raise UsageError("--captions shuffled needs two images or more")
-    cycle = torch.randperm(len(own), generator=generator(seed, "shuffled captions")).tolist()
-    donor = dict(zip(cycle, [*cycle[1:], cycle[0]], strict=True))  # never the image itself
-    return [own[donor[k]] for k in range(len(own))]
-
-
-def measure(
-    pipe: TextToImage,
-    process: Measured,
-    edges: Tensor,
-    pictures: Pictures,
-    settings: LikelihoodSettings,
-) -> dict[Captions, Bound]:
-    """The bound for each kind of captions, with a progress bar."""
-    import torch
-    from tqdm import tqdm
-
-    from textdiff.diffusion.likelihood import stratified_timesteps
-    from textdiff.metrics.likelihood import Bound, noise_of, uniforms_of
-
-    seed, size, names = settings.seed, settings.batch_size, pictures.names
-    dtype, device = getattr(torch, settings.dtype), next(pipe.unet.parameters()).device
-    pipe.unet.to(dtype)
-    captions = {kind: captions_of(kind, pictures.captions, seed) for kind in settings.captions}
-    indices = stratified_timesteps(edges, uniforms_of(seed, names, len(edges) - 1))
-    bounds = {}
-    with tqdm(total=len(captions) * indices.numel(), unit="prediction") as bar:
-        for kind, texts in captions.items():
-            prior, terms = [], []
-            for part in (slice(k, k + size) for k in range(0, len(names), size)):
-                x_0 = process.x_0(pictures.images[part]).to(device, dtype)
-                conditioning = pipe.clip.conditioning(texts[part])
-                eps, steps = noise_of(seed, names[part], x_0), indices[part].T.to(device)
-                found = []
-                for _, bits in process.terms(conditioning, x_0, eps, steps):
-                    found.append(bits.cpu().double())
-                    bar.update(len(bits))
-                prior.append(process.prior(x_0).cpu().double())
-                terms.append(torch.stack(found, dim=1))
-            bounds[kind] = Bound(torch.cat(prior), indices, torch.cat(terms), edges)
-    return bounds
-
-
-def summary(bound: Bound, told: Tensor) -> dict[str, Any]:
-    """Parts of the bound with their intervals. told: (T,) the network's timesteps, which "from"
-    and "to" name."""
-    from textdiff.commands.report import interval
-
-    T = len(told)
-    quarters = [(max(1, T * q // 4), T * (q + 1) // 4) for q in range(4)]
-    mean, low, high = bound.intervals().tolist()
-    return {
-        "total": interval(bound.total),
-        "prior": interval(bound.prior),
-        "L_0": interval(bound.between(0, 1)),
-        "rest": interval(bound.between(1, T)),
-        "quarters": [
-            {
-                "from": int(told[first]),
-                "to": int(told[end - 1]),
-                **interval(bound.between(first, end)),
-            }
-            for first, end in quarters
-            if first < end
-        ],
-        "terms": {
-            "from": told[bound.edges[:-1]].tolist(),
-            "to": told[bound.edges[1:] - 1].tolist(),
-            "timesteps": bound.edges.diff().tolist(),
-            "mean": mean,
-            "low": low,
-            "high": high,
-        },
-    }
-
-
-def compare(bounds: dict[Captions, Bound]) -> dict[str, dict[str, float]]:
-    """How many bits/dim more the other kinds of captions cost than the first kind."""
-    from textdiff.commands.report import interval
-
-    (first, baseline), *others = bounds.items()
-    return {f"{kind} - {first}": interval(bound.total - baseline.total) for kind, bound in others}
-
-
-def show(results: dict[str, Any], differences: dict[str, Any]) -> None:
-    """A table per kind of captions, and one of their differences."""
-    from textdiff.commands import report
-
-    def row(name: str, value: dict[str, float]) -> list[str]:
-        return [name, f"{value['mean']:.4f}", f"{value['low']:.4f} to {value['high']:.4f}"]
-
-    columns = ["", "bits/dim", "95% interval"]
-    for kind, found in results.items():
-        rows = [row("prior L_T", found["prior"])]
-        for quarter in reversed(found["quarters"]):
-            rows.append(row(f"t = {quarter['from']}..{quarter['to']}", quarter))
-        rows.append(row("sum over t >= 1", found["rest"]))
-        rows.append(row("L_0", found["L_0"]))
-        rows.append(row("total", found["total"]))
-        report.show(f"Bits/dim, captions: {kind}", columns, rows)
-    if differences:
-        rows = [row(name, value) for name, value in differences.items()]
-        report.show("Differences", columns, rows)

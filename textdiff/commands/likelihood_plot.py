@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def draw_bounds(path: str, title: str, results: dict[str, dict[str, Any]]) -> None:
-    """One curve per kind of captions; `results` by kind, as `likelihood.summary` gives them.
+    """One curve per kind of captions; `results` by kind, as `likelihood_table.summary` gives them.
 
     Raises:
         UsageError: matplotlib is missing.

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
+from textdiff.data.binarise import binarised
 from textdiff.diffusion import NoiseSchedule, binary_likelihood, likelihood
-from textdiff.diffusion.binary import BinarySchedule, binarised
+from textdiff.diffusion.binary_schedule import BinarySchedule
 from textdiff.diffusion.config import VarianceType
+from textdiff.diffusion.variance import pick_variance
 from textdiff.errors import UsageError
 from textdiff.sampling.grid import timestep_grid
 from textdiff.sampling.threshold import static_threshold
@@ -64,13 +66,10 @@ class GaussianMeasured:
 
     def __init__(self, pipe: TextToImage, settings: LikelihoodSettings):
         learned = pipe.config.unet.learned_variance
-        if settings.variance == "learned" and not learned:
-            raise UsageError(
-                "--variance learned: the model has no learned variance; use fixed_small or "
-                "fixed_large, or train one with objective.loss hybrid"
-            )
-        auto = "learned" if learned else "fixed_large"
-        self.variance = auto if settings.variance == "auto" else settings.variance
+        try:
+            self.variance = pick_variance(settings.variance, learned, otherwise="fixed_large")
+        except ValueError as error:
+            raise UsageError(f"--variance learned: {error}") from None
         self.pipe, self.clip_denoised = pipe, settings.clip_denoised
         self.chain = chain_of(pipe, settings)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from textdiff.commands.figures import INK, figure
-from textdiff.config import Settings
+from textdiff.config import Settings, build
 from textdiff.data.config import DataConfig
 from textdiff.diffusion.config import OpenUnit, ScheduleConfig
 from textdiff.errors import UsageError
@@ -75,7 +75,8 @@ def schedules_of(settings: PlotSchedulesSettings) -> dict[str, list[NoiseSchedul
 
     configs = [ScheduleConfig(name=n, num_timesteps=settings.num_timesteps) for n in settings.names]
     if settings.betas:
-        configs.append(ScheduleConfig(name="explicit", betas=settings.betas))
+        explicit = {"name": "explicit", "betas": settings.betas}
+        configs.append(build(ScheduleConfig, [("--betas", explicit)]))
     plain = {config.name: NoiseSchedule.from_config(config) for config in configs}
     if not settings.zero_terminal_snr:
         return {name: [schedule] for name, schedule in plain.items()}

@@ -77,6 +77,11 @@ class TrainSettings(Settings):
     @model_validator(mode="after")
     def _check_process(self) -> TrainSettings:
         check_prediction(self.prediction, self.schedule)
+        if self.objective.loss == "min_snr" and self.schedule.zero_terminal_snr:
+            raise ValueError(
+                "objective.loss min_snr with schedule.zero_terminal_snr: the weight of the last "
+                "step, where sampling starts, would be 0; use another loss"
+            )
         others = {"prediction", "objective", "schedule"}
         if self.process == "gaussian":
             others = {"binary"}

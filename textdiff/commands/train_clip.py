@@ -6,6 +6,7 @@ From its first checkpoint on, the run folder is an open_clip folder too, for
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -13,7 +14,8 @@ from pydantic import Field
 from textdiff.clip.config import ClipConfig
 from textdiff.config import Settings
 from textdiff.data.config import DataConfig
-from textdiff.training.config import ClipTrainConfig
+from textdiff.errors import UsageError
+from textdiff.training.config import ClipTrainConfig, ContrastiveLossConfig
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -40,6 +42,7 @@ class TrainClipSettings(Settings):
     eval_images: int = Field(1000, ge=1, description="held-out images that retrieval searches")
     data: DataConfig = DataConfig()
     clip: ClipConfig = ClipConfig()
+    loss: ContrastiveLossConfig = ContrastiveLossConfig()
     train: ClipTrainConfig = ClipTrainConfig()
 
 
@@ -49,7 +52,6 @@ def run(settings: TrainClipSettings) -> None:
     Raises:
         UsageError, DataError, CheckpointError: before anything is written.
     """
-    from textdiff.clip import ClipModel
     from textdiff.commands.launch import (
         accelerator_for,
         open_split,
@@ -64,16 +66,21 @@ def run(settings: TrainClipSettings) -> None:
     check_folder("--run-dir", settings.run_dir)
     start_all_processes()
     data, held_out = open_split(settings.data, settings.split), open_split(settings.data, "val")
-    if settings.init:
-        clip = ClipModel.load(settings.init).train()
-    else:
-        clip = ClipModel.build(settings.clip, settings.seed)
+    clip = starting_clip(settings)
     settings = settings.model_copy(update={"train": settings.train.for_tower(clip.tower_kind)})
     accelerator = accelerator_for(settings.train.precision)
     report_captions(accelerator, clip, data, settings.train.batch_size)
     folder = RunFolder(settings.run_dir, accelerator.is_main_process)
     trainer = Trainer(
-        ContrastiveTask(clip, settings.seed, held_out, settings.eval_images, settings.max_shift),
+        ContrastiveTask(
+            clip,
+            settings.seed,
+            held_out,
+            settings.eval_images,
+            settings.max_shift,
+            settings.loss,
+            settings.train.encoder_batch_size,
+        ),
         data,
         settings.train,
         accelerator,
@@ -85,10 +92,44 @@ def run(settings: TrainClipSettings) -> None:
             "max_shift": settings.max_shift,
             "data": data.fingerprint,
             "precision": accelerator.mixed_precision,
+            # none for softmax, as in runs from before there was a choice
+            "loss": None if settings.loss.kind == "softmax" else settings.loss.kind,
         },
     )
     trainer.resume(settings.resume)
     run_training(trainer, settings, lambda: None)
+
+
+class SigmoidClipConfig(ClipConfig):
+    """Starts with the scale and the bias of SigLIP (arXiv 2303.15343, section 3.2): the many pairs
+    that do not match weigh little at first."""
+
+    def to_open_clip(self) -> dict:
+        return super().to_open_clip() | {
+            "init_logit_scale": math.log(10.0),
+            "init_logit_bias": -10.0,
+        }
+
+
+def starting_clip(settings: TrainClipSettings) -> ClipModel:
+    """The CLIP that training starts from, in training mode.
+
+    Raises:
+        UsageError: `init` has no logit bias, and the sigmoid loss is asked for.
+    """
+    from textdiff.clip import ClipModel
+
+    sigmoid = settings.loss.kind == "sigmoid"
+    if not settings.init:
+        fresh = SigmoidClipConfig(**settings.clip.model_dump()) if sigmoid else settings.clip
+        return ClipModel.build(fresh, settings.seed)
+    clip = ClipModel.load(settings.init).train()
+    if sigmoid and clip.model.logit_bias is None:
+        raise UsageError(
+            f"--init {settings.init} has no logit bias, which --loss.kind sigmoid needs; "
+            "take softmax, or start from fresh weights"
+        )
+    return clip
 
 
 def report_captions(

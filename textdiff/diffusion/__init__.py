@@ -6,7 +6,7 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "BinaryConfig": "binary_config",
-        "BinarySchedule": "binary",
+        "BinarySchedule": "binary_schedule",
         "NoiseSchedule": "schedule",
         "Objective": "objective",
         "ObjectiveConfig": "config",

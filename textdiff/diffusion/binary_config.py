@@ -12,7 +12,13 @@ BinaryPredicts = Literal["x_0", "posterior"]
 
 
 class BinaryConfig(Settings):
-    """How pixels flip, and what a network says about them; see `diffusion.binary`."""
+    """How pixels flip, and what a network says about them; see `diffusion.binary_schedule` and
+    `diffusion.binary_prediction`.
+
+    `predicts: posterior` is the idea of `prediction: mean` in Gaussian diffusion: the network says
+    how x_{t-1} is distributed. A mean can be solved for x_0 and so serves every grid; log-odds of
+    x_{t-1} may fit no distribution of x_0, so they serve single steps only.
+    """
 
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "cosine",

@@ -15,7 +15,8 @@ import math
 import torch
 import torch.nn.functional as F
 
-from textdiff.diffusion.binary import BinaryPrediction, BinarySchedule
+from textdiff.diffusion.binary_prediction import BinaryPrediction, reverse_logits
+from textdiff.diffusion.binary_schedule import BinarySchedule
 from textdiff.diffusion.likelihood import bits_per_dim
 from textdiff.types import Images, PerSample, Timesteps
 
@@ -41,9 +42,9 @@ def bound_term(
     that of the shorter chain.
 
     Raises:
-        ValueError: as `BinarySchedule.reverse_logits`.
+        ValueError: as `reverse_logits`.
     """
-    logits = schedule.reverse_logits(prediction, x_t, timestep)
+    logits = reverse_logits(schedule, prediction, x_t, timestep)
     target = schedule.posterior_logits(x_0.to(logits), x_t.to(logits), timestep)
     return bits_per_dim(bernoulli_kl(target, logits))
 

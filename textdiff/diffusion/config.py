@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -54,6 +55,10 @@ class ScheduleConfig(Settings):
                 f"{len(self.betas)} betas for num_timesteps {self.num_timesteps}; "
                 f"set it to {len(self.betas)} or leave it out"
             )
+        if self.betas is not None and math.prod(1 - beta for beta in self.betas[:-1]) == 0:
+            raise ValueError(
+                "betas leave nothing of the picture before the last step; use smaller ones or fewer"
+            )
         if self.zero_terminal_snr and self.num_timesteps < 2:
             raise ValueError("zero_terminal_snr needs num_timesteps of 2 or more")
         return self
@@ -77,7 +82,10 @@ class ObjectiveConfig(Settings):
         "uniform", description="how training timesteps are drawn; importance: as the bound's terms"
     )
     buckets: int = Field(
-        1000, ge=1, description="importance: groups of timesteps tracked, at most T"
+        1000,
+        ge=1,
+        description="importance: groups of timesteps tracked, at most T; draws are uniform until "
+        "each has its history, about 20,000 pictures at one bucket per timestep",
     )
     history: int = Field(10, ge=1, description="importance: terms remembered per bucket")
 

@@ -59,6 +59,6 @@ class ImportanceTimesteps:
     def update(self, timestep: Timesteps, terms: PerSample) -> None:
         """Remembers L_t of these timesteps, the newest in place of the oldest."""
         buckets = torch.searchsorted(self.starts, timestep.cpu(), right=True) - 1
-        for bucket, term in zip(buckets.tolist(), terms.double().cpu().tolist(), strict=True):
+        for bucket, term in zip(buckets.tolist(), terms.cpu().double().tolist(), strict=True):
             self.terms[bucket, int(self.counts[bucket]) % self.terms.shape[1]] = term
             self.counts[bucket] += 1

@@ -26,9 +26,10 @@ import torch
 from torch import Tensor
 
 from textdiff.diffusion.config import VarianceType
+from textdiff.diffusion.normal import scaled_tail
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import log_variance
-from textdiff.types import Denoise, Images, PerSample, Prediction, Timesteps
+from textdiff.types import AnyPrediction, Chain, Images, PerSample, Prediction, Timesteps
 
 HALF_BIN = 1 / 255
 # Standard deviations to the end of the line: beyond any bin, and with squares that are float32.
@@ -65,16 +66,11 @@ def _log_normal_interval(lower: Tensor, upper: Tensor) -> Tensor:
     tail = b <= 0
     # both branches are differentiated, so each is kept from the other's singular side
     low, high = torch.where(tail, a, -2.0), torch.where(tail, b, -1.0)
-    rest = _scaled_tail(high) - torch.exp((high - low) * (high + low) / 2) * _scaled_tail(low)
+    rest = scaled_tail(high) - torch.exp((high - low) * (high + low) / 2) * scaled_tail(low)
     in_tail = torch.log(rest / 2) - high.square() / 2
     low, high = torch.where(tail, -1.0, a), torch.where(tail, 1.0, b)
     around_0 = torch.log(torch.special.ndtr(high) - torch.special.ndtr(low))
     return torch.where(tail, in_tail, around_0)
-
-
-def _scaled_tail(z: Tensor) -> Tensor:
-    """2 Phi(z) e^{z^2/2}, which neither vanishes nor overflows for z <= 0."""
-    return torch.special.erfcx(-z * math.sqrt(0.5))
 
 
 def bound_term(
@@ -98,18 +94,19 @@ def bound_term(
     mean, _ = schedule.posterior(x_0, x_t, timestep)
     log_var = schedule.at("posterior_log_variance_clipped", timestep, x_t)
     kl = normal_kl(mean, log_var, mean_hat, log_var_hat)
-    nll = -discretised_log_prob(x_0, mean_hat, log_var_hat)
     first = (timestep == 0).view(-1, *[1] * (x_0.ndim - 1))
+    # elsewhere the mean may lie so far off that a gradient of this term would be NaN
+    nll = -discretised_log_prob(x_0, torch.where(first, mean_hat, x_0), log_var_hat)
     return bits_per_dim(torch.where(first, nll, kl))
 
 
 @torch.no_grad()
 def bound_terms(
-    denoise: Denoise,
-    chain: NoiseSchedule,
+    denoise: Callable[[Images, Timesteps], AnyPrediction],
+    chain: Chain,
     x_0: Images,
     noise: Callable[[Timesteps], Images],
-    term: Callable[[Prediction, Images, Images, Timesteps], PerSample],
+    term: Callable[[AnyPrediction, Images, Images, Timesteps], PerSample],
     indices: Iterable[Timesteps],
 ) -> Iterator[tuple[Timesteps, PerSample]]:
     """Yields (index, L_t in bits/dim) per entry of `indices`, both (B,): a timestep for each image.
@@ -118,7 +115,7 @@ def bound_terms(
 
     Args:
         chain: the model's schedule, or that respaced, whose bound it then is.
-        noise: eps (B, C, H, W) for the timesteps (B,) that the network is told.
+        noise: eps (B, C, H, W), or coins, for the timesteps (B,) that the network is told.
         term: L_t of (prediction, x_0, x_t, index), such as `bound_term` of chain and variance.
         indices: steps of `chain`; its timesteps only where it is not respaced.
     """
@@ -138,8 +135,9 @@ def strata(num_timesteps: int, count: int) -> Tensor:
     Raises:
         ValueError: a count outside 2..T (T = 1: other than 1).
     """
-    if not min(2, num_timesteps) <= count <= num_timesteps:
-        raise ValueError(f"the number of strata must lie in 2..{num_timesteps}, got {count}")
+    fewest = min(2, num_timesteps)
+    if not fewest <= count <= num_timesteps:
+        raise ValueError(f"the number of strata must lie in {fewest}..{num_timesteps}, got {count}")
     edges = [0, 1]
     for left in range(count - 1, 0, -1):
         ratio = (num_timesteps / edges[-1]) ** (1 / left)

@@ -42,11 +42,17 @@ def simple_loss(target: Images, output: Images) -> PerSample:
 
 
 def min_snr_weight(
-    prediction: PredictionType, schedule: NoiseSchedule, timestep: Timesteps, gamma: float = 5.0
+    prediction: PredictionType,
+    schedule: NoiseSchedule,
+    timestep: Timesteps,
+    like: Images,
+    gamma: float = 5.0,
 ) -> PerSample:
-    """Weight of a prediction's squared error that makes x_0's min(snr, gamma), (B,)."""
-    snr = schedule.snr.to(timestep.device)[timestep]
-    on_x_0 = schedule.posterior_coefficients[0].to(timestep.device)[timestep]
+    """Weight of a prediction's squared error that makes x_0's min(snr, gamma), (B,), of the type
+    of `like` (B, ...)."""
+    snr, on_x_0 = (
+        schedule.at(table, timestep, like).flatten() for table in ("snr", "posterior_x_0")
+    )
     factor = {"x_0": 1.0, "eps": snr, "v": snr + 1, "mean": on_x_0**2}[prediction]
     return snr.clamp(max=gamma) / factor
 
@@ -100,8 +106,8 @@ class Objective:
         wanted = target(self.prediction, schedule, x_0, eps, timestep)
         error = simple_loss(wanted, output[:, : x_0.shape[1]])
         if config.loss == "min_snr":
-            weight = min_snr_weight(self.prediction, schedule, timestep, config.gamma)
-            return {"loss": weight.to(error.dtype) * error, "simple": error}
+            weight = min_snr_weight(self.prediction, schedule, timestep, x_0, config.gamma)
+            return {"loss": weight * error, "simple": error}
         if config.loss == "hybrid":
             bits = self._variance_term(said, x_0, x_t, timestep)
             return {"loss": error + config.vlb_weight * bits, "simple": error, "vlb": bits}

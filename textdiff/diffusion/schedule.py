@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from textdiff.diffusion.config import ScheduleConfig
+from textdiff.diffusion.tables import check_ascending, lookup
 from textdiff.types import Images, Timesteps
 
 MAX_BETA = 0.999
@@ -161,19 +162,15 @@ class NoiseSchedule:
         )
 
     def at(self, table: str, timestep: Timesteps, like: Images) -> Tensor:
-        """Entries of a table at `timestep` (B,), cast to the type and device of `like` (B, ...) and
-        shaped to broadcast over it. `table` is "signal" (sqrt ac), "noise" (sqrt(1 - ac)) or the
-        name of a property. Half precision gets the float64 entry, rounded once."""
-        key = (table, like.dtype, like.device)
-        if key not in self._cast:
-            values = {
-                "signal": lambda: self.alphas_cumprod.sqrt(),
-                "noise": lambda: (1 - self.alphas_cumprod).sqrt(),
-                "posterior_x_0": lambda: self.posterior_coefficients[0],
-                "posterior_x_t": lambda: self.posterior_coefficients[1],
-            }.get(table, lambda: getattr(self, table))()
-            self._cast[key] = values.to(like.dtype).to(like.device)
-        return self._cast[key][timestep].view(-1, *[1] * (like.ndim - 1))
+        """Entries of a table at `timestep` (B,), to broadcast over `like`; see `tables.lookup`.
+        `table` is "signal" (sqrt ac), "noise" (sqrt(1 - ac)) or the name of a property."""
+        values = {
+            "signal": lambda: self.alphas_cumprod.sqrt(),
+            "noise": lambda: (1 - self.alphas_cumprod).sqrt(),
+            "posterior_x_0": lambda: self.posterior_coefficients[0],
+            "posterior_x_t": lambda: self.posterior_coefficients[1],
+        }.get(table, lambda: getattr(self, table))
+        return lookup(self._cast, table, values, timestep, like)
 
     def add_noise(self, x_0: Images, eps: Images, timestep: Timesteps) -> Images:
         """x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps (DDPM eq. 4). x_0, eps: (B, C, H, W)."""
@@ -195,11 +192,7 @@ class NoiseSchedule:
         Raises:
             ValueError: timesteps not strictly ascending within 0..T-1.
         """
-        timesteps = torch.as_tensor(timesteps, dtype=torch.int64)
-        if not len(timesteps) or timesteps[0] < 0 or timesteps[-1] >= self.num_timesteps:
-            raise ValueError(f"timesteps must lie in 0..{self.num_timesteps - 1}, got {timesteps}")
-        if not (timesteps.diff() > 0).all():
-            raise ValueError(f"timesteps must strictly ascend, got {timesteps.tolist()}")
+        timesteps = check_ascending(timesteps, self.num_timesteps)
         return NoiseSchedule(_betas(self.alphas_cumprod[timesteps]), self.timesteps[timesteps])
 
 

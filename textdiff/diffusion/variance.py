@@ -6,11 +6,13 @@
 
 v comes from the network, one per pixel and channel: a raw output of -1 is v = 0, of 1 is v = 1. It
 is not a variance but a place between two, so the same v serves every respaced chain.
-At the least noisy step beta_tilde is 0; its logarithm is taken from the next step, and likelihoods
-take that value for beta too (S2.5).
+At the least noisy step beta_tilde is 0 and its logarithm is taken from the next step. In the bound
+fixed_large takes that value too, as IDDPM's code does; learned reaches up to log beta even there.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,11 +24,32 @@ from textdiff.types import Images, Prediction, Timesteps
 # IDDPM leaves v free. A mean that errs wants more than beta, so v may leave [0, 1], but not so
 # far that the exponential overflows.
 MIX_RANGE = (-1.0, 2.0)
+NO_LEARNED_VARIANCE = (
+    "the model has no learned variance; use fixed_small or fixed_large, or train one with "
+    "objective.loss hybrid"
+)
 
 
 def variance_mix(raw: Images) -> Images:
-    """v of the network's raw output."""
-    return ((raw + 1) / 2).clamp(*MIX_RANGE)
+    """v of the network's raw output. Outside of its range it keeps its gradient, so that training
+    can lead it back."""
+    v = (raw + 1) / 2
+    return v + (v.clamp(*MIX_RANGE) - v).detach()
+
+
+def pick_variance(
+    asked: Literal["auto", VarianceType], learned: bool, otherwise: VarianceType
+) -> VarianceType:
+    """`asked`; for auto the learned variance if the network has one, else `otherwise`.
+
+    Raises:
+        ValueError: a learned variance is asked of a network without one.
+    """
+    if asked == "learned" and not learned:
+        raise ValueError(NO_LEARNED_VARIANCE)
+    if asked != "auto":
+        return asked
+    return "learned" if learned else otherwise
 
 
 def log_variance(
@@ -49,7 +72,7 @@ def log_variance(
     if variance == "fixed_large":
         return schedule.at("large_log_variance", timestep, like)
     if prediction.variance_mix is None:
-        raise ValueError("the network has no learned variance; use fixed_small or fixed_large")
+        raise ValueError(NO_LEARNED_VARIANCE)
     small = schedule.at("posterior_log_variance_clipped", timestep, like)
     large = schedule.at("log_betas", timestep, like)
     v = prediction.variance_mix.to(like.dtype)

@@ -7,7 +7,7 @@ Log-odds are to coins what the score is to densities: p_hat ~ p_uncond (p_cond /
 
 from __future__ import annotations
 
-from textdiff.diffusion.binary import BinaryDenoise, BinaryPrediction
+from textdiff.diffusion.binary_prediction import BinaryDenoise, BinaryPrediction
 from textdiff.types import Images, Timesteps
 
 

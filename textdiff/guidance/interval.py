@@ -8,14 +8,21 @@ timesteps, both ends inclusive.
 
 from __future__ import annotations
 
-from textdiff.types import Denoise, Images, Prediction, Timesteps
+from collections.abc import Callable
+
+from textdiff.types import AnyPrediction, Images, Timesteps
 
 
-def interval(inside: Denoise, outside: Denoise, low: int, high: int) -> Denoise:
+def interval(
+    inside: Callable[[Images, Timesteps], AnyPrediction],
+    outside: Callable[[Images, Timesteps], AnyPrediction],
+    low: int,
+    high: int,
+) -> Callable[[Images, Timesteps], AnyPrediction]:
     """`inside`, which guides, at timesteps low..high, and `outside`, which need not run the network
     twice, elsewhere. All rows of a batch share their timestep, as they do in sampling."""
 
-    def chosen(x_t: Images, timestep: Timesteps) -> Prediction:
+    def chosen(x_t: Images, timestep: Timesteps) -> AnyPrediction:
         return (inside if low <= int(timestep[0]) <= high else outside)(x_t, timestep)
 
     return chosen

@@ -12,25 +12,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from textdiff.diffusion.binary import (
-    BinaryDenoise,
-    BinaryPrediction,
-    BinarySchedule,
-    binarised,
-    from_output,
-)
+from textdiff.data.binarise import binarised
+from textdiff.diffusion.binary_prediction import BinaryDenoise, BinaryPrediction, from_output
+from textdiff.diffusion.binary_schedule import BinarySchedule
 from textdiff.errors import UsageError
-from textdiff.guidance import interval
 from textdiff.guidance.binary import binary_classifier_free
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init
-from textdiff.pipeline.process import Network, visited
+from textdiff.pipeline.process import Network, guided_as, visited
 from textdiff.sampling.base import Step, sample
 from textdiff.sampling.binary import BinaryAncestral, binary_inpaint, fair_coins
 from textdiff.sampling.noise import ImageNoise
 from textdiff.types import Images, Timesteps
 
-GAUSSIAN_ONLY = ("sampler", "eta", "variance", "threshold", "guidance_rescale")
+GAUSSIAN_ONLY = (
+    *("sampler", "eta", "variance", "threshold", "threshold_percentile", "guidance_rescale"),
+)
 
 
 @dataclass(frozen=True)
@@ -82,12 +79,8 @@ class BinaryDiffusion:
     ) -> Iterator[Step]:
         """See `Process.steps`. Raises as `check`."""
         grid = self.check(config, init)
-        denoise = self.denoiser(prompts)
-        if config.guidance_scale != 1.0:
-            guided = binary_classifier_free(self.denoiser(both), config.guidance_scale)
-            if config.guidance_interval is not None:
-                guided = interval(guided, denoise, *config.guidance_interval)
-            denoise = guided
+        guided = binary_classifier_free(self.denoiser(both), config.guidance_scale)
+        denoise = guided_as(config, self.denoiser(prompts), guided)
         unet = self.config.unet
         noise = ImageNoise(seeds, (unet.in_channels, unet.image_size, unet.image_size), device)
         x = noise()

@@ -73,7 +73,7 @@ class SamplingConfig(Settings):
         None,
         gt=0,
         le=1,
-        description="with an init image: share of the steps that are drawn anew; "
+        description="with an init image: share of the forward process that is gone back; "
         "none: 0.6, with a mask 1",
     )
     batch_size: int = Field(64, ge=1, description="images drawn at once")

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from textdiff.diffusion.prediction import from_output
 from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.diffusion.variance import pick_variance
 from textdiff.errors import UsageError
-from textdiff.guidance import classifier_free, interval, rescale
+from textdiff.guidance import classifier_free, rescale
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init
-from textdiff.pipeline.process import Network, visited
+from textdiff.pipeline.process import Network, guided_as, visited
 from textdiff.sampling.base import Sampler, Step, sample
 from textdiff.sampling.ddim import DDIM
 from textdiff.sampling.ddpm import DDPM
@@ -35,6 +36,13 @@ SAMPLERS: dict[str, Callable[[SamplingConfig], Sampler]] = {
     "dpmpp": lambda config: DPMSolverPP(),
     "dpmpp_sde": lambda config: DPMSolverPP(sde=True),
     "unipc": lambda config: UniPC(),
+}
+
+
+BELONGS_TO = {  # settings that one choice alone looks at
+    "eta": ("sampler", ("ddim",)),
+    "variance": ("sampler", ("ddpm",)),
+    "threshold_percentile": ("threshold", ("dynamic",)),
 }
 
 
@@ -56,15 +64,11 @@ class GaussianDiffusion:
 
     def guided(self, prompts: Network, both: Network, config: SamplingConfig) -> Denoise:
         """With guidance and threshold as `config` says; networks as in `Process.steps`."""
-        denoise = self.denoiser(prompts)
-        if config.guidance_scale != 1.0:
-            correction = None
-            if config.guidance_rescale:
-                correction = rescale(self.schedule, config.guidance_rescale)
-            guided = classifier_free(self.denoiser(both), config.guidance_scale, correction)
-            if config.guidance_interval is not None:
-                guided = interval(guided, denoise, *config.guidance_interval)
-            denoise = guided
+        correction = None
+        if config.guidance_rescale:
+            correction = rescale(self.schedule, config.guidance_rescale)
+        guided = classifier_free(self.denoiser(both), config.guidance_scale, correction)
+        denoise = guided_as(config, self.denoiser(prompts), guided)
         if config.threshold == "static":
             return static_threshold(denoise, self.schedule)
         if config.threshold == "dynamic":
@@ -79,19 +83,24 @@ class GaussianDiffusion:
                 variance of a model that has none.
         """
         self.sampler(config)
+        for name, needed in BELONGS_TO.items():
+            key, values = needed
+            default = SamplingConfig.model_fields[name].default
+            if getattr(config, name) != default and getattr(config, key) not in values:
+                raise UsageError(
+                    f"{name} {getattr(config, name)} has no effect with {key} "
+                    f"{getattr(config, key)}; leave it out, or use {key} {' or '.join(values)}"
+                )
         return visited(self.schedule, config, init)
 
     def sampler(self, config: SamplingConfig) -> Sampler:
         """The update rule. Raises as `check`."""
         learned = self.config.unet.learned_variance
-        if config.variance == "learned" and not learned:
-            raise UsageError(
-                "variance learned: the model has no learned variance; use fixed_small or "
-                "fixed_large, or train one with objective.loss hybrid"
-            )
-        if config.variance == "auto":
-            variance = "learned" if learned else "fixed_small"
-            config = config.model_copy(update={"variance": variance})
+        try:
+            variance = pick_variance(config.variance, learned, otherwise="fixed_small")
+        except ValueError as error:
+            raise UsageError(f"variance learned: {error}") from None
+        config = config.model_copy(update={"variance": variance})
         return SAMPLERS[config.sampler](config)
 
     def steps(

@@ -26,7 +26,7 @@ class Init:
     """What pictures start from.
 
     image: (C, S, S) float32 in [-1, 1].
-    strength: in (0, 1], the share of the sampling steps that are taken.
+    strength: in (0, 1], the share of the forward process that is gone back.
     redraw: (1, S, S) bool, True where pixels are drawn anew; None: everywhere.
     """
 
@@ -72,9 +72,10 @@ class Init:
         redraw = None if self.redraw is None else self.redraw.to(device)
         return Init(self.image.to(device), self.strength, redraw)
 
-    def kept_steps(self, grid: Tensor) -> Tensor:
-        """The least noisy of the ascending timesteps `grid`: `strength` of them, at least one."""
-        return grid[: max(1, round(self.strength * len(grid)))]
+    def kept_steps(self, grid: Tensor, num_timesteps: int) -> Tensor:
+        """Of the ascending timesteps `grid` those below `strength` T, at least one: the same
+        strength starts from the same noise on every grid."""
+        return grid[: max(1, int((grid < self.strength * num_timesteps).sum()))]
 
 
 def _rgb(name: str, image: Image.Image | Tensor) -> Image.Image:

@@ -8,13 +8,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.diffusion.binary_prediction import BinaryDenoise
 from textdiff.errors import UsageError
+from textdiff.guidance import interval
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import Init
 from textdiff.sampling.base import Step
 from textdiff.sampling.grid import timestep_grid
-from textdiff.types import Denoise, Images, Timesteps
+from textdiff.types import AnyPrediction, Chain, Denoise, Images, Timesteps
 
 Network = Callable[[Images, Timesteps], Tensor]  # a U-Net with its conditioning bound
 
@@ -22,7 +23,7 @@ Network = Callable[[Images, Timesteps], Tensor]  # a U-Net with its conditioning
 class Process(Protocol):
     """A kind of diffusion with its schedule and the meaning of its network's output."""
 
-    def denoiser(self, network: Network) -> Denoise:
+    def denoiser(self, network: Network) -> Denoise | BinaryDenoise:
         """What the network's output stands for."""
         ...
 
@@ -56,12 +57,31 @@ class Process(Protocol):
         ...
 
 
-def visited(schedule: NoiseSchedule, config: SamplingConfig, init: Init | None = None) -> Tensor:
+def guided_as(
+    config: SamplingConfig,
+    plain: Callable[[Images, Timesteps], AnyPrediction],
+    guided: Callable[[Images, Timesteps], AnyPrediction],
+) -> Callable[[Images, Timesteps], AnyPrediction]:
+    """`guided` at the timesteps where `config` guides, `plain` at the others."""
+    if config.guidance_scale == 1.0:
+        return plain
+    if config.guidance_interval is None:
+        return guided
+    return interval(guided, plain, *config.guidance_interval)
+
+
+def visited(schedule: Chain, config: SamplingConfig, init: Init | None = None) -> Tensor:
     """The ascending timesteps (N,) that these settings visit.
 
     Raises:
         UsageError: ones that the schedule does not have, or in another order.
     """
+    if config.guidance_interval and config.guidance_interval[0] >= schedule.num_timesteps:
+        low, high = config.guidance_interval
+        raise UsageError(
+            f"guidance_interval {low} {high} meets none of the schedule's timesteps "
+            f"0..{schedule.num_timesteps - 1}"
+        )
     if config.timesteps is not None:
         grid = listed_grid(config.timesteps, schedule.num_timesteps)
     else:
@@ -69,7 +89,7 @@ def visited(schedule: NoiseSchedule, config: SamplingConfig, init: Init | None =
             grid = timestep_grid(schedule, config.num_steps, config.spacing)
         except ValueError as error:
             raise UsageError(str(error)) from None
-    return grid if init is None else init.kept_steps(grid)
+    return grid if init is None else init.kept_steps(grid, schedule.num_timesteps)
 
 
 def listed_grid(timesteps: Sequence[int], num_timesteps: int) -> Tensor:

@@ -24,7 +24,8 @@ from textdiff import checkpoint
 from textdiff.clip.model import ClipModel
 from textdiff.config import build, read_yaml, to_yaml
 from textdiff.data.grid import to_pil
-from textdiff.diffusion.binary import BinarySchedule
+from textdiff.diffusion.binary_prediction import BinaryDenoise
+from textdiff.diffusion.binary_schedule import BinarySchedule
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
@@ -100,8 +101,8 @@ class TextToImage:
         """The U-Net with `conditioning` bound."""
         return lambda x_t, timestep: self.unet(x_t, timestep, conditioning)
 
-    def denoiser(self, conditioning: Conditioning) -> Denoise:
-        """The same, as a Denoise."""
+    def denoiser(self, conditioning: Conditioning) -> Denoise | BinaryDenoise:
+        """The same, with what its output stands for."""
         return self.process.denoiser(self.network(conditioning))
 
     def fits(self, prompt: str) -> bool:
@@ -167,8 +168,8 @@ class TextToImage:
         Args:
             prompts: one prompt or several; "" draws without text.
             progress: show a progress bar.
-            init_image: picture to start from, PIL or uint8 (3, H, W); `strength` of the steps are
-                taken.
+            init_image: picture to start from, PIL or uint8 (3, H, W); `strength` of the forward
+                process is gone back.
             mask: of the same size; white is drawn anew, black is kept.
             settings: fields of SamplingConfig, e.g. sampler="ddim", num_steps=50,
                 guidance_scale=3.0, negative_prompt="", seed=0.

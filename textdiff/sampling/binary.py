@@ -15,7 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from textdiff.diffusion.binary import BinaryDenoise, BinaryPrediction, BinarySchedule
+from textdiff.diffusion.binary_prediction import (
+    BinaryDenoise,
+    BinaryPrediction,
+    reverse_logits,
+)
+from textdiff.diffusion.binary_schedule import BinarySchedule
+from textdiff.diffusion.normal import log_normal_cdf
 from textdiff.types import Images, Timesteps
 
 
@@ -38,10 +44,9 @@ class BinaryAncestral:
     ) -> Images:
         """x at the next less noisy step of `chain`; see `sampling.base.Sampler.update`."""
         timestep = torch.full((len(x_t),), index, device=x_t.device)
-        logits = chain.reverse_logits(predictions[-1], x_t, timestep)
-        return torch.where(
-            torch.special.log_ndtr(noise().to(logits.dtype)) < F.logsigmoid(logits), 1.0, -1.0
-        ).to(x_t.dtype)
+        logits = reverse_logits(chain, predictions[-1], x_t, timestep)
+        log_u = log_normal_cdf(noise().to(logits.dtype))
+        return torch.where(log_u < F.logsigmoid(logits), 1.0, -1.0).to(x_t.dtype)
 
 
 def binary_inpaint(

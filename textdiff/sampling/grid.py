@@ -10,21 +10,26 @@ The first three are table 2 of Lin et al. (arXiv 2305.08891), rounded half to ev
 of DPM-Solver (arXiv 2206.00927), karras of EDM (arXiv 2206.00364, eq. 5). The last two take the
 timestep nearest in log sigma. They spread over 0..T-2 and then move the noisiest to T-1: there
 cosine's capped beta leaves almost no signal, and zero terminal SNR none, so that log sigma is far
-from its neighbour's or infinite and targets in between would have no timestep near.
+from its neighbour's or infinite and targets in between would have no timestep near. Nor do they
+spread past the first timestep with an SNR below 1e-12, from where on x_t is noise and nothing else:
+constant binary schedules may spend most of their timesteps there.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.sampling.config import Spacing
+from textdiff.types import Chain
 
 RHO = 7
+MAX_LOG_SIGMA = 6 * math.log(10)  # SNR 1e-12
 
 
-def timestep_grid(schedule: NoiseSchedule, num_steps: int, spacing: Spacing = "trailing") -> Tensor:
+def timestep_grid(schedule: Chain, num_steps: int, spacing: Spacing = "trailing") -> Tensor:
     """Ascending timesteps (num_steps,) int64 of `schedule`, no two the same.
 
     The noisiest is T-1, where sampling starts, in every spacing but leading.
@@ -48,36 +53,41 @@ def _pushed_apart(grid: Tensor, num_timesteps: int) -> Tensor:
     return (grid - i).cummax(0).values.clamp(max=num_timesteps - len(grid)) + i
 
 
-def _trailing(schedule: NoiseSchedule, num_steps: int) -> Tensor:
+def _trailing(schedule: Chain, num_steps: int) -> Tensor:
     T = schedule.num_timesteps
     i = torch.arange(num_steps, dtype=torch.float64).flip(0)
     return (T - i * T / num_steps).round().long() - 1
 
 
-def _leading(schedule: NoiseSchedule, num_steps: int) -> Tensor:
+def _leading(schedule: Chain, num_steps: int) -> Tensor:
     return torch.arange(num_steps) * (schedule.num_timesteps // num_steps)
 
 
-def _linspace(schedule: NoiseSchedule, num_steps: int) -> Tensor:
+def _linspace(schedule: Chain, num_steps: int) -> Tensor:
     i = torch.arange(num_steps, dtype=torch.float64)
     return (i * (schedule.num_timesteps - 1) / max(num_steps - 1, 1)).round().long()
 
 
-def _log_snr(schedule: NoiseSchedule, num_steps: int) -> Tensor:
-    log_sigma = -schedule.half_log_snr
+def _log_snr(schedule: Chain, num_steps: int) -> Tensor:
+    log_sigma = _log_sigma(schedule)
     low, high = log_sigma[0], log_sigma[-2:][0]
     return _nearest(log_sigma, torch.linspace(low, high, num_steps, dtype=torch.float64))
 
 
-def _karras(schedule: NoiseSchedule, num_steps: int) -> Tensor:
-    log_sigma = -schedule.half_log_snr
+def _karras(schedule: Chain, num_steps: int) -> Tensor:
+    log_sigma = _log_sigma(schedule)
     low, high = (log_sigma[0] / RHO).exp(), (log_sigma[-2:][0] / RHO).exp()
     root = torch.linspace(low, high, num_steps, dtype=torch.float64)
     return _nearest(log_sigma, RHO * root.log())
 
 
+def _log_sigma(schedule: Chain) -> Tensor:
+    return (-schedule.half_log_snr).clamp(max=MAX_LOG_SIGMA)
+
+
 def _nearest(table: Tensor, values: Tensor) -> Tensor:
-    """Index of the entry of the ascending `table` nearest to each of `values`."""
+    """Index of the entry of the ascending `table` nearest to each of `values`, the first of equal
+    ones."""
     above = torch.searchsorted(table, values).clamp(max=len(table) - 1)
     below = (above - 1).clamp(min=0)
     return torch.where(values - table[below] < table[above] - values, below, above)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import pydantic
 from pydantic import Field
 
 from textdiff.config import Settings
@@ -75,8 +76,33 @@ class ClipTrainConfig(TrainConfig):
         "cosine", description="after warm-up: stay; cosine to 0; or stay, then linear to 0"
     )
     batch_size: int = Field(1024, ge=1, description="pairs per process (the paper: 32,768 in all)")
+    encoder_batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="pairs that the towers encode at a time, for a batch_size beyond memory: the "
+        "same gradients, a third more time (gradient caching; none: all at once)",
+    )
 
     def for_tower(self, kind: str) -> ClipTrainConfig:
         """With the betas and epsilon of the image tower's kind filled in."""
         betas, eps = {"vit": ((0.9, 0.98), 1e-6), "resnet": ((0.9, 0.999), 1e-8)}[kind]
         return self.model_copy(update={"betas": self.betas or betas, "eps": self.eps or eps})
+
+
+class ContrastiveLossConfig(Settings):
+    """What draws matching features together and others apart."""
+
+    kind: Literal["softmax", "sigmoid"] = Field(
+        "softmax", description="CLIP's cross-entropy, or SigLIP's yes or no for each pair"
+    )
+    local: bool = Field(
+        False,
+        description="softmax on several processes: each takes the others' features as constants, "
+        "which saves an exchange and is not the gradient of one process",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _local_is_softmax(self) -> ContrastiveLossConfig:
+        if self.local and self.kind == "sigmoid":
+            raise ValueError("local needs kind softmax; the sigmoid loss has no such form")
+        return self

@@ -167,8 +167,9 @@ class Trainer:
         self.progress = Progress(state["step"], state["seconds"])
 
     def _check_fixed(self, saved: dict, folder: Path) -> None:
-        for key in sorted(saved.keys() | self.fixed.keys()):
-            before, now = saved.get(key), self.fixed.get(key)
+        # what only one of them names, another version of textdiff had no setting for
+        for key in sorted(saved.keys() & self.fixed.keys()):
+            before, now = saved[key], self.fixed[key]
             if before != now:
                 raise CheckpointError(
                     f"{folder} was trained with {key} = {before}, now it is {now}; "
@@ -256,19 +257,23 @@ class Trainer:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, float] = {}
+        bad: list[int] = []  # samples whose own loss is not finite
         for index, batch in enumerate(micro_batches):
             last = index == len(micro_batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 with self.accelerator.autocast():
                     values = self.task.losses(self.model, batch, step)
+                if values["loss"].ndim:
+                    bad += batch.sample_ids[~values["loss"].detach().isfinite().cpu()].tolist()
                 values = {name: value.float().mean() for name, value in values.items()}
                 self.accelerator.backward(values["loss"] / len(micro_batches))
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.item() / len(micro_batches)
-        self._check_finite("loss", sums["loss"], micro_batches)
+        drawn = [int(i) for batch in micro_batches for i in batch.sample_ids]
+        self._check_finite("loss", sums["loss"], bad or drawn)
         norm = self._clip_gradients()
         if self.scaler is None:  # fp16's scaler skips such a step by itself
-            self._check_finite("gradient norm", norm, micro_batches)
+            self._check_finite("gradient norm", norm, drawn)
         self._update()
         return {**sums, "grad_norm": norm, "lr": lr}
 
@@ -289,16 +294,15 @@ class Trainer:
         if self.ema:
             self.ema.update()
 
-    def _check_finite(self, name: str, value: float, micro_batches: list[Batch]) -> None:
+    def _check_finite(self, name: str, value: float, samples: list[int]) -> None:
         if not self._any(not math.isfinite(value)):
             return
         if math.isfinite(value):
             raise NonFiniteLossError(f"another process met a {name} that is not finite")
         good, _ = checkpoint.newest_good(self.run.checkpoints)
-        ids = [int(i) for batch in micro_batches for i in batch.sample_ids]
         raise NonFiniteLossError(
-            f"the {name} is {value} at step {self.progress.step} (samples {ids[:8]}"
-            f"{', ...' if len(ids) > 8 else ''}); last good checkpoint: {good or 'none'}; "
+            f"the {name} is {value} at step {self.progress.step} (samples {samples[:8]}"
+            f"{', ...' if len(samples) > 8 else ''}); last good checkpoint: {good or 'none'}; "
             "lower --train.lr or look at these samples"
         )
 

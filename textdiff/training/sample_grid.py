@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from textdiff.data.grid import labelled_grid, to_pil
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
+from textdiff.training.run_folder import RunFolder
 
 
 def draw_samples(
-    pipe: TextToImage, prompts: list[str], preview: SamplingConfig, path: Path
+    pipe: TextToImage, prompts: list[str], preview: SamplingConfig, run: RunFolder, step: int
 ) -> None:
-    """Writes a labelled grid of `prompts`; always the same noise."""
+    """Writes a labelled grid of `prompts` if there are any; always the same noise."""
+    if not prompts:
+        return
     finished = [images for _, images in pipe.images(prompts, preview)]
     images = torch.cat([images for images in finished if len(images)])
     grid = labelled_grid(to_pil(images), prompts, columns=min(8, len(images)))
-    with replacing(path) as temporary:
+    with replacing(run.path / "samples" / f"step-{step:06d}.png") as temporary:
         grid.save(temporary)

@@ -7,18 +7,21 @@ loss = T L_t in bits/dim, whose mean over t is the bound on -log2 p(x_0), but fo
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from textdiff.data.base import CaptionedImages
-from textdiff.diffusion.binary import binarised, from_output
+from textdiff.data.binarise import binarised
 from textdiff.diffusion.binary_likelihood import bound_term, prior_term
+from textdiff.diffusion.binary_prediction import from_output
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.training.captions import CaptionEmbeddings
+from textdiff.training.draws import QUARTERS, Draws, draw, keys_of, quarters
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
-from textdiff.training.tasks.diffusion import CHUNK, QUARTERS, Draws, draw
 from textdiff.types import Batch, Conditioning, PerSample
 
 
@@ -51,36 +54,24 @@ class BinaryTask:
         return {}
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
-        keys = [(self.seed, step, epoch, sample_id) for epoch, sample_id in ids]
-        x_0 = binarised(batch.image, self.config.threshold)
-        draws = draw(keys, tuple(x_0.shape[1:]), self.schedule.num_timesteps, self.caption_drop)
-        captions = [
-            "" if drop else caption
-            for caption, drop in zip(batch.captions, draws.dropped, strict=True)
-        ]
-        conditioning = self.embed(captions)
-        noised = self._noised(x_0, draws, conditioning)
-        return {"loss": self.schedule.num_timesteps * self._terms(model, *noised, conditioning)}
-
-    def _noised(
-        self, x_0: Tensor, draws: Draws, conditioning: Conditioning
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """x_0, x_t and timestep, where the conditioning is."""
-        device = conditioning.tokens.device
-        x_0, timestep = x_0.to(device), draws.timestep.to(device)
-        u = torch.special.ndtr(draws.eps.to(device))
-        return x_0, self.schedule.add_noise(x_0, u, timestep), timestep
+        draws = draw(
+            keys_of(batch, self.seed, step),
+            (1, *batch.image.shape[2:]),
+            self.schedule.num_timesteps,
+            self.caption_drop,
+        )
+        conditioning = self.embed(draws.shown(batch.captions))
+        terms = self._terms(model, batch.image, draws, conditioning)
+        return {"loss": self.schedule.num_timesteps * terms}
 
     def _terms(
-        self,
-        model: nn.Module,
-        x_0: Tensor,
-        x_t: Tensor,
-        timestep: Tensor,
-        conditioning: Conditioning,
+        self, model: nn.Module, image: Tensor, draws: Draws, conditioning: Conditioning
     ) -> PerSample:
-        """L_t at x_t in bits/dim, (B,)."""
+        """L_t in bits/dim, (B,)."""
+        device = conditioning.tokens.device
+        x_0 = binarised(image, self.config.threshold).to(device)
+        timestep, u = draws.timestep.to(device), torch.special.ndtr(draws.eps.to(device))
+        x_t = self.schedule.add_noise(x_0, u, timestep)
         output = model(x_t, timestep, conditioning)
         prediction = from_output(self.config.predicts, self.schedule, output, x_t, timestep)
         return bound_term(self.schedule, prediction, x_0, x_t, timestep)
@@ -93,30 +84,22 @@ class BinaryTask:
 
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Draws the sample grid; returns the held-out bound."""
-        if self.prompts:
-            path = run.path / "samples" / f"step-{step:06d}.png"
-            draw_samples(self.pipe, self.prompts, self.preview, path)
+        draw_samples(self.pipe, self.prompts, self.preview, run, step)
         return {} if self.held_out is None else self.held_out_bound()
 
-    @torch.no_grad()
     def held_out_bound(self) -> dict[str, float]:
         """The bound in bits/dim on held-out images, and what each quarter of the timesteps adds to
-        it: q1 is the least noisy one. The same images, flips and timesteps at every call."""
-        data, T = self.held_out, self.schedule.num_timesteps
-        ids, image = data.read(range(min(len(data), self.eval_images)))
-        conditioning = self.embed([data.captions[index][0] for index in ids])
-        x_0, values = binarised(image, self.config.threshold), {}
-        for quarter in range(QUARTERS):
-            keys = [("held out", self.seed, quarter, row) for row in range(len(ids))]
-            draws = draw(keys, tuple(x_0.shape[1:]), T, caption_drop=0.0)
-            # the drawn timestep moved into this quarter
-            draws.timestep = (draws.timestep + quarter * T) // QUARTERS
-            noised = self._noised(x_0, draws, conditioning)
-            terms = [
-                self._terms(self.model, *(part[rows] for part in noised), conditioning[rows])
-                for rows in (slice(i, i + CHUNK) for i in range(0, len(ids), CHUNK))
-            ]
-            share = T / QUARTERS * torch.cat(terms).mean().item()
-            values[f"held_out/bits_per_dim_q{quarter + 1}"] = share
-        values["held_out/bits_per_dim"] = sum(values.values()) + prior_term(self.schedule)
-        return values
+        it; see `quarters`."""
+        T = self.schedule.num_timesteps
+        found = quarters(
+            partial(self._terms, self.model),
+            self.held_out,
+            self.eval_images,
+            self.embed,
+            self.seed,
+            channels=1,
+            num_timesteps=T,
+        )
+        shares = [T / QUARTERS * mean for mean in found]
+        values = {f"held_out/bits_per_dim_q{q}": share for q, share in enumerate(shares, 1)}
+        return {**values, "held_out/bits_per_dim": sum(shares) + prior_term(self.schedule)}

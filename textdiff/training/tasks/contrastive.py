@@ -1,19 +1,24 @@
 """CLIP pre-training as a task.
 
-image (shifted), caption ──► unit features of both towers ──► contrastive_loss over all ranks
+image (shifted), caption ──► unit features of both towers ──► loss over the pairs of all ranks
 """
 
 from __future__ import annotations
+
+import math
+import warnings
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from textdiff.clip.loss import contrastive_loss
-from textdiff.clip.model import ClipModel
+from textdiff.clip.loss import contrastive_loss, sigmoid_loss
+from textdiff.clip.model import MAX_LOGIT_SCALE, ClipModel
 from textdiff.data.base import CaptionedImages
 from textdiff.metrics.features import retrieval_on
 from textdiff.randomness import generator
+from textdiff.training.config import ContrastiveLossConfig
+from textdiff.training.gradient_cache import encode_in_groups
 from textdiff.training.run_folder import RunFolder
 from textdiff.types import Batch
 
@@ -24,6 +29,8 @@ class ContrastiveTask:
     Args:
         held_out: split for retrieval numbers, None without one.
         max_shift: pictures are shifted by up to this many pixels each way, borders repeated.
+        loss: over softmax (CLIP) or over single pairs (SigLIP; `clip` needs a logit bias).
+        encoder_batch_size: pairs encoded at a time, see `gradient_cache`; None: all.
     """
 
     name = "clip"
@@ -35,15 +42,31 @@ class ContrastiveTask:
         held_out: CaptionedImages | None = None,
         eval_images: int = 1000,
         max_shift: int = 0,
+        loss: ContrastiveLossConfig | None = None,
+        encoder_batch_size: int | None = None,
     ):
         self.model, self.seed = clip, seed
         self.held_out, self.eval_images, self.max_shift = held_out, eval_images, max_shift
+        self.loss = loss or ContrastiveLossConfig()
+        self.encoder_batch_size = encoder_batch_size
+        self.step = 0
+        self.warned: set[str] = set()
+        self.bias = clip.model.logit_bias
+        if self.bias is not None and self.loss.kind == "softmax":
+            self.bias.requires_grad_(False)  # it cancels: DDP would wait for its gradient
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        image_features, text_features, scale = model(
-            self._shifted(batch, step), self.model.tokenize(batch.captions)
-        )
-        loss = contrastive_loss(image_features, text_features, scale)
+        self.step = step
+        images, tokens = self._shifted(batch, step), self.model.tokenize(batch.captions)
+        size = self.encoder_batch_size
+        if size and size < len(images):
+            *features, scale = encode_in_groups(model, self.model, images, tokens, size)
+        else:
+            *features, scale = model(images, tokens)
+        if self.loss.kind == "softmax":
+            loss = contrastive_loss(*features, scale, local=self.loss.local)
+        else:
+            loss = sigmoid_loss(*features, scale, self.bias)
         return {"loss": loss, "logit_scale": scale.detach()}
 
     def _shifted(self, batch: Batch, step: int) -> Tensor:
@@ -64,8 +87,18 @@ class ContrastiveTask:
         return {}
 
     def after_update(self) -> None:
-        """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
+        """Keeps the scale in [1, 100] (CLIP, section 2.5), and says so the first time it must."""
+        t = self.model.model.logit_scale.item()
+        if t < 0:
+            self._warn("fell to 1, its least: nothing is told apart; lower --train.lr")
+        elif t > math.log(MAX_LOGIT_SCALE):
+            self._warn(f"reached {MAX_LOGIT_SCALE:g}, its most, and is held there")
         self.model.clamp_logit_scale_()
+
+    def _warn(self, what: str) -> None:
+        if what not in self.warned:
+            self.warned.add(what)
+            warnings.warn(f"step {self.step}: the logit scale {what}", stacklevel=3)
 
     def saved(self, run: RunFolder) -> None:
         """Makes the run folder an open_clip folder with the weights as they stand."""

@@ -8,10 +8,7 @@ Held-out losses are those of eps whatever is predicted, so that they can be comp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from textdiff.data.base import CaptionedImages
 from textdiff.diffusion.config import ObjectiveConfig
@@ -19,58 +16,12 @@ from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.diffusion.objective import Objective, simple_loss
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.randomness import generator
 from textdiff.training.captions import CaptionEmbeddings
+from textdiff.training.draws import QUARTERS, Draws, draw, keys_of, quarters
+from textdiff.training.gather import gather
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
-from textdiff.types import Batch, Conditioning
-
-QUARTERS = 4
-CHUNK = 64  # held-out images per forward pass
-
-
-@dataclass
-class Draws:
-    """The random part of a batch: eps (B, C, H, W), timestep (B,), dropped (B,) bool.
-
-    weight: (B,) factors of the losses that make up for how timesteps were drawn; None: uniformly.
-    """
-
-    eps: Tensor
-    timestep: Tensor
-    dropped: list[bool]
-    weight: Tensor | None = None
-
-
-def draw(
-    keys: list[tuple],
-    shape: tuple[int, ...],
-    num_timesteps: int,
-    caption_drop: float,
-    importance: ImportanceTimesteps | None = None,
-) -> Draws:
-    """Noise, timestep and caption drop of each sample, a function of its key alone, and of what
-    `importance` remembers if timesteps are drawn by it."""
-    eps, timestep, dropped, uniforms = [], [], [], []
-    for key in keys:
-        g = generator("diffusion", *key)
-        timestep.append(int(torch.randint(num_timesteps, (), generator=g)))
-        dropped.append(float(torch.rand((), generator=g)) < caption_drop)
-        eps.append(torch.randn(shape, generator=g))
-        uniforms.append(torch.rand((), generator=g, dtype=torch.float64))
-    drawn = Draws(torch.stack(eps), torch.tensor(timestep), dropped)
-    if importance is not None:
-        drawn.timestep, drawn.weight = importance.draw(torch.stack(uniforms))
-    return drawn
-
-
-def gather(tensor: Tensor) -> Tensor:
-    """The same tensor of every process, joined along the first axis; equal sizes are assumed."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return tensor
-    parts = [torch.empty_like(tensor) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(parts, tensor)
-    return torch.cat(parts)
+from textdiff.types import Batch, Conditioning, PerSample
 
 
 class DiffusionTask:
@@ -116,20 +67,14 @@ class DiffusionTask:
         return self.importance.state() if self.importance else {}
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
-        keys = [(self.seed, step, epoch, sample_id) for epoch, sample_id in ids]
         draws = draw(
-            keys,
+            keys_of(batch, self.seed, step),
             tuple(batch.image.shape[1:]),
             self.schedule.num_timesteps,
             self.caption_drop,
             self.importance,
         )
-        captions = [
-            "" if drop else caption
-            for caption, drop in zip(batch.captions, draws.dropped, strict=True)
-        ]
-        conditioning = self.embed(captions)
+        conditioning = self.embed(draws.shown(batch.captions))
         x_0, eps, timestep = self._on_device(batch.image, draws, conditioning)
         x_t = self.schedule.add_noise(x_0, eps, timestep)
         losses = self.objective(model(x_t, timestep, conditioning), x_0, eps, x_t, timestep)
@@ -159,32 +104,24 @@ class DiffusionTask:
 
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Draws the sample grid; returns the held-out loss per quarter of the timesteps."""
-        if self.prompts:
-            path = run.path / "samples" / f"step-{step:06d}.png"
-            draw_samples(self.pipe, self.prompts, self.preview, path)
+        draw_samples(self.pipe, self.prompts, self.preview, run, step)
         return {} if self.held_out is None else self.held_out_losses()
 
-    @torch.no_grad()
     def held_out_losses(self) -> dict[str, float]:
-        """L_simple of eps on held-out images at fixed noise and fixed timesteps, by quarter: q1 is
-        the least noisy one. The same images, noise and timesteps at every call."""
-        data, T = self.held_out, self.schedule.num_timesteps
-        ids, image = data.read(range(min(len(data), self.eval_images)))
-        conditioning = self.embed([data.captions[index][0] for index in ids])
-        values = {}
-        for quarter in range(QUARTERS):
-            keys = [("held out", self.seed, quarter, row) for row in range(len(ids))]
-            draws = draw(keys, tuple(image.shape[1:]), T, caption_drop=0.0)
-            # the drawn timestep moved into this quarter
-            draws.timestep = (draws.timestep + quarter * T) // QUARTERS
-            x_0, eps, timestep = self._on_device(image, draws, conditioning)
-            x_t = self.schedule.add_noise(x_0, eps, timestep)
-            losses = [
-                simple_loss(
-                    eps[rows], self.pipe.denoiser(conditioning[rows])(x_t[rows], timestep[rows]).eps
-                )
-                for rows in (slice(i, i + CHUNK) for i in range(0, len(ids), CHUNK))
-            ]
-            values[f"held_out/eps_mse_q{quarter + 1}"] = torch.cat(losses).mean().item()
-        values["held_out/eps_mse"] = sum(values.values()) / QUARTERS
-        return values
+        """L_simple of eps on held-out images, by quarter of the timesteps; see `quarters`."""
+        found = quarters(
+            self._eps_loss,
+            self.held_out,
+            self.eval_images,
+            self.embed,
+            self.seed,
+            channels=3,
+            num_timesteps=self.schedule.num_timesteps,
+        )
+        values = {f"held_out/eps_mse_q{q}": value for q, value in enumerate(found, 1)}
+        return {**values, "held_out/eps_mse": sum(found) / QUARTERS}
+
+    def _eps_loss(self, image: Tensor, draws: Draws, conditioning: Conditioning) -> PerSample:
+        x_0, eps, timestep = self._on_device(image, draws, conditioning)
+        x_t = self.schedule.add_noise(x_0, eps, timestep)
+        return simple_loss(eps, self.pipe.denoiser(conditioning)(x_t, timestep).eps)

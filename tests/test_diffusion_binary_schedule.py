@@ -1,4 +1,4 @@
-"""Binary diffusion: golden numbers, brute force over all pictures of few pixels, properties."""
+"""Binary schedules: golden numbers, brute force over all pictures of few pixels, properties."""
 
 from __future__ import annotations
 
@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 
 from tests.binary_pictures import flips_at_once, picture
 from tests.conftest import golden
-from textdiff.diffusion.binary import (
-    BinaryPrediction,
-    BinarySchedule,
-    binarised,
-    from_output,
-)
 from textdiff.diffusion.binary_config import BinaryConfig
+from textdiff.diffusion.binary_schedule import BinarySchedule
 
 GOLDEN = golden("binary")
 CASES, TOLERANCE = GOLDEN["by_id"], GOLDEN["tolerance"]
@@ -91,18 +86,6 @@ def test_golden_marginals_of_one_pixel():
     assert found.tolist() == pytest.approx(expected["marginal_plus"][1:], rel=1e-9)
 
 
-def test_golden_exact_reverse_of_one_pixel():
-    """Q averaged over the exact p(x_0 | x_t) is the exact reverse step."""
-    inputs, expected = (CASES["exact_reverse_one_pixel"][key] for key in ("inputs", "outputs"))
-    schedule = BinarySchedule.constant(inputs["T"], inputs["delta"])
-    for row in expected["reverse"]:
-        for name, sign in (("plus", 1.0), ("minus", -1.0)):
-            prediction = BinaryPrediction(picture([row[f"x0_plus_given_{name}"]]).logit())
-            logits = schedule.reverse_logits(prediction, picture([sign]), at_step(row["t"]))
-            near = pytest.approx(row[f"p_plus_given_{name}"], rel=1e-9)
-            assert logits.sigmoid().item() == near
-
-
 # Brute force
 
 
@@ -160,16 +143,6 @@ def test_certain_logits_give_the_posterior_of_a_known_pixel(x_0, t):
         )
 
 
-def test_output_zero_is_a_pixel_of_which_only_its_own_value_is_known():
-    """p(x_0 = x_t) with even odds beforehand; and the same one step back for the posterior."""
-    schedule, x_t, nothing = BinarySchedule.cosine(10), picture([-1.0]), picture([0.0])
-    for t in range(10):
-        said = from_output("x_0", schedule, nothing, x_t, torch.tensor([t])).logits.sigmoid()
-        assert said.item() == pytest.approx(float(schedule.flip_probability[t]))
-        said = from_output("posterior", schedule, nothing, x_t, torch.tensor([t])).logits.sigmoid()
-        assert said.item() == pytest.approx(float(schedule.deltas[t]))
-
-
 # Schedules
 
 
@@ -219,45 +192,6 @@ def test_one_coin_flips_as_often_as_it_says():
         assert flipped == pytest.approx(float(schedule.flip_probability[t]), abs=0.015)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("predicts", ["x_0", "posterior"])
-def test_half_precision_keeps_its_distance_from_the_ends(dtype, predicts):
-    """Pictures and outputs in half precision lose only what their own rounding loses."""
-    schedule = BinarySchedule.cosine(1000)
-    output = torch.linspace(-4, 4, 8).view(1, 1, 1, 8).to(dtype)
-    x_t = picture([1.0, -1.0] * 4)
-    for t in (0, 1, 500, 999):
-        timestep = torch.tensor([t])
-        found, exact = (
-            schedule.reverse_logits(
-                from_output(predicts, schedule, output.to(kind), x_t.to(kind), timestep),
-                x_t.to(kind),
-                timestep,
-            )
-            for kind in (dtype, torch.float64)
-        )
-        assert found.dtype == torch.float32
-        torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-4)
-
-
-# Pictures
-
-
-def test_binarised_is_the_grey_level():
-    colours = [
-        [255, 255, 255],
-        [0, 0, 0],
-        [128, 128, 128],
-        [127, 127, 127],
-        [0, 255, 0],
-        [0, 0, 255],
-    ]
-    image = torch.tensor(colours, dtype=torch.uint8).view(-1, 3, 1, 1)
-    assert binarised(image).flatten().tolist() == [1, -1, 1, -1, 1, -1]
-    assert binarised(image, 0.6).flatten().tolist() == [1, -1, -1, -1, -1, -1]
-    assert torch.equal(binarised(image[:4, :1]), binarised(image[:4]))
-
-
 # Bad input
 
 
@@ -277,14 +211,6 @@ def test_a_table_of_another_shape_is_refused(shape):
 def test_a_grid_that_does_not_ascend_within_range_is_refused(grid):
     with pytest.raises(ValueError, match=r"ascend|must lie in"):
         BinarySchedule.linear(10).respaced(torch.tensor(grid, dtype=torch.int64))
-
-
-def test_a_posterior_network_cannot_skip_steps():
-    chain = BinarySchedule.linear(10).respaced(torch.tensor([0, 2]))
-    with pytest.raises(ValueError, match="takes every step"):
-        chain.reverse_logits(
-            BinaryPrediction(picture([0.0]), "posterior"), picture([1.0]), torch.tensor([1])
-        )
 
 
 def test_configs_build_their_schedules():

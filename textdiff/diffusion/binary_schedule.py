@@ -1,4 +1,4 @@
-"""Binary diffusion: pictures of pixels -1 and +1, noised by flips (D3PM, arXiv 2107.03006).
+"""The schedule of binary diffusion: pixels -1 and +1, noised by flips (D3PM, arXiv 2107.03006).
 
     P(x_t != x_{t-1}) = delta_t                   a fair coin replaces the pixel w.p. 2 delta_t
     r_t = E[x_t x_0] = prod_{s<=t} (1 - 2 delta_s)             the correlation, here with r_{-1} = 1
@@ -9,17 +9,6 @@ Bayes gives the posterior of each pixel; its log-odds are a sum (S10.4 in the lo
     logit q(x_{t-1} = +1 | x_t, x_0) = x_0 log((1 + r_{t-1}) / (1 - r_{t-1}))
                                      + x_t log((1 - delta_t) / delta_t)
 
-A network gives the log-odds of x_0, and the reverse step is the posterior averaged over it,
-
-    Q = sum_x p_hat(x_0 = x | x_t) q(x_{t-1} = +1 | x_t, x_0 = x)
-
-which holds on respaced chains too; or it gives the log-odds of x_{t-1} itself, as in the sources.
-By Bayes, what a pixel's own value says is a known summand of either, so the network outputs the
-rest: what the other pixels and the text say.
-
-    logit p_hat(x_0 = +1 | x_t)     = output + x_t log((1 + r_t) / (1 - r_t))
-    logit p_hat(x_{t-1} = +1 | x_t) = output + x_t log((1 - delta_t) / delta_t)
-
 Timesteps are integers 0..T-1, 0 the least noisy: a paper's t is t + 1. Tables are float64 on the
 CPU and cast when used.
 """
@@ -27,7 +16,6 @@ CPU and cast when used.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -35,25 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from textdiff.diffusion.binary_config import BinaryConfig, BinaryPredicts
+from textdiff.diffusion.binary_config import BinaryConfig
+from textdiff.diffusion.tables import check_ascending, lookup
 from textdiff.types import Images, Timesteps
-
-GREY = (0.299, 0.587, 0.114)  # luma of ITU-R 601, as Pillow's mode L
-
-
-@dataclass(frozen=True)
-class BinaryPrediction:
-    """What a network says about x_t.
-
-    logits: (B, C, H, W) log-odds of a pixel being +1: of x_0, or with "posterior" of x_{t-1}.
-    """
-
-    logits: Images
-    predicts: BinaryPredicts = "x_0"
-
-
-OWN_SHARE = {"x_0": "own_log_odds", "posterior": "x_t_log_odds"}
-BinaryDenoise = Callable[[Images, Timesteps], BinaryPrediction]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +116,9 @@ class BinarySchedule:
         return torch.log1p(-self.deltas) - self.deltas.log()
 
     def at(self, table: str, timestep: Timesteps, like: Tensor) -> Tensor:
-        """Entries of the property `table` at `timestep` (B,), cast to the type and device of `like`
-        (B, ...) and shaped to broadcast over it."""
-        key = (table, like.dtype, like.device)
-        if key not in self._cast:
-            self._cast[key] = getattr(self, table).to(like.dtype).to(like.device)
-        return self._cast[key][timestep].view(-1, *[1] * (like.ndim - 1))
+        """Entries of the property `table` at `timestep` (B,), to broadcast over `like`; see
+        `tables.lookup`."""
+        return lookup(self._cast, table, lambda: getattr(self, table), timestep, like)
 
     def add_noise(self, x_0: Images, u: Images, timestep: Timesteps) -> Images:
         """x_t of x_0 with one coin per pixel: flipped where u ~ U[0, 1) < P(x_t != x_0)."""
@@ -179,26 +148,6 @@ class BinarySchedule:
         down = torch.logaddexp(plus + F.logsigmoid(-if_plus), minus + F.logsigmoid(-if_minus))
         return up - down
 
-    def reverse_logits(
-        self, prediction: BinaryPrediction, x_t: Images, timestep: Timesteps
-    ) -> Images:
-        """logit p(x_{t-1} = +1 | x_t), in float32 or better.
-
-        timestep counts the steps of this schedule: on a respaced chain it is the index.
-
-        Raises:
-            ValueError: a network that predicts the posterior, on a chain that skips steps.
-        """
-        logits, x_t = _precise(prediction.logits), _precise(x_t)
-        if prediction.predicts == "x_0":
-            return self.mixed_posterior_logits(logits, x_t, timestep)
-        if self.num_timesteps != int(self.timesteps[-1]) + 1:
-            raise ValueError(
-                f"a network that predicts the posterior takes every step: {self.num_timesteps} "
-                f"steps do not lead from timestep {int(self.timesteps[-1])} to 0"
-            )
-        return logits
-
     def respaced(self, timesteps: Tensor) -> BinarySchedule:
         """The schedule that visits only `timesteps` (N,), which ascend; it has the same x_t there.
 
@@ -207,44 +156,13 @@ class BinarySchedule:
         Raises:
             ValueError: timesteps not strictly ascending within 0..T-1.
         """
-        timesteps = torch.as_tensor(timesteps, dtype=torch.int64)
-        if not len(timesteps) or timesteps[0] < 0 or timesteps[-1] >= self.num_timesteps:
-            raise ValueError(f"timesteps must lie in 0..{self.num_timesteps - 1}, got {timesteps}")
-        if not (timesteps.diff() > 0).all():
-            raise ValueError(f"timesteps must strictly ascend, got {timesteps.tolist()}")
+        timesteps = check_ascending(timesteps, self.num_timesteps)
         return BinarySchedule(_deltas(self.correlation[timesteps]), self.timesteps[timesteps])
-
-
-def from_output(
-    predicts: BinaryPredicts,
-    schedule: BinarySchedule,
-    output: Images,
-    x_t: Images,
-    timestep: Timesteps,
-) -> BinaryPrediction:
-    """The BinaryPrediction of a network's output; all (B, C, H, W), timestep (B,)."""
-    x_t = _precise(x_t)
-    own = schedule.at(OWN_SHARE[predicts], timestep, x_t) * x_t
-    return BinaryPrediction(_precise(output) + own, predicts)
-
-
-def binarised(image: Tensor, threshold: float = 0.5) -> Images:
-    """uint8 (B, 1 or 3, H, W) -> float32 (B, 1, H, W): +1 from the grey `threshold` on, else -1."""
-    grey = image.float() / 255
-    if grey.shape[1] == 3:
-        weights = torch.tensor(GREY, device=grey.device).view(1, 3, 1, 1)
-        grey = (grey * weights).sum(1, keepdim=True)
-    return torch.where(grey >= threshold, 1.0, -1.0)
 
 
 def _shares_left(num_timesteps: int) -> Tensor:
     """1 - (t + 1)/T, ending in exactly 0."""
     return torch.arange(num_timesteps - 1, -1, -1, dtype=torch.float64) / num_timesteps
-
-
-def _precise(x: Tensor) -> Tensor:
-    """float32 or better: log-odds reach 15, where half precision has steps of 1/64 and more."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _deltas(correlation: Tensor) -> Tensor:

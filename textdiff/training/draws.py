@@ -1,0 +1,104 @@
+"""The random part of a batch, sample by sample: noise, timestep, caption dropped or not.
+
+(seed, step, epoch, sample id) ──► Draws        in training
+("held out", seed, quarter, row) ──► Draws      in evaluation: the same at every step
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from textdiff.data.base import CaptionedImages
+from textdiff.diffusion.importance import ImportanceTimesteps
+from textdiff.randomness import generator
+from textdiff.training.captions import CaptionEmbeddings
+from textdiff.types import Batch, Conditioning, PerSample
+
+QUARTERS = 4
+CHUNK = 64  # held-out images per forward pass
+
+
+@dataclass
+class Draws:
+    """eps (B, C, H, W), timestep (B,), dropped: B times whether the caption is.
+
+    weight: (B,) factors of the losses that make up for how timesteps were drawn; None: uniformly.
+    """
+
+    eps: Tensor
+    timestep: Tensor
+    dropped: list[bool]
+    weight: Tensor | None = None
+
+    def __getitem__(self, rows: slice) -> Draws:
+        weight = None if self.weight is None else self.weight[rows]
+        return Draws(self.eps[rows], self.timestep[rows], self.dropped[rows], weight)
+
+    def shown(self, captions: list[str]) -> list[str]:
+        """`captions`, those that are dropped as the empty one."""
+        pairs = zip(captions, self.dropped, strict=True)
+        return ["" if drop else caption for caption, drop in pairs]
+
+
+def keys_of(batch: Batch, seed: int, step: int) -> list[tuple]:
+    """What the draws of each sample are a function of."""
+    ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
+    return [(seed, step, epoch, sample_id) for epoch, sample_id in ids]
+
+
+def draw(
+    keys: list[tuple],
+    shape: tuple[int, ...],
+    num_timesteps: int,
+    caption_drop: float,
+    importance: ImportanceTimesteps | None = None,
+) -> Draws:
+    """Noise, timestep and caption drop of each sample, a function of its key alone, and of what
+    `importance` remembers if timesteps are drawn by it."""
+    eps, timestep, dropped, uniforms = [], [], [], []
+    for key in keys:
+        g = generator("diffusion", *key)
+        timestep.append(int(torch.randint(num_timesteps, (), generator=g)))
+        dropped.append(float(torch.rand((), generator=g)) < caption_drop)
+        eps.append(torch.randn(shape, generator=g))
+        uniforms.append(torch.rand((), generator=g, dtype=torch.float64))
+    drawn = Draws(torch.stack(eps), torch.tensor(timestep), dropped)
+    if importance is not None:
+        drawn.timestep, drawn.weight = importance.draw(torch.stack(uniforms))
+    return drawn
+
+
+@torch.no_grad()
+def quarters(
+    loss: Callable[[Tensor, Draws, Conditioning], PerSample],
+    data: CaptionedImages,
+    count: int,
+    embed: CaptionEmbeddings,
+    seed: int,
+    channels: int,
+    num_timesteps: int,
+) -> list[float]:
+    """Mean loss of held-out images with their first captions in each quarter of the timesteps, the
+    least noisy one first. The same images, noise and timesteps at every call.
+
+    Args:
+        loss: of images (B, 3, S, S) uint8, draws and conditioning, (B,).
+        count: how many of the images; fewer if there are not so many.
+        channels: of the noise.
+    """
+    ids, image = data.read(range(min(len(data), count)))
+    conditioning = embed([data.captions[index][0] for index in ids])
+    chunks = [slice(i, i + CHUNK) for i in range(0, len(ids), CHUNK)]
+    means = []
+    for quarter in range(QUARTERS):
+        keys = [("held out", seed, quarter, row) for row in range(len(ids))]
+        draws = draw(keys, (channels, *image.shape[2:]), num_timesteps, caption_drop=0.0)
+        # the drawn timestep moved into this quarter
+        draws.timestep = (draws.timestep + quarter * num_timesteps) // QUARTERS
+        losses = [loss(image[rows], draws[rows], conditioning[rows]) for rows in chunks]
+        means.append(torch.cat(losses).mean().item())
+    return means
