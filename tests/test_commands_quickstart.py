@@ -74,8 +74,14 @@ def test_configs_of_the_whole_set_can_be_read(command, name):
     assert (found.data.source, found.data.subset) == ("openmoji", "all")
 
 
+def test_config_of_line_drawings_can_be_read():
+    config = str(ROOT / "configs" / "openmoji_binary.yaml")
+    found = settings_of(["train", "--config", config, "--run-dir", "run", "--clip", "clip"])
+    assert (found.process, found.data.style) == ("binary", "lines")
+
+
 def test_every_config_is_read_by_a_test():
     there = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
-    read = {"openmoji", "clip_openmoji", "judge_openmoji"}
+    read = {"openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
     read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
     assert there == read
