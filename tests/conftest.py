@@ -38,6 +38,10 @@ clip:
 train: {steps: 4, batch_size: 8, warmup_steps: 1, log_every: 1, eval_every: 4, precision: "no"}
 data: {image_size: 16, min_side: 4}
 """
+TINY_NOISED_CLIP = """
+train: {batch_size: 8, warmup_steps: 1, log_every: 1, eval_every: 4, precision: "no", lr: 1.0e-3}
+data: {min_side: 4}
+"""
 TINY_UNET = """
 unet:
   block_channels: [16, 32]
@@ -127,9 +131,10 @@ def shapes(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def configs(tmp_path_factory) -> Path:
-    """A folder with clip.yaml and unet.yaml, small enough to train in seconds."""
+    """A folder with clip.yaml, noised_clip.yaml and unet.yaml, small enough to train in seconds."""
     folder = tmp_path_factory.mktemp("configs")
     (folder / "clip.yaml").write_text(TINY_CLIP)
+    (folder / "noised_clip.yaml").write_text(TINY_NOISED_CLIP)
     (folder / "unet.yaml").write_text(TINY_UNET)
     return folder
 
@@ -154,6 +159,14 @@ def tiny_run(tmp_path_factory, shapes, configs, tiny_clip) -> Path:
     flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
     run(["train", *flags, "--clip", str(tiny_clip), "--run-dir", str(folder)])
     return folder
+
+
+@pytest.fixture(scope="session")
+def noised_flags(shapes, configs, tiny_clip, tiny_run) -> list[str]:
+    """Of `textdiff finetune-clip`: all but --run-dir."""
+    flags = ["--config", configs / "noised_clip.yaml", "--data.source", shapes]
+    flags += ["--init", tiny_clip, "--noise.schedule-from", tiny_run]
+    return list(map(str, flags))
 
 
 @pytest.fixture

@@ -93,6 +93,7 @@ def test_kept_pixels_of_a_picture_stay(binary_run):
         {"threshold": "dynamic"},
         {"threshold_percentile": 0.9},
         {"guidance_rescale": 0.5},
+        {"clip_guidance_scale": 1.0},
     ],
 )
 def test_settings_of_gaussian_samplers_are_refused(binary_run, settings):

@@ -80,8 +80,15 @@ def test_config_of_line_drawings_can_be_read():
     assert (found.process, found.data.style) == ("binary", "lines")
 
 
+def test_config_of_the_noised_clip_can_be_read():
+    config = str(ROOT / "configs" / "noised_clip_openmoji.yaml")
+    required = ["--init", "clip", "--noise.schedule-from", "model", "--run-dir", "run"]
+    assert settings_of(["finetune-clip", "--config", config, *required]).data.source == "openmoji"
+
+
 def test_every_config_is_read_by_a_test():
     there = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
     read = {"openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
+    read |= {"noised_clip_openmoji"}
     read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
     assert there == read

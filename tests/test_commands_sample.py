@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from textdiff import TextToImage
+from textdiff.clip import ClipModel
 from textdiff.commands.cli import run
 from textdiff.commands.sample import SampleSettings, pick_device, read_prompts
 from textdiff.pipeline.config import SamplingConfig
@@ -149,3 +150,14 @@ def test_device_that_is_there():
     assert pick_device("auto") in ("cpu", "mps", "cuda")
     assert pick_device("cpu") == "cpu"
     assert pick_device("cpu:0") == "cpu:0"
+
+
+def test_guided_by_a_clip(draw, tiny_clip, shapes):
+    flags = ["--clip-guidance-scale", "2", "--guide", str(tiny_clip)]
+    towards = ["--clip-image", str(shapes / "green-square.png")]
+    guided = draw(*flags, *towards)
+    assert not np.array_equal(pixels(guided), pixels(draw(*flags)))
+    known = json.loads(metadata(guided / "00000-seed0.png")["textdiff"])
+    assert (known["clip_guide"], known["clip_guidance_scale"]) == (str(tiny_clip), 2)
+    assert known["clip_image"] == towards[1]
+    assert known["clip_guide_weights"] == ClipModel.load(tiny_clip).weights_hash()

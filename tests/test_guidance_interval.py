@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tests.conftest import golden
 from textdiff.diffusion import NoiseSchedule
-from textdiff.guidance import classifier_free, interval
+from textdiff.guidance import classifier_free, interval, only_at
 from textdiff.sampling import DDIM, sample
 from textdiff.types import Prediction
 
@@ -48,3 +48,12 @@ def test_network_sees_the_negatives_only_inside():
     drawn(interval(classifier_free(network, 4.0), network, LOW, HIGH))
     inside = [LOW <= timestep <= HIGH for timestep in CASE["inputs"]["timesteps"]]
     assert rows == [4 if guided else 2 for guided in inside]
+
+
+def test_only_at_takes_any_timesteps():
+    every_third = CASE["inputs"]["timesteps"][::3]
+    found = [
+        float(said.eps[0, 0, 0, 0])
+        for said in drawn(only_at(saying(2.0), saying(1.0), every_third))
+    ]
+    assert found == [2, 1, 1] * 3 + [2]

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 
 # Lower layers first. A room may import lower layers and itself.
 LAYERS = [
-    {"errors", "_lazy", "config", "types", "checkpoint", "files", "randomness"},
+    {"errors", "_lazy", "config", "types", "checkpoint", "files", "randomness", "embeddings"},
     {"clip", "diffusion", "models"},
     {"guidance", "sampling"},
     {"pipeline", "data", "metrics", "interop"},

@@ -105,3 +105,12 @@ def test_learned_variance_is_handed_on():
 
     found = inpaint(denoise, SCHEDULE, INIT, REDRAW)(INIT, torch.tensor([500]))
     assert found.variance_mix is mix
+
+
+def test_a_gradient_moves_no_known_pixel():
+    def pushed(x_t: Tensor, timestep: Tensor) -> Prediction:
+        return replace(DATA(x_t, timestep), gradient=torch.ones_like(x_t))
+
+    x_t = torch.zeros(2, 1, 2, 2, dtype=torch.float64)
+    found = inpaint(pushed, SCHEDULE, INIT, REDRAW)(x_t, torch.tensor([500, 500])).gradient
+    assert torch.equal(found, REDRAW.expand(2, 1, 2, 2).double())

@@ -9,7 +9,12 @@ from torch import Tensor
 
 from textdiff.diffusion import NoiseSchedule
 from textdiff.diffusion.prediction import from_x_0
-from textdiff.sampling.threshold import dynamic_threshold, static_threshold
+from textdiff.sampling.score import score_form
+from textdiff.sampling.threshold import (
+    dynamic_threshold,
+    gradient_threshold,
+    static_threshold,
+)
 from textdiff.types import Prediction
 
 SCHEDULE, TIMESTEP = NoiseSchedule.linear(1000), torch.tensor([500, 500])
@@ -70,3 +75,37 @@ def test_dynamic_keeps_half_precision(dtype):
     x = WILD.to(dtype)
     found = dynamic_threshold(lambda x_t, t: Prediction(x, x), SCHEDULE)(X_T.to(dtype), TIMESTEP)
     assert found.x_0.dtype == dtype
+
+
+# gradients
+
+
+def pushing(x_0: Tensor, gradient: Tensor):
+    def denoise(x_t: Tensor, timestep: Tensor) -> Prediction:
+        said = from_x_0(SCHEDULE, x_0, x_t, timestep)
+        return Prediction(said.x_0, said.eps, MIX, gradient)
+
+    return denoise
+
+
+@pytest.mark.parametrize("threshold", BOTH)
+def test_a_gradient_is_carried(threshold):
+    assert BOTH[threshold](pushing(WILD, MIX), SCHEDULE)(X_T, TIMESTEP).gradient is MIX
+
+
+def test_a_gradient_drives_x_0_to_the_ends_of_the_range_and_no_further():
+    inside = WILD.clamp(-1, 1)
+    found = gradient_threshold(pushing(inside, 100 * WILD.sign()), SCHEDULE)(X_T, TIMESTEP)
+    x_0 = score_form(found, SCHEDULE, 500).x_0
+    torch.testing.assert_close(x_0, WILD.sign())
+    assert found.variance_mix is MIX
+
+
+def test_a_gradient_that_keeps_the_range_is_left_alone():
+    gradient = 1e-3 * WILD
+    found = gradient_threshold(pushing(0.5 * WILD.sign(), gradient), SCHEDULE)(X_T, TIMESTEP)
+    assert torch.equal(found.gradient, gradient)
+
+
+def test_without_a_gradient_there_is_none_to_bound():
+    assert gradient_threshold(saying(WILD), SCHEDULE)(X_T, TIMESTEP).gradient is None

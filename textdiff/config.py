@@ -157,7 +157,7 @@ def to_yaml(settings: Settings) -> str:
 
 
 # Flags that people type for a longer one.
-SHORT_FLAGS = {"data.source": "--data"}
+SHORT_FLAGS = {"data.source": "--data", "clip_guide": "--guide"}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -87,11 +87,15 @@ class Prediction:
 
     variance_mix: v of a learned variance, 0 for beta_tilde and 1 for beta of whichever chain is
         sampled (see `diffusion.variance`); None where the network learns none.
+    gradient: g = scale * d log p(c | x_t) / d x_t of what guides besides (see `guidance.
+        clip_gradient`), not yet part of x_0 and eps: a sampler adds it in its own way (see
+        `sampling.score`). None: unguided.
     """
 
     x_0: Images
     eps: Images
     variance_mix: Images | None = None
+    gradient: Images | None = None
 
 
 class Denoise(Protocol):

@@ -7,6 +7,8 @@ __getattr__, __all__ = lazy_exports(
     {
         "ClipConfig": "config",
         "ClipModel": "model",
+        "NoisedClip": "noised",
+        "NoisedClipConfig": "config",
         "TextFeatures": "model",
         "Tokens": "tokens",
         "contrastive_loss": "loss",

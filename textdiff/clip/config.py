@@ -5,7 +5,7 @@ image (3, S, S) -- ViT or ResNet --> (embed_dim,) <-- text transformer -- tokens
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -106,6 +106,29 @@ class ClipConfig(Settings):
             "vision_cfg": self.image.to_open_clip(),
             "text_cfg": self.text.model_dump(),
         }
+
+
+class NoisedClipConfig(Settings):
+    """What noised.yaml holds: which x_t a noised CLIP has learned to read."""
+
+    image_size: int = Field(ge=1, description="side of x_t in pixels")
+    schedule: dict[str, Any] = Field(
+        description="noise schedule, as diffusion's ScheduleConfig; this room reads T alone"
+    )
+    source: str | None = Field(None, description="CLIP that it was fine-tuned from")
+    source_weights: str | None = Field(None, description="the hash of that one's weights")
+
+    @property
+    def num_timesteps(self) -> int:
+        return self.schedule["num_timesteps"]
+
+    @pydantic.field_validator("schedule")
+    @classmethod
+    def _has_timesteps(cls, schedule: dict[str, Any]) -> dict[str, Any]:
+        count = schedule.get("num_timesteps")
+        if type(count) is not int or count < 1:
+            raise ValueError(f"schedule.num_timesteps must be 1 or more, got {count!r}")
+        return schedule
 
 
 def _nearest_divisor(number: int, to: int) -> int:

@@ -35,10 +35,18 @@ class Command:
 COMMANDS = {
     "train": Command("train", "TrainSettings", "train a U-Net on captioned images"),
     "train-clip": Command("train_clip", "TrainClipSettings", "train a CLIP on captioned images"),
+    "finetune-clip": Command(
+        "finetune_clip", "FinetuneClipSettings", "fine-tune a CLIP on noised pictures"
+    ),
     "sample": Command("sample", "SampleSettings", "draw pictures of prompts"),
     "export": Command("export", "ExportSettings", "write a model as a folder for diffusers"),
     "clip-score": Command("clip_score", "ClipScoreSettings", "CLIP score of pictures and prompts"),
     "retrieval": Command("retrieval", "RetrievalSettings", "R@k of a CLIP, both ways"),
+    "noised-clip": Command(
+        "noised_clip",
+        "NoisedClipSettings",
+        "what a noised CLIP and its clean one recognise at each timestep",
+    ),
     "prompt-following": Command(
         "prompt_following",
         "PromptFollowingSettings",

@@ -31,6 +31,9 @@ class SampleSettings(SamplingConfig):
     mask: str | None = Field(
         None, description="picture of the init image's size: white is drawn anew, black is kept"
     )
+    clip_image: str | None = Field(
+        None, description="picture that CLIP guides towards in place of the prompt"
+    )
     out: str = Field("out", description="folder for the pictures")
     columns: int = Field(8, ge=1, description="pictures per row of the grid")
     device: str = Field("auto", description="cpu, cuda, mps; auto: the fastest there is")
@@ -40,8 +43,9 @@ def run(settings: SampleSettings) -> None:
     """Load the model, draw, save.
 
     Raises:
-        UsageError: no prompt, or one that is too long; a mask of another size than its picture.
-        BadImage: an init image or mask that cannot be read. CheckpointError: no such model.
+        UsageError: no prompt, or one that is too long; a mask of another size than its picture; a
+            CLIP that cannot guide the model.
+        BadImage: a picture that cannot be read. CheckpointError: no such model or CLIP.
     """
     from textdiff.commands.report import describe_model
     from textdiff.data.grid import labelled_grid
@@ -49,14 +53,19 @@ def run(settings: SampleSettings) -> None:
     from textdiff.pipeline import TextToImage
 
     prompts = read_prompts(settings)
-    init_image = read_picture("--init-image", settings.init_image)
-    mask = read_picture("--mask", settings.mask)
+    given = {
+        name: read_picture("--" + name.replace("_", "-"), getattr(settings, name))
+        for name in ("init_image", "mask", "clip_image")
+    }
     check_folder("--out", settings.out)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
     wanted = [prompt for prompt in prompts for _ in range(settings.num_images)]
-    pictures = draw(pipe, wanted, settings, init_image=init_image, mask=mask)
+    pictures = draw(pipe, wanted, settings, **given)
     out, model = Path(settings.out), describe_model(settings.model, pipe)
-    origin = {"init_image": settings.init_image, "mask": settings.mask, "model": model}
+    origin = {**{name: getattr(settings, name) for name in given}, "model": model}
+    guide = pipe.guide(settings)
+    if guide is not None:
+        origin["clip_guide_weights"] = guide.weights_hash()
     for k, (prompt, picture) in enumerate(zip(wanted, pictures, strict=True)):
         name = f"{k:05d}-seed{settings.seed}.png"
         save_png(
@@ -124,9 +133,10 @@ def read_picture(flag: str, path: str | None) -> Image | None:
         raise BadImage(error.reason, f"{flag} {path}") from None
 
 
-def draw(pipe: Any, prompts: list[str], settings: SamplingConfig, **init: Any) -> list[Image]:
-    """One picture per prompt, with a progress bar. init: `init_image` and `mask`, if any."""
-    return pipe(prompts, progress=True, **init, **settings.sampling())
+def draw(pipe: Any, prompts: list[str], settings: SamplingConfig, **given: Any) -> list[Image]:
+    """One picture per prompt, with a progress bar. given: `init_image`, `mask` and `clip_image`, if
+    any."""
+    return pipe(prompts, progress=True, **given, **settings.sampling())
 
 
 def save_png(picture: Image, path: Path, metadata: dict[str, Any]) -> None:

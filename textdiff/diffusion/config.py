@@ -106,3 +106,22 @@ def check_prediction(prediction: PredictionType, schedule: ScheduleConfig) -> No
             "prediction eps with schedule.zero_terminal_snr: at the last step x_t is eps itself "
             "and says nothing of the picture; use prediction v or x_0"
         )
+
+
+class DensityConfig(Settings):
+    """How often each timestep is trained on; see `diffusion.timestep_density`."""
+
+    density: Literal["uniform", "log_snr", "power"] = Field(
+        "uniform",
+        description="training timesteps: uniform in t, uniform in log-SNR, or t = T u^power",
+    )
+    power: float = Field(1.0, gt=0, description="power: above 1 prefers little noise")
+
+    @model_validator(mode="after")
+    def _check_power(self) -> DensityConfig:
+        if (self.density == "power") == (self.power == 1):
+            raise ValueError(
+                f"density {self.density} and power {self.power:g} do not go together; "
+                "density: power wants a power other than 1, the others none"
+            )
+        return self

@@ -24,6 +24,7 @@ def classifier_free(
 
     Both halves go through the network as one batch. At scale 1.0 bind the prompts alone and do
     not call this: the second pass would be wasted. A learned variance is that of the prompts.
+    A gradient is wrapped around this, not guided by it.
 
     Args:
         correction: such as `guidance.rescale`.

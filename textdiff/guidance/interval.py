@@ -3,12 +3,12 @@
     guidance_scale(t) = guidance_scale where low <= t <= high, else 1.0
 
 The paper's interval is one of noise levels sigma = sqrt((1 - ac) / ac); here it is given in
-timesteps, both ends inclusive.
+timesteps, both ends inclusive. `only_at` takes any timesteps, such as every second of a grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from textdiff.types import AnyPrediction, Images, Timesteps
 
@@ -20,9 +20,19 @@ def interval(
     high: int,
 ) -> Callable[[Images, Timesteps], AnyPrediction]:
     """`inside`, which guides, at timesteps low..high, and `outside`, which need not run the network
-    twice, elsewhere. All rows of a batch share their timestep, as they do in sampling."""
+    twice, elsewhere."""
+    return only_at(inside, outside, range(low, high + 1))
+
+
+def only_at(
+    inside: Callable[[Images, Timesteps], AnyPrediction],
+    outside: Callable[[Images, Timesteps], AnyPrediction],
+    timesteps: Container[int],
+) -> Callable[[Images, Timesteps], AnyPrediction]:
+    """`inside` at these timesteps and `outside` at all others. All rows of a batch share their
+    timestep, as they do in sampling."""
 
     def chosen(x_t: Images, timestep: Timesteps) -> AnyPrediction:
-        return (inside if low <= int(timestep[0]) <= high else outside)(x_t, timestep)
+        return (inside if int(timestep[0]) in timesteps else outside)(x_t, timestep)
 
     return chosen

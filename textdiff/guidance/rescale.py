@@ -23,7 +23,7 @@ from textdiff.types import Images, Prediction, Timesteps
 def rescale(schedule: NoiseSchedule, guidance_rescale: float) -> Correction:
     """For `classifier_free`. guidance_rescale: phi in [0, 1], 0 is off, the paper's choice 0.7."""
 
-    def rescaled(
+    def corrected(
         guided: Prediction, cond: Prediction, x_t: Images, timestep: Timesteps
     ) -> Prediction:
         a, b = (schedule.at(table, timestep, x_t) for table in ("signal", "noise"))
@@ -32,6 +32,7 @@ def rescale(schedule: NoiseSchedule, guidance_rescale: float) -> Correction:
         # a v without any contrast is left as it is, not divided by zero
         factor = std_cond / std.clamp(min=torch.finfo(std.dtype).tiny)
         v = guidance_rescale * factor * v + (1 - guidance_rescale) * v
-        return replace(from_v(schedule, v, x_t, timestep), variance_mix=guided.variance_mix)
+        rescaled = from_v(schedule, v, x_t, timestep)
+        return replace(guided, x_0=rescaled.x_0, eps=rescaled.eps)
 
-    return rescaled
+    return corrected

@@ -7,6 +7,5 @@ __getattr__, __all__ = lazy_exports(
     {
         "UNet": "unet",
         "UNetConfig": "config",
-        "timestep_embedding": "embeddings",
     },
 )

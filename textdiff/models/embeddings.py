@@ -1,36 +1,9 @@
-"""The timestep as a vector (Vaswani et al., arXiv 1706.03762, section 3.5).
-
-freq_i = 10000^(-i / half),  half = dim // 2
-embedding = [cos(t freq), sin(t freq)]          an odd dim gets a zero at the end
-TimestepEmbedding(e) = W_2 silu(W_1 e)
-"""
+"""The timestep's sinusoids through two layers: TimestepEmbedding(e) = W_2 silu(W_1 e)."""
 
 from __future__ import annotations
 
-import math
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from textdiff.types import Features, PerSample, Timesteps
-
-
-def timestep_embedding(
-    timestep: Timesteps | PerSample,
-    dim: int,
-    max_period: float = 10_000.0,
-    dtype: torch.dtype = torch.float32,
-) -> Features:
-    """Sinusoids of `timestep` (B,), 0..T-1, as (B, dim) in [-1, 1]; cosines first.
-
-    `dtype` is that of the computation: half precision would not tell 998 from 999.
-    """
-    half = dim // 2
-    index = torch.arange(half, dtype=dtype, device=timestep.device)
-    frequency = torch.exp(-math.log(max_period) * index / half)
-    angle = timestep.to(dtype)[:, None] * frequency
-    return F.pad(torch.cat([angle.cos(), angle.sin()], dim=1), (0, dim % 2))
 
 
 class TimestepEmbedding(nn.Module):

@@ -19,9 +19,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from textdiff.embeddings import timestep_embedding
 from textdiff.models.blocks import DownBlock, MidBlock, UpBlock
 from textdiff.models.config import UNetConfig
-from textdiff.models.embeddings import TimestepEmbedding, timestep_embedding
+from textdiff.models.embeddings import TimestepEmbedding
 from textdiff.types import Conditioning, Images, Timesteps
 
 

@@ -17,6 +17,7 @@ from textdiff.diffusion.binary_prediction import BinaryDenoise, BinaryPrediction
 from textdiff.diffusion.binary_schedule import BinarySchedule
 from textdiff.errors import UsageError
 from textdiff.guidance.binary import binary_classifier_free
+from textdiff.pipeline.clip_guide import ClipGuide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init
 from textdiff.pipeline.process import Network, guided_as, visited
@@ -27,6 +28,7 @@ from textdiff.types import Images, Timesteps
 
 GAUSSIAN_ONLY = (
     *("sampler", "eta", "variance", "threshold", "threshold_percentile", "guidance_rescale"),
+    *("clip_guidance_scale", "clip_guide"),
 )
 
 
@@ -76,8 +78,9 @@ class BinaryDiffusion:
         init: Init | None,
         seeds: Sequence[tuple],
         device: torch.device,
+        guide: ClipGuide | None = None,
     ) -> Iterator[Step]:
-        """See `Process.steps`. Raises as `check`."""
+        """See `Process.steps`; `check` refuses a guide. Raises as `check`."""
         grid = self.check(config, init)
         guided = binary_classifier_free(self.denoiser(both), config.guidance_scale)
         denoise = guided_as(config, self.denoiser(prompts), guided)

@@ -76,13 +76,54 @@ class SamplingConfig(Settings):
         description="with an init image: share of the forward process that is gone back; "
         "none: 0.6, with a mask 1",
     )
+    clip_guidance_scale: float = Field(
+        0.0, ge=0, description="guidance by the gradient of a CLIP's logit; 0 is off, 1 Bayes' rule"
+    )
+    clip_guide: str | None = Field(
+        None, description="folder of the CLIP or noised CLIP that guides; none: the model's own"
+    )
+    clip_guidance_at: Literal["auto", "x_t", "x_0"] = Field(
+        "auto",
+        description="what CLIP sees: x_t, which takes a noised CLIP, or x_0_hat; "
+        "auto: x_t if it can",
+    )
+    clip_prompts: tuple[str, ...] = Field(
+        (), description="what CLIP guides towards in place of the prompt; one or several"
+    )
+    clip_weights: tuple[float, ...] = Field(
+        (), description="one per clip prompt, below 0 to push away; none: all 1"
+    )
+    clip_guidance_interval: tuple[int, int] | None = Field(
+        None, description="lowest and highest timestep that CLIP guides at; none: all"
+    )
+    clip_guidance_every: int = Field(1, ge=1, description="CLIP guides every k-th step only")
+    clip_through_unet: bool = Field(
+        True, description="x_0: with the U-Net's Jacobian; without it is faster and cruder"
+    )
+    clip_cutouts: int = Field(
+        0, ge=0, description="x_0: random views that CLIP sees in place of the whole picture"
+    )
+    clip_normalise: bool = Field(
+        False,
+        description="only the gradient's direction counts: it shifts eps_hat by "
+        "clip_guidance_scale times the noise, at every step",
+    )
+    clip_gradient_max: float | None = Field(
+        None, gt=0, description="most that the gradient may shift eps_hat, in sizes of the noise"
+    )
     batch_size: int = Field(64, ge=1, description="images drawn at once")
 
     @model_validator(mode="after")
     def _check(self) -> SamplingConfig:
-        if self.guidance_interval and self.guidance_interval[0] > self.guidance_interval[1]:
-            low, high = self.guidance_interval
-            raise ValueError(f"guidance_interval {low} {high} is empty; give the lower end first")
+        for name in ("guidance_interval", "clip_guidance_interval"):
+            ends = getattr(self, name)
+            if ends and ends[0] > ends[1]:
+                raise ValueError(f"{name} {ends[0]} {ends[1]} is empty; give the lower end first")
+        if self.clip_weights and len(self.clip_weights) != len(self.clip_prompts):
+            raise ValueError(
+                f"{len(self.clip_weights)} clip_weights for {len(self.clip_prompts)} clip_prompts; "
+                "give one for each"
+            )
         return self
 
     def sampling(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Gaussian diffusion as `TextToImage` draws with it.
 
-network(x_t, timestep) ── from_output ──► Denoise ── guidance ── threshold ── inpaint ──┐
-x_T ~ N(0, I), or a noised picture ── sample(denoise, sampler, grid) ◄──────────────────┘
+network(x_t, timestep) ── from_output ──► Denoise ── guidance ── threshold ── ClipGuide ── inpaint ┐
+x_T ~ N(0, I), or a noised picture ── sample(denoise, sampler, grid) ◄─────────────────────────────┘
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import pick_variance
 from textdiff.errors import UsageError
 from textdiff.guidance import classifier_free, rescale
+from textdiff.pipeline.clip_guide import ClipGuide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init
 from textdiff.pipeline.process import Network, guided_as, visited
@@ -111,10 +112,13 @@ class GaussianDiffusion:
         init: Init | None,
         seeds: Sequence[tuple],
         device: torch.device,
+        guide: ClipGuide | None = None,
     ) -> Iterator[Step]:
         """See `Process.steps`. Raises as `check`."""
         grid = self.check(config, init)
         denoise = self.guided(prompts, both, config)
+        if guide is not None:
+            denoise = guide.guided(denoise, self.schedule, grid, config, seeds)
         unet = self.config.unet
         noise = ImageNoise(seeds, (unet.in_channels, unet.image_size, unet.image_size), device)
         x = noise()

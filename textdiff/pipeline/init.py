@@ -54,17 +54,16 @@ class Init:
             if mask is not None:
                 raise UsageError("a mask without an init image; give the picture it is for")
             return None
-        picture, config = _rgb("init_image", image), DataConfig(image_size=size)
-        pixels = to_square(picture, config).float() / 127.5 - 1
+        pixels = square("init_image", image, size)
         if mask is None:
             return cls(pixels, strength or IMG2IMG_STRENGTH)
-        painted = _rgb("mask", mask)
+        picture, painted = _rgb("init_image", image), _rgb("mask", mask)
         if painted.size != picture.size:
             sizes = ["{}x{}".format(*each.size) for each in (painted, picture)]
             raise UsageError(
                 f"the mask is {sizes[0]}, the init image {sizes[1]}; give a mask of the same size"
             )
-        config = config.model_copy(update={"resample": "nearest"})
+        config = DataConfig(image_size=size, resample="nearest")
         redraw = to_square(painted.convert("L").convert("RGB"), config)[:1] >= WHITE_FROM
         return cls(pixels, strength or 1.0, redraw)
 
@@ -76,6 +75,11 @@ class Init:
         """Of the ascending timesteps `grid` those below `strength` T, at least one: the same
         strength starts from the same noise on every grid."""
         return grid[: max(1, int((grid < self.strength * num_timesteps).sum()))]
+
+
+def square(name: str, image: Image.Image | Tensor, size: int) -> Tensor:
+    """A picture of any size and mode as (3, size, size) float32 in [-1, 1]. Raises as `Init.of`."""
+    return to_square(_rgb(name, image), DataConfig(image_size=size)).float() / 127.5 - 1
 
 
 def _rgb(name: str, image: Image.Image | Tensor) -> Image.Image:

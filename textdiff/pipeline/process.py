@@ -11,6 +11,7 @@ from torch import Tensor
 from textdiff.diffusion.binary_prediction import BinaryDenoise
 from textdiff.errors import UsageError
 from textdiff.guidance import interval
+from textdiff.pipeline.clip_guide import ClipGuide
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import Init
 from textdiff.sampling.base import Step
@@ -43,12 +44,14 @@ class Process(Protocol):
         init: Init | None,
         seeds: Sequence[tuple],
         device: torch.device,
+        guide: ClipGuide | None = None,
     ) -> Iterator[Step]:
         """Draws one picture per entry of `seeds`, a tuple of parts each (`ImageNoise`).
 
         Args:
             prompts: the network with the B prompts bound.
             both: the network with the B prompts, then their B negatives.
+            guide: a CLIP whose gradient guides besides.
         """
         ...
 

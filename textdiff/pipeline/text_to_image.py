@@ -1,7 +1,8 @@
 """Prompt in, images out.
 
     prompts ── ClipModel.conditioning ──► U-Net with text bound ──┐
-    seeds, or init image and mask ── Process.steps ◄──────────────┘ ──► x_0 ──► PIL images
+    seeds, or init image and mask ── Process.steps ◄──────────────┤ ──► x_0 ──► PIL images
+    prompts, or a picture ── ClipGuide, where asked for ──────────┘
 
 A model folder holds model.yaml and clip/; its weights are unet.safetensors (exported) or the moving
 averages of the newest good checkpoint (a run folder).
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from textdiff import checkpoint
 from textdiff.clip.model import ClipModel
+from textdiff.clip.noised import NoisedClip
 from textdiff.config import build, read_yaml, to_yaml
 from textdiff.data.grid import to_pil
 from textdiff.diffusion.binary_prediction import BinaryDenoise
@@ -31,9 +33,10 @@ from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.models.unet import UNet
 from textdiff.pipeline.binary import BinaryDiffusion
+from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.gaussian import GaussianDiffusion
-from textdiff.pipeline.init import Init
+from textdiff.pipeline.init import Init, square
 from textdiff.pipeline.process import Network, Process
 from textdiff.types import Conditioning, Denoise
 
@@ -45,13 +48,18 @@ NOTHING_YET = torch.empty(0, dtype=torch.uint8)
 
 @dataclass
 class TextToImage:
-    """A U-Net, the frozen CLIP it was trained with, and its schedule. `step`: of its checkpoint."""
+    """A U-Net, the frozen CLIP it was trained with, and its schedule.
+
+    step: of its checkpoint.
+    guides: CLIPs that guide, by the name that `clip_guide` gives them; loaded as they are needed.
+    """
 
     unet: UNet
     clip: ClipModel
     schedule: NoiseSchedule | BinarySchedule
     config: ModelConfig
     step: int | None = None
+    guides: dict[str, ClipModel | NoisedClip] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextToImage:
@@ -61,7 +69,7 @@ class TextToImage:
             CheckpointError: the folder is no model, or its weights cannot be used.
         """
         folder = Path(folder)
-        config = _read_config(folder)
+        config = read_config(folder)
         weights, state = _find_weights(folder)
         _check_trained_as(config, state.get("fixed", {}), folder / MODEL_FILE, weights.parent)
         unet = UNet(config.unet)
@@ -81,7 +89,8 @@ class TextToImage:
     def to(self, device: str | torch.device) -> TextToImage:
         """Moves the networks; both are frozen and in eval mode from here on."""
         self.unet.to(device).eval().requires_grad_(False)
-        self.clip.to(device).freeze()
+        for clip in (self.clip, *self.guides.values()):
+            clip.to(device).freeze()
         return self
 
     def save(self, folder: str | Path) -> None:
@@ -109,13 +118,33 @@ class TextToImage:
         """Whether the text tower sees all of `prompt`."""
         return not self.clip.tokenize([prompt]).num_truncated
 
+    def guide(self, config: SamplingConfig) -> ClipModel | NoisedClip | None:
+        """The CLIP whose gradient guides by these settings, frozen; None where none does.
+
+        Raises:
+            UsageError: one that cannot guide this model so. CheckpointError: no CLIP there.
+        """
+        if config.clip_guidance_scale == 0:
+            return None
+        name, device = config.clip_guide, self.clip.mean.device
+        if name is not None and name not in self.guides:
+            self.guides[name] = load_guide(name).to(device).freeze()
+        guide = self.clip if name is None else self.guides[name]
+        check_guide(guide, config, self.config)
+        return guide
+
     def check(
-        self, prompts: Sequence[str], config: SamplingConfig, init: Init | None = None
+        self,
+        prompts: Sequence[str],
+        config: SamplingConfig,
+        init: Init | None = None,
+        clip_image: Tensor | None = None,
     ) -> Tensor:
         """The ascending timesteps (N,) that will be visited.
 
         Raises:
             UsageError: settings that the model cannot follow, or a prompt that is too long.
+            CheckpointError: no CLIP where `clip_guide` says.
         """
         for prompt in dict.fromkeys([*prompts, config.negative_prompt]):
             if not self.fits(prompt):
@@ -125,7 +154,9 @@ class TextToImage:
                 )
         if config.strength is not None and init is None:
             raise UsageError("strength without an init image; give the picture to start from")
-        return self.process.check(config, init)
+        grid = self.process.check(config, init)
+        check_target(self.guide(config), prompts, config, clip_image)
+        return grid
 
     def images(
         self,
@@ -133,15 +164,19 @@ class TextToImage:
         config: SamplingConfig,
         first: int = 0,
         init: Init | None = None,
+        clip_image: Tensor | None = None,
     ) -> Iterator[tuple[int, Tensor]]:
         """Draws one image per prompt in batches; image k uses the noise of (seed, first + k).
+
+        clip_image: (3, S, S) in [-1, 1], towards which CLIP guides in place of the prompts.
 
         Yields: (steps done in the whole job, uint8 images (b, C, H, W) of a finished batch or an
             empty tensor while a batch is under way).
 
         Raises: as `check`, before anything is drawn.
         """
-        self.check(prompts, config, init)
+        self.check(prompts, config, init, clip_image)
+        clip = self.guide(config)
         device, done = next(self.unet.parameters()).device, 0
         for start in range(0, len(prompts), config.batch_size):
             chunk = list(prompts[start : start + config.batch_size])
@@ -149,7 +184,8 @@ class TextToImage:
             conditioning = self.clip.conditioning([*chunk, config.negative_prompt])
             cond, negative = conditioning[:-1], conditioning[-1:].repeat(len(chunk))
             networks = self.network(cond), self.network(Conditioning.cat([cond, negative]))
-            for step in self.process.steps(*networks, config, init, seeds, device):
+            guide = None if clip is None else ClipGuide.of(clip, chunk, config, clip_image)
+            for step in self.process.steps(*networks, config, init, seeds, device, guide):
                 done += 1
                 last = step.index == 0
                 yield done, self.process.to_uint8(step.x) if last else NOTHING_YET
@@ -161,6 +197,7 @@ class TextToImage:
         progress: bool = False,
         init_image: Image.Image | Tensor | None = None,
         mask: Image.Image | Tensor | None = None,
+        clip_image: Image.Image | Tensor | None = None,
         **settings,
     ) -> list[Image.Image]:
         """Pictures of each prompt: `num_images` of the first, then of the second, and so on.
@@ -171,30 +208,37 @@ class TextToImage:
             init_image: picture to start from, PIL or uint8 (3, H, W); `strength` of the forward
                 process is gone back.
             mask: of the same size; white is drawn anew, black is kept.
+            clip_image: picture, PIL or uint8 (3, H, W), towards whose CLIP feature the gradient
+                guides in place of the prompt's.
             settings: fields of SamplingConfig, e.g. sampler="ddim", num_steps=50,
-                guidance_scale=3.0, negative_prompt="", seed=0.
+                guidance_scale=3.0, negative_prompt="", seed=0, clip_guidance_scale=1.0,
+                clip_guide="runs/noised-clip".
 
         Raises:
-            UsageError: an unknown or impossible setting, a prompt that is too long, or a mask of
-                another size than its picture.
+            UsageError: an unknown or impossible setting, a prompt that is too long, a mask of
+                another size than its picture, or a CLIP that cannot guide this model.
+            CheckpointError: no CLIP where `clip_guide` says.
         """
         from tqdm import tqdm
 
         config = build(SamplingConfig, [("TextToImage", settings)])
-        init = Init.of(init_image, mask, config.strength, self.config.unet.image_size)
+        size = self.config.unet.image_size
+        init = Init.of(init_image, mask, config.strength, size)
+        towards = None if clip_image is None else square("clip_image", clip_image, size)
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
         wanted = [prompt for prompt in prompts for _ in range(num_images)]
-        num_steps = len(self.check(wanted, config, init))  # before a progress bar shows
+        num_steps = len(self.check(wanted, config, init, towards))  # before a progress bar shows
         batches = -(-len(wanted) // config.batch_size)
         finished: list[Tensor] = []
         with tqdm(total=batches * num_steps, disable=not progress, unit="step") as bar:
-            for done, images in self.images(wanted, config, init=init):
+            for done, images in self.images(wanted, config, init=init, clip_image=towards):
                 bar.update(done - bar.n)
                 finished.extend([images] if len(images) else [])
         return [picture for images in finished for picture in to_pil(images)]
 
 
-def _read_config(folder: Path) -> ModelConfig:
+def read_config(folder: Path) -> ModelConfig:
+    """What model.yaml in `folder` says. Raises CheckpointError."""
     file = folder / MODEL_FILE
     if not file.is_file():
         reason = "has no model.yaml" if folder.is_dir() else "does not exist"

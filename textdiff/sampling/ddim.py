@@ -3,7 +3,8 @@
     x' = sqrt(ac') x_0_hat + sqrt(1 - ac' - sigma^2) eps_hat + sigma z
     sigma = eta sqrt((1 - ac') / (1 - ac)) sqrt(1 - ac / ac')                          (eq. 16)
 
-ac' belongs to the next step of the grid and is 1 after the last, where x' = x_0_hat.
+ac' belongs to the next step of the grid and is 1 after the last, where x' = x_0_hat. A guidance
+gradient enters in the score form (`sampling.score`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.sampling.score import score_form
 from textdiff.types import Images, Prediction
 
 
@@ -31,7 +33,7 @@ class DDIM:
         index: int,
         noise: Callable[[], Tensor],
     ) -> Images:
-        prediction = predictions[-1]
+        prediction = score_form(predictions[-1], chain, index)
         ac, ac_next = float(chain.alphas_cumprod[index]), float(chain.alphas_cumprod_prev[index])
         variance = self.eta**2 * (1 - ac_next) / (1 - ac) * (1 - ac / ac_next)
         direction = max(1 - ac_next - variance, 0.0) ** 0.5

@@ -3,9 +3,11 @@
     x_{t-1} = mean_hat + sigma_t z,     z ~ N(0, I);  x_0_hat on the last step, which is mean_hat
     mean_hat = posterior mean at x_0_hat (eq. 7), which is eq. 11 written with x_0_hat
     sigma_t^2 = beta_tilde_t ("fixed_small"), beta_t ("fixed_large") or between them ("learned")
+    guided by a gradient g:  mean_hat + sigma_t^2 g       (ADM, arXiv 2105.05233, Algorithm 1)
 
 On a shorter grid the betas are those of the respaced chain (IDDPM, arXiv 2102.09672, section 4),
-and a learned variance lies between the respaced betas (`diffusion.variance`).
+and a learned variance lies between the respaced betas (`diffusion.variance`). The last step draws
+no noise: its variance is 0, and a gradient moves nothing.
 """
 
 from __future__ import annotations
@@ -42,4 +44,6 @@ class DDPM:
         step = torch.full((len(x_t),), index, device=x_t.device)
         mean, _ = chain.posterior(prediction.x_0, x_t, step)
         sigma = (log_variance(chain, self.variance, prediction, step) / 2).exp()
+        if prediction.gradient is not None:
+            mean = mean + sigma.square() * prediction.gradient
         return mean + sigma * noise()

@@ -9,6 +9,8 @@ step of the grid, "before" to the step before. x_0_hat is followed along a line 
 middle of the step, and the rest of the equation solved exactly. The first step has D = x_0_hat,
 which makes it DDIM's, with eta 0 or for the SDE 1. After the last, a' = 1 and x' = x_0_hat.
 
+A guidance gradient enters in the score form (`sampling.score`), that is by x_0_hat.
+
 With zero terminal SNR h is infinite on the first step: exp(-h) = 0, and h / h_before = 0 on the
 second.
 """
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.sampling.score import score_forms
 from textdiff.types import Images, Prediction
 
 
@@ -39,6 +42,7 @@ class DPMSolverPP:
         index: int,
         noise: Callable[[], Tensor],
     ) -> Images:
+        predictions = score_forms(predictions, chain, index)
         if index == 0:
             return predictions[-1].x_0
         h = log_snr_step(chain, index)

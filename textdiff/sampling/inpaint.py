@@ -7,10 +7,13 @@ deterministic one keeps it at sqrt(ac') init + sqrt(1 - ac') eps with the eps it
 ancestral one draws it from q(x_{t-1} | x_t, x_0 = init) with fresh noise. Either way it is
 distributed as q(x_t | x_0 = init) at each level, which is RePaint's rule (Lugmayr et al., arXiv
 2201.09865, eq. 8a), but steps stay correlated as in the forward process, and the noise agrees with
-that of the pixels around. (`fixed_large` makes known pixels as much too noisy as all others.)
+that of the pixels around. (`fixed_large` makes known pixels as much too noisy as all others.) A
+guidance gradient is 0 at known pixels.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 
@@ -34,10 +37,11 @@ def inpaint(
     def knowing(x_t: Images, timestep: Timesteps) -> Prediction:
         said = denoise(x_t, timestep)
         known = from_x_0(schedule, init.expand_as(x_t), x_t, timestep)
-        return Prediction(
-            torch.where(redraw, said.x_0, known.x_0),
-            torch.where(redraw, said.eps, known.eps),
-            said.variance_mix,
+        return replace(
+            said,
+            x_0=torch.where(redraw, said.x_0, known.x_0),
+            eps=torch.where(redraw, said.eps, known.eps),
+            gradient=None if said.gradient is None else said.gradient * redraw,
         )
 
     return knowing

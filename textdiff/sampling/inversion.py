@@ -19,6 +19,7 @@ from torch import Tensor
 
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.sampling.base import Step
+from textdiff.sampling.score import score_form
 from textdiff.types import Denoise, Images
 
 
@@ -33,8 +34,9 @@ def invert(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Images)
     chain = schedule.respaced(grid)
     x = x_0
     for index, timestep in enumerate(chain.timesteps.tolist()):
-        reached = int(chain.timesteps[max(index - 1, 0)])
-        prediction = denoise(x, torch.full((len(x),), reached, device=x.device))
+        reached = max(index - 1, 0)
+        timesteps = torch.full((len(x),), int(chain.timesteps[reached]), device=x.device)
+        prediction = score_form(denoise(x, timesteps), chain, reached)
         ac = float(chain.alphas_cumprod[index])
         x_0_hat = x_0 if index == 0 else prediction.x_0
         x = ac**0.5 * x_0_hat + (1 - ac) ** 0.5 * prediction.eps

@@ -4,7 +4,13 @@
     dynamic   x_0 = clip(x_0_hat, -s, s) / s,    s = max(1, percentile of |x_0_hat| per image)
 
 Dynamic thresholding (Imagen, arXiv 2205.11487, section 2.3) keeps saturated pixels apart from each
-other at high guidance scales. eps_hat follows from x_0 and x_t. Thresholds go outside of guidance.
+other at high guidance scales. eps_hat follows from x_0 and x_t. These thresholds go outside of
+classifier-free guidance and inside of a gradient g, which has one of its own:
+
+    gradient  g = clip(g, (-1 - x_0) a / b^2, (1 - x_0) a / b^2)
+
+so that x_0_hat + (b^2 / a) g, which the score form makes of it, stays in [-1, 1]. Near pure noise
+a gradient that is not exactly that of the noised pictures would be blown up by 1 / a.
 """
 
 from __future__ import annotations
@@ -37,12 +43,26 @@ def dynamic_threshold(
     return _bounded(denoise, schedule, bound)
 
 
+def gradient_threshold(denoise: Denoise, schedule: NoiseSchedule) -> Denoise:
+    """`denoise`, whose x_0_hat lies in [-1, 1], with a gradient that does not drive it out."""
+
+    def bounded(x_t: Images, timestep: Timesteps) -> Prediction:
+        said = denoise(x_t, timestep)
+        if said.gradient is None:
+            return said
+        a, b = (schedule.at(table, timestep, x_t) for table in ("signal", "noise"))
+        low, high = ((end - said.x_0) * a / b.square() for end in (-1, 1))
+        return replace(said, gradient=said.gradient.clamp(low.clamp(max=0), high.clamp(min=0)))
+
+    return bounded
+
+
 def _bounded(
     denoise: Denoise, schedule: NoiseSchedule, bound: Callable[[Images], Images]
 ) -> Denoise:
     def bounded(x_t: Images, timestep: Timesteps) -> Prediction:
         said = denoise(x_t, timestep)
         agreeing = from_x_0(schedule, bound(said.x_0), x_t, timestep)
-        return replace(agreeing, variance_mix=said.variance_mix)
+        return replace(said, x_0=agreeing.x_0, eps=agreeing.eps)
 
     return bounded

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.sampling.dpm_solver import DPMSolverPP, log_snr_step, midway
+from textdiff.sampling.score import score_forms
 from textdiff.types import Images, Prediction
 
 
@@ -39,6 +40,7 @@ class UniPC:
         index: int,
         noise: Callable[[], Tensor],
     ) -> Images:
+        predictions = score_forms(predictions, chain, index)
         if len(predictions) > 1 and index > 0:
             a, h = float(chain.alphas_cumprod[index].sqrt()), log_snr_step(chain, index + 1)
             went_with = midway(predictions[:-1], chain, index + 1)

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from textdiff.clip.model import ClipModel
+from textdiff.clip.noised import NoisedClip
 from textdiff.errors import UsageError
-from textdiff.types import Conditioning
+from textdiff.metrics.features import text_features
+from textdiff.types import Conditioning, Features
 
 LIMIT_BYTES = 2 * 2**30
 CHUNK = 256
@@ -50,3 +52,27 @@ class CaptionEmbeddings:
         if self.table is None:
             return self.clip.conditioning(list(captions), self.length)
         return self.table[torch.tensor([self.rows[caption] for caption in captions])]
+
+
+class CaptionFeatures:
+    """Projected features of captions from a frozen text tower, not normalised, looked up or, above
+    `limit_bytes`, computed."""
+
+    def __init__(
+        self,
+        clip: ClipModel | NoisedClip,
+        captions: Iterable[str],
+        limit_bytes: int = LIMIT_BYTES,
+    ):
+        distinct = sorted(set(captions))
+        self.clip, self.rows = clip, {caption: row for row, caption in enumerate(distinct)}
+        fits = 4 * len(distinct) * clip.embed_dim <= limit_bytes
+        self.table = text_features(clip, distinct) if fits else None
+
+    @torch.no_grad()
+    def __call__(self, captions: Sequence[str]) -> Features:
+        """(B, E), on the CLIP's device."""
+        if self.table is None:
+            return self.clip.encode_text(list(captions)).projected
+        rows = torch.tensor([self.rows[caption] for caption in captions])
+        return self.table[rows].to(self.clip.logit_scale.device)

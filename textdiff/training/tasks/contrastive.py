@@ -23,6 +23,22 @@ from textdiff.training.run_folder import RunFolder
 from textdiff.types import Batch
 
 
+def shift_pictures(batch: Batch, pad: int, seed: int, step: int) -> Tensor:
+    """Each picture (uint8) moved by up to `pad` pixels each way, borders repeated; its own offset
+    is a function of (seed, step, sample id)."""
+    if not pad:
+        return batch.image
+    side = batch.image.shape[-1]
+    padded = F.pad(batch.image.float(), [pad] * 4, mode="replicate").to(torch.uint8)
+    shifted = []
+    ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
+    for picture, (epoch, sample_id) in zip(padded, ids, strict=True):
+        g = generator("shift", seed, step, epoch, sample_id)
+        y, x = torch.randint(2 * pad + 1, (2,), generator=g).tolist()
+        shifted.append(picture[:, y : y + side, x : x + side])
+    return torch.stack(shifted)
+
+
 class ContrastiveTask:
     """Trains both towers of `clip` and the scale.
 
@@ -57,7 +73,8 @@ class ContrastiveTask:
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         self.step = step
-        images, tokens = self._shifted(batch, step), self.model.tokenize(batch.captions)
+        images = shift_pictures(batch, self.max_shift, self.seed, step)
+        tokens = self.model.tokenize(batch.captions)
         size = self.encoder_batch_size
         if size and size < len(images):
             *features, scale = encode_in_groups(model, self.model, images, tokens, size)
@@ -68,20 +85,6 @@ class ContrastiveTask:
         else:
             loss = sigmoid_loss(*features, scale, self.bias)
         return {"loss": loss, "logit_scale": scale.detach()}
-
-    def _shifted(self, batch: Batch, step: int) -> Tensor:
-        """Each picture moved by its own offset, a function of (seed, step, sample id)."""
-        if not self.max_shift:
-            return batch.image
-        pad, side = self.max_shift, batch.image.shape[-1]
-        padded = F.pad(batch.image.float(), [pad] * 4, mode="replicate").to(torch.uint8)
-        shifted = []
-        ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
-        for picture, (epoch, sample_id) in zip(padded, ids, strict=True):
-            g = generator("shift", self.seed, step, epoch, sample_id)
-            y, x = torch.randint(2 * pad + 1, (2,), generator=g).tolist()
-            shifted.append(picture[:, y : y + side, x : x + side])
-        return torch.stack(shifted)
 
     def state(self) -> dict[str, Tensor]:
         return {}

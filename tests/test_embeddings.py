@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import golden
-from textdiff.models import timestep_embedding
+from textdiff.embeddings import timestep_embedding
 
 GOLDEN = golden("timestep_embedding")
 

@@ -1,0 +1,216 @@
+"""A CLIP whose image tower reads noised pictures x_t and their timestep (GLIDE, arXiv 2112.10741).
+
+    x_t, t -> image tower, shifted by `TimestepShift(t)` at its joints -> features f(x_t, t), (B, E)
+    captions -> text tower as ever                                     -> features g(c), (B, E)
+
+The shifts start at exactly zero: before training f(x_t, t) is the clean CLIP's feature of x_t. At
+one timestep they are constants, which fit into biases that the tower has; so f(x_t, 0) is a plain
+CLIP again (`clean`), one that open_clip can hold.
+
+    folder/noised.yaml               image_size, schedule, where the weights came from
+    folder/noised_clip.safetensors   every tensor
+    folder/clean/                    f(., 0) as an open_clip folder, with the tokenizer
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textdiff import checkpoint
+from textdiff.clip.config import NoisedClipConfig
+from textdiff.clip.model import ClipModel, TextFeatures
+from textdiff.clip.timestep import TimestepShift, joints, shifted
+from textdiff.clip.tokens import Tokens
+from textdiff.config import build, read_yaml, to_yaml
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.files import write_text
+from textdiff.types import Features, Images, Timesteps
+
+CONFIG = "noised.yaml"
+WEIGHTS = "noised_clip.safetensors"
+CLEAN_FOLDER = "clean"
+
+
+class NoisedClip(nn.Module):
+    """`clip` with timesteps. Text, tokens and pixel normalisation are `clip`'s.
+
+    Args:
+        clip: its weights become this module's own.
+        seed: of the timestep layers' random part.
+
+    Raises:
+        UsageError: an image tower that timesteps cannot be added to.
+    """
+
+    def __init__(self, clip: ClipModel, config: NoisedClipConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.clip, self.config = clip, config
+        self._joints = joints(clip.model.visual)
+        with torch.random.fork_rng(devices=[]):
+            torch.random.default_generator.manual_seed(seed)
+            self.time = TimestepShift([joint.width for joint in self._joints])
+        self.time.to(clip.mean.device)
+        self.train(clip.training)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> NoisedClip:
+        """From a folder that `save` wrote, such as a run folder; in eval mode.
+
+        Raises:
+            CheckpointError: files missing, unreadable, or that do not fit each other.
+        """
+        folder = Path(folder)
+        if not (folder / CONFIG).is_file():
+            raise CheckpointError(
+                f"no noised CLIP in {folder}: it has no {CONFIG}; give a run folder of "
+                "'textdiff finetune-clip'"
+            )
+        config = _read_config(folder / CONFIG)
+        noised = cls(ClipModel.load(folder / CLEAN_FOLDER), config)
+        tensors = checkpoint.load_tensors(folder / WEIGHTS)
+        checkpoint.load_module(noised, tensors, folder / WEIGHTS)
+        return noised
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a folder that `load` reads, and open_clip its `clean/`."""
+        folder = Path(folder)
+        self.clean().save(folder / CLEAN_FOLDER)
+        checkpoint.save_tensors(folder / WEIGHTS, self.state_dict())
+        # The config last: a folder without one is none.
+        write_text(folder / CONFIG, to_yaml(self.config))
+
+    @torch.no_grad()
+    def clean(self) -> ClipModel:
+        """A copy without timestep that gives the features of t = 0."""
+        clip = copy.deepcopy(self.clip)
+        at_zero = self.time(torch.zeros(1, dtype=torch.int64, device=self.clip.mean.device))
+        for joint, shift in zip(joints(clip.model.visual), at_zero, strict=True):
+            joint.bias.add_(shift[0])
+        return clip
+
+    def freeze(self) -> NoisedClip:
+        """In eval mode for good, without gradients of its own weights."""
+        self.requires_grad_(False)
+        self.clip.freeze()
+        return self.eval()
+
+    def train_parts(self, text: bool) -> NoisedClip:
+        """In training mode; what is trained are the image tower, the timestep layers, the scale,
+        and the text tower if `text`."""
+        model = self.clip.model
+        self.requires_grad_(text)
+        for part in (model.visual, self.time, model.logit_scale):
+            part.requires_grad_(True)
+        if getattr(model, "logit_bias", None) is not None:  # softmax does not see it
+            model.logit_bias.requires_grad_(False)
+        return self.train()
+
+    def train(self, mode: bool = True) -> NoisedClip:
+        """Training mode, unless frozen. Batch norms keep their statistics: those of a batch would
+        mix noise levels, and would not be what the clean CLIP starts from."""
+        super().train(mode and not self.clip.frozen)
+        for module in self.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
+    @property
+    def image_size(self) -> int:
+        """Side of x_t in pixels, as the diffusion model draws it; the tower may see another."""
+        return self.config.image_size
+
+    @property
+    def num_timesteps(self) -> int:
+        """T: timesteps are 0..T-1."""
+        return self.config.num_timesteps
+
+    @property
+    def schedule_config(self) -> dict[str, Any]:
+        """The noise schedule, for `diffusion.ScheduleConfig(**schedule_config)`."""
+        return self.config.schedule
+
+    @property
+    def embed_dim(self) -> int:
+        """E, the length of features."""
+        return self.clip.embed_dim
+
+    @property
+    def context_length(self) -> int:
+        """Most tokens of a caption, start and end included."""
+        return self.clip.context_length
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Scalar exp(t); the stored parameter is t."""
+        return self.clip.logit_scale
+
+    def clamp_logit_scale_(self) -> None:
+        self.clip.clamp_logit_scale_()
+
+    def weights_hash(self) -> str:
+        """Of both towers, the timestep layers and the scale; see `checkpoint.weights_hash`."""
+        return checkpoint.weights_hash(self)
+
+    def tokenize(self, captions: list[str], length: int | None = None) -> Tokens:
+        """As `ClipModel.tokenize`."""
+        return self.clip.tokenize(captions, length)
+
+    def encode_text(self, captions: Tokens | list[str], trim: bool = True) -> TextFeatures:
+        """As `ClipModel.encode_text`."""
+        return self.clip.encode_text(captions, trim)
+
+    def encode_image(self, x_t: Images, timestep: Timesteps) -> Features:
+        """Image features (B, E), not normalised; differentiable in x_t.
+
+        Args:
+            x_t: (B, 3, S, S) float noised from [-1, 1], not clipped, S = `image_size`.
+            timestep: (B,) int64, 0..T-1.
+
+        Raises:
+            ValueError: x_t of another size or type, timesteps of another number or out of range.
+        """
+        self._check(x_t, timestep)
+        shifts = self.time(timestep.to(self.clip.mean.device))
+        with shifted(self._joints, shifts):
+            return self.clip.encode_image(x_t)
+
+    def forward(
+        self, x_t: Images, timestep: Timesteps, texts: Tokens | Features
+    ) -> tuple[Features, Features, Tensor]:
+        """Unit image features (B, E), unit text features (B, E), scalar exp(t): for the loss.
+
+        Args:
+            texts: tokens, or (B, E) features of them where the text tower does not change.
+        """
+        if isinstance(texts, Tokens):
+            texts = self.encode_text(texts).projected
+        image_features = F.normalize(self.encode_image(x_t, timestep), dim=-1)
+        return image_features, F.normalize(texts, dim=-1), self.logit_scale
+
+    def _check(self, x_t: Images, timestep: Timesteps) -> None:
+        side = self.image_size
+        if x_t.shape[1:] != (3, side, side) or not x_t.is_floating_point():
+            raise ValueError(
+                f"this noised CLIP reads float x_t (B, 3, {side}, {side}), "
+                f"got {x_t.dtype} {tuple(x_t.shape)}"
+            )
+        if timestep.shape != (len(x_t),):
+            raise ValueError(f"{len(x_t)} pictures, but timestep {tuple(timestep.shape)}")
+        outside = timestep[(timestep < 0) | (timestep >= self.num_timesteps)]
+        if len(outside):
+            raise ValueError(
+                f"timesteps must lie in 0..{self.num_timesteps - 1}, got {int(outside[0])}"
+            )
+
+
+def _read_config(file: Path) -> NoisedClipConfig:
+    try:
+        return build(NoisedClipConfig, [(str(file), read_yaml(file))])
+    except UsageError as error:
+        raise CheckpointError(f"{file} describes no noised CLIP of this version: {error}") from None

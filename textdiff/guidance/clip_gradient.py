@@ -1,0 +1,76 @@
+"""Guidance by a gradient: hands samplers g = scale * d l / d x_t, in `Prediction.gradient`.
+
+    at x_t    g = scale * grad l(x_t, t)                                 (ADM, arXiv 2105.05233;
+              a noised CLIP reads x_t itself                              GLIDE, arXiv 2112.10741)
+    at x_0    g = scale * J^T grad l(x_0_hat)                            (arXiv 2302.07121, eq. 6)
+              a clean CLIP reads x_0_hat;  J = d x_0_hat / d x_t = (Id - b d eps_hat / d x_t) / a
+
+The first needs no backward pass through the U-Net. The second needs one, unless eps_hat is taken
+for a constant, which leaves J = Id / a: cheap, and far too large where noise is high. With Gaussian
+data of variance d^2 and a linear l the full J samples exactly N(m + scale d^2 grad l, d^2 Id).
+
+Gradients go outside of classifier-free guidance and thresholds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.guidance.similarity import Reward
+from textdiff.types import Denoise, Images, Prediction, Timesteps
+
+
+def at_x_t(denoise: Denoise, reward: Reward, scale: float) -> Denoise:
+    """Guides `denoise` by `reward(x_t, timestep)`."""
+
+    def guided(x_t: Images, timestep: Timesteps) -> Prediction:
+        with torch.enable_grad():
+            x = x_t.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(reward(x, timestep).sum(), x)
+        return replace(denoise(x_t, timestep), gradient=scale * gradient)
+
+    return guided
+
+
+def at_x_0(
+    denoise: Denoise,
+    schedule: NoiseSchedule,
+    reward: Reward,
+    scale: float,
+    through_unet: bool = True,
+) -> Denoise:
+    """Guides `denoise` by `reward(x_0_hat, 0)`. The U-Net runs once either way.
+
+    Args:
+        through_unet: with all of J; else eps_hat is taken for a constant, and what thresholds do to
+            x_0_hat with it.
+    """
+
+    def through(x_t: Images, timestep: Timesteps) -> Prediction:
+        with torch.enable_grad():
+            x = x_t.detach().requires_grad_()
+            said = denoise(x, timestep)
+            value = reward(said.x_0, torch.zeros_like(timestep)).sum()
+            (gradient,) = torch.autograd.grad(value, x)
+        return replace(_detached(said), gradient=scale * gradient)
+
+    def past(x_t: Images, timestep: Timesteps) -> Prediction:
+        said = denoise(x_t, timestep)
+        with torch.enable_grad():
+            x_0 = said.x_0.detach().requires_grad_()
+            value = reward(x_0, torch.zeros_like(timestep)).sum()
+            (gradient,) = torch.autograd.grad(value, x_0)
+        a = schedule.at("signal", timestep, x_t)
+        # with zero terminal SNR x_T moves no x_0_hat
+        return replace(said, gradient=scale * torch.where(a > 0, gradient / a, 0.0))
+
+    return through if through_unet else past
+
+
+def _detached(said: Prediction) -> Prediction:
+    """Without the graph, which holds every activation of the U-Net."""
+    mix = None if said.variance_mix is None else said.variance_mix.detach()
+    return replace(said, x_0=said.x_0.detach(), eps=said.eps.detach(), variance_mix=mix)

@@ -1,0 +1,105 @@
+"""How far a gradient g may move a sample: sizes of b g, by which it shifts eps_hat.
+
+    size = rms(b g) over the pixels and channels of a picture,     b = sqrt(1 - ac)
+
+eps_hat itself has an rms of about 1, at every noise level. So sizes compare across timesteps and
+CLIPs: 0.1 is a tenth of the noise that the step takes away.
+
+    normalised   size = what is asked for, at every step: only the direction counts
+    limited      size <= what is asked for
+    held         size <= 10, and finite: beyond that, or where rms(x_t) > 10, a sample diverges
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.types import Denoise, Images, Prediction, Timesteps
+
+DIVERGES_FROM = 10.0
+
+
+def normalised(denoise: Denoise, schedule: NoiseSchedule, size: float) -> Denoise:
+    """`denoise` with gradients of this size; one of exactly 0 has no direction and stays."""
+    return _scaled(denoise, schedule, lambda found: size / _nonzero(found))
+
+
+def limited(denoise: Denoise, schedule: NoiseSchedule, largest: float) -> Denoise:
+    """`denoise` with gradients of at most this size."""
+    return _scaled(denoise, schedule, lambda found: (largest / _nonzero(found)).clamp(max=1))
+
+
+def held(denoise: Denoise, schedule: NoiseSchedule, past_unet: bool = False) -> Denoise:
+    """`denoise` that cannot be driven to infinity. Says once, with the timestep, that it would be.
+
+    It goes inside of `sampling.threshold.gradient_threshold`, which would hide it.
+
+    Args:
+        past_unet: the gradient is `at_x_0` without the U-Net's Jacobian, which makes it grow as
+            1 / a where noise prevails, at any scale. There b / a times the size is let through.
+    """
+    warned = False
+
+    def warn(found: Tensor, most: Tensor, x_t: Images, timestep: Timesteps) -> None:
+        nonlocal warned
+        reached = _rms(x_t)
+        wild = ~((found <= most) & (reached <= DIVERGES_FROM)).flatten()
+        if warned or not wild.any():
+            return
+        warned, first = True, int(wild.float().argmax())
+        logging.getLogger(__name__).warning(
+            "CLIP guidance makes the sample diverge at timestep %d: it would shift eps_hat by %.3g "
+            "times the size of the noise, and is held at %.3g (at 0 where it is not finite); x_t "
+            "has an rms of %.3g, where about 1 is right; use a smaller clip_guidance_scale, a "
+            "threshold, or clip_gradient_max",
+            timestep[first],
+            *(value.flatten()[first] for value in (found, most, reached)),
+        )
+
+    def holding(x_t: Images, timestep: Timesteps) -> Prediction:
+        said = denoise(x_t, timestep)
+        if said.gradient is None:
+            return said
+        found = _size(said.gradient, schedule, timestep)
+        most = torch.full_like(found, DIVERGES_FROM)
+        if past_unet:
+            a, b = (schedule.at(table, timestep, x_t) for table in ("signal", "noise"))
+            most = most * (b / a).clamp(min=1)
+        warn(found, most, x_t, timestep)
+        factor = (most / _nonzero(found)).clamp(max=1)
+        finite = found.isfinite()
+        return replace(said, gradient=torch.where(finite, factor * said.gradient, 0.0))
+
+    return holding
+
+
+def _scaled(
+    denoise: Denoise, schedule: NoiseSchedule, factor: Callable[[Tensor], Tensor]
+) -> Denoise:
+    def scaled(x_t: Images, timestep: Timesteps) -> Prediction:
+        said = denoise(x_t, timestep)
+        if said.gradient is None:
+            return said
+        found = _size(said.gradient, schedule, timestep)
+        return replace(said, gradient=factor(found) * said.gradient)
+
+    return scaled
+
+
+def _size(gradient: Images, schedule: NoiseSchedule, timestep: Timesteps) -> Tensor:
+    return _rms(schedule.at("noise", timestep, gradient) * gradient)
+
+
+def _rms(x: Images) -> Tensor:
+    """(B, 1, 1, 1)."""
+    return x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+
+
+def _nonzero(size: Tensor) -> Tensor:
+    return size.clamp(min=torch.finfo(size.dtype).tiny)

@@ -1,0 +1,130 @@
+"""CLIP fine-tuning on noised pictures as a task (GLIDE, arXiv 2112.10741, section 2.4).
+
+image (shifted) ──► x_0;   (seed, step, sample id) ──► t of a density, eps
+x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps
+loss = contrastive_loss(f(x_t, t), g(caption)) + w mean(1 - cos(f(x_t, t), f_clean(x_0)))
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textdiff.clip.loss import contrastive_loss
+from textdiff.clip.model import ClipModel
+from textdiff.clip.noised import NoisedClip
+from textdiff.data.base import CaptionedImages
+from textdiff.diffusion.config import DensityConfig
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
+from textdiff.metrics.features import text_features
+from textdiff.metrics.noised import fixed_noise, noised_features
+from textdiff.metrics.retrieval import image_text_retrieval
+from textdiff.randomness import generator
+from textdiff.training.captions import CaptionFeatures
+from textdiff.training.run_folder import RunFolder
+from textdiff.training.scale_watch import ScaleWatch
+from textdiff.training.tasks.contrastive import shift_pictures
+from textdiff.types import Batch, Images, Timesteps
+
+EVAL_LEVELS = 4
+
+
+class NoisedClipTask:
+    """Trains the image tower of `clip`, its timestep layers and the scale.
+
+    Args:
+        texts: features of captions by a frozen text tower; None trains the text tower too.
+        teacher: clean CLIP to distil from, frozen; None without.
+        distill: w, the weight of distillation.
+        held_out: split for retrieval numbers, None without one.
+        max_shift: pictures are shifted by up to this many pixels each way before noise is added.
+    """
+
+    name = "noised_clip"
+
+    def __init__(
+        self,
+        clip: NoisedClip,
+        schedule: NoiseSchedule,
+        seed: int,
+        density: DensityConfig | None = None,
+        texts: CaptionFeatures | None = None,
+        teacher: ClipModel | None = None,
+        distill: float = 0.0,
+        held_out: CaptionedImages | None = None,
+        eval_images: int = 1000,
+        max_shift: int = 0,
+    ):
+        self.model, self.schedule, self.seed = clip, schedule, seed
+        self.density = timestep_density(density or DensityConfig(), schedule)
+        self.texts, self.teacher, self.distill = texts, teacher, distill
+        self.held_out, self.eval_images, self.max_shift = held_out, eval_images, max_shift
+        self.watch = ScaleWatch()
+
+    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        image = shift_pictures(batch, self.max_shift, self.seed, step)
+        x_0 = image.to(self.model.logit_scale.device).float() / 127.5 - 1
+        eps, timestep = self.draw(batch, step)
+        timestep = timestep.to(x_0.device)
+        x_t = self.schedule.add_noise(x_0, eps.to(x_0.device), timestep)
+        texts = self.texts or self.model.tokenize
+        image_features, text_features, scale = model(x_t, timestep, texts(batch.captions))
+        self.watch.see(scale.item(), step)
+        contrastive = contrastive_loss(image_features, text_features, scale)
+        values = {"loss": contrastive, "logit_scale": scale.detach()}
+        if self.teacher is not None:
+            apart = self._distance_to_teacher(image_features, x_0)
+            values |= {
+                "loss": contrastive + self.distill * apart.mean(),
+                "contrastive": contrastive.detach(),
+                "distillation": apart.detach(),
+            }
+        return values
+
+    def draw(self, batch: Batch, step: int) -> tuple[Images, Timesteps]:
+        """eps (B, C, H, W) and timestep (B,), a function of (seed, step, epoch, sample id)."""
+        eps, uniforms = [], []
+        for epoch, index in zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True):
+            g = generator("noised clip", self.seed, step, epoch, index)
+            uniforms.append(torch.rand((), generator=g, dtype=torch.float64))
+            eps.append(torch.randn(batch.image.shape[1:], generator=g))
+        return torch.stack(eps), draw_timesteps(self.density, torch.stack(uniforms))
+
+    def _distance_to_teacher(self, image_features: Tensor, x_0: Images) -> Tensor:
+        """1 - cosine, (B,)."""
+        with torch.no_grad():
+            target = self.teacher.to(x_0.device).encode_image(x_0)
+        return 1 - F.cosine_similarity(image_features.float(), target.float())
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def after_update(self) -> None:
+        """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
+        self.model.clamp_logit_scale_()
+
+    def saved(self, run: RunFolder) -> None:
+        """Makes the run folder one that `NoisedClip.load` reads."""
+        self.model.save(run.path)
+
+    @torch.no_grad()
+    def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
+        """Retrieval on the held-out split at evenly spaced timesteps, beside chance."""
+        if self.held_out is None:
+            return {}
+        count = min(len(self.held_out), self.eval_images)
+        used, image = self.held_out.usable(range(count))
+        texts = [(text, i) for i, row in enumerate(used) for text in self.held_out.captions[row]]
+        captions, owners = zip(*texts, strict=True)
+        text = text_features(self.model, captions)
+        eps = fixed_noise(used, image.shape[1:], self.seed)
+        values = {}
+        for level in range(EVAL_LEVELS):
+            timestep = level * (self.schedule.num_timesteps - 1) // EVAL_LEVELS
+            features = noised_features(self.model.encode_image, image, eps, timestep, self.schedule)
+            rates = image_text_retrieval(features, text, torch.tensor(owners))["image_to_text"]
+            for name in ("R@1", "R@5"):
+                values[f"held_out/{name}_t{timestep}"] = float(rates[name])
+        return values | {"held_out/chance_R@5": float(rates["chance R@5"])}
