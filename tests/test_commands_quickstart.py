@@ -66,7 +66,12 @@ def test_every_step_can_be_read_with_the_configs_that_are_there(tmp_path):
 
 @pytest.mark.parametrize(
     ("command", "name"),
-    [("train", "openmoji"), ("train-clip", "clip_openmoji"), ("train-clip", "judge_openmoji")],
+    [
+        ("train", "openmoji"),
+        ("train-clip", "clip_openmoji"),
+        ("train-clip", "judge_openmoji"),
+        ("train-clip", "evaluator_resnet_openmoji"),
+    ],
 )
 def test_configs_of_the_whole_set_can_be_read(command, name):
     required = ["--run-dir", "run", *(["--clip", "clip"] if command == "train" else [])]
@@ -89,6 +94,6 @@ def test_config_of_the_noised_clip_can_be_read():
 def test_every_config_is_read_by_a_test():
     there = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
     read = {"openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
-    read |= {"noised_clip_openmoji"}
+    read |= {"noised_clip_openmoji", "evaluator_resnet_openmoji"}
     read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
     assert there == read

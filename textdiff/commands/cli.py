@@ -52,6 +52,11 @@ COMMANDS = {
         "PromptFollowingSettings",
         "how often a judge CLIP recognises the prompt of a drawn picture",
     ),
+    "guidance": Command(
+        "guidance",
+        "GuidanceSettings",
+        "sweep of classifier-free and CLIP guidance, judged by CLIPs held out of both",
+    ),
     "inversion": Command(
         "inversion", "InversionSettings", "pictures to noise and back by DDIM, and the error"
     ),

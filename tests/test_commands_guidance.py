@@ -1,0 +1,328 @@
+"""`textdiff guidance`: numbers against the metrics computed by hand, files, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms.functional import pil_to_tensor
+
+from textdiff.clip import ClipConfig, ClipModel
+from textdiff.commands import guidance_draw
+from textdiff.commands.cli import main, run
+from textdiff.commands.drawn import real_pictures
+from textdiff.commands.guidance_measure import unit_features
+from textdiff.config import build
+from textdiff.data import DataConfig, open_data
+from textdiff.errors import UsageError
+from textdiff.metrics import clip_scores, frechet_distance, kid, prompt_following
+from textdiff.metrics.features import text_features
+
+PROMPTS = 5
+INTERVAL = {"mean", "low", "high", "confidence", "resamples"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_resamples():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("textdiff.commands.guidance_measure.FRECHET_RESAMPLES", 5)
+        patch.setattr("textdiff.commands.guidance_measure.RESAMPLES", 50)
+        yield
+
+
+@pytest.fixture(scope="module")
+def noised(tmp_path_factory, noised_flags) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "noised"
+    run(["finetune-clip", *noised_flags, "--train.steps", "2", "--run-dir", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluators(tmp_path_factory) -> list[Path]:
+    """A ViT and a ResNet of random weights."""
+    folder, text = tmp_path_factory.mktemp("evaluators"), {"width": 32, "heads": 2, "layers": 1}
+    towers = {
+        "vit": {"image_size": 16, "patch_size": 4, "width": 32, "heads": 2, "layers": 1},
+        "resnet": {"kind": "resnet", "image_size": 32, "width": 4, "heads": 4},
+    }
+    for seed, (name, image) in enumerate(towers.items(), 7):
+        settings = {"image": image, "text": text, "embed_dim": 24}
+        ClipModel.build(build(ClipConfig, [(name, settings)]), seed).save(folder / name)
+    return [folder / name for name in towers]
+
+
+@pytest.fixture
+def flags(shapes, tiny_run, evaluators) -> list[str]:
+    """A sweep of four settings in two steps each."""
+    data = ["--data.source", shapes, "--data.image-size", "16", "--data.min-side", "4"]
+    swept = ["--scales", "1", "3", "--clip-scales", "0", "2"]
+    judged = ["--model", tiny_run, "--evaluators", *evaluators]
+    few = ["--num-prompts", PROMPTS, "--num-steps", "2", "--batch-size", "4"]
+    return list(map(str, [*judged, *data, *swept, *few]))
+
+
+@pytest.fixture
+def sweep(flags, tmp_path):
+    """Runs it; gives its JSON."""
+
+    def found(*more: str | Path) -> dict:
+        out = tmp_path / "new" / "sweep.json"
+        run(["guidance", *flags, "--json", str(out), *map(str, more)])
+        return json.loads(out.read_text())
+
+    return found
+
+
+def without(flags: list[str], name: str, values: int) -> list[str]:
+    """Lists given twice grow; so `flags` less `name` and its values, to give others."""
+    at = flags.index(name)
+    return flags[:at] + flags[at + 1 + values :]
+
+
+@pytest.fixture
+def draws(monkeypatch) -> list[tuple[float, float]]:
+    """Scales of what is drawn."""
+    drawn, draw = [], guidance_draw.Sweep.draw
+
+    def watched(self, config, first=None):
+        drawn.append((config.guidance_scale, config.clip_guidance_scale))
+        return draw(self, config, first)
+
+    monkeypatch.setattr(guidance_draw.Sweep, "draw", watched)
+    return drawn
+
+
+def open_shapes(shapes: Path):
+    return open_data(DataConfig(source=str(shapes), image_size=16, min_side=4), "train")
+
+
+def by_name(found: dict) -> dict[str, dict]:
+    return {one["name"]: one for one in found["settings"]}
+
+
+# What it says
+
+
+def test_settings_and_kinds(sweep):
+    named = {name: one["kind"] for name, one in by_name(sweep()).items()}
+    assert named == {
+        "unguided": "none",
+        "CFG 3": "CFG",
+        "CLIP 2": "CLIP",
+        "CFG 3 + CLIP 2": "CFG + CLIP",
+    }
+
+
+def test_protocol(sweep, shapes, tiny_run, tiny_clip, evaluators):
+    found = sweep("--seed", "4")
+    assert [each["name"] for each in found["evaluators"]] == list(map(str, evaluators))
+    weights = ClipModel.load(tiny_clip).weights_hash()
+    assert found["guide"]["weights"] == found["model"]["clip"] == weights
+    assert found["guide"]["form"] == "clean CLIP at x_0"
+    assert (found["sampling"]["num_steps"], found["sampling"]["seed"]) == (2, 4)
+    assert "guidance_scale" not in found["sampling"]
+    assert found["clip_sampling"]["clip_through_unet"] is True
+    assert found["data"]["fingerprint"] == open_shapes(shapes).fingerprint
+    assert found["prompts"]["count"] == PROMPTS
+    assert found["reference"] == {
+        "split": "train",
+        "pictures": 8 - PROMPTS,
+        "left_out": "pictures of the prompts",
+    }
+    assert found["chance"] == {"R@1": 1 / PROMPTS, "R@5": 1.0}
+    assert found["device"] == "cpu"
+    assert found["versions"]["torch"] == version("torch")
+
+
+def test_every_number_has_an_interval(sweep):
+    found = sweep()
+    for numbers in (*found["settings"], found["real"]):
+        told = [numbers["held_out"], numbers["guide"], *numbers["evaluators"].values()]
+        told.append(numbers["guide - held_out"])
+        for value in (value for each in told for value in each.values()):
+            assert value.keys() == INTERVAL
+            assert value["low"] <= value["high"]
+    assert all(one["seconds_per_picture"] > 0 for one in found["settings"])
+
+
+@pytest.mark.parametrize(
+    ("name", "guided"),
+    [
+        ("unguided", {"guidance_scale": 1.0}),
+        ("CFG 3 + CLIP 2", {"guidance_scale": 3.0, "clip_guidance_scale": 2.0}),
+        ("real", None),
+    ],
+)
+def test_numbers_are_those_of_the_metrics(sweep, shapes, pipe, evaluators, name, guided):
+    found = sweep("--images-per-prompt", "2")
+    numbers = found["real"] if guided is None else by_name(found)[name]
+    data = open_shapes(shapes)
+    real = real_pictures(data, PROMPTS, 0, pipe)
+    others = [i for i in range(len(data)) if data.captions[i][0] not in real.prompts]
+    if guided is None:
+        images, target = real.images, torch.arange(PROMPTS)
+    else:
+        pictures = pipe(real.prompts, num_images=2, num_steps=2, batch_size=4, **guided)
+        images = torch.stack([pil_to_tensor(picture) for picture in pictures])
+        target = torch.arange(PROMPTS).repeat_interleave(2)
+    rates, kids = [], []
+    for folder in evaluators:
+        clip = ClipModel.load(folder)
+        features, texts = unit_features(clip, images), text_features(clip, real.prompts)
+        reference = unit_features(clip, data.images(others))
+        said = numbers["evaluators"][str(folder)]
+        rates.append(prompt_following(features, texts, target)["R@1"])
+        kids.append(kid(features * 24**0.5, reference * 24**0.5))
+        score = clip_scores(features, texts[target]).mean().item()
+        assert said["R@1"]["mean"] == pytest.approx(rates[-1])
+        assert said["CLIP score"]["mean"] == pytest.approx(score, rel=1e-3, abs=1e-3)
+        assert said["KID"]["mean"] == pytest.approx(kids[-1], rel=1e-3, abs=1e-5)
+        expected = frechet_distance(features, reference)
+        assert said["Frechet"]["mean"] == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    assert numbers["held_out"]["R@1"]["mean"] == pytest.approx(np.mean(rates))
+    assert numbers["held_out"]["KID"]["mean"] == pytest.approx(np.mean(kids), rel=1e-3, abs=1e-5)
+    own = prompt_following(
+        unit_features(pipe.clip, images), text_features(pipe.clip, real.prompts), target
+    )
+    assert numbers["guide"]["R@1"]["mean"] == pytest.approx(own["R@1"])
+    gap = own["R@1"] - np.mean(rates)
+    assert numbers["guide - held_out"]["R@1"]["mean"] == pytest.approx(gap)
+
+
+def test_a_noised_guide_is_judged_as_for_pictures_without_noise(sweep, noised, pipe, shapes):
+    found = sweep("--clip-guide", noised)
+    assert found["guide"]["form"] == "noised CLIP at x_t"
+    clean = ClipModel.load(noised / "clean")
+    real = real_pictures(open_shapes(shapes), PROMPTS, 0, pipe)
+    texts = text_features(clean, real.prompts)
+    expected = clip_scores(unit_features(clean, real.images), texts).mean().item()
+    assert found["real"]["guide"]["CLIP score"]["mean"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_tables_name_the_pareto_front(sweep, capsys):
+    sweep()
+    printed = capsys.readouterr().out
+    assert "on the Pareto front of R@1 and KID: " in printed
+    for row in ("unguided", "CFG 3 + CLIP 2", "real pictures", "chance"):
+        assert row in printed
+
+
+# Files
+
+
+def test_plot_and_grid(sweep, tmp_path):
+    sweep("--plot", tmp_path / "sweep.png", "--grid", tmp_path / "g.png", "--grid-pictures", "3")
+    assert Image.open(tmp_path / "sweep.png").size == (1380, 672)
+    with Image.open(tmp_path / "g.png") as sheet:
+        assert 3 * 96 < sheet.width < 4 * 96  # three columns
+        assert 5 * 96 < sheet.height < 5 * 192  # real, and four kinds of guidance
+
+
+def test_a_sweep_goes_on_where_it_stopped(sweep, draws):
+    first = sweep()
+    draws.clear()
+    more = sweep("--clip-scales", "4")
+    assert draws == [(1.0, 4.0), (3.0, 4.0)]
+    assert more["settings"][:4] == first["settings"]
+    assert len(more["settings"]) == 6
+
+
+def test_what_was_done_is_kept_when_a_sweep_is_cut_off(sweep, monkeypatch, tmp_path):
+    draw = guidance_draw.Sweep.draw
+
+    def cut_off(self, config, first=None):
+        if config.clip_guidance_scale:
+            raise KeyboardInterrupt
+        return draw(self, config, first)
+
+    monkeypatch.setattr(guidance_draw.Sweep, "draw", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        sweep()
+    kept = json.loads((tmp_path / "new" / "sweep.json").read_text())
+    assert list(by_name(kept)) == ["unguided", "CFG 3"]
+
+
+def test_a_file_of_another_protocol_is_left_alone(sweep, tmp_path):
+    before = sweep()
+    with pytest.raises(UsageError, match=r"another protocol: sampling\.seed is 0, not 1; name"):
+        sweep("--seed", "1")
+    assert json.loads((tmp_path / "new" / "sweep.json").read_text()) == before
+
+
+def test_tables_of_files(sweep, tmp_path, noised, draws, capsys):
+    sweep()
+    (tmp_path / "new" / "sweep.json").rename(tmp_path / "clean.json")
+    sweep("--clip-guide", noised)
+    (tmp_path / "new" / "sweep.json").rename(tmp_path / "noised.json")
+    draws.clear()
+    capsys.readouterr()
+    files = [str(tmp_path / name) for name in ("clean.json", "noised.json")]
+    run(["guidance", "--table", *files, "--plot", str(tmp_path / "both.png")])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert draws == []
+    assert "clean CLIP at x_0" in printed
+    assert "noised CLIP at x_t" in printed
+    assert Image.open(tmp_path / "both.png").size == (1380, 672)
+
+
+def test_tables_that_do_not_compare(sweep, tmp_path):
+    sweep()
+    (tmp_path / "new" / "sweep.json").rename(tmp_path / "one.json")
+    sweep("--seed", "1")
+    with pytest.raises(UsageError, match=r"do not compare: sampling\.seed is 0, not 1"):
+        run(["guidance", "--table", *(str(tmp_path / n) for n in ("one.json", "new/sweep.json"))])
+
+
+# What it refuses
+
+
+def refused(flags: list[str], capsys) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        main(["guidance", *map(str, flags)])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("textdiff: error: ")
+    assert "\n" not in said
+    return said
+
+
+def test_evaluators_that_took_part(flags, noised, tiny_clip, capsys):
+    told = refused([*flags, "--evaluators", tiny_clip], capsys)
+    assert "is the CLIP that" in told
+    told = refused([*flags, "--clip-guide", noised, "--evaluators", noised / "clean"], capsys)
+    assert f"is the CLIP that guides, {noised}" in told
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--scales", "-1"], "scales.2: Input should be greater than or equal to 0"),
+        (["--clip-scales", "-2"], "clip_scales.2: Input should be greater than or equal to 0"),
+        (["--num-prompts", "1"], "--num-prompts: Input should be greater than or equal to 2"),
+        (["--num-prompts", "8"], "give a smaller --num-prompts, or --reference-split"),
+        (["--data.image-size", "32"], "give --data.image-size 16"),
+        (["--guidance-scale", "2"], "guidance_scale is what is swept; give scales"),
+        (["--clip-guidance-at", "x_t"], "takes no timestep, so it cannot read x_t"),
+        (["--table", "x.json"], "table draws nothing, so leave out evaluators, model"),
+    ],
+)
+def test_bad_settings(flags, more, complaint, capsys):
+    assert complaint in refused([*flags, *more], capsys)
+
+
+def test_an_evaluator_alone_or_twice(flags, evaluators, capsys):
+    others = without(flags, "--evaluators", 2)
+    assert "two evaluators or more" in refused([*others, "--evaluators", evaluators[0]], capsys)
+    told = refused([*others, "--evaluators", evaluators[0], evaluators[0]], capsys)
+    assert f"is the evaluator {evaluators[0]} again" in told
+
+
+def test_files_that_hold_no_sweep(tmp_path, capsys):
+    (tmp_path / "x.json").write_text("{}")
+    assert "holds no sweep" in refused(["--table", tmp_path / "x.json"], capsys)
+    assert "cannot be read as JSON" in refused(["--table", tmp_path / "y.json"], capsys)

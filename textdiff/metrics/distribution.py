@@ -1,0 +1,128 @@
+"""How far apart two sets of features lie: x (n, D) of drawn pictures, y (m, D) of real ones.
+
+    Frechet  |mu_x - mu_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2))      S with divisor n - 1
+             tr (S_x S_y)^(1/2) = tr (R S_y R)^(1/2),  R = S_x^(1/2)  (arXiv 1706.08500, eq. 6)
+    MMD^2    mean k(x, x') + mean k(y, y') - 2 mean k(x, y)           (Gretton et al. 2012, JMLR 13)
+    KID      unbiased, no pair x = x';  k = (x.y / D + 1)^3           (arXiv 1801.01401)
+    CMMD     biased, 1000 times;  k = exp(-|x - y|^2 / 200), unit features   (arXiv 2401.09603)
+
+Everything is computed in float64. The Frechet distance is biased upwards, the more the fewer rows
+there are for D; KID is not biased, and so can be negative.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from textdiff.types import Features
+
+CMMD_BANDWIDTH = 10.0
+CMMD_SCALE = 1000.0
+
+Counts = Float[Tensor, "b n"]  # how often each of n rows is in each of b resamples
+
+
+def frechet_distance(x: Features, y: Features) -> float:
+    """Between the Gaussians with the sets' means and covariances.
+
+    Raises:
+        ValueError: fewer than two rows, or widths that differ.
+    """
+    x, y = _checked(x, y, rows=2)
+    (mu_x, S_x), (mu_y, S_y) = _moments(x), _moments(y)
+    root = _root(S_x)
+    cross = torch.linalg.eigvalsh(root @ S_y @ root).clamp(min=0).sqrt().sum()
+    return ((mu_x - mu_y).square().sum() + S_x.trace() + S_y.trace() - 2 * cross).item()
+
+
+def kid(x: Features, y: Features, block_size: int | None = None) -> float:
+    """Unbiased MMD^2 with the cubic kernel.
+
+    Args:
+        block_size: both sets are cut, in order, into blocks of so many rows, and the values of as
+            many pairs of blocks as there are are averaged; rows left over do not count. None: one
+            block of all rows.
+
+    Raises:
+        ValueError: fewer than two rows, or than a block has; widths that differ.
+    """
+    x, y = _checked(x, y, rows=block_size or 2)
+    if block_size is None:
+        return _kid(x, y)
+    if block_size < 2:
+        raise ValueError(f"block_size {block_size}: a block needs two rows")
+    blocks = zip(x.split(block_size), y.split(block_size), strict=False)
+    whole = [_kid(a, b) for a, b in blocks if len(a) == len(b) == block_size]
+    return sum(whole) / len(whole)
+
+
+def kid_of_resamples(x: Features, y: Features, x_counts: Counts, y_counts: Counts) -> Tensor:
+    """KID of b resamples, (b,). A row that was drawn twice is no pair with itself: such pairs
+    would move all resamples up, as they have the largest kernel.
+
+    Raises:
+        ValueError: as `kid`.
+    """
+    x, y = _checked(x, y, rows=2)
+    a, b = x_counts.to(x), y_counts.to(y)
+    between = ((a @ _cubic(x, y)) * b).sum(dim=1) / (a.sum(dim=1) * b.sum(dim=1))
+    return _within(_cubic(x, x), a) + _within(_cubic(y, y), b) - 2 * between
+
+
+def cmmd(x: Features, y: Features) -> float:
+    """1000 times the biased MMD^2 of unit features, as in the authors' code.
+
+    Raises:
+        ValueError: no rows, or widths that differ.
+    """
+    x, y = (F.normalize(rows, dim=-1) for rows in _checked(x, y, rows=1))
+    within = _gaussian(x, x).mean() + _gaussian(y, y).mean()
+    return CMMD_SCALE * (within - 2 * _gaussian(x, y).mean()).item()
+
+
+def _checked(x: Features, y: Features, rows: int) -> tuple[Tensor, Tensor]:
+    """Both in float64."""
+    for name, features in (("first", x), ("second", y)):
+        if features.ndim != 2 or len(features) < rows:
+            raise ValueError(
+                f"the {name} set of features is {tuple(features.shape)}; "
+                f"give (n, D) with n of {rows} or more"
+            )
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"features of width {x.shape[1]} and {y.shape[1]}; give one width")
+    return x.double(), y.double()
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D)."""
+    return x.mean(dim=0), torch.cov(x.T).reshape(x.shape[1], x.shape[1])
+
+
+def _root(symmetric: Tensor) -> Tensor:
+    """The square root of a positive semi-definite matrix."""
+    values, vectors = torch.linalg.eigh(symmetric)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+
+
+def _kid(x: Tensor, y: Tensor) -> float:
+    once = [torch.ones(1, len(rows)) for rows in (x, y)]
+    return kid_of_resamples(x, y, *once).item()
+
+
+def _within(kernel: Tensor, counts: Tensor) -> Tensor:
+    """(b,) means of k(x, x') over pairs of different rows."""
+    squares = counts.square()
+    pairs = counts.sum(dim=1).square() - squares.sum(dim=1)
+    return (((counts @ kernel) * counts).sum(dim=1) - squares @ kernel.diagonal()) / pairs
+
+
+def _cubic(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _gaussian(x: Tensor, y: Tensor) -> Tensor:
+    """Of unit rows: |x - y|^2 = 2 - 2 x.y."""
+    return torch.exp((x @ y.T - 1) / CMMD_BANDWIDTH**2)
