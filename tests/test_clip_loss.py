@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import golden
 from textdiff.clip import contrastive_loss
+from textdiff.clip.logit_tiles import rows_kept
 
 GOLDEN = golden("contrastive")
 CASES = [c for c in GOLDEN["cases"] if "image_features" in c["inputs"]]
@@ -64,10 +65,11 @@ def test_golden_loss_and_gradients(case, dtype, form):
     dim=st.integers(1, 6),
     tile_size=st.integers(1, 15),
     scale=st.floats(0.1, 100.0),
+    kept=st.integers(0, 144),
 )
-def test_tiles_of_any_size_give_what_the_formula_does(rows, dim, tile_size, scale):
+def test_tiles_of_any_size_give_what_the_formula_does(rows, dim, tile_size, scale, kept):
     inputs = (*pairs(rows, dim), torch.tensor(scale, dtype=torch.float64))
-    found = value_and_gradients(contrastive_loss, *inputs, tile_size=tile_size, dense_logits=0)
+    found = value_and_gradients(contrastive_loss, *inputs, tile_size=tile_size, dense_logits=kept)
     expected = value_and_gradients(by_the_formula, *inputs)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
@@ -80,8 +82,12 @@ def test_gradcheck(form):
     assert torch.autograd.gradcheck(lambda i, x, t: contrastive_loss(i, x, t.exp(), **form), inputs)
 
 
-@pytest.mark.parametrize("scale", [14.3, 100.0])
-@pytest.mark.parametrize("form", [{**TILED, "tile_size": 64}, DENSE], ids=["tiled", "dense"])
+@pytest.mark.parametrize("scale", [14.3, 60.0, 100.0])
+@pytest.mark.parametrize(
+    "form",
+    [{"tile_size": 64, "dense_logits": most} for most in (0, 100 * 200, 10**9)],
+    ids=["tiled", "part kept", "dense"],
+)
 def test_float32_is_within_1e_5_of_float64(form, scale):
     inputs = (*pairs(200, 64), torch.tensor(scale, dtype=torch.float64))
     expected = value_and_gradients(by_the_formula, *inputs)
@@ -92,12 +98,14 @@ def test_float32_is_within_1e_5_of_float64(form, scale):
 
 
 @FORMS
-def test_rows_far_below_others_do_not_underflow(form):
-    """Logits of the last two pairs are -100: exp(-200) is 0 in float32 beside exp(100)."""
-    axis = torch.eye(8)[0]
+@pytest.mark.parametrize("length", [1.0, 10.0], ids=["unit rows", "longer rows"])
+@pytest.mark.parametrize("largest", [60.0, 61.0, 100.0])
+def test_rows_far_below_others_do_not_underflow(form, largest, length):
+    """Logits of the last two pairs are -`largest`: exp(-200) is 0 in float32 beside exp(100)."""
+    axis = length * torch.eye(8)[0]
     images = torch.stack([axis] * 6 + [-axis] * 2)
     texts = torch.stack([axis] * 8)
-    inputs = (images, texts, torch.tensor(100.0))
+    inputs = (images, texts, torch.tensor(largest / length**2))
     found = value_and_gradients(contrastive_loss, *inputs, **form)
     expected = value_and_gradients(by_the_formula, *(x.double() for x in inputs))
     for value, wanted in zip(found, expected, strict=True):
@@ -175,6 +183,14 @@ def test_memory_grows_with_the_features_not_with_their_pairs():
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         contrastive_loss(images, texts, torch.tensor(9.0).double(), tile_size=8, dense_logits=0)
     assert max(saved) == images.numel()
+
+
+@pytest.mark.parametrize(
+    ("most", "kept"), [(0, 0), (64 * 8 - 1, 0), (64 * 23, 16), (64 * 63, 56), (64 * 64, 64)]
+)
+def test_no_more_logits_are_kept_than_asked_for(most, kept):
+    images, texts = pairs(64, 4)
+    assert rows_kept(images, texts, size=8, most=most) == kept
 
 
 def test_unpaired_features_are_refused():

@@ -5,7 +5,7 @@ With G = d loss / d L, and I (n, D), X (N, D):
     grad_I = scale * G X        grad_X = scale * G^T I        grad_scale = sum(I * (G X))
 
 A tile of L, n' x N', costs n' N' D multiply-adds, what flows back through it twice that. Memory is
-that of the two gradients and a few tiles, unless L itself is asked to be kept.
+that of the two gradients, a few tiles, and as many rows of L as are asked to be kept.
 """
 
 from __future__ import annotations
@@ -28,32 +28,39 @@ def blocks(length: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, length))
 
 
-def tiles(logits: Tensor, size: int) -> Iterator[Tile]:
-    """Views of a matrix, up to size x size each, row after row."""
-    for rows in blocks(logits.shape[0], size):
-        for columns in blocks(logits.shape[1], size):
-            yield rows, columns, logits[rows, columns]
-
-
 def logit_tiles(
-    images: Features, texts: Features, scale: Tensor, size: int, kept: Tensor | None = None
+    images: Features,
+    texts: Features,
+    scale: Tensor,
+    size: int,
+    kept: Tensor | None = None,
+    again: bool = False,
 ) -> Iterator[Tile]:
-    """Tiles of L in the order of `tiles`, each overwriting the one before.
+    """Tiles of L up to size x size, row after row, each overwriting the one before.
 
     Args:
-        kept: (n, N), filled with L instead.
+        kept: (k, N), k as `rows_kept` gives it; holds the tiles of the first k rows for good.
+        again: `kept` is full, and its tiles are not computed.
     """
-    if kept is None:
-        memory = images.new_empty(min(size, len(images)) * min(size, len(texts)))
+    memory = images.new_empty(min(size, len(images)) * min(size, len(texts)))
     for rows in blocks(len(images), size):
+        is_kept = kept is not None and rows.stop <= len(kept)
+        if is_kept and again:
+            yield from (
+                (rows, columns, kept[rows, columns]) for columns in blocks(len(texts), size)
+            )
+            continue
         scaled = images[rows] * scale
         for columns in blocks(len(texts), size):
-            if kept is None:
-                shape = rows.stop - rows.start, columns.stop - columns.start
-                logits = memory[: shape[0] * shape[1]].view(shape)
-            else:
-                logits = kept[rows, columns]
+            shape = rows.stop - rows.start, columns.stop - columns.start
+            logits = kept[rows, columns] if is_kept else memory[: shape[0] * shape[1]].view(shape)
             yield rows, columns, torch.mm(scaled, texts[columns].T, out=logits)
+
+
+def rows_kept(images: Features, texts: Features, size: int, most: int) -> int:
+    """Of L, in whole tiles, so that no more than `most` logits are kept."""
+    rows = most // max(1, len(texts))
+    return len(images) if rows >= len(images) else rows // size * size
 
 
 def diagonal(tile: Tile, first: int) -> tuple[slice, Tensor]:

@@ -8,7 +8,7 @@ With P, Q the softmax of L over rows and over columns, G = (P + Q - 2 Id) / (2N)
 
     grad_I = exp(t) G X        grad_X = exp(t) G^T I        grad_t = sum(G * L)
 
-A large L is never held whole, but computed in tiles, once in each pass: see `two_way_logsumexp`.
+A large L is never held whole, but computed in tiles, in each pass again: see `two_way_logsumexp`.
 Of a batch on W processes, each rank does the rows of its own n images:
 
     own images, all texts ──► r of its rows, its part of every c ──► c over ranks ──► loss
@@ -28,8 +28,9 @@ from textdiff.clip.ranks import Ranks
 from textdiff.clip.two_way_logsumexp import two_way_logsumexp
 from textdiff.types import Features
 
-# Measured at D = 512 on AVX2 cores: tiles of 1024 gain 2% over 512 and take four times the memory;
-# keeping the logits saves a sixth of the time at every size, so that memory sets its limit, 64 MiB.
+# Measured at D = 512 on AVX2 cores: tiles of 1024 gain up to 5% over 512 and take four times the
+# memory; keeping logits saves a fifth of the time of those kept, so that memory sets its limit,
+# 64 MiB.
 TILE_SIZE = 512
 DENSE_LOGITS = 4096 * 4096
 
@@ -55,9 +56,10 @@ def contrastive_loss(
             constants (open_clip's `local_loss` without `gather_with_grad`). The mean over ranks is
             the loss of the whole batch, but its gradient lacks what the losses of other ranks
             would send home; it spares that exchange.
-        tile_size: side of a tile of logits; memory beside gradients is that of about four.
-        dense_logits: up to this many logits of a rank are kept for the backward pass, which is
-            faster; 0: never.
+        tile_size: side of a tile of logits; memory beside gradients is that of about four, and of
+            what is kept.
+        dense_logits: as many of a rank's logits are kept for the backward pass, which is faster;
+            0: none.
 
     Raises:
         ValueError: numbers of images and texts, or their lengths, differ.

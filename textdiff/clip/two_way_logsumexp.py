@@ -8,9 +8,14 @@ far and the sum of exponentials below it (Milakov & Gimelshein, arXiv 1805.02867
 all would underflow where logits spread over more than 87, as they may from a scale of 44 on.
 Backward computes each tile once more.
 
+    |L_ij| <= scale max_i |I_i| max_j |X_j| <= 60:    exp(L_ij) itself is summed, once for both
+
+Up to that bound, a scale of 60 for unit rows, no maximum is needed, and one exponential serves rows
+and columns, both passes where L is kept.
+
 Multiply-adds: n N D for L, n N D for L again, 2 n N D for the gradients, so 4 n N D (8 n N D
 operations); a loss that multiplies out both L and L^T takes 6 (12), and one that keeps L 3 (6), as
-this one does where L is small.
+this one does for the rows of L that fit a limit.
 """
 
 from __future__ import annotations
@@ -19,8 +24,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from textdiff.clip.logit_tiles import Tile, diagonal, logit_tiles, pull_back, tiles
+from textdiff.clip.logit_tiles import Tile, diagonal, logit_tiles, pull_back, rows_kept
 from textdiff.types import Features, PerSample
+
+BOUND = 60.0  # exp(60) = 1e26, exp(-60) = 1e-26: far from where float32 ends, 3e38 and 1e-38
 
 
 def two_way_logsumexp(
@@ -36,16 +43,17 @@ def two_way_logsumexp(
     Args:
         images: (n, D); row i matches row `first + i` of texts (N, D).
         tile_size: side of a tile.
-        dense_logits: up to this many logits are kept rather than computed again.
+        dense_logits: as many logits, in whole rows of tiles, are kept rather than computed again.
     """
     return _TwoWay.apply(images, texts, scale, first, tile_size, dense_logits)
 
 
 class _Running:
-    """log sum exp per row (or column) of the tiles added so far."""
+    """log sum exp per row (or column) of the tiles added so far; `bounded`: their exponentials are
+    added to `total` as they are."""
 
-    def __init__(self, length: int, like: Tensor) -> None:
-        self.top = like.new_full((length,), -torch.inf)
+    def __init__(self, length: int, like: Tensor, bounded: bool) -> None:
+        self.top = like.new_full((length,), 0 if bounded else -torch.inf)
         self.total = like.new_zeros(length)
 
     def add(self, at: slice, logits: Tensor, dim: int) -> None:
@@ -58,19 +66,31 @@ class _Running:
         return self.top + self.total.log()
 
 
+def _is_bounded(images: Features, texts: Features, scale: Tensor) -> bool:
+    if not (len(images) and len(texts)):
+        return True
+    largest = scale.abs() * images.norm(dim=1).max() * texts.norm(dim=1).max()
+    return bool(largest <= BOUND)
+
+
 class _TwoWay(torch.autograd.Function):
     @staticmethod
     def forward(ctx, images, texts, scale, first, tile_size, dense_logits):
         ctx.first, ctx.tile_size = first, tile_size
-        dense = len(images) * len(texts) <= dense_logits
-        kept = images.new_empty(len(images), len(texts)) if dense else None
-        rows, columns = _Running(len(images), images), _Running(len(texts), texts)
+        ctx.bounded = bounded = _is_bounded(images, texts, scale)
+        kept = images.new_empty(rows_kept(images, texts, tile_size, dense_logits), len(texts))
+        rows, columns = (_Running(len(each), images, bounded) for each in (images, texts))
         matching = images.new_empty(len(images))
         for tile in logit_tiles(images, texts, scale, tile_size, kept):
-            rows.add(tile[0], tile[2], dim=1)
-            columns.add(tile[1], tile[2], dim=0)
             where, values = diagonal(tile, first)
             matching[where] = values
+            if bounded:
+                exps = tile[2].exp_()
+                rows.total[tile[0]] += exps.sum(1)
+                columns.total[tile[1]] += exps.sum(0)
+            else:
+                rows.add(tile[0], tile[2], dim=1)
+                columns.add(tile[1], tile[2], dim=0)
         sums = rows.top, rows.total, columns.top, columns.total
         ctx.save_for_backward(images, texts, scale, *sums, kept)
         return rows.value(), columns.value(), matching
@@ -82,20 +102,22 @@ class _TwoWay(torch.autograd.Function):
         # exp(L - r) = exp(L - top) / total: near 100, r itself is rounded to 8e-6
         per_row, per_column = grad_rows / row_total, grad_columns / column_total
 
-        def weigh(tile: Tile) -> Tile:
-            rows, columns, logits = tile
+        def weights(rows: slice, columns: slice, logits: Tensor) -> Tensor:
+            if ctx.bounded:
+                exps = logits if rows.stop <= len(kept) else logits.exp_()
+                return (per_row[rows, None] + per_column[columns]).mul_(exps)
             by_row = (logits - row_top[rows, None]).exp_().mul_(per_row[rows, None])
             by_column = (logits - column_top[columns]).exp_()
-            weighed = rows, columns, by_row.addcmul_(by_column, per_column[columns])
+            return by_row.addcmul_(by_column, per_column[columns])
+
+        def weigh(tile: Tile) -> Tile:
+            weighed = *tile[:2], weights(*tile)
             where, values = diagonal(weighed, ctx.first)
             values += grad_matching[where]
             return weighed
 
         with torch.autocast(images.device.type, enabled=False):
-            if kept is None:
-                again = logit_tiles(images, texts, scale, ctx.tile_size)
-            else:
-                again = tiles(kept, ctx.tile_size)
+            again = logit_tiles(images, texts, scale, ctx.tile_size, kept, again=True)
             needed = ctx.needs_input_grad[:3]
             grads = pull_back(images, texts, scale, map(weigh, again), needed)
         return *grads, None, None, None
