@@ -20,6 +20,8 @@ from textdiff.models.config import UNetConfig
 PLAIN_MAX_KEYS_FP32 = 64
 PLAIN_MAX_KEYS_HALF = 256
 
+KeysValues = tuple[Tensor, Tensor]  # (B, heads, L, head_dim) both
+
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax attention by the kernel that is fastest for the device, precision and length.
@@ -57,8 +59,11 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(source_dim, dim, bias=False)
         self.to_out = nn.Sequential(nn.Linear(dim, dim))
 
-    def keys_values(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, L, source_dim) -> two of (B, heads, L, head_dim); a text's serve every timestep."""
+    def keys_values(self, source: TextSource) -> KeysValues:
+        """(B, L, source_dim) -> two of (B, heads, L, head_dim). A text's serve every timestep:
+        those made before are looked up."""
+        if isinstance(source, dict):
+            return source[self]
         return self._split(self.to_k(source)), self._split(self.to_v(source))
 
     def forward(
@@ -70,6 +75,9 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+
+
+TextSource = Tensor | dict[Attention, KeysValues]  # (B, L, D), or what each attention made of it
 
 
 class GEGLU(nn.Module):
@@ -108,7 +116,7 @@ class TransformerBlock(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
         self.ff = FeedForward(dim)
 
-    def forward(self, x: Tensor, text: Tensor, text_mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, text: TextSource, text_mask: Tensor | None) -> Tensor:
         """x: (B, N, dim), text: (B, L, cross_attention_dim), text_mask: (B, 1, 1, L) bool."""
         normed = self.norm1(x)
         x = x + self.attn1(normed, *self.attn1.keys_values(normed))
@@ -130,7 +138,7 @@ class SpatialTransformer(nn.Module):
         nn.init.zeros_(self.proj_out.weight)
         nn.init.zeros_(self.proj_out.bias)
 
-    def forward(self, image: Tensor, text: Tensor, text_mask: Tensor | None) -> Tensor:
+    def forward(self, image: Tensor, text: TextSource, text_mask: Tensor | None) -> Tensor:
         """image: (B, C, H, W) -> (B, C, H, W)."""
         tokens = _project(self.norm(image).flatten(2).transpose(1, 2), self.proj_in)
         for block in self.transformer_blocks:

@@ -6,8 +6,9 @@
 
 Submodules carry the names of diffusers' `ResnetBlock2D`, `CrossAttnDownBlock2D` / `DownBlock2D`,
 `UNetMidBlock2DCrossAttn` and `CrossAttnUpBlock2D` / `UpBlock2D`. In all of them `emb` (B, time_dim)
-is the embedding of timestep and pooled text after its SiLU, `text` (B, L, D) the token features and
-`text_mask` (B, 1, 1, L) True where a token is real.
+is the embedding of timestep and pooled text after its SiLU, or (1, time_dim) if all rows share it;
+`text` the token features (B, L, D), or what each attention made of them before; and `text_mask`
+(B, 1, 1, L) is True where a token is real.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from textdiff.models.attention import SpatialTransformer
+from textdiff.models.attention import SpatialTransformer, TextSource
 from textdiff.models.config import UNetConfig
 
 
@@ -92,19 +93,23 @@ class DownBlock(nn.Module):
         self.skip_channels = [channels] * (layers + len(self.downsamplers))
 
     def forward(
-        self, x: Tensor, emb: Tensor, text: Tensor, text_mask: Tensor | None
+        self, x: Tensor, emb: Tensor, text: TextSource, text_mask: Tensor | None
     ) -> tuple[Tensor, list[Tensor]]:
-        """(B, in_channels, H, W) -> the level's output and its skips, shallow to deep."""
+        """(B, in_channels, H, W) -> the level's output and its skips, shallow to deep; `halve` is
+        still to be called."""
         skips = []
         for layer, resnet in enumerate(self.resnets):
             x = resnet(x, emb)
             if self.attentions:
                 x = self.attentions[layer](x, text, text_mask)
             skips.append(x)
+        return x, skips
+
+    def halve(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The same of the halving after `forward`; the last level has none."""
         for downsample in self.downsamplers:
             x = downsample(x)
-            skips.append(x)
-        return x, skips
+        return x, [x] * len(self.downsamplers)
 
 
 class MidBlock(nn.Module):
@@ -116,7 +121,7 @@ class MidBlock(nn.Module):
         self.resnets = nn.ModuleList(ResidualBlock(channels, channels, config) for _ in range(2))
         self.attentions = _attentions(1, channels, config)
 
-    def forward(self, x: Tensor, emb: Tensor, text: Tensor, text_mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, emb: Tensor, text: TextSource, text_mask: Tensor | None) -> Tensor:
         x = self.resnets[0](x, emb)
         x = self.attentions[0](x, text, text_mask)
         return self.resnets[1](x, emb)
@@ -139,7 +144,12 @@ class UpBlock(nn.Module):
         self.upsamplers = nn.ModuleList([Upsample(channels)] if level else [])
 
     def forward(
-        self, x: Tensor, skips: list[Tensor], emb: Tensor, text: Tensor, text_mask: Tensor | None
+        self,
+        x: Tensor,
+        skips: list[Tensor],
+        emb: Tensor,
+        text: TextSource,
+        text_mask: Tensor | None,
     ) -> Tensor:
         """Takes what it uses from the end of `skips`."""
         for layer, resnet in enumerate(self.resnets):

@@ -16,11 +16,17 @@ The plain variant (`patch_size=1`) has the parameter names, shapes and arithmeti
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textdiff.embeddings import timestep_embedding
+from textdiff.models.attention import TextSource, TransformerBlock
 from textdiff.models.blocks import DownBlock, MidBlock, UpBlock
+from textdiff.models.bound import BoundText, added
 from textdiff.models.config import UNetConfig
 from textdiff.models.embeddings import TimestepEmbedding
 from textdiff.types import Conditioning, Images, Timesteps
@@ -82,43 +88,100 @@ class UNet(nn.Module):
             ValueError: conditioning or image do not fit the config.
         """
         self._check(x_t, conditioning)
-        text = conditioning.tokens.to(x_t.dtype)
-        text_mask = None if conditioning.mask is None else conditioning.mask[:, None, None, :]
-        emb = self._embed(timestep, conditioning.pooled, x_t)
+        if not isinstance(conditioning, BoundText):
+            emb = added(self._time(timestep, x_t.dtype), self._pooled(conditioning, x_t.dtype))
+            text = conditioning.tokens.to(x_t.dtype)
+            return self._run(x_t, F.silu(emb), text, _broadcast(conditioning.mask))
+        bound = conditioning
+        emb = F.silu(bound.embedding(timestep)).to(x_t.dtype)
+        # halves differ from where text enters, which it does at once beside the timestep
+        shared = bound.halves and bound.pooled is None and not self.config.attention[0]
+        deep = bound.deep and partial(bound.deep, timestep)
+        return self._run(x_t, emb, bound.keys_values, bound.mask, shared, deep)
 
-        x = self.conv_in(F.pixel_unshuffle(x_t, self.config.patch_size))
-        skips = [x]
-        for block in self.down_blocks:
-            x, new_skips = block(x, emb, text, text_mask)
-            skips += new_skips
-        x = self.mid_block(x, emb, text, text_mask)
-        for block in self.up_blocks:
-            x = block(x, skips, emb, text, text_mask)
+    @torch.no_grad()
+    def bind(self, conditioning: Conditioning, timesteps: Tensor) -> BoundText:
+        """`conditioning` for `forward` at these ascending `timesteps` (N,), with what is the same
+        at each of them computed.
+
+        Raises:
+            ValueError: conditioning does not fit the config.
+        """
+        self._check_text(conditioning)
+        blocks = [block for block in self.modules() if isinstance(block, TransformerBlock)]
+        text = conditioning.tokens.to(self.conv_in.weight.dtype)
+        exact = self.time_embedding.linear_1.weight.dtype
+        timesteps = timesteps.to(text.device)
+        return BoundText(
+            keys_values={block.attn2: block.attn2.keys_values(text) for block in blocks},
+            mask=_broadcast(conditioning.mask),
+            pooled=self._pooled(conditioning, exact),
+            timesteps=timesteps,
+            time=self._time(timesteps, exact),
+        )
+
+    def _run(
+        self,
+        x_t: Images,
+        emb: Tensor,
+        text: TextSource,
+        mask: Tensor | None,
+        shared: bool = False,
+        deep: Callable[[Callable[[], Tensor]], Tensor] | None = None,
+    ) -> Images:
+        """The layers, with emb, text and mask as in `blocks`.
+
+        shared: x_t holds everything twice; the first level on the way down sees it once.
+        deep: is given what runs the deeper levels, and returns their output, or an earlier one.
+        """
+
+        def twice(x: Tensor) -> Tensor:
+            return x.repeat(2, 1, 1, 1) if shared else x
+
+        x = x_t[: len(x_t) // 2] if shared else x_t
+        skips = [self.conv_in(F.pixel_unshuffle(x, self.config.patch_size))]
+        x, new_skips = self.down_blocks[0](skips[0], emb, text, mask)
+        skips += new_skips
+
+        def deeper() -> Tensor:
+            return self._deeper(twice(x), emb, text, mask)
+
+        x = deeper() if deep is None else deep(deeper)
+        x = self.up_blocks[-1](x, [twice(skip) for skip in skips], emb, text, mask)
         x = self.conv_out(F.silu(self.conv_norm_out(x)))
         return F.pixel_shuffle(x, self.config.patch_size)
+
+    def _deeper(self, x: Tensor, emb: Tensor, text: TextSource, mask: Tensor | None) -> Tensor:
+        """What the last level on the way up takes, from what the first on the way down gave."""
+        x, skips = self.down_blocks[0].halve(x)
+        for block in self.down_blocks[1:]:
+            x, of_layers = block(x, emb, text, mask)
+            x, of_halving = block.halve(x)
+            skips += of_layers + of_halving
+        x = self.mid_block(x, emb, text, mask)
+        for block in self.up_blocks[:-1]:
+            x = block(x, skips, emb, text, mask)
+        return x
 
     @property
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def _embed(self, timestep: Timesteps, pooled: Tensor | None, x_t: Images) -> Tensor:
+    def _time(self, timestep: Timesteps, dtype: torch.dtype) -> Tensor:
         """(B, time_dim); the sinusoids are made in fp32 at any precision of the network."""
         sinusoids = timestep_embedding(timestep, self.config.block_channels[0])
-        emb = self.time_embedding(sinusoids.to(x_t.dtype))
-        if self.class_embedding is not None:
-            emb = emb + self.class_embedding(pooled.to(x_t.dtype))
-        return F.silu(emb)
+        return self.time_embedding(sinusoids.to(dtype))
 
-    def _check(self, x_t: Images, conditioning: Conditioning | None) -> None:
+    def _pooled(self, conditioning: Conditioning, dtype: torch.dtype) -> Tensor | None:
+        """(B, time_dim); None where the network uses no pooled feature."""
+        if self.class_embedding is None:
+            return None
+        return self.class_embedding(conditioning.pooled.to(dtype))
+
+    def _check(self, x_t: Images, conditioning: Conditioning | BoundText | None) -> None:
         config = self.config
-        if conditioning is None:
-            raise ValueError(
-                "the U-Net needs conditioning; for an unconditional prediction give the features "
-                "of the empty caption"
-            )
-        _check_width("token features", conditioning.tokens, config.cross_attention_dim)
-        if config.pooled_dim:
-            _check_width("the pooled feature", conditioning.pooled, config.pooled_dim)
+        if not isinstance(conditioning, BoundText):
+            self._check_text(conditioning)
         if x_t.shape[1] != config.in_channels:
             raise ValueError(
                 f"x_t has {x_t.shape[1]} channels; this U-Net takes {config.in_channels}"
@@ -128,6 +191,21 @@ class UNet(nn.Module):
                 f"x_t is {x_t.shape[2]}x{x_t.shape[3]}; this U-Net takes sides that are "
                 f"multiples of {config.size_multiple}"
             )
+
+    def _check_text(self, conditioning: Conditioning | None) -> None:
+        if conditioning is None:
+            raise ValueError(
+                "the U-Net needs conditioning; for an unconditional prediction give the features "
+                "of the empty caption"
+            )
+        _check_width("token features", conditioning.tokens, self.config.cross_attention_dim)
+        if self.config.pooled_dim:
+            _check_width("the pooled feature", conditioning.pooled, self.config.pooled_dim)
+
+
+def _broadcast(mask: Tensor | None) -> Tensor | None:
+    """(B, L) -> (B, 1, 1, L), over heads and queries."""
+    return None if mask is None else mask[:, None, None, :]
 
 
 def _check_width(name: str, feature: Tensor | None, width: int) -> None:

@@ -1,0 +1,95 @@
+"""What of a U-Net's work is the same at every step of a sampling run, done before the first.
+
+    keys, values = W_k tokens, W_v tokens          of every attention to the text, once per prompt
+    time[n]      = MLP(sinusoid(timesteps[n]))     of all steps, in one batch
+    deep         = what the deeper levels put out, kept for some steps (DeepCache, arXiv 2312.00858)
+
+`UNet.bind` makes a `BoundText`, which `UNet.forward` takes in place of a Conditioning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from textdiff.types import Timesteps
+
+if TYPE_CHECKING:
+    from textdiff.models.attention import Attention, KeysValues
+
+
+class DeepCache:
+    """Keeps the output of the deeper levels for the `every - 1` steps that follow a full one.
+
+    It belongs to one run of one batch. Steps are told apart by their place in `timesteps` (N,), the
+    ascending grid: a step that is no successor of the full one, or too late a one, is run in full.
+    """
+
+    def __init__(self, timesteps: Tensor, every: int) -> None:
+        self.timesteps, self.every = timesteps.tolist(), every
+        self.kept: tuple[int, Tensor] | None = None
+
+    def __call__(self, timestep: Timesteps, run: Callable[[], Tensor]) -> Tensor:
+        """What was kept, or else what `run()` gives, which is kept without its graph."""
+        place = self.timesteps.index(int(timestep[0]))
+        if self.kept is not None and 0 < self.kept[0] - place < self.every:
+            return self.kept[1]
+        output = run()
+        self.kept = place, output.detach()
+        return output
+
+
+@dataclass(frozen=True)
+class BoundText:
+    """B prompts and N timesteps as the layers of one U-Net take them.
+
+    keys_values: of each attention to the text, (B, heads, L, head_dim) both.
+    mask: (B, 1, 1, L) True where a token is real; None: all are.
+    pooled: (B, time_dim), the pooled feature projected; None where the network uses none.
+    timesteps: (N,) int64, ascending, the only ones that it can be called with; all rows of a call
+        share theirs.
+    time: (N, time_dim).
+    halves: the second half of the pictures equals the first, as for classifier-free guidance; what
+        comes before the text is then computed for one of them.
+    deep: None: every step runs the whole network.
+    """
+
+    keys_values: dict[Attention, KeysValues]
+    mask: Tensor | None
+    pooled: Tensor | None
+    timesteps: Tensor
+    time: Tensor
+    halves: bool = False
+    deep: DeepCache | None = None
+
+    def __getitem__(self, rows: slice | list[int]) -> BoundText:
+        """These prompts, in this order, with nothing kept of the deeper levels."""
+
+        def pick(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[rows]
+
+        pairs = {key: (pick(k), pick(v)) for key, (k, v) in self.keys_values.items()}
+        return replace(
+            self, keys_values=pairs, mask=pick(self.mask), pooled=pick(self.pooled), deep=None
+        )
+
+    def reusing(self, every: int) -> BoundText:
+        """The same, running the deeper levels at every `every`-th step alone; 1: at each."""
+        return replace(self, deep=DeepCache(self.timesteps, every) if every > 1 else None)
+
+    def guided(self) -> BoundText:
+        """The same, for pictures whose second half equals the first."""
+        return replace(self, halves=True)
+
+    def embedding(self, timestep: Timesteps) -> Tensor:
+        """MLP(sinusoid(timestep)) + W pooled: (1 or B, time_dim)."""
+        return added(self.time[torch.searchsorted(self.timesteps, timestep[:1])], self.pooled)
+
+
+def added(time: Tensor, pooled: Tensor | None) -> Tensor:
+    """The embedding of timestep and pooled text, where there is such."""
+    return time if pooled is None else time + pooled
