@@ -69,6 +69,7 @@ def test_every_step_can_be_read_with_the_configs_that_are_there(tmp_path):
     [
         ("train", "openmoji"),
         ("train-clip", "clip_openmoji"),
+        ("train-clip", "clip_openmoji_long"),
         ("train-clip", "judge_openmoji"),
         ("train-clip", "evaluator_resnet_openmoji"),
     ],
@@ -94,6 +95,6 @@ def test_config_of_the_noised_clip_can_be_read():
 def test_every_config_is_read_by_a_test():
     there = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
     read = {"openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
-    read |= {"noised_clip_openmoji", "evaluator_resnet_openmoji"}
+    read |= {"clip_openmoji_long", "noised_clip_openmoji", "evaluator_resnet_openmoji"}
     read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
     assert there == read

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 import torch
 
@@ -11,6 +9,7 @@ from tests.test_training_tasks import batch_of, noise
 from textdiff.clip import ClipModel
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.training.augment_config import AugmentConfig
 from textdiff.training.config import ContrastiveLossConfig
 from textdiff.training.tasks.contrastive import ContrastiveTask
 
@@ -65,19 +64,41 @@ def test_a_finished_run_is_not_continued_with_another_loss(train_clip):
 
 
 @pytest.mark.parametrize(
-    ("t", "limit", "said"), [(-0.1, 1, "fell to 1"), (9.0, 100, "reached 100")]
+    ("t", "limit", "said"),
+    [(-0.1, 1, "collapsed from 14.3 to 1"), (9.0, 100, "exploded from 14.3")],
 )
-def test_a_scale_at_its_limit_is_named_once_with_its_step(clip, t, limit, said):
+def test_a_scale_at_its_limit_is_held_and_named_once_with_its_step(clip, caplog, t, limit, said):
     task = ContrastiveTask(clip, seed=0, loss=ContrastiveLossConfig())
     task.losses(clip, batch_of(noise(2)), step=41)
-    clip.model.logit_scale.data.fill_(t)
-    with pytest.warns(UserWarning, match=f"step 41: the logit scale {said}"):
+    for step in (42, 43):
+        clip.model.logit_scale.data.fill_(t)
         task.after_update()
-    assert clip.logit_scale.item() == pytest.approx(limit)
-    clip.model.logit_scale.data.fill_(t)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        task.after_update()
+        assert clip.logit_scale.item() == pytest.approx(limit)
+        task.losses(clip, batch_of(noise(2)), step=step)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f"step 42: the logit scale {said}")
+
+
+def test_captions_and_pictures_are_augmented(clip):
+    seen = []
+
+    def model(image, tokens):
+        seen.append((image, tokens.lengths))
+        return clip(image, tokens)
+
+    batch = batch_of(noise(8))
+    ContrastiveTask(clip, 0, augment=AugmentConfig(zoom=0.3, drop_words=0.9)).losses(
+        model, batch, 5
+    )
+    ((image, lengths),) = seen
+    assert not torch.equal(image, batch.image)
+    assert lengths.tolist() != clip.tokenize(batch.captions).lengths.tolist()
+
+
+def test_a_run_is_not_continued_with_other_augmentation(train_clip):
+    train_clip("--augment.zoom", "0.2")
+    with pytest.raises(CheckpointError, match=r"trained with augment = \{'zoom': 0.2\}, now it is"):
+        train_clip("--augment.zoom", "0.3", "--train.steps", "3")
 
 
 def test_a_batch_of_one_pair_has_no_gradient_but_does_not_fail(clip):

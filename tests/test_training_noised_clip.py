@@ -16,7 +16,6 @@ from textdiff.diffusion import NoiseSchedule
 from textdiff.diffusion.config import DensityConfig
 from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
 from textdiff.training.captions import CaptionFeatures
-from textdiff.training.scale_watch import ScaleWatch
 from textdiff.training.tasks.noised_clip import NoisedClipTask
 
 SCHEDULE = NoiseSchedule.cosine(10)
@@ -199,30 +198,6 @@ def test_scale_is_clamped_after_an_update(task):
 
 
 # The scale
-
-
-def said(caplog, scales: list[float]) -> list[str]:
-    watch = ScaleWatch()
-    for step, scale in enumerate(scales):
-        watch.see(scale, step)
-    return [record.getMessage() for record in caplog.records]
-
-
-@pytest.mark.parametrize(
-    ("scales", "message"),
-    [
-        ([14.3, 6, 1.9, 1.0], "step 2: the logit scale collapsed from 14.3 to 1.9; lower"),
-        ([14.3, 60, 100, 100], "step 2: the logit scale exploded from 14.3 to 100; lower"),
-    ],
-)
-def test_a_scale_at_its_bound_is_said_once_with_the_step(caplog, scales, message):
-    (found,) = said(caplog, scales)
-    assert found.startswith(message)
-
-
-@pytest.mark.parametrize("scales", [[14.3, 50, 5], [100, 100, 99], [1.0, 1.0, 1.5]])
-def test_a_scale_that_moves_or_began_at_its_bound_is_not(caplog, scales):
-    assert said(caplog, scales) == []
 
 
 def test_the_task_watches_the_scale(task, caplog):

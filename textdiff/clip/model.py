@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from textdiff import checkpoint
 from textdiff.clip import source
+from textdiff.clip.attention import quick_attention
 from textdiff.clip.config import ClipConfig
 from textdiff.clip.tokens import Tokens, tokenize
 from textdiff.errors import UsageError
@@ -223,7 +224,8 @@ class ClipModel(nn.Module):
         dtype = text.transformer.get_cast_dtype()
         x = text.token_embedding(ids).to(dtype) + text.positional_embedding[:length].to(dtype)
         causal = None if text.attn_mask is None else text.attn_mask[:length, :length]
-        return text.ln_final(text.transformer(x, attn_mask=causal))
+        with quick_attention(ids.device, length):
+            return text.ln_final(text.transformer(x, attn_mask=causal))
 
     def _pool_text(self, states: TokenFeatures, ids: Tensor) -> Features:
         from open_clip.transformer import text_global_pool
@@ -252,7 +254,15 @@ class ClipModel(nn.Module):
         if images.dtype == torch.uint8:
             images = images.to(self.mean.dtype) * 2 / 255 - 1
         pixels = (self._resize(images.to(self.mean.dtype)) + 1) / 2
-        return self.model.encode_image((pixels - self.mean) / self.std)
+        with quick_attention(pixels.device, self._image_tokens):
+            return self.model.encode_image((pixels - self.mean) / self.std)
+
+    @property
+    def _image_tokens(self) -> int:
+        """Tokens that the image tower attends over."""
+        tower = self.model.visual
+        holder = tower.attnpool if self.tower_kind == "resnet" else tower
+        return len(getattr(holder, "positional_embedding", ()))
 
     def _resize(self, images: Images) -> Images:
         """To the tower's square by the model's resize_mode, as open_clip's transform does."""

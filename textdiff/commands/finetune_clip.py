@@ -200,7 +200,7 @@ def build_task(
 
     texts = None
     if not settings.train_text:
-        texts = CaptionFeatures(clip, [text for row in data.captions for text in row])
+        texts = CaptionFeatures(clip, data.training_captions)
     clip.train_parts(text=settings.train_text)
     return NoisedClipTask(
         clip,

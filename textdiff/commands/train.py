@@ -134,7 +134,7 @@ def run(settings: TrainSettings) -> None:
     previewed = preview_prompts(settings.preview, data, pipe)
     pipe.unet.train().requires_grad_(True)
 
-    captions = [c for part in (data, held_out) if part for row in part.captions for c in row]
+    captions = [text for part in (data, held_out) if part for text in part.training_captions]
     embed = CaptionEmbeddings(clip, captions)
     task = build_task(settings, pipe, embed, held_out, previewed)
     trainer = Trainer(

@@ -15,6 +15,7 @@ from textdiff.clip.config import ClipConfig
 from textdiff.config import Settings
 from textdiff.data.config import DataConfig
 from textdiff.errors import UsageError
+from textdiff.training.augment_config import AugmentConfig
 from textdiff.training.config import ClipTrainConfig, ContrastiveLossConfig
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class TrainClipSettings(Settings):
     eval_images: int = Field(1000, ge=1, description="held-out images that retrieval searches")
     data: DataConfig = DataConfig()
     clip: ClipConfig = ClipConfig()
+    augment: AugmentConfig = AugmentConfig()
     loss: ContrastiveLossConfig = ContrastiveLossConfig()
     train: ClipTrainConfig = ClipTrainConfig()
 
@@ -80,6 +82,7 @@ def run(settings: TrainClipSettings) -> None:
             settings.max_shift,
             settings.loss,
             settings.train.encoder_batch_size,
+            settings.augment,
         ),
         data,
         settings.train,
@@ -92,8 +95,9 @@ def run(settings: TrainClipSettings) -> None:
             "max_shift": settings.max_shift,
             "data": data.fingerprint,
             "precision": accelerator.mixed_precision,
-            # none for softmax, as in runs from before there was a choice
+            # none where it is as in runs from before there was a choice
             "loss": None if settings.loss.kind == "softmax" else settings.loss.kind,
+            "augment": settings.augment.model_dump(exclude_defaults=True) or None,
         },
     )
     trainer.resume(settings.resume)
@@ -136,7 +140,7 @@ def report_captions(
     accelerator: Accelerator, clip: ClipModel, data: CaptionedImages, batch_size: int
 ) -> None:
     """Says how many captions are cut, and if a batch is larger than the data."""
-    captions = [caption for row in data.captions for caption in row]
+    captions = data.training_captions
     cut = clip.tokenize(captions).num_truncated
     if cut:
         accelerator.print(

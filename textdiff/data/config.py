@@ -31,6 +31,11 @@ class DataConfig(Settings):
         description="openmoji only; lines: outlines alone, in pure black and white (one drawing of "
         "several emoji, e.g. the hearts, keeps to one split)",
     )
+    captions: Literal["names", "keywords"] = Field(
+        "names",
+        description="openmoji only; keywords: training shows aliases and Unicode keywords too, in "
+        "every other epoch or so (held-out data keep to the names)",
+    )
     skin_tones: bool = Field(False, description="openmoji only: with the skin-tone variants")
     max_images: int | None = Field(
         None, ge=1, description="use this many images, chosen by hash before the split"

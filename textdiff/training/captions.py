@@ -1,20 +1,40 @@
-"""Text embeddings computed once per distinct caption, where they fit in memory."""
+"""Tokens and embeddings computed once per distinct caption, where they fit in memory."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import torch
 
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
+from textdiff.clip.tokens import Tokens
 from textdiff.errors import UsageError
 from textdiff.metrics.features import text_features
 from textdiff.types import Conditioning, Features
 
 LIMIT_BYTES = 2 * 2**30
 CHUNK = 256
+MOST_REMEMBERED = 2**17  # captions: 60 MB at 24 tokens
+
+
+class CaptionTokens:
+    """Tokens of captions, each looked up where it was met before: cleaning the text of a batch
+    takes longer than all else that is done for it outside the towers."""
+
+    def __init__(self, clip: ClipModel):
+        self._of = lru_cache(MOST_REMEMBERED)(lambda caption: clip.tokenize([caption]))
+
+    def __call__(self, captions: Sequence[str]) -> Tokens:
+        """As `clip.tokenize`."""
+        rows = [self._of(caption) for caption in captions]
+        return Tokens(
+            torch.cat([row.ids for row in rows]),
+            torch.cat([row.mask for row in rows]),
+            sum(row.num_truncated for row in rows),
+        )
 
 
 class CaptionEmbeddings:

@@ -1,42 +1,26 @@
 """CLIP pre-training as a task.
 
-image (shifted), caption ──► unit features of both towers ──► loss over the pairs of all ranks
+image and caption (augmented) ──► unit features of both towers ──► loss over the pairs of all ranks
 """
 
 from __future__ import annotations
 
-import math
-import warnings
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textdiff.clip.loss import contrastive_loss, sigmoid_loss
-from textdiff.clip.model import MAX_LOGIT_SCALE, ClipModel
+from textdiff.clip.model import ClipModel
+from textdiff.clip.tokens import Tokens
 from textdiff.data.base import CaptionedImages
 from textdiff.metrics.features import retrieval_on
-from textdiff.randomness import generator
+from textdiff.training.augment import augment_captions, augment_pictures, shift_pictures
+from textdiff.training.augment_config import AugmentConfig
+from textdiff.training.captions import CaptionTokens
 from textdiff.training.config import ContrastiveLossConfig
 from textdiff.training.gradient_cache import encode_in_groups
 from textdiff.training.run_folder import RunFolder
-from textdiff.types import Batch
-
-
-def shift_pictures(batch: Batch, pad: int, seed: int, step: int) -> Tensor:
-    """Each picture (uint8) moved by up to `pad` pixels each way, borders repeated; its own offset
-    is a function of (seed, step, sample id)."""
-    if not pad:
-        return batch.image
-    side = batch.image.shape[-1]
-    padded = F.pad(batch.image.float(), [pad] * 4, mode="replicate").to(torch.uint8)
-    shifted = []
-    ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
-    for picture, (epoch, sample_id) in zip(padded, ids, strict=True):
-        g = generator("shift", seed, step, epoch, sample_id)
-        y, x = torch.randint(2 * pad + 1, (2,), generator=g).tolist()
-        shifted.append(picture[:, y : y + side, x : x + side])
-    return torch.stack(shifted)
+from textdiff.training.scale_watch import ScaleWatch
+from textdiff.types import Batch, Features
 
 
 class ContrastiveTask:
@@ -47,6 +31,7 @@ class ContrastiveTask:
         max_shift: pictures are shifted by up to this many pixels each way, borders repeated.
         loss: over softmax (CLIP) or over single pairs (SigLIP; `clip` needs a logit bias).
         encoder_batch_size: pairs encoded at a time, see `gradient_cache`; None: all.
+        augment: what else is changed in pictures and captions.
     """
 
     name = "clip"
@@ -60,48 +45,47 @@ class ContrastiveTask:
         max_shift: int = 0,
         loss: ContrastiveLossConfig | None = None,
         encoder_batch_size: int | None = None,
+        augment: AugmentConfig | None = None,
     ):
         self.model, self.seed = clip, seed
         self.held_out, self.eval_images, self.max_shift = held_out, eval_images, max_shift
         self.loss = loss or ContrastiveLossConfig()
         self.encoder_batch_size = encoder_batch_size
-        self.step = 0
-        self.warned: set[str] = set()
+        self.augment = augment or AugmentConfig()
+        self.watch = ScaleWatch()
+        self.tokenize = CaptionTokens(clip)
         self.bias = clip.model.logit_bias
         if self.bias is not None and self.loss.kind == "softmax":
             self.bias.requires_grad_(False)  # it cancels: DDP would wait for its gradient
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        self.step = step
-        images = shift_pictures(batch, self.max_shift, self.seed, step)
-        tokens = self.model.tokenize(batch.captions)
-        size = self.encoder_batch_size
-        if size and size < len(images):
-            *features, scale = encode_in_groups(model, self.model, images, tokens, size)
-        else:
-            *features, scale = model(images, tokens)
+        device = self.model.model.logit_scale.device
+        images = shift_pictures(batch, self.max_shift, self.seed, step).to(device)
+        images = augment_pictures(images, batch, self.augment, self.seed, step)
+        tokens = self.tokenize(augment_captions(batch, self.augment, self.seed, step))
+        *features, scale = self.encode(model, images, tokens)
+        self.watch.see(scale.item(), step)
         if self.loss.kind == "softmax":
             loss = contrastive_loss(*features, scale, local=self.loss.local)
         else:
             loss = sigmoid_loss(*features, scale, self.bias)
         return {"loss": loss, "logit_scale": scale.detach()}
 
+    def encode(
+        self, model: nn.Module, images: Tensor, tokens: Tokens
+    ) -> tuple[Features, Features, Tensor]:
+        """Unit features of both and the scale, all at once or in groups."""
+        size = self.encoder_batch_size
+        if size and size < len(images):
+            return encode_in_groups(model, self.model, images, tokens, size)
+        return model(images, tokens)
+
     def state(self) -> dict[str, Tensor]:
         return {}
 
     def after_update(self) -> None:
-        """Keeps the scale in [1, 100] (CLIP, section 2.5), and says so the first time it must."""
-        t = self.model.model.logit_scale.item()
-        if t < 0:
-            self._warn("fell to 1, its least: nothing is told apart; lower --train.lr")
-        elif t > math.log(MAX_LOGIT_SCALE):
-            self._warn(f"reached {MAX_LOGIT_SCALE:g}, its most, and is held there")
+        """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
         self.model.clamp_logit_scale_()
-
-    def _warn(self, what: str) -> None:
-        if what not in self.warned:
-            self.warned.add(what)
-            warnings.warn(f"step {self.step}: the logit scale {what}", stacklevel=3)
 
     def saved(self, run: RunFolder) -> None:
         """Makes the run folder an open_clip folder with the weights as they stand."""

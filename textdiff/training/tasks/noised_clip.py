@@ -22,10 +22,10 @@ from textdiff.metrics.features import text_features
 from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.randomness import generator
+from textdiff.training.augment import shift_pictures
 from textdiff.training.captions import CaptionFeatures
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.scale_watch import ScaleWatch
-from textdiff.training.tasks.contrastive import shift_pictures
 from textdiff.types import Batch, Images, Timesteps
 
 EVAL_LEVELS = 4
