@@ -12,12 +12,14 @@ import torch
 from PIL import Image
 from torchvision.transforms.functional import pil_to_tensor
 
-from textdiff.clip import ClipConfig, ClipModel
+from textdiff.clip import ClipModel
 from textdiff.commands import guidance_draw
 from textdiff.commands.cli import main, run
 from textdiff.commands.drawn import real_pictures
+from textdiff.commands.figures import figure
+from textdiff.commands.guidance_labels import place_labels
 from textdiff.commands.guidance_measure import unit_features
-from textdiff.config import build
+from textdiff.commands.guidance_table import pareto
 from textdiff.data import DataConfig, open_data
 from textdiff.errors import UsageError
 from textdiff.metrics import clip_scores, frechet_distance, kid, prompt_following
@@ -43,16 +45,19 @@ def noised(tmp_path_factory, noised_flags) -> Path:
 
 
 @pytest.fixture(scope="module")
-def evaluators(tmp_path_factory) -> list[Path]:
-    """A ViT and a ResNet of random weights."""
-    folder, text = tmp_path_factory.mktemp("evaluators"), {"width": 32, "heads": 2, "layers": 1}
+def evaluators(tmp_path_factory, configs, shapes) -> list[Path]:
+    """A ViT and a ResNet that tell some shapes from others."""
+    folder = tmp_path_factory.mktemp("evaluators")
+    usual = ["--config", configs / "clip.yaml", "--data.source", shapes, "--split", "all"]
+    usual += ["--train.steps", "60", "--train.lr", "3e-3", "--clip.embed-dim", "24"]
+    resnet = ["--clip.image.kind", "resnet", "--clip.image.image-size", "32"]
     towers = {
-        "vit": {"image_size": 16, "patch_size": 4, "width": 32, "heads": 2, "layers": 1},
-        "resnet": {"kind": "resnet", "image_size": 32, "width": 4, "heads": 4},
+        "vit": ["--clip.image.patch-size", "4"],
+        "resnet": [*resnet, "--clip.image.width", "4", "--clip.image.heads", "4"],
     }
-    for seed, (name, image) in enumerate(towers.items(), 7):
-        settings = {"image": image, "text": text, "embed_dim": 24}
-        ClipModel.build(build(ClipConfig, [(name, settings)]), seed).save(folder / name)
+    for seed, (name, tower) in enumerate(towers.items(), 7):
+        run_dir = ["--seed", seed, "--run-dir", folder / name]
+        run(["train-clip", *map(str, [*usual, *tower, *run_dir])])
     return [folder / name for name in towers]
 
 
@@ -114,7 +119,7 @@ def test_settings_and_kinds(sweep):
         "unguided": "none",
         "CFG 3": "CFG",
         "CLIP 2": "CLIP",
-        "CFG 3 + CLIP 2": "CFG + CLIP",
+        "CFG 3 CLIP 2": "CFG + CLIP",
     }
 
 
@@ -154,7 +159,7 @@ def test_every_number_has_an_interval(sweep):
     ("name", "guided"),
     [
         ("unguided", {"guidance_scale": 1.0}),
-        ("CFG 3 + CLIP 2", {"guidance_scale": 3.0, "clip_guidance_scale": 2.0}),
+        ("CFG 3 CLIP 2", {"guidance_scale": 3.0, "clip_guidance_scale": 2.0}),
         ("real", None),
     ],
 )
@@ -194,6 +199,12 @@ def test_numbers_are_those_of_the_metrics(sweep, shapes, pipe, evaluators, name,
     assert numbers["guide - held_out"]["R@1"]["mean"] == pytest.approx(gap)
 
 
+def test_evaluators_tell_real_pictures_apart(sweep):
+    """Else the test above would say little."""
+    rates = [each["R@1"]["mean"] for each in sweep()["real"]["evaluators"].values()]
+    assert min(rates) > 1 / PROMPTS
+
+
 def test_a_noised_guide_is_judged_as_for_pictures_without_noise(sweep, noised, pipe, shapes):
     found = sweep("--clip-guide", noised)
     assert found["guide"]["form"] == "noised CLIP at x_t"
@@ -208,7 +219,7 @@ def test_tables_name_the_pareto_front(sweep, capsys):
     sweep()
     printed = capsys.readouterr().out
     assert "on the Pareto front of R@1 and KID: " in printed
-    for row in ("unguided", "CFG 3 + CLIP 2", "real pictures", "chance"):
+    for row in ("unguided", "CFG 3 CLIP 2", "real pictures", "chance"):
         assert row in printed
 
 
@@ -326,3 +337,29 @@ def test_files_that_hold_no_sweep(tmp_path, capsys):
     (tmp_path / "x.json").write_text("{}")
     assert "holds no sweep" in refused(["--table", tmp_path / "x.json"], capsys)
     assert "cannot be read as JSON" in refused(["--table", tmp_path / "y.json"], capsys)
+
+
+# Names, fronts, labels
+
+
+def test_pareto_front():
+    def setting(name: str, kid: float, rate: float) -> dict:
+        return {"name": name, "held_out": {"KID": {"mean": kid}, "R@1": {"mean": rate}}}
+
+    closest, best = setting("closest", 0.1, 0.3), setting("best", 0.3, 0.8)
+    settings = [closest, setting("beaten", 0.4, 0.7), setting("tied", 0.3, 0.5), best]
+    assert pareto(settings) == [closest, best]
+
+
+def test_labels_cover_neither_each_other_nor_points(tmp_path):
+    rng = np.random.default_rng(0)
+    points = [tuple(point) for point in rng.normal(size=(20, 2))]
+    with figure(tmp_path / "labels.png", 6, 5, "a test") as drawn:
+        axes = drawn.subplots()
+        axes.plot(*zip(*points, strict=True), "o")
+        placed = place_labels(axes, points, [f"{k}, 2.5" for k in range(20)])
+        boxes = [label.get_window_extent() for label in placed]
+        for k, box in enumerate(boxes):
+            assert not box.count_overlaps(boxes[k + 1 :])
+            assert not any(box.contains(*axes.transData.transform(point)) for point in points)
+    assert len(placed) == 20

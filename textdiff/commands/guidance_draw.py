@@ -80,12 +80,12 @@ def draw_grid(
     count, m = settings.grid_pictures, sweep.per_prompt
     labels = sweep.wanted[:count]
     rows = [("real pictures", real.images.repeat_interleave(m, dim=0)[:count])]
-    for kind, result in best_of_each_kind(found["settings"]).items():
+    for result in best_of_each_kind(found["settings"]).values():
         config = settings.model_copy(
             update={name: result[name] for name in ("guidance_scale", "clip_guidance_scale")}
         )
         images, _ = sweep.draw(config, first=count)
-        rows.append((f"{kind}: {result['name']}", images))
+        rows.append((result["name"], images))
     sheets = [labelled_grid(to_pil(i), labels, len(i), title) for title, i in rows]
     with replacing(path) as temporary:
         stacked(sheets).save(temporary)

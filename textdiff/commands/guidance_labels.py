@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DISTANCES = (9, 16, 24, 34, 46, 60)  # of a label's middle from its point, in points of type
 DIRECTIONS = 12
 LEAD_FROM = 16
+LEAD = {"arrowstyle": "-", "color": INK, "linewidth": 0.4, "shrinkA": 7, "shrinkB": 3}
 MARKER = 4  # half a marker's side
 
 
@@ -51,6 +52,8 @@ def first_free(
     axes: Axes, point: tuple[float, float], text: str, taken: list[Bbox]
 ) -> Annotation | None:
     """`text` beside `point`, clear of `taken` and inside of the axes; None where all is full."""
+    from matplotlib.patheffects import withStroke
+
     for distance in DISTANCES:
         for k in range(DIRECTIONS):
             angle = math.pi / 4 + 2 * math.pi * k / DIRECTIONS
@@ -65,16 +68,13 @@ def first_free(
                 va="center",
                 fontsize="small",
                 color=INK,
-                arrowprops=lead() if distance >= LEAD_FROM else None,
+                path_effects=[withStroke(linewidth=2, foreground="white")],  # over error bars
             )
             box = label.get_window_extent()
-            inside = axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1)
-            inside &= axes.bbox.containsy(box.y0) and axes.bbox.containsy(box.y1)
+            inside = all(axes.bbox.contains(*corner) for corner in box.corners())
             if inside and not box.count_overlaps(taken):
+                if distance >= LEAD_FROM:
+                    axes.annotate("", point, place, textcoords="offset points", arrowprops=LEAD)
                 return label
             label.remove()
     return None
-
-
-def lead() -> dict[str, object]:
-    return {"arrowstyle": "-", "color": INK, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 3}

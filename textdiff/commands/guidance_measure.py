@@ -19,7 +19,7 @@ from torch import Tensor
 from textdiff.clip import ClipModel
 from textdiff.commands.guidance_judges import Judges
 from textdiff.commands.report import interval
-from textdiff.metrics.bootstrap import Interval, percentile_interval
+from textdiff.metrics.bootstrap import percentile_interval
 from textdiff.metrics.clip_score import clip_scores
 from textdiff.metrics.distribution import frechet_distance, kid, kid_of_resamples
 from textdiff.metrics.features import image_features, text_features
@@ -144,7 +144,7 @@ def mean_distance(distances: dict[str, dict[str, tuple[float, Tensor]]]) -> dict
 
 def as_json(value: float, resampled: Tensor) -> dict[str, float]:
     """Resamples of one picture alone, which few pictures give now and then, have no KID."""
-    found: Interval = percentile_interval(value, resampled[resampled.isfinite()], 0.95)
+    found = percentile_interval(value, resampled[resampled.isfinite()], 0.95)
     return {
         "mean": found.estimate,
         "low": found.low,

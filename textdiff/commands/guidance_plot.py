@@ -23,8 +23,9 @@ def draw_sweep(path: str, found: dict[str, Any]) -> None:
     with figure(path, 11.5, 5.6, "the plot of a sweep") as drawn:
         prompts = found["prompts"]
         drawn.suptitle(
-            f"{prompts['count']} prompts, {prompts['pictures_of_each']} picture(s) of each; bars: "
-            "95% intervals; numbers: scales of CFG, CLIP; grey: Pareto front; star: real pictures",
+            f"{prompts['count']} prompts, pictures of each: {prompts['pictures_of_each']}; "
+            "bars: 95% intervals; "
+            "numbers: scales of CFG, CLIP; thin lines: one CLIP scale; grey: Pareto front",
             x=0.01,
             ha="left",
             fontsize="medium",
@@ -35,7 +36,9 @@ def draw_sweep(path: str, found: dict[str, Any]) -> None:
         draw_front(front, found, styles)
         draw_gap(gap, found, styles)
         handles, labels = front.get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+        drawn.legend(
+            handles, labels, loc="outside lower center", ncols=5 if len(labels) <= 5 else 4
+        )
         points = [coordinates(one) for one in found["settings"]]
         place_labels(
             front,
@@ -70,6 +73,7 @@ def draw_front(axes: Axes, found: dict[str, Any], styles: dict[str, dict[str, st
         linewidth=5,
         solid_capstyle="round",
     )
+    draw_rays(axes, found["settings"], styles)
     for kind, style in styles.items():
         of_kind = [one["held_out"] for one in found["settings"] if one["kind"] == kind]
         draw_points(axes, of_kind, style, kind)
@@ -82,6 +86,18 @@ def draw_front(axes: Axes, found: dict[str, Any], styles: dict[str, dict[str, st
     axes.yaxis.set_major_formatter(as_percent)
 
 
+def draw_rays(
+    axes: Axes, settings: list[dict[str, Any]], styles: dict[str, dict[str, str]]
+) -> None:
+    """Lines through the settings that differ in the scale of classifier-free guidance alone."""
+    for kind, clip in {(one["kind"], one["clip_guidance_scale"]): None for one in settings}:
+        ray = [one for one in settings if (one["kind"], one["clip_guidance_scale"]) == (kind, clip)]
+        ray.sort(key=lambda one: one["guidance_scale"])
+        x, y = zip(*map(coordinates, ray), strict=True)
+        color = styles[kind]["color"]
+        axes.plot([KID_UNIT * kid for kid in x], y, color=color, alpha=0.5, linewidth=0.8)
+
+
 def draw_points(
     axes: Axes, numbers: list[dict[str, Any]], style: dict[str, str], label: str
 ) -> None:
@@ -92,7 +108,7 @@ def draw_points(
         xerr=[[KID_UNIT * side for side in sides] for sides in bars(numbers, "KID")],
         yerr=bars(numbers, "R@1"),
         linestyle="none",
-        elinewidth=0.6,
+        elinewidth=0.4,
         markersize=6,
         label=label,
         **style,
@@ -117,7 +133,7 @@ def draw_gap(axes: Axes, found: dict[str, Any], styles: dict[str, dict[str, str]
             markersize=6,
             **style,
         )
-    axes.axline((0, 0), slope=1, color=INK, linestyle=":", linewidth=1)
+    axes.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1)
     axes.set(
         title="Below the line: the guide was pleased, others less",
         xlabel="R@1, CLIP that guides (clean form)",

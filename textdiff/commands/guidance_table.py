@@ -17,10 +17,10 @@ def kind_of(guidance_scale: float, clip_scale: float) -> str:
 
 
 def setting_name(guidance_scale: float, clip_scale: float) -> str:
-    """E.g. "CFG 2.5 + CLIP 5"."""
+    """E.g. "CFG 2.5 CLIP 5"."""
     parts = [f"CFG {guidance_scale:g}"] if guidance_scale != 1 else []
     parts += [f"CLIP {clip_scale:g}"] if clip_scale else []
-    return " + ".join(parts) or "unguided"
+    return " ".join(parts) or "unguided"
 
 
 def coordinates(numbers: dict[str, Any]) -> tuple[float, float]:
@@ -53,8 +53,8 @@ def show(found: dict[str, Any]) -> None:
     title = f"{prompts['count']} prompts of {data['source']}, split {data['split']}"
     at_1, at_5 = (percent(found["chance"][f"R@{k}"]) for k in (1, 5))
     report.show(
-        f"{title}: prompt following in % (95% interval)",
-        ["", "R@1 held out", "R@1 guide", "guide - held out", "R@5 both"],
+        f"{title}: prompt following in % (95% interval); gap: guide - held out",
+        ["", "R@1 held out", "R@1 guide", "gap of R@1", "R@5"],
         [
             *([name, *following(numbers)] for name, numbers in rows),
             ["chance", at_1, at_1, "", f"{at_5} {at_5}"],
@@ -63,13 +63,14 @@ def show(found: dict[str, Any]) -> None:
     report.show(
         f"Distance from {found['reference']['pictures']} other real pictures, split "
         f"{found['reference']['split']}; seconds on {found['device']}",
-        ["", f"KID x {KID_UNIT}", "Frechet x 100", "guide's score", "s/picture"],
+        ["", f"KID x {KID_UNIT}", "Frechet x 100", "s/picture"],
         [[name, *closeness(numbers)] for name, numbers in rows],
     )
-    columns = [f"{key} {letter}" for letter in letters(found) for key in ("R@1", "R@5", "score")]
+    columns = [key for letter in letters(found) for key in (f"{letter} R@1", "R@5", "score")]
     report.show(
-        ", ".join(f"{letter}: {name}" for letter, name in letters(found).items()),
-        ["", *columns],
+        "Rates in % and CLIP scores; guide: its score; "
+        + ", ".join(f"{letter}: {name}" for letter, name in letters(found).items()),
+        ["", *columns, "guide"],
         [[name, *by_evaluator(numbers)] for name, numbers in rows],
     )
     for guide in found.get("guides", [found["guide"]]):
@@ -90,16 +91,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
-def with_interval(value: dict[str, float], unit: float, digits: int) -> str:
-    mean, low, high = (f"{unit * value[key]:.{digits}f}" for key in ("mean", "low", "high"))
+def with_interval(value: dict[str, float], unit: float, digits: str) -> str:
+    mean, low, high = (f"{unit * value[key]:{digits}}" for key in ("mean", "low", "high"))
     return f"{mean} ({low} to {high})"
 
 
 def following(numbers: dict[str, Any]) -> list[str]:
     return [
-        with_interval(numbers["held_out"]["R@1"], 100, 0),
-        with_interval(numbers["guide"]["R@1"], 100, 0),
-        with_interval(numbers["guide - held_out"]["R@1"], 100, 0),
+        with_interval(numbers["held_out"]["R@1"], 100, ".0f"),
+        with_interval(numbers["guide"]["R@1"], 100, ".0f"),
+        with_interval(numbers["guide - held_out"]["R@1"], 100, ".0f"),
         " ".join(percent(numbers[judge]["R@5"]["mean"]) for judge in ("held_out", "guide")),
     ]
 
@@ -108,9 +109,8 @@ def closeness(numbers: dict[str, Any]) -> list[str]:
     frechet = [each["Frechet"]["mean"] for each in numbers["evaluators"].values()]
     seconds = numbers.get("seconds_per_picture")
     return [
-        with_interval(numbers["held_out"]["KID"], KID_UNIT, 1),
+        with_interval(numbers["held_out"]["KID"], KID_UNIT, ".3g"),
         " ".join(f"{100 * value:.1f}" for value in frechet),
-        f"{numbers['guide']['CLIP score']['mean']:.1f}",
         "" if seconds is None else f"{seconds:.3g}",
     ]
 
@@ -120,4 +120,4 @@ def by_evaluator(numbers: dict[str, Any]) -> list[str]:
     for each in numbers["evaluators"].values():
         cells += [percent(each["R@1"]["mean"]), percent(each["R@5"]["mean"])]
         cells.append(f"{each['CLIP score']['mean']:.1f}")
-    return cells
+    return [*cells, f"{numbers['guide']['CLIP score']['mean']:.1f}"]
