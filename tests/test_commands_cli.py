@@ -108,7 +108,7 @@ def test_doctor_prints_the_facts(capsys):
 def test_doctor_says_how_to_get_a_missing_extra(capsys, monkeypatch):
     monkeypatch.setattr(package.errors, "EXTRAS", {"track": {"no_such_module": "no-such-package"}})
     monkeypatch.setattr("textdiff.commands.doctor.EXTRAS", {"track": {}})
-    monkeypatch.setattr("textdiff.training.precision.matmul_seconds", lambda *_: 1.0)
+    monkeypatch.setattr("textdiff.precision.matmul_seconds", lambda *_: 1.0)
     monkeypatch.setattr("textdiff.training.precision.choose_precision", lambda *_: "no")
     expected = "missing: pip install no-such-package"
     assert expected in printed(capsys, "doctor")

@@ -21,7 +21,8 @@ from tests.conftest import ROOT
 
 # Lower layers first. A room may import lower layers and itself.
 LAYERS = [
-    {"errors", "_lazy", "config", "types", "checkpoint", "files", "randomness", "embeddings"},
+    {"errors", "_lazy", "config", "types", "checkpoint", "files", "randomness", "embeddings"}
+    | {"precision"},
     {"clip", "diffusion", "models"},
     {"guidance", "sampling"},
     {"pipeline", "data", "metrics", "interop"},

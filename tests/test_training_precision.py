@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from textdiff import precision
 from textdiff.errors import UsageError
-from textdiff.training import precision
-from textdiff.training.precision import bf16_pays, choose_precision
+from textdiff.precision import bf16_pays
+from textdiff.training.precision import choose_precision
 
 
 @pytest.fixture

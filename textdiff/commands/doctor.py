@@ -34,7 +34,8 @@ def run(settings: DoctorSettings) -> None:
 
     from textdiff import __version__
     from textdiff.commands.sample import pick_device
-    from textdiff.training.precision import choose_precision, matmul_seconds
+    from textdiff.precision import matmul_seconds
+    from textdiff.training.precision import choose_precision
 
     def found(package: str) -> str:
         try:

@@ -130,7 +130,7 @@ def there_and_back(
     device, noises, drawn = next(pipe.unet.parameters()).device, [], []
     for start in range(0, len(real.prompts), batch_size):
         rows = slice(start, start + batch_size)
-        denoise = pipe.denoiser(pipe.clip.conditioning(real.prompts[rows]))
+        denoise = pipe.denoiser(pipe.clip.conditioning(real.prompts[rows]), grid)
         x_0 = real.images[rows].to(device).float() / 127.5 - 1
         *_, up = invert(denoise, pipe.schedule, grid, x_0)
         *_, down = sample(denoise, pipe.schedule, DDIM(), grid, up.x, no_noise)

@@ -112,6 +112,15 @@ class SamplingConfig(Settings):
         None, gt=0, description="most that the gradient may shift eps_hat, in sizes of the noise"
     )
     batch_size: int = Field(64, ge=1, description="images drawn at once")
+    precision: Literal["no", "bf16", "auto"] = Field(
+        "no", description="of the U-Net; bf16 is faster and rougher; auto: bf16 if a probe says so"
+    )
+    deep_cache_every: int = Field(
+        1,
+        ge=1,
+        description="run the U-Net below its first level at every k-th step only, which is faster "
+        "and rougher; 1: at all",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> SamplingConfig:

@@ -50,7 +50,8 @@ class Process(Protocol):
 
         Args:
             prompts: the network with the B prompts bound.
-            both: the network with the B prompts, then their B negatives.
+            both: the network with the B prompts, then their B negatives; it takes pictures whose
+                second half equals the first.
             guide: a CLIP whose gradient guides besides.
         """
         ...

@@ -37,6 +37,7 @@ from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, l
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.gaussian import GaussianDiffusion
 from textdiff.pipeline.init import Init, square
+from textdiff.pipeline.network import at_precision, bound_network, networks_of
 from textdiff.pipeline.process import Network, Process
 from textdiff.types import Conditioning, Denoise
 
@@ -106,13 +107,21 @@ class TextToImage:
         kind = {"gaussian": GaussianDiffusion, "binary": BinaryDiffusion}[self.config.process]
         return kind(self.schedule, self.config)
 
-    def network(self, conditioning: Conditioning) -> Network:
-        """The U-Net with `conditioning` bound."""
+    def network(self, conditioning: Conditioning, grid: Tensor | None = None) -> Network:
+        """The U-Net with `conditioning` bound.
+
+        grid: the ascending timesteps (N,) that it will be called with, all rows at the same one;
+            what is the same for all calls is then computed now. None: any timesteps.
+        """
+        if grid is not None:
+            return bound_network(self.unet, self.unet.bind(conditioning, grid))
         return lambda x_t, timestep: self.unet(x_t, timestep, conditioning)
 
-    def denoiser(self, conditioning: Conditioning) -> Denoise | BinaryDenoise:
+    def denoiser(
+        self, conditioning: Conditioning, grid: Tensor | None = None
+    ) -> Denoise | BinaryDenoise:
         """The same, with what its output stands for."""
-        return self.process.denoiser(self.network(conditioning))
+        return self.process.denoiser(self.network(conditioning, grid))
 
     def fits(self, prompt: str) -> bool:
         """Whether the text tower sees all of `prompt`."""
@@ -155,6 +164,11 @@ class TextToImage:
         if config.strength is not None and init is None:
             raise UsageError("strength without an init image; give the picture to start from")
         grid = self.process.check(config, init)
+        if config.deep_cache_every > 1 and len(self.config.unet.block_channels) == 1:
+            raise UsageError(
+                f"deep_cache_every {config.deep_cache_every}: this U-Net has one level, so there "
+                "is nothing below it to keep; leave out deep_cache_every"
+            )
         check_target(self.guide(config), prompts, config, clip_image)
         return grid
 
@@ -175,15 +189,13 @@ class TextToImage:
 
         Raises: as `check`, before anything is drawn.
         """
-        self.check(prompts, config, init, clip_image)
-        clip = self.guide(config)
+        grid = self.check(prompts, config, init, clip_image)
+        clip, unet = self.guide(config), at_precision(self.unet, config.precision)
         device, done = next(self.unet.parameters()).device, 0
         for start in range(0, len(prompts), config.batch_size):
             chunk = list(prompts[start : start + config.batch_size])
             seeds = [(config.seed, first + start + k) for k in range(len(chunk))]
-            conditioning = self.clip.conditioning([*chunk, config.negative_prompt])
-            cond, negative = conditioning[:-1], conditioning[-1:].repeat(len(chunk))
-            networks = self.network(cond), self.network(Conditioning.cat([cond, negative]))
+            networks = networks_of(unet, self.clip, chunk, config, grid)
             guide = None if clip is None else ClipGuide.of(clip, chunk, config, clip_image)
             for step in self.process.steps(*networks, config, init, seeds, device, guide):
                 done += 1
