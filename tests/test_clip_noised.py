@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
@@ -34,9 +35,9 @@ def clean_clip(kind: str) -> ClipModel:
     return clip.eval()
 
 
-def learned(clip: ClipModel) -> NoisedClip:
+def learned(clip: ClipModel, config: NoisedClipConfig = CONFIG) -> NoisedClip:
     """With timestep layers that say something."""
-    noised = NoisedClip(clip, CONFIG)
+    noised = NoisedClip(clip, config)
     rng = torch.Generator().manual_seed(1)
     for parameter in noised.time.out.parameters():
         nn.init.normal_(parameter, std=0.3, generator=rng)
@@ -255,6 +256,85 @@ def test_a_tower_that_takes_no_timestep_is_refused(clip):
         joints(nn.Linear(2, 2))
 
 
+# The clean tower, where it reads the first timesteps
+
+KEPT = CONFIG.model_copy(update={"clean_below": 4})
+
+
+@pytest.fixture
+def kept(clip) -> NoisedClip:
+    """Reads t < 4 as `clip` does; its own tower has learned something else."""
+    noised = learned(copy.deepcopy(clip), KEPT)
+    rng = torch.Generator().manual_seed(3)
+    for parameter in noised.clip.model.visual.parameters():
+        parameter.data.add_(torch.randn(parameter.shape, generator=rng), alpha=0.05)
+    return noised
+
+
+@pytest.mark.parametrize("timestep", [0, 3])
+def test_the_clean_tower_reads_the_first_timesteps_to_the_bit(kept, clip, timestep):
+    found = kept.freeze().encode_image(x_t(), torch.full((3,), timestep))
+    # frozen too: attention takes another kernel where weights want gradients
+    assert torch.equal(found, clip.freeze().encode_image(x_t()))
+
+
+def test_the_fine_tuned_tower_reads_the_others(kept, clip):
+    whole = NoisedClip(kept.clip, CONFIG)
+    whole.time.load_state_dict(kept.time.state_dict())
+    timestep = torch.tensor([4, 5, 9])
+    found = kept.encode_image(x_t(), timestep)
+    assert torch.equal(found, whole.encode_image(x_t(), timestep))
+    assert not torch.allclose(found, clip.encode_image(x_t()), rtol=0.01)
+
+
+def test_each_tower_reads_its_own_in_a_mixed_batch(kept):
+    found = kept.encode_image(x_t(), torch.tensor([0, 9, 3]))
+    for row, timestep in enumerate((0, 9, 3)):
+        alone = kept.encode_image(x_t()[row : row + 1], torch.tensor([timestep]))
+        torch.testing.assert_close(found[row : row + 1], alone)
+
+
+def test_a_batch_of_one_timestep_passes_through_one_tower(kept):
+    seen = []
+    for name, tower in (("own", kept.clip.model.visual), ("clean", kept.clean_visual)):
+        tower.register_forward_hook(lambda *_, name=name: seen.append(name))
+    for timestep in (3, 4):
+        kept.encode_image(x_t(), torch.full((3,), timestep))
+    assert seen == ["clean", "own"]
+
+
+def test_the_clean_tower_is_not_trained(kept):
+    kept.train_parts(text=False)
+    assert not any(parameter.requires_grad for parameter in kept.clean_visual.parameters())
+    assert not any(module.training for module in kept.clean_visual.modules())
+    assert kept.clip.model.visual.training
+
+
+def test_with_a_clean_tower_the_clean_form_is_the_source(kept, clip, tmp_path):
+    kept.save(tmp_path)
+    for found in (
+        kept.clean(),
+        NoisedClip.load(tmp_path).clean(),
+        ClipModel.load(tmp_path / "clean"),
+    ):
+        assert found.weights_hash() == clip.weights_hash()
+
+
+def test_both_towers_come_back_from_their_folder(kept, tmp_path):
+    kept.save(tmp_path)
+    found = NoisedClip.load(tmp_path)
+    assert found.config.clean_below == 4
+    assert found.weights_hash() == kept.weights_hash()
+    assert torch.equal(found.encode_image(x_t(), T_ALL), kept.encode_image(x_t(), T_ALL))
+
+
+def test_gradient_to_x_t_through_the_clean_tower(kept, clip):
+    x, y = x_t().requires_grad_(), x_t().requires_grad_()
+    kept.freeze().encode_image(x, torch.zeros(3, dtype=torch.int64)).sum().backward()
+    clip.freeze().encode_image(y).sum().backward()
+    assert torch.equal(x.grad, y.grad)
+
+
 # Folder
 
 
@@ -287,6 +367,10 @@ def test_a_folder_without_its_config_is_none(folder):
         ("image_size: 16\nschedule: {name: cosine}\n", "num_timesteps must be 1 or more, got None"),
         ("image_size: 16\nschedule: {num_timesteps: 0}\n", "num_timesteps must be 1 or more"),
         ("image_size: 16\nschedule: {num_timesteps: 10}\nsize: 3\n", "unknown key 'size'"),
+        (
+            "image_size: 16\nschedule: {num_timesteps: 10}\nclean_below: 10\n",
+            "clean_below 10 leaves none of the timesteps 0..9",
+        ),
         ("image_size: [\n", "cannot be read as YAML"),
     ],
 )

@@ -81,6 +81,22 @@ def test_distillation_is_reported(finetune):
     assert first["loss"] == pytest.approx(total, rel=1e-5)
 
 
+def test_the_clean_tower_can_keep_the_first_timesteps(finetune, tiny_clip):
+    noised = NoisedClip.load(finetune("--noise.clean-below", "5")).freeze()
+    source = ClipModel.load(tiny_clip).freeze()
+    x_0 = torch.randn(2, 3, 16, 16)
+    expected = source.encode_image(x_0)
+    assert torch.equal(noised.encode_image(x_0, torch.tensor([0, 4])), expected)
+    assert not torch.equal(noised.encode_image(x_0, torch.tensor([5, 5])), expected)
+    moved = noised.clip.model.visual.conv1.weight
+    assert not torch.equal(moved, source.model.visual.conv1.weight)
+
+
+def test_a_share_of_clean_pictures_and_distillation_by_signal(finetune):
+    flags = ["--noise.clean-share", "0.9", "--distill", "1", "--distill-by-signal"]
+    assert NoisedClip.load(finetune(*flags)).config.clean_below == 0
+
+
 def test_an_uneven_batch(finetune):
     """8 pictures in batches of 5."""
     assert NoisedClip.load(finetune("--train.batch-size", "5"))
@@ -156,6 +172,27 @@ def test_a_schedule_of_flips(finetune, tiny_run, tmp_path):
     assert "is a model of process binary; a noised CLIP reads Gaussian noise" in message
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--noise.clean-below", "100"], "leaves none of the model's timesteps 0..99 to train on"),
+        (
+            ["--noise.clean-below", "5", "--noise.clean-share", "0.1"],
+            "t = 0 is not trained on where the clean tower reads it; give one of them",
+        ),
+        (
+            ["--noise.clean-below", "5", "--train-text"],
+            "the clean image tower knows the text tower as it was",
+        ),
+        (["--distill-by-signal"], "distill_by_signal without distill; give a weight"),
+        (["--noise.clean-share", "1"], "less than 1"),
+    ],
+    ids=str,
+)
+def test_clean_pictures_asked_for_in_ways_that_do_not_fit(finetune, flags, expected):
+    assert expected in refused(finetune, *flags)
+
+
 def test_a_batch_of_one_without_distillation(finetune):
     message = refused(finetune, "--train.batch-size", "1")
     assert "contrastive loss is always 0; give 2 or more, or --distill" in message
@@ -172,6 +209,8 @@ def test_a_batch_of_one_with_distillation(finetune):
         (["--distill", "1"], "distill"),
         (["--train-text"], "train_text"),
         (["--max-shift", "1"], "max_shift"),
+        (["--noise.clean-share", "0.5"], "clean_share"),
+        (["--noise.clean-below", "5"], "clean_below"),
     ],
 )
 def test_a_run_is_not_continued_with_other_settings(finetune, change, key):

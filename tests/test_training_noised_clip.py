@@ -16,7 +16,7 @@ from textdiff.diffusion import NoiseSchedule
 from textdiff.diffusion.config import DensityConfig
 from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
 from textdiff.training.captions import CaptionFeatures
-from textdiff.training.tasks.noised_clip import NoisedClipTask
+from textdiff.training.tasks.noised_clip import NoisedClipTask, training_density
 
 SCHEDULE = NoiseSchedule.cosine(10)
 CONFIG = NoisedClipConfig(image_size=16, schedule={"name": "cosine", "num_timesteps": 10})
@@ -100,7 +100,31 @@ def test_a_power_goes_with_its_density_alone(density, power):
         DensityConfig(density=density, power=power)
 
 
+def test_density_with_a_share_of_clean_pictures():
+    found = training_density(timestep_density(DensityConfig(), SCHEDULE), 0, 0.25)
+    assert found.tolist() == pytest.approx([0.325, *[0.075] * 9])
+
+
+def test_density_without_what_the_clean_tower_reads():
+    found = training_density(timestep_density(DensityConfig(), SCHEDULE), 6, 0.0)
+    assert found.tolist() == pytest.approx([0.0] * 6 + [0.25] * 4)
+
+
 # Draws
+
+
+def test_a_share_of_the_pictures_is_clean(clip, texts):
+    task = NoisedClipTask(clip, SCHEDULE, 0, texts=texts, clean_share=0.5)
+    drawn = torch.cat([task.draw(batch_of(noise(16)), step)[1] for step in range(60)])
+    standard_error = math.sqrt(0.55 * 0.45 / len(drawn))
+    assert (drawn == 0).double().mean().item() == pytest.approx(0.55, abs=4 * standard_error)
+
+
+def test_timesteps_of_the_clean_tower_are_not_drawn(tiny_clip):
+    config = CONFIG.model_copy(update={"clean_below": 6})
+    task = NoisedClipTask(NoisedClip(ClipModel.load(tiny_clip), config), SCHEDULE, 0)
+    drawn = torch.cat([task.draw(batch_of(noise(16)), step)[1] for step in range(30)])
+    assert drawn.unique().tolist() == [6, 7, 8, 9]
 
 
 def test_draws_of_a_sample_do_not_depend_on_its_batch(task):
@@ -161,6 +185,22 @@ def test_distillation_adds_the_distance_to_the_clean_tower(clip, texts, tiny_cli
     expected = contrastive_loss(images, captions, clip.logit_scale) + 0.5 * apart.mean()
     torch.testing.assert_close(losses["loss"], expected)
     torch.testing.assert_close(losses["distillation"], apart)
+
+
+def test_distillation_by_signal_holds_on_to_clean_pictures_most(clip, texts, tiny_clip):
+    teacher = ClipModel.load(tiny_clip).freeze()
+    task = NoisedClipTask(
+        clip, SCHEDULE, 0, texts=texts, teacher=teacher, distill=0.5, distill_by_signal=True
+    )
+    losses = task.losses(clip, batch_of(noise(4)), step=0)
+    images, captions = features_of(task)
+    apart = 1 - F.cosine_similarity(images, teacher.encode_image(noise(4)))
+    _, timestep = task.draw(batch_of(noise(4)), step=0)
+    signal = SCHEDULE.alphas_cumprod[timestep].float()
+    assert signal.unique().numel() > 1
+    expected = contrastive_loss(images, captions, clip.logit_scale) + 0.5 * (signal * apart).mean()
+    torch.testing.assert_close(losses["loss"], expected)
+    torch.testing.assert_close(losses["distillation"], signal * apart)
 
 
 def test_a_text_tower_that_is_trained_gets_gradients(clip):

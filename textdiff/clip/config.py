@@ -115,12 +115,24 @@ class NoisedClipConfig(Settings):
     schedule: dict[str, Any] = Field(
         description="noise schedule, as diffusion's ScheduleConfig; this room reads T alone"
     )
+    clean_below: int = Field(
+        0, ge=0, description="smaller timesteps are read by the image tower as it was"
+    )
     source: str | None = Field(None, description="CLIP that it was fine-tuned from")
     source_weights: str | None = Field(None, description="the hash of that one's weights")
 
     @property
     def num_timesteps(self) -> int:
         return self.schedule["num_timesteps"]
+
+    @pydantic.model_validator(mode="after")
+    def _leaves_timesteps(self) -> NoisedClipConfig:
+        if self.clean_below >= self.num_timesteps:
+            raise ValueError(
+                f"clean_below {self.clean_below} leaves none of the timesteps 0.."
+                f"{self.num_timesteps - 1} to a noised CLIP; give a smaller one"
+            )
+        return self
 
     @pydantic.field_validator("schedule")
     @classmethod

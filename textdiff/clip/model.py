@@ -241,13 +241,15 @@ class ClipModel(nn.Module):
 
     # Images
 
-    def encode_image(self, images: Tensor) -> Features:
+    def encode_image(self, images: Tensor, tower: nn.Module | None = None) -> Features:
         """Image features (B, E), not normalised.
 
         Args:
             images: (B, 3, H, W), uint8 or float in [-1, 1], resized where (H, W) is not the
                 tower's size. Differentiable for floats, which may leave the range (noised images).
+            tower: an image tower of the same shape in place of this model's.
         """
+        tower = self.model.visual if tower is None else tower
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be (B, 3, H, W), got {tuple(images.shape)}")
         images = images.to(self.mean.device)
@@ -255,7 +257,7 @@ class ClipModel(nn.Module):
             images = images.to(self.mean.dtype) * 2 / 255 - 1
         pixels = (self._resize(images.to(self.mean.dtype)) + 1) / 2
         with quick_attention(pixels.device, self._image_tokens):
-            return self.model.encode_image((pixels - self.mean) / self.std)
+            return tower((pixels - self.mean) / self.std)
 
     @property
     def _image_tokens(self) -> int:

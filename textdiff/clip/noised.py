@@ -7,6 +7,10 @@ The shifts start at exactly zero: before training f(x_t, t) is the clean CLIP's 
 one timestep they are constants, which fit into biases that the tower has; so f(x_t, 0) is a plain
 CLIP again (`clean`), one that open_clip can hold.
 
+Fine-tuning takes some of what the tower knew of clean pictures. With `clean_below` a frozen copy of
+the tower as it was reads t < clean_below, so that f(x_0, 0) stays the clean CLIP's feature to the
+bit. A batch of one timestep still passes through one tower; the other costs its memory alone.
+
     folder/noised.yaml               image_size, schedule, where the weights came from
     folder/noised_clip.safetensors   every tensor
     folder/clean/                    f(., 0) as an open_clip folder, with the tokenizer
@@ -52,6 +56,9 @@ class NoisedClip(nn.Module):
         super().__init__()
         self.clip, self.config = clip, config
         self._joints = joints(clip.model.visual)
+        self.clean_visual: nn.Module | None = None
+        if config.clean_below:
+            self.clean_visual = copy.deepcopy(clip.model.visual).requires_grad_(False)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
             self.time = TimestepShift([joint.width for joint in self._joints])
@@ -89,6 +96,9 @@ class NoisedClip(nn.Module):
     def clean(self) -> ClipModel:
         """A copy without timestep that gives the features of t = 0."""
         clip = copy.deepcopy(self.clip)
+        if self.clean_visual is not None:
+            clip.model.visual = copy.deepcopy(self.clean_visual)
+            return clip
         at_zero = self.time(torch.zeros(1, dtype=torch.int64, device=self.clip.mean.device))
         for joint, shift in zip(joints(clip.model.visual), at_zero, strict=True):
             joint.bias.add_(shift[0])
@@ -102,9 +112,9 @@ class NoisedClip(nn.Module):
 
     def train_parts(self, text: bool) -> NoisedClip:
         """In training mode; what is trained are the image tower, the timestep layers, the scale,
-        and the text tower if `text`."""
+        and the text tower if `text`. A copy of the clean image tower stays as it is."""
         model = self.clip.model
-        self.requires_grad_(text)
+        self.clip.requires_grad_(text)
         for part in (model.visual, self.time, model.logit_scale):
             part.requires_grad_(True)
         if getattr(model, "logit_bias", None) is not None:  # softmax does not see it
@@ -115,6 +125,8 @@ class NoisedClip(nn.Module):
         """Training mode, unless frozen. Batch norms keep their statistics: those of a batch would
         mix noise levels, and would not be what the clean CLIP starts from."""
         super().train(mode and not self.clip.frozen)
+        if self.clean_visual is not None:
+            self.clean_visual.eval()
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
@@ -176,8 +188,17 @@ class NoisedClip(nn.Module):
             ValueError: x_t of another size or type, timesteps of another number or out of range.
         """
         self._check(x_t, timestep)
-        shifts = self.time(timestep.to(self.clip.mean.device))
-        with shifted(self._joints, shifts):
+        timestep = timestep.to(self.clip.mean.device)
+        clean = timestep < self.config.clean_below
+        if not clean.any():
+            return self._encode_noised(x_t, timestep)
+        features = self.clip.encode_image(x_t, self.clean_visual)
+        if clean.all():
+            return features
+        return torch.where(clean[:, None], features, self._encode_noised(x_t, timestep))
+
+    def _encode_noised(self, x_t: Images, timestep: Timesteps) -> Features:
+        with shifted(self._joints, self.time(timestep)):
             return self.clip.encode_image(x_t)
 
     def forward(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from textdiff.training.tasks.noised_clip import NoisedClipTask
 
 # what must not change while a run lasts
-FIXED = ("seed", "train_text", "distill", "max_shift")
+FIXED = ("seed", "train_text", "distill", "distill_by_signal", "max_shift")
+FIXED_NOISE = ("clean_share", "clean_below")
 
 
 class NoiseConfig(DensityConfig):
@@ -32,6 +33,24 @@ class NoiseConfig(DensityConfig):
     schedule_from: str = Field(
         description="model folder whose schedule and picture size the noised CLIP is for"
     )
+    clean_share: float = Field(
+        0.0, ge=0, lt=1, description="share of the pictures that is read at t = 0 besides"
+    )
+    clean_below: int = Field(
+        0,
+        ge=0,
+        description="leave timesteps below this to a copy of the image tower as it was, so that "
+        "nothing is lost at t = 0; 0: none",
+    )
+
+    @model_validator(mode="after")
+    def _check_clean(self) -> NoiseConfig:
+        if self.clean_share and self.clean_below:
+            raise ValueError(
+                f"clean_share {self.clean_share:g} and clean_below {self.clean_below}: t = 0 is "
+                "not trained on where the clean tower reads it; give one of them"
+            )
+        return self
 
 
 class FinetuneTrainConfig(ClipTrainConfig):
@@ -56,6 +75,9 @@ class FinetuneClipSettings(Settings):
         ge=0,
         description="weight of 1 - cosine to what the clean CLIP says of the clean picture",
     )
+    distill_by_signal: bool = Field(
+        False, description="distill: weigh pictures by their share of signal, 1 at t = 0"
+    )
     max_shift: int = Field(0, ge=0, description="shift pictures by up to this many pixels")
     eval_images: int = Field(1000, ge=1, description="held-out images that retrieval searches")
     noise: NoiseConfig
@@ -67,6 +89,17 @@ class FinetuneClipSettings(Settings):
     def _noise_is_a_section(cls, values: dict[str, Any]) -> dict[str, Any]:
         """So that what is asked for is its key `schedule_from`, and not all of it."""
         return {"noise": {}, **values}
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> FinetuneClipSettings:
+        if self.distill_by_signal and not self.distill:
+            raise ValueError("distill_by_signal without distill; give a weight, e.g. --distill 1")
+        if self.noise.clean_below and self.train_text:
+            raise ValueError(
+                "noise.clean_below with train_text: the clean image tower knows the text tower as "
+                "it was; give one of them"
+            )
+        return self
 
 
 def run(settings: FinetuneClipSettings) -> None:
@@ -113,6 +146,7 @@ def run(settings: FinetuneClipSettings) -> None:
         ema_decay=None,
         fixed={
             **{key: getattr(settings, key) for key in FIXED},
+            **{key: getattr(settings.noise, key) for key in FIXED_NOISE},
             "init": clip.config.source_weights,
             "schedule": clip.schedule_config,
             "density": [settings.noise.density, settings.noise.power],
@@ -176,13 +210,24 @@ def check_batch(settings: FinetuneClipSettings, processes: int) -> None:
 
 
 def load_start(settings: FinetuneClipSettings, model: ModelConfig) -> NoisedClip:
-    """The CLIP of `init` with timestep layers, ready to be trained."""
+    """The CLIP of `init` with timestep layers, ready to be trained.
+
+    Raises:
+        UsageError: no timestep is left to train on.
+    """
     from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
 
+    below, T = settings.noise.clean_below, model.schedule.num_timesteps
+    if below >= T:
+        raise UsageError(
+            f"--noise.clean-below {below} leaves none of the model's timesteps 0..{T - 1} to train "
+            "on; give a smaller one"
+        )
     clean = ClipModel.load(settings.init)
     config = NoisedClipConfig(
         image_size=model.unet.image_size,
         schedule=model.schedule.model_dump(mode="json"),
+        clean_below=below,
         source=settings.init,
         source_weights=clean.weights_hash(),
     )
@@ -213,4 +258,6 @@ def build_task(
         held_out,
         settings.eval_images,
         settings.max_shift,
+        settings.distill_by_signal,
+        settings.noise.clean_share,
     )

@@ -2,7 +2,10 @@
 
 image (shifted) ──► x_0;   (seed, step, sample id) ──► t of a density, eps
 x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps
-loss = contrastive_loss(f(x_t, t), g(caption)) + w mean(1 - cos(f(x_t, t), f_clean(x_0)))
+loss = contrastive_loss(f(x_t, t), g(caption)) + w mean(s(t) (1 - cos(f(x_t, t), f_clean(x_0))))
+
+s(t) = 1, or ac(t): what the clean tower says of x_0 can be told from x_t where there is little
+noise, and can not where there is much. A share of the pictures may be read at t = 0.
 """
 
 from __future__ import annotations
@@ -38,6 +41,8 @@ class NoisedClipTask:
         texts: features of captions by a frozen text tower; None trains the text tower too.
         teacher: clean CLIP to distil from, frozen; None without.
         distill: w, the weight of distillation.
+        distill_by_signal: s(t) = ac(t).
+        clean_share: of the pictures, this many are drawn at t = 0, the others from `density`.
         held_out: split for retrieval numbers, None without one.
         max_shift: pictures are shifted by up to this many pixels each way before noise is added.
     """
@@ -56,9 +61,16 @@ class NoisedClipTask:
         held_out: CaptionedImages | None = None,
         eval_images: int = 1000,
         max_shift: int = 0,
+        distill_by_signal: bool = False,
+        clean_share: float = 0.0,
     ):
         self.model, self.schedule, self.seed = clip, schedule, seed
-        self.density = timestep_density(density or DensityConfig(), schedule)
+        self.density = training_density(
+            timestep_density(density or DensityConfig(), schedule),
+            clip.config.clean_below,
+            clean_share,
+        )
+        self.distill_by_signal = distill_by_signal
         self.texts, self.teacher, self.distill = texts, teacher, distill
         self.held_out, self.eval_images, self.max_shift = held_out, eval_images, max_shift
         self.watch = ScaleWatch()
@@ -76,6 +88,8 @@ class NoisedClipTask:
         values = {"loss": contrastive, "logit_scale": scale.detach()}
         if self.teacher is not None:
             apart = self._distance_to_teacher(image_features, x_0)
+            if self.distill_by_signal:
+                apart = self.schedule.at("alphas_cumprod", timestep, apart) * apart
             values |= {
                 "loss": contrastive + self.distill * apart.mean(),
                 "contrastive": contrastive.detach(),
@@ -128,3 +142,13 @@ class NoisedClipTask:
             for name in ("R@1", "R@5"):
                 values[f"held_out/{name}_t{timestep}"] = float(rates[name])
         return values | {"held_out/chance_R@5": float(rates["chance R@5"])}
+
+
+def training_density(density: Tensor, clean_below: int, clean_share: float) -> Tensor:
+    """`density` (T,) without the timesteps that the clean tower reads, and with t = 0 drawn that
+    often besides."""
+    density = density.clone()
+    density[:clean_below] = 0
+    density *= (1 - clean_share) / density.sum()
+    density[0] += clean_share
+    return density
