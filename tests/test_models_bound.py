@@ -80,6 +80,25 @@ def test_text_and_timesteps_are_projected_once() -> None:
     assert [count.seen for count in counts] == [[len(GRID)], [3], [3]]
 
 
+def test_padding_of_all_rows_is_left_out() -> None:
+    """Rows of 2 and 3 tokens, of 5."""
+    unet = trained(SMALL)
+    x_t, conditioning, _ = bound_of(unet, rows=2)
+    bound = unet.bind(conditioning, GRID)
+    assert {(k.shape[2], v.shape[2]) for k, v in bound.keys_values.values()} == {(3, 3)}
+    assert bound.mask.shape == (2, 1, 1, 3)
+    expected = unet(x_t, at(3, 2), conditioning)
+    torch.testing.assert_close(unet(x_t, at(3, 2), bound), expected, **NEAR)
+
+
+def test_text_without_a_mask_is_all_real() -> None:
+    unet = trained(SMALL)
+    x_t, conditioning, _ = bound_of(unet)
+    text = Conditioning(conditioning.tokens, conditioning.pooled)
+    expected = unet(x_t, at(3, 3), text)
+    torch.testing.assert_close(unet(x_t, at(3, 3), unet.bind(text, GRID)), expected, **NEAR)
+
+
 def test_rows_are_picked_in_any_order() -> None:
     unet = trained(SMALL)
     x_t, conditioning, bound = bound_of(unet)

@@ -1,6 +1,7 @@
 """What of a U-Net's work is the same at every step of a sampling run, done before the first.
 
-    keys, values = W_k tokens, W_v tokens          of every attention to the text, once per prompt
+    keys, values = W_k tokens, W_v tokens          of every attention to the text, once per prompt,
+                                                   padding that all prompts have left out
     time[n]      = MLP(sinusoid(timesteps[n]))     of all steps, in one batch
     deep         = what the deeper levels put out, kept for some steps (DeepCache, arXiv 2312.00858)
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from textdiff.types import Timesteps
+from textdiff.types import Conditioning, Timesteps
 
 if TYPE_CHECKING:
     from textdiff.models.attention import Attention, KeysValues
@@ -88,6 +89,18 @@ class BoundText:
     def embedding(self, timestep: Timesteps) -> Tensor:
         """MLP(sinusoid(timestep)) + W pooled: (1 or B, time_dim)."""
         return added(self.time[torch.searchsorted(self.timesteps, timestep[:1])], self.pooled)
+
+
+def trimmed(conditioning: Conditioning) -> Conditioning:
+    """Without the tokens that are padding in every row."""
+    if conditioning.mask is None:
+        return conditioning
+    length = int(conditioning.mask.any(dim=0).nonzero().max()) + 1
+    return replace(
+        conditioning,
+        tokens=conditioning.tokens[:, :length],
+        mask=conditioning.mask[:, :length],
+    )
 
 
 def added(time: Tensor, pooled: Tensor | None) -> Tensor:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from textdiff.embeddings import timestep_embedding
 from textdiff.models.attention import TextSource, TransformerBlock
 from textdiff.models.blocks import DownBlock, MidBlock, UpBlock
-from textdiff.models.bound import BoundText, added
+from textdiff.models.bound import BoundText, added, trimmed
 from textdiff.models.config import UNetConfig
 from textdiff.models.embeddings import TimestepEmbedding
 from textdiff.types import Conditioning, Images, Timesteps
@@ -89,7 +89,9 @@ class UNet(nn.Module):
         """
         self._check(x_t, conditioning)
         if not isinstance(conditioning, BoundText):
-            emb = added(self._time(timestep, x_t.dtype), self._pooled(conditioning, x_t.dtype))
+            emb = added(
+                self.embed_timesteps(timestep, x_t.dtype), self._pooled(conditioning, x_t.dtype)
+            )
             text = conditioning.tokens.to(x_t.dtype)
             return self._run(x_t, F.silu(emb), text, _broadcast(conditioning.mask))
         bound = conditioning
@@ -108,6 +110,7 @@ class UNet(nn.Module):
             ValueError: conditioning does not fit the config.
         """
         self._check_text(conditioning)
+        conditioning = trimmed(conditioning)
         blocks = [block for block in self.modules() if isinstance(block, TransformerBlock)]
         text = conditioning.tokens.to(self.conv_in.weight.dtype)
         exact = self.time_embedding.linear_1.weight.dtype
@@ -117,8 +120,13 @@ class UNet(nn.Module):
             mask=_broadcast(conditioning.mask),
             pooled=self._pooled(conditioning, exact),
             timesteps=timesteps,
-            time=self._time(timesteps, exact),
+            time=self.embed_timesteps(timesteps, exact),
         )
+
+    def embed_timesteps(self, timesteps: Timesteps, dtype: torch.dtype) -> Tensor:
+        """MLP(sinusoids), (N, time_dim); the sinusoids are made in fp32 at any precision."""
+        sinusoids = timestep_embedding(timesteps, self.config.block_channels[0])
+        return self.time_embedding(sinusoids.to(dtype))
 
     def _run(
         self,
@@ -166,11 +174,6 @@ class UNet(nn.Module):
     @property
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
-
-    def _time(self, timestep: Timesteps, dtype: torch.dtype) -> Tensor:
-        """(B, time_dim); the sinusoids are made in fp32 at any precision of the network."""
-        sinusoids = timestep_embedding(timestep, self.config.block_channels[0])
-        return self.time_embedding(sinusoids.to(dtype))
 
     def _pooled(self, conditioning: Conditioning, dtype: torch.dtype) -> Tensor | None:
         """(B, time_dim); None where the network uses no pooled feature."""
