@@ -11,13 +11,15 @@ Pictures are drawn by DDIM with the same steps, prompts, U-Net and batch:
     community        diffusers' community pipeline clip_guided_stable_diffusion alone: beside the
                      U-Net on B, another forward on B with its backward, and four cutouts through
                      CLIP forward and backward
-    cfg + community  the same with classifier-free guidance, its default
+    cfg + community  the same with classifier-free guidance, its default; the second pass is then of
+                     the empty prompt, the first half of what that pipeline concatenates
 
 With classifier-free guidance on both sides the U-Net's share of the last ratio is about 4.5 : 2, a
 backward pass being 1.5 forward passes, so that a small CLIP cannot bring it to 3.
 
-The community scheme is written out below for our networks, with the model's own CLIP. Text features
-are made before its clock starts, after ours does. Each round times every scheme once, in turn;
+The community scheme is written out below for our networks, with the model's own CLIP, and without
+the decoder of latents that it passes through forward and backward. Text features are made before
+its clock starts, after ours does. Each round times every scheme once, in turn;
 medians and quartiles over rounds. Ratios are taken round by round. Run nothing beside it.
 """
 
@@ -74,21 +76,21 @@ def arguments() -> argparse.Namespace:
 
 def community(
     denoise: Denoise,
-    cond: Denoise,
+    again: Denoise,
     schedule: NoiseSchedule,
     clip: ClipModel,
     text: Tensor,
     scale: float,
     cutouts: int,
 ) -> Denoise:
-    """`denoise`, with eps_hat <- eps_hat - b grad(loss) of a second, conditional U-Net pass."""
+    """`denoise`, with eps_hat <- eps_hat - b grad(loss) of a second U-Net pass, `again`."""
 
     def guided(x_t: Images, timestep: Timesteps) -> Prediction:
         eps = denoise(x_t, timestep).eps
         a, b = (schedule.at(table, timestep, x_t) for table in ("signal", "noise"))
         with torch.enable_grad():
             x = x_t.detach().requires_grad_()
-            x_0 = (x - b * cond(x, timestep).eps) / a
+            x_0 = (x - b * again(x, timestep).eps) / a
             picture = (b * x_0 + (1 - b) * x).clamp(-1, 1)
             views = make_cutouts(picture, clip.image_size, cutouts)
             found = F.normalize(clip.encode_image(views), dim=-1)
@@ -125,7 +127,7 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
     text = pipe.clip.encode_text(prompts).projected.detach()
     conditioning = pipe.clip.conditioning([*prompts, ""])
     negative = conditioning[-1:].repeat(len(prompts))
-    cond = pipe.denoiser(conditioning[:-1])
+    cond, uncond = pipe.denoiser(conditioning[:-1]), pipe.denoiser(negative)
     both = pipe.denoiser(Conditioning.cat([conditioning[:-1], negative]))
 
     def ours(guidance_scale: float, **settings) -> Callable[[], object]:
@@ -137,10 +139,10 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
             **settings,
         )
 
-    def theirs(denoise: Denoise) -> Callable[[], object]:
+    def theirs(denoise: Denoise, again: Denoise) -> Callable[[], object]:
         guided = community(
             denoise,
-            cond,
+            again,
             pipe.schedule,
             pipe.clip,
             text,
@@ -164,8 +166,8 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
         "noised": ours(1.0, **by_noised),
         "cfg + noised": ours(options.guidance_scale, **by_noised),
         "clean": ours(1.0, **by_clip),
-        "community": theirs(cond),
-        "cfg + community": theirs(classifier_free(both, options.guidance_scale)),
+        "community": theirs(cond, cond),
+        "cfg + community": theirs(classifier_free(both, options.guidance_scale), uncond),
     }
 
 

@@ -60,6 +60,22 @@ def test_golden_loss_and_gradients(case, dtype, form):
         torch.testing.assert_close(value, wanted, **tolerance, msg=lambda m, n=name: n + m)
 
 
+@FORMS
+def test_golden_gradients_through_normalisation(form):
+    case = GOLDEN["by_id"]["through_normalisation"]
+    names = ("image_raw", "text_raw", "t")
+    inputs = [torch.tensor(case["inputs"][name], dtype=torch.float64) for name in names]
+
+    def loss(images, texts, t):
+        unit = (F.normalize(rows, dim=1) for rows in (images, texts))
+        return contrastive_loss(*unit, t.exp(), **form)
+
+    found = value_and_gradients(loss, *inputs)
+    for name, value in zip(["loss", *(f"grad_{name}" for name in names)], found, strict=True):
+        wanted = torch.tensor(case["outputs"][name], dtype=torch.float64)
+        torch.testing.assert_close(value, wanted, **GOLDEN["tolerance"]["float64"])
+
+
 @given(
     rows=st.integers(1, 12),
     dim=st.integers(1, 6),

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from tests.conftest import golden
 from textdiff.clip import ClipConfig, ClipModel
 from textdiff.clip import source as clip_source
 from textdiff.errors import UsageError
@@ -94,7 +95,11 @@ def test_frozen_stays_in_eval_mode_under_a_training_parent(clip):
     assert not any(p.requires_grad for p in clip.parameters())
 
 
-@pytest.mark.parametrize(("log_scale", "clamped"), [(-1.0, 0.0), (2.0, 2.0), (9.0, math.log(100))])
+CLAMP = golden("contrastive")["by_id"]["clamp"]
+GOLDEN_CLAMPS = list(zip(CLAMP["inputs"]["t_before"], CLAMP["outputs"]["t_after"], strict=True))
+
+
+@pytest.mark.parametrize(("log_scale", "clamped"), [*GOLDEN_CLAMPS, (9.0, math.log(100))])
 def test_logit_scale_is_clamped(log_scale, clamped):
     model = ClipModel.build(tiny_config(VIT), seed=0)
     nn.init.constant_(model.model.logit_scale, log_scale)
