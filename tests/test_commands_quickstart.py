@@ -11,6 +11,7 @@ from tests.conftest import ROOT, TINY_CLIP, TINY_UNET, textdiff
 from textdiff.commands.cli import COMMANDS
 from textdiff.commands.quickstart import CONFIGS, steps
 from textdiff.config import Settings, parse_flags
+from textdiff.interop import layout_to_diffusers
 
 
 @pytest.mark.slow
@@ -68,6 +69,7 @@ def test_every_step_can_be_read_with_the_configs_that_are_there(tmp_path):
     ("command", "name"),
     [
         ("train", "openmoji"),
+        ("train", "plain_openmoji"),
         ("train-clip", "clip_openmoji"),
         ("train-clip", "clip_openmoji_long"),
         ("train-clip", "judge_openmoji"),
@@ -78,6 +80,13 @@ def test_configs_of_the_whole_set_can_be_read(command, name):
     required = ["--run-dir", "run", *(["--clip", "clip"] if command == "train" else [])]
     found = settings_of([command, "--config", str(ROOT / "configs" / f"{name}.yaml"), *required])
     assert (found.data.source, found.data.subset) == ("openmoji", "all")
+
+
+def test_plain_config_is_of_diffusers_layout_and_its_stock_pipeline():
+    config = str(ROOT / "configs" / "plain_openmoji.yaml")
+    found = settings_of(["train", "--config", config, "--run-dir", "run", "--clip", "clip"])
+    assert layout_to_diffusers(found.unet)["block_out_channels"] == (64, 128, 192)
+    assert not found.use_pooled
 
 
 def test_config_of_line_drawings_can_be_read():
@@ -94,7 +103,7 @@ def test_config_of_the_noised_clip_can_be_read():
 
 def test_every_config_is_read_by_a_test():
     there = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
-    read = {"openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
+    read = {"openmoji", "plain_openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
     read |= {"clip_openmoji_long", "noised_clip_openmoji", "evaluator_resnet_openmoji"}
     read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
     assert there == read
