@@ -71,7 +71,7 @@ class UNet(nn.Module):
         nn.init.zeros_(self.conv_out.bias)
 
     def forward(
-        self, x_t: Images, timestep: Timesteps, conditioning: Conditioning | None
+        self, x_t: Images, timestep: Timesteps, conditioning: Conditioning | BoundText | None
     ) -> Images:
         """One prediction for each image.
 
@@ -79,7 +79,8 @@ class UNet(nn.Module):
             x_t: (B, in_channels, H, W), H and W multiples of `config.size_multiple`.
             timestep: (B,) int64, 0 = least noisy.
             conditioning: tokens (B, L, cross_attention_dim), pooled (B, pooled_dim) where the
-                config names one (else it is ignored), mask (B, L) with a True in each row.
+                config names one (else it is ignored), mask (B, L) with a True in each row. Or the
+                same bound by `bind`.
 
         Returns:
             (B, `config.network_channels`, H, W); evaluation differs from training by dropout alone.
@@ -96,7 +97,7 @@ class UNet(nn.Module):
             return self._run(x_t, F.silu(emb), text, _broadcast(conditioning.mask))
         bound = conditioning
         emb = F.silu(bound.embedding(timestep)).to(x_t.dtype)
-        # halves differ from where text enters, which it does at once beside the timestep
+        # halves differ from where text enters: at once if it does so beside the timestep
         shared = bound.halves and bound.pooled is None and not self.config.attention[0]
         deep = bound.deep and partial(bound.deep, timestep)
         return self._run(x_t, emb, bound.keys_values, bound.mask, shared, deep)
