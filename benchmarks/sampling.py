@@ -46,16 +46,16 @@ from textdiff.sampling import ImageNoise
 from textdiff.types import Conditioning
 
 TARGETS = {"same steps": 1.5, "same quality": 6.0}
-SOLVERS = [{"sampler": "unipc"}, {"sampler": "dpmpp"}]
-GRIDS = [{"spacing": "trailing"}, {"spacing": "log_snr"}]
-ROUGHER = {
-    "bf16": {"precision": "bf16"},
-    "deep cache 2": {"deep_cache_every": 2},
-    "bf16, deep cache 2": {"precision": "bf16", "deep_cache_every": 2},
-    "bf16, deep cache 3": {"precision": "bf16", "deep_cache_every": 3},
-}
+SOLVERS = ("unipc", "dpmpp")
+SPACINGS = ("trailing", "power", "linspace", "log_snr")
 STEPS = [6, 8, 10, 12, 14, 16, 18, 20, 22, 25, 30, 40]
-UNGUIDED_ABOVE = [0.9, 0.8]  # shares of the timesteps from which on guidance is left out
+ROUGHER = (  # each of them added to the best of the above
+    {"precision": "bf16"},
+    {"deep_cache_every": 2},
+    {"precision": "bf16", "deep_cache_every": 2},
+    {"precision": "bf16", "deep_cache_every": 3},
+)
+SHARES = (0.0, 0.1, 0.2, 0.4)  # of the timesteps, the least noisy ones, left without guidance
 
 
 def arguments() -> argparse.Namespace:
@@ -283,9 +283,8 @@ def same_quality(job: Job) -> dict:
     reference = job.draw_ours(num_steps=job.options.reference)
     name = "diffusers, fp32"
     allowed = rmse(job.draw_theirs(name, job.options.steps), reference)
-    found = [row for kind in kinds(job) if (row := fewest_steps(job, kind, reference, allowed))]
-    found.sort(key=lambda row: row["seconds_once"])
-    finalists = found[:3]
+    found = as_near(job, reference, allowed)
+    finalists = sorted(found, key=lambda row: row["seconds_once"])[:3]
     draws: dict[str, Callable[[], Tensor]] = {
         name: lambda: job.draw_theirs(name, job.options.steps)
     }
@@ -300,17 +299,37 @@ def same_quality(job: Job) -> dict:
     return {"diffusers": theirs, "finalists": finalists, "all": found}
 
 
-def kinds(job: Job) -> list[dict]:
-    """Solver x grid in full, then the first grid rougher, with and without guidance everywhere."""
-    T = job.pipe.schedule.num_timesteps
-    plain = [{**solver, **grid} for solver in SOLVERS for grid in GRIDS]
-    rough = [{**SOLVERS[0], **GRIDS[0], **rougher} for rougher in ROUGHER.values()]
-    intervals = [{"guidance_interval": (0, int(share * T) - 1)} for share in UNGUIDED_ABOVE]
-    return plain + rough + [{**kind, **part} for kind in rough[:1] for part in intervals]
+def as_near(job: Job, reference: Tensor, allowed: float) -> list[dict]:
+    """Of each solver and grid, then of the one with the fewest steps made rougher, the fewest steps
+    whose RMSE to `reference` is `allowed` or less."""
+    plain = [
+        fewest_steps(job, {"sampler": sampler, "spacing": spacing}, reference, allowed)
+        for sampler in SOLVERS
+        for spacing in SPACINGS
+    ]
+    plain = [row for row in plain if row]
+    if not plain:
+        return []
+    best = min(plain, key=lambda row: row["settings"]["num_steps"])["settings"]
+    rough = [
+        fewest_steps(job, {**best, **rougher, **guided}, reference, allowed, best["num_steps"])
+        for rougher in ROUGHER
+        for guided in (guided_above(share, job.pipe.schedule.num_timesteps) for share in SHARES)
+    ]
+    return plain + [row for row in rough if row]
 
 
-def fewest_steps(job: Job, kind: dict, reference: Tensor, allowed: float) -> dict | None:
+def guided_above(share: float, num_timesteps: int) -> dict:
+    low = int(share * num_timesteps)
+    return {"guidance_interval": (low, num_timesteps - 1)} if low else {}
+
+
+def fewest_steps(
+    job: Job, kind: dict, reference: Tensor, allowed: float, at_least: int = 0
+) -> dict | None:
     for steps in STEPS:
+        if steps < at_least:
+            continue
         settings = {**kind, "num_steps": steps}
         start = time.perf_counter()
         distance = rmse(job.draw_ours(**settings), reference)
