@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from textdiff.models.attention import SpatialTransformer, TextSource
 from textdiff.models.config import UNetConfig
+from textdiff.models.upsample import upsample_conv
 
 
 class ResidualBlock(nn.Module):
@@ -74,7 +75,7 @@ class Upsample(nn.Module):
         self.conv = _conv3x3(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return upsample_conv(x, self.conv.weight, self.conv.bias)
 
 
 class DownBlock(nn.Module):
