@@ -164,6 +164,40 @@ def test_compiles_into_one_graph() -> None:
     torch.testing.assert_close(compiled(*inputs), unet(*inputs), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_activation_checkpointing_changes_no_gradient(dropout: float) -> None:
+    """Dropout included: the second forward pass draws the same."""
+    found = []
+    for checkpointed in (False, True):
+        unet = trained(SMALL.model_copy(update={"dropout": dropout})).train()
+        if checkpointed:
+            unet.checkpoint_activations()
+        torch.manual_seed(3)
+        unet(*draw_inputs(SMALL)).square().sum().backward()
+        found.append({name: parameter.grad for name, parameter in unet.named_parameters()})
+    plain, checkpointed = found
+    assert all(torch.equal(plain[name], checkpointed[name]) for name in plain)
+
+
+def test_activation_checkpointing_keeps_fewer_bytes_for_the_backward_pass() -> None:
+    kept = []
+    for checkpointed in (False, True):
+        unet = trained(SMALL)
+        if checkpointed:
+            unet.checkpoint_activations()
+        seen: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, seen: dict[int, int] = seen) -> torch.Tensor:
+            seen[tensor.data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            unet(*draw_inputs(SMALL))
+        weights = {parameter.data_ptr() for parameter in unet.parameters()}
+        kept.append(sum(size for at, size in seen.items() if at not in weights))
+    assert kept[1] < 0.5 * kept[0]
+
+
 def test_counts_its_parameters() -> None:
     unet = UNet(SMALL)
     assert unet.num_parameters == sum(tensor.numel() for tensor in unet.state_dict().values())

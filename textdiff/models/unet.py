@@ -22,10 +22,11 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from textdiff.embeddings import timestep_embedding
-from textdiff.models.attention import TextSource, TransformerBlock
-from textdiff.models.blocks import DownBlock, MidBlock, UpBlock
+from textdiff.models.attention import SpatialTransformer, TextSource, TransformerBlock
+from textdiff.models.blocks import DownBlock, MidBlock, ResidualBlock, UpBlock
 from textdiff.models.bound import BoundText, added, trimmed
 from textdiff.models.config import UNetConfig
 from textdiff.models.embeddings import TimestepEmbedding
@@ -171,6 +172,13 @@ class UNet(nn.Module):
         for block in self.up_blocks[:-1]:
             x = block(x, skips, emb, text, mask)
         return x
+
+    def checkpoint_activations(self) -> None:
+        """From now on, residual blocks and attentions keep their inputs alone for the backward
+        pass, which runs them again (Chen et al., arXiv 1604.06174)."""
+        for module in self.modules():
+            if isinstance(module, (ResidualBlock, SpatialTransformer)):
+                module.forward = partial(checkpoint, module.forward, use_reentrant=False)
 
     @property
     def num_parameters(self) -> int:
