@@ -11,7 +11,9 @@ import torch
 from textdiff import TextToImage, checkpoint
 from textdiff.commands.cli import run
 from textdiff.config import build
-from textdiff.errors import CheckpointError, NonFiniteLossError
+from textdiff.errors import CheckpointError, NonFiniteLossError, UsageError
+from textdiff.models import blocks
+from textdiff.models.upsample import upsample_conv_plain
 from textdiff.training.config import ClipTrainConfig, OptimizerConfig, TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.loop import Progress
@@ -60,6 +62,39 @@ def test_accumulation_equals_the_larger_batch(tmp_path, configs, shapes, tiny_cl
         assert expected.keys() == found.keys()
         for name in expected:
             torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-4)
+
+
+def losses(run_dir: Path) -> list[float]:
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if "loss" in row]
+
+
+@pytest.mark.parametrize("option", ["activation-checkpointing", "compile"])
+def test_options_for_speed_and_memory_keep_the_loss_curve(
+    tmp_path, configs, shapes, tiny_clip, option, monkeypatch
+):
+    compile_ = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda m: compile_(m, backend="aot_eager"))
+    plain = train(configs, shapes, tiny_clip, tmp_path / "a")
+    other = train(configs, shapes, tiny_clip, tmp_path / "b", f"--train.{option}", "true")
+    assert losses(tmp_path / "b") == pytest.approx(losses(tmp_path / "a"), rel=1e-5)
+    assert other.keys() == plain.keys()
+
+
+def test_the_folded_upsampling_keeps_the_loss_curve(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch
+):
+    train(configs, shapes, tiny_clip, tmp_path / "folded")
+    monkeypatch.setattr(blocks, "upsample_conv", upsample_conv_plain)
+    train(configs, shapes, tiny_clip, tmp_path / "plain")
+    assert losses(tmp_path / "folded") == pytest.approx(losses(tmp_path / "plain"), rel=1e-4)
+
+
+def test_activation_checkpointing_is_refused_where_there_is_none(tmp_path, configs, shapes):
+    flags = ["--config", str(configs / "clip.yaml"), "--data.source", str(shapes)]
+    more = ["--run-dir", str(tmp_path / "run"), "--train.activation-checkpointing", "true"]
+    with pytest.raises(UsageError, match="activation_checkpointing is for the U-Net; the clip"):
+        run(["train-clip", *flags, *more])
 
 
 def test_gradients_are_scaled_down_to_their_largest_norm(tmp_path, configs, shapes, tiny_clip):

@@ -52,6 +52,12 @@ class TrainConfig(OptimizerConfig):
         description="mixed precision; auto: what accelerate was launched with unless that is no, "
         "else bf16 where a probe finds it faster than fp32",
     )
+    compile: bool = Field(False, description="torch.compile the network; the first step waits")
+    activation_checkpointing: bool = Field(
+        False,
+        description="U-Net: keep what enters each block alone and compute it again for the "
+        "gradients: less memory, a third more time",
+    )
     log_every: int = Field(50, ge=1, description="steps between lines in metrics.jsonl")
     eval_every: int = Field(1000, ge=1, description="steps between evaluations on the val split")
     checkpoint_every: int = Field(1000, ge=1, description="steps between checkpoints")

@@ -22,8 +22,14 @@ from torch import Tensor, nn
 
 from textdiff import checkpoint
 from textdiff.data.loader import batches
-from textdiff.errors import CheckpointError, NonFiniteLossError, StoppedBySignalError
+from textdiff.errors import (
+    CheckpointError,
+    NonFiniteLossError,
+    StoppedBySignalError,
+    UsageError,
+)
 from textdiff.randomness import seed_of
+from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.meter import Meter
@@ -96,6 +102,9 @@ class Trainer:
     Args:
         ema_decay: None keeps no average.
         fixed: settings as JSON that a resumed run must not change; saved in every checkpoint.
+
+    Raises:
+        UsageError: activation checkpointing of a model that has none.
     """
 
     def __init__(
@@ -111,8 +120,14 @@ class Trainer:
     ):
         self.task, self.data, self.config, self.run = task, data, config, run
         self.accelerator, self.seed, self.fixed = accelerator, seed, fixed
+        if accelerator.device.type == "cpu":
+            keep_freed_memory()
         task.model.to(accelerator.device)
+        if config.activation_checkpointing:
+            _checkpoint_activations(task)
         self.model = accelerator.prepare_model(task.model)
+        if config.compile:
+            task.model.compile()  # in place: parameters keep their names
         self.optimizer = build_optimizer(task.model, config)
         self.scaler = accelerator.scaler  # fp16 only
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
@@ -256,33 +271,33 @@ class Trainer:
         torch.manual_seed(seed_of(self.seed, "modules", step, self.accelerator.process_index))
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, float] = {}
-        bad: list[int] = []  # samples whose own loss is not finite
+        sums: dict[str, Tensor] = {}
+        finite: list[Tensor] = []  # whether each sample's own loss is
         for index, batch in enumerate(micro_batches):
             last = index == len(micro_batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 with self.accelerator.autocast():
                     values = self.task.losses(self.model, batch, step)
-                if values["loss"].ndim:
-                    bad += batch.sample_ids[~values["loss"].detach().isfinite().cpu()].tolist()
+                finite.append(values["loss"].detach().isfinite().expand(len(batch.sample_ids)))
                 values = {name: value.float().mean() for name, value in values.items()}
                 self.accelerator.backward(values["loss"] / len(micro_batches))
             for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + value.item() / len(micro_batches)
-        drawn = [int(i) for batch in micro_batches for i in batch.sample_ids]
-        self._check_finite("loss", sums["loss"], bad or drawn)
-        norm = self._clip_gradients()
+                sums[name] = sums.get(name, 0.0) + value.detach() / len(micro_batches)
+        means = _read({**sums, "grad_norm": self._clip_gradients()})
+        drawn = torch.cat([batch.sample_ids for batch in micro_batches])
+        if not math.isfinite(means["loss"]):
+            drawn = drawn[~torch.cat(finite).cpu()]
+        self._check_finite("loss", means["loss"], drawn)
         if self.scaler is None:  # fp16's scaler skips such a step by itself
-            self._check_finite("gradient norm", norm, drawn)
+            self._check_finite("gradient norm", means["grad_norm"], drawn)
         self._update()
-        return {**sums, "grad_norm": norm, "lr": lr}
+        return {**means, "lr": lr}
 
-    def _clip_gradients(self) -> float:
+    def _clip_gradients(self) -> Tensor:
         """Scales the gradients down to the largest norm allowed; returns what it was."""
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        parameters = self.task.model.parameters()
-        return nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm).item()
+        return nn.utils.clip_grad_norm_(self.task.model.parameters(), self.config.max_grad_norm)
 
     def _update(self) -> None:
         if self.scaler is not None:
@@ -294,11 +309,13 @@ class Trainer:
         if self.ema:
             self.ema.update()
 
-    def _check_finite(self, name: str, value: float, samples: list[int]) -> None:
+    def _check_finite(self, name: str, value: float, drawn: Tensor) -> None:
+        """`drawn`: the ids of the samples to name."""
         if not self._any(not math.isfinite(value)):
             return
         if math.isfinite(value):
             raise NonFiniteLossError(f"another process met a {name} that is not finite")
+        samples = drawn.tolist()
         good, _ = checkpoint.newest_good(self.run.checkpoints)
         raise NonFiniteLossError(
             f"the {name} is {value} at step {self.progress.step} (samples {samples[:8]}"
@@ -310,7 +327,9 @@ class Trainer:
     def _evaluate(self) -> None:
         if self.accelerator.is_main_process:
             self.task.model.eval()
-            with self.ema.applied() if self.ema else nullcontext():
+            average = self.ema.applied() if self.ema else nullcontext()
+            # other batch sizes, for which compiling takes longer than it saves
+            with average, torch.compiler.set_stance("force_eager"):
                 values = self.task.evaluate(self.progress.step, self.run)
             if values:
                 self.run.log(self.progress.step, values)
@@ -335,3 +354,17 @@ class Trainer:
             return flag
         tensor = torch.tensor(float(flag), device=self.accelerator.device)
         return self.accelerator.reduce(tensor, "sum").item() > 0
+
+
+def _read(values: dict[str, Tensor]) -> dict[str, float]:
+    """Scalars as numbers: the one time that a step waits for a GPU."""
+    return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
+
+
+def _checkpoint_activations(task: Task) -> None:
+    if not hasattr(task.model, "checkpoint_activations"):
+        raise UsageError(
+            f"train.activation_checkpointing is for the U-Net; the {task.name} has none; leave it "
+            "out (CLIP pre-training has train.encoder_batch_size)"
+        )
+    task.model.checkpoint_activations()
