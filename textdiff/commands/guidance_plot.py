@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = "osD^vPX*"
+WIDE, LINEAR_UP_TO = 0.3, 0.05  # a KID above the first makes the axis logarithmic beyond the other
 
 
 def draw_sweep(path: str, found: dict[str, Any]) -> None:
@@ -84,6 +85,9 @@ def draw_front(axes: Axes, found: dict[str, Any], styles: dict[str, dict[str, st
         ylabel="R@1, mean of held-out CLIPs",
     )
     axes.yaxis.set_major_formatter(as_percent)
+    if max(one["held_out"]["KID"]["mean"] for one in found["settings"]) > WIDE:
+        axes.set_xscale("symlog", linthresh=KID_UNIT * LINEAR_UP_TO, linscale=1.5)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def draw_rays(
@@ -133,7 +137,9 @@ def draw_gap(axes: Axes, found: dict[str, Any], styles: dict[str, dict[str, str]
             markersize=6,
             **style,
         )
-    axes.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1)
+    rates = [one[by]["R@1"]["mean"] for one, _ in rows for by in ("guide", "held_out")]
+    low = max(0.0, min(rates) - 0.02)
+    axes.plot([low, 1], [low, 1], color=INK, linestyle=":", linewidth=1)
     axes.set(
         title="Below the line: the guide was pleased, others less",
         xlabel="R@1, CLIP that guides (clean form)",

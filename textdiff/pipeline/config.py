@@ -58,6 +58,11 @@ class SamplingConfig(Settings):
         0.0, ge=0, le=1, description="how far guidance's added contrast is undone; 0 is off"
     )
     negative_prompt: str = Field("", description="what guidance pushes away from")
+    text_to_unet: bool = Field(
+        True,
+        description="give the U-Net the prompts; without, it draws from the negative prompt alone "
+        "and only CLIP, where it guides, knows what is wanted",
+    )
     seed: int = Field(0, description="image k of a seed is the same at every batch size")
     eta: float = Field(0.0, ge=0, le=1, description="ddim: 0 deterministic, 1 ancestral")
     variance: Literal["auto", VarianceType] = Field(
@@ -119,7 +124,7 @@ class SamplingConfig(Settings):
         1,
         ge=1,
         description="run the U-Net below its first level at every k-th step only, which is faster "
-        "and rougher; 1: at all",
+        "and rougher; 1: at every step",
     )
 
     @model_validator(mode="after")

@@ -163,6 +163,11 @@ class TextToImage:
                 )
         if config.strength is not None and init is None:
             raise UsageError("strength without an init image; give the picture to start from")
+        if not config.text_to_unet and config.guidance_scale != 1:
+            raise UsageError(
+                f"guidance_scale {config.guidance_scale:g} with text_to_unet false: what would be "
+                "guided and what it is pushed away from are the same; give guidance_scale 1"
+            )
         grid = self.process.check(config, init)
         if config.deep_cache_every > 1 and len(self.config.unet.block_channels) == 1:
             raise UsageError(
@@ -195,7 +200,8 @@ class TextToImage:
         for start in range(0, len(prompts), config.batch_size):
             chunk = list(prompts[start : start + config.batch_size])
             seeds = [(config.seed, first + start + k) for k in range(len(chunk))]
-            networks = networks_of(unet, self.clip, chunk, config, grid)
+            told = chunk if config.text_to_unet else [config.negative_prompt] * len(chunk)
+            networks = networks_of(unet, self.clip, told, config, grid)
             guide = None if clip is None else ClipGuide.of(clip, chunk, config, clip_image)
             for step in self.process.steps(*networks, config, init, seeds, device, guide):
                 done += 1

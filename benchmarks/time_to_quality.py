@@ -1,0 +1,206 @@
+"""Quality against training time: `textdiff train` beside diffusers' script, on the same cores.
+
+    python benchmarks/time_to_quality.py --clip runs/clip --judges runs/judge runs/judge-resnet \\
+        --minutes 20 --our-minutes 2.5 5 10 --seeds 0 1 --json out/time_to_quality.json
+
+diffusers   `diffusers_loop.py`: UNet2DConditionModel from scratch, fp32, eps, linear schedule,
+            constant learning rate, text encoder at every step; --tuned: bf16, fast attention,
+            foreach EMA
+textdiff    --config, by default configs/openmoji.yaml. Each entry of --our-minutes is a run of its
+            own, whose learning rate falls to 0 at its end
+
+Runs follow one another, never side by side, and share pictures, frozen CLIP and caption drop. Time
+is that of training alone. Both are judged by their averaged weights, on the same inputs:
+
+    eps-MSE     held-out pictures at noise drawn per bin of half_log_snr = log(ac / (1 - ac)) / 2,
+                the same eps and levels for both; each takes the timestep of its own schedule
+                nearest to the level, so that schedules compare
+    R@1, KID    pictures of the same prompts, same noise, same sampler and scale, by CLIPs that took
+                no part (`textdiff guidance` without CLIP guidance)
+
+Finished runs are kept under --out and not repeated. Let nothing run beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import platform
+import time
+from pathlib import Path
+
+import torch
+from diffusers_loop import DiffusersLoop, LoopSettings
+
+from textdiff import TextToImage
+from textdiff.clip import ClipModel
+from textdiff.commands import guidance, report, train
+from textdiff.config import build, parse_flags
+from textdiff.data import CaptionedImages, DataConfig, open_data
+from textdiff.interop import unet_from_diffusers
+from textdiff.models import UNetConfig
+from textdiff.pipeline import ModelConfig
+from textdiff.randomness import generator
+
+ROOT = Path(__file__).resolve().parents[1]
+BINS = (-4.0, -2.0, -1.0, 0.0, 1.0, 3.0)  # edges of half_log_snr, from noise to picture
+CAPTION_DROP = 0.1
+NEVER = "1000000000"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--clip", required=True, help="the frozen CLIP of both")
+    parser.add_argument("--judges", nargs=2, required=True, help="CLIPs that took no part")
+    parser.add_argument("--config", default=str(ROOT / "configs" / "openmoji.yaml"))
+    parser.add_argument("--minutes", type=float, default=20.0, help="of diffusers' loop")
+    parser.add_argument("--our-minutes", type=float, nargs="+", default=[2.5, 5.0, 10.0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--tuned", action="store_true", help="diffusers at its best")
+    parser.add_argument("--block-channels", type=int, nargs="+", default=[64, 128, 192])
+    parser.add_argument("--batch-size", type=int, default=32, help="of diffusers' loop")
+    parser.add_argument("--lr", type=float, default=1e-4, help="of diffusers' loop: its default")
+    parser.add_argument("--held-out", type=int, default=64, help="pictures per bin")
+    parser.add_argument("--num-prompts", type=int, default=128)
+    parser.add_argument("--guidance-scale", type=float, default=2.5)
+    parser.add_argument("--num-steps", type=int, default=16, help="of UniPC")
+    parser.add_argument("--out", type=Path, default=Path("runs/time_to_quality"))
+    parser.add_argument("--json", default=None)
+    return parser.parse_args()
+
+
+# Training
+
+
+def train_theirs(options: argparse.Namespace, seed: int, folder: Path) -> int:
+    """Saves a model folder; returns the number of steps."""
+    data = open_data(DataConfig(), "train")
+    clip = ClipModel.load(options.clip).freeze()
+    channels = tuple(options.block_channels)
+    config = UNetConfig(
+        block_channels=channels,
+        attention=(False,) + (True,) * (len(channels) - 1),
+        head_dim=32,
+        norm_groups=32,
+        cross_attention_dim=clip.text_width,
+    )
+    settings = LoopSettings(
+        tuned=options.tuned,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        caption_drop=CAPTION_DROP,
+        seed=seed,
+    )
+    loop = DiffusersLoop(data, clip, config, settings)
+    end = time.perf_counter() + 60 * options.minutes
+    while time.perf_counter() < end:
+        loop.train(1)
+    loop.average.copy_to(loop.unet.parameters())
+    unet = unet_from_diffusers(loop.accelerator.unwrap_model(loop.unet))
+    model = ModelConfig(clip=options.clip, unet=unet.config)  # DDPM: eps, linear
+    TextToImage.of(unet, clip, model).save(folder)
+    return len(loop.losses)
+
+
+def train_ours(options: argparse.Namespace, minutes: float, seed: int, folder: Path) -> int:
+    """The same of ours."""
+    flags = ["--config", options.config, "--clip", options.clip, "--seed", str(seed)]
+    flags += ["--run-dir", str(folder), "--train.max-minutes", str(minutes)]
+    flags += ["--caption-drop", str(CAPTION_DROP), "--preview.num-prompts", "0"]
+    flags += [
+        "--train.steps",
+        NEVER,
+        "--train.eval-every",
+        NEVER,
+        "--train.checkpoint-every",
+        NEVER,
+    ]
+    train.run(parse_flags(train.TrainSettings, flags, "ours", "train"))
+    return TextToImage.load(folder).step
+
+
+# Judging
+
+
+@torch.no_grad()
+def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, float]:
+    """Mean squared error of eps_hat by bin of half_log_snr."""
+    rows, image = data.usable(range(min(count, len(data))))
+    x_0 = image.float() / 127.5 - 1
+    denoise = pipe.denoiser(pipe.clip.conditioning([data.captions[row][0] for row in rows]))
+    found = {}
+    for low, high in itertools.pairwise(BINS):
+        g = generator("time to quality", low)
+        level = low + (high - low) * torch.rand(len(rows), generator=g, dtype=torch.float64)
+        eps = torch.randn(x_0.shape, generator=g)
+        levels = pipe.schedule.half_log_snr
+        timestep = (levels[None] - level[:, None]).abs().argmin(1)
+        eps_hat = denoise(pipe.schedule.add_noise(x_0, eps, timestep), timestep).eps
+        found[f"{low:g} to {high:g}"] = (eps_hat - eps).square().mean().item()
+    return found
+
+
+def judged(options: argparse.Namespace, folder: Path) -> dict:
+    """Held-out error by bin, and what `textdiff guidance` says of the pictures."""
+    pipe = TextToImage.load(folder)
+    errors = eps_mse(pipe, open_data(DataConfig(), "val"), options.held_out)
+    sweep = folder / "pictures.json"
+    settings = {
+        "model": str(folder),
+        "evaluators": list(options.judges),
+        "scales": [options.guidance_scale],
+        "clip_scales": [0.0],
+        "num_prompts": options.num_prompts,
+        "sampler": "unipc",
+        "num_steps": options.num_steps,
+        "json": str(sweep),
+    }
+    guidance.run(build(guidance.GuidanceSettings, [("time_to_quality", settings)]))
+    pictures = json.loads(sweep.read_text())["settings"][0]["held_out"]
+    return {"eps_mse": errors, **{key: pictures[key] for key in ("R@1", "R@5", "KID")}}
+
+
+def measured(options: argparse.Namespace, name: str, minutes: float, seed: int) -> dict:
+    """Trains and judges one run, unless it is there already."""
+    folder = options.out / f"{name.replace(' ', '-')}-{minutes:g}min-seed{seed}"
+    file = folder / "result.json"
+    if not file.is_file():
+        if name == "textdiff":
+            steps = train_ours(options, minutes, seed, folder)
+        else:
+            steps = train_theirs(options, seed, folder)
+        result = {"loop": name, "minutes": minutes, "seed": seed, "steps": steps}
+        file.write_text(json.dumps({**result, **judged(options, folder)}, indent=1))
+    return json.loads(file.read_text())
+
+
+def show(results: list[dict]) -> None:
+    bins = list(results[0]["eps_mse"])
+    print(f"| loop | minutes | seed | steps | {' | '.join(bins)} | R@1 | R@5 | KID x 1000 |")
+    print(f"| --- | {' | '.join(['---:'] * (len(bins) + 6))} |")
+    for one in results:
+        errors = " | ".join(f"{one['eps_mse'][key]:.4f}" for key in bins)
+        rates = " | ".join(f"{one[k]['mean']:.0%}" for k in ("R@1", "R@5"))
+        kid = f"{1000 * one['KID']['mean']:.0f}"
+        head = f"{one['loop']} | {one['minutes']:g} | {one['seed']} | {one['steps']}"
+        print(f"| {head} | {errors} | {rates} | {kid} |")
+
+
+def main() -> None:
+    options = arguments()
+    theirs = "diffusers tuned" if options.tuned else "diffusers"
+    results = []
+    for seed in options.seeds:
+        results += [measured(options, "textdiff", m, seed) for m in options.our_minutes]
+        results.append(measured(options, theirs, options.minutes, seed))
+    show(results)
+    protocol = {key: str(value) for key, value in vars(options).items()} | {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
+        f"{torch.backends.cpu.get_cpu_capability()}"
+    }
+    report.write_json(options.json, {"protocol": protocol, "results": results})
+
+
+if __name__ == "__main__":
+    main()
