@@ -355,20 +355,21 @@ def test_a_guided_pipe_is_a_text_to_image_like_any(pipe, noised, tmp_path):
     assert TextToImage.load(tmp_path).guides == {}
 
 
-class TestWithoutTextToTheUNet:
-    ALONE = {"text_to_unet": False, "guidance_scale": 1.0}
+ALONE = {"text_to_unet": False, "guidance_scale": 1.0}
 
+
+class TestWithoutTextToTheUNet:
     def test_without_a_guide_prompts_do_not_matter(self, draw):
-        off = {**self.ALONE, "clip_guidance_scale": 0.0, "clip_guide": None}
+        off = {**ALONE, "clip_guidance_scale": 0.0, "clip_guide": None}
         empty = draw(["", ""], guidance_scale=1.0, clip_guidance_scale=0.0, clip_guide=None)
         assert np.array_equal(draw(**off), empty)
 
     def test_clip_alone_knows_the_prompt(self, draw):
-        one, other = draw(["red circle"], **self.ALONE), draw(["green cross"], **self.ALONE)
+        one, other = draw(["red circle"], **ALONE), draw(["green cross"], **ALONE)
         assert not np.array_equal(one, other)
         towards = draw([""], guidance_scale=1.0, clip_prompts=("red circle",))
         assert np.abs(one - towards).max() <= 1
 
     def test_nothing_is_left_to_guide(self, draw):
-        with pytest.raises(UsageError, match="text_to_unet false.*guidance_scale 1"):
+        with pytest.raises(UsageError, match=r"text_to_unet false.*guidance_scale 1"):
             draw(text_to_unet=False, guidance_scale=3.0)
