@@ -52,3 +52,23 @@ def test_fp16_is_refused_on_a_cpu():
 def test_mps_gets_no_mixed_precision(probe):
     probe(0.25)
     assert choose_precision("auto", "mps") == "no"
+
+
+def test_the_probe_uses_one_thread_and_leaves_their_number_as_it_was(monkeypatch):
+    seen = []
+
+    def takes(dtype: torch.dtype) -> float:
+        seen.append(torch.get_num_threads())
+        return 1.0
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    monkeypatch.setattr(precision, "matmul_seconds", takes)
+    bf16_pays.cache_clear()
+    try:
+        bf16_pays("cpu")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+        bf16_pays.cache_clear()
+    assert seen == [1, 1]
