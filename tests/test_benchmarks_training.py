@@ -1,0 +1,73 @@
+"""The training benchmarks run at a small size, and the loop of diffusers' parts trains."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import ROOT
+from textdiff.clip import ClipModel
+from textdiff.data import DataConfig, open_data
+from textdiff.models import UNetConfig
+
+TINY = ["--block-channels", "8", "16", "--layers", "1", "--head-dim", "8", "--norm-groups", "4"]
+
+
+def run(script: str, *flags: str) -> str:
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *TINY, *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_training_step_compares_equal_networks(tmp_path: Path) -> None:
+    flags = ["--image-size", "8", "--batch-size", "2", "--repeats", "2", "--precision", "no"]
+    flags += ["--variants", "ours", "recomputed", "diffusers", "diffusers tuned"]
+    table = run("training_step.py", *flags, "--no-alone", "--json", str(tmp_path / "a.json"))
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == [
+        "| ours", "| recomputed", "| diffusers", "| diffusers tuned",
+    ]  # fmt: skip
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["largest_output_difference"] < 1e-5
+    flops = {name: variant["flops"] for name, variant in found["variants"].items()}
+    assert flops["diffusers tuned"] == pytest.approx(flops["ours"], rel=0.1)
+    assert flops["recomputed"] > 1.2 * flops["ours"]
+    assert found["variants"]["ours"]["times_the_first"]["median"] == 1
+
+
+@pytest.fixture
+def loop(monkeypatch, shapes, tiny_clip):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from diffusers_loop import DiffusersLoop, LoopSettings
+
+    config = DataConfig(source=str(shapes), image_size=16, min_side=4, max_bad_fraction=0.5)
+    clip = ClipModel.load(tiny_clip).freeze()
+    unet = UNetConfig(
+        image_size=16,
+        block_channels=(8, 16),
+        layers_per_block=1,
+        attention=(False, True),
+        head_dim=8,
+        norm_groups=4,
+        cross_attention_dim=clip.text_width,
+    )
+    settings = LoopSettings(tuned=True, precision="no", batch_size=4, lr=1e-2)
+    return DiffusersLoop(open_data(config, "train"), clip, unet, settings)
+
+
+def test_the_loop_of_diffusers_parts_trains(loop) -> None:
+    before = [parameter.detach().clone() for parameter in loop.unet.parameters()]
+    loop.train(12)
+    assert len(loop.losses) == 12
+    assert all(map(math.isfinite, loop.losses))
+    assert sum(loop.losses[-4:]) < sum(loop.losses[:4])
+    pairs = zip(loop.unet.parameters(), before, loop.average.shadow_params, strict=True)
+    for now, first, average in pairs:
+        assert not torch.equal(now, first)
+        assert not torch.equal(now, average)
