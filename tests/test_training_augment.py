@@ -6,10 +6,12 @@ import dataclasses
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tests.test_training_tasks import batch_of, noise
 from textdiff.training.augment import (
     _coloured,
+    _sample_bordered,
     augment_captions,
     augment_pictures,
     names_a_colour,
@@ -51,6 +53,19 @@ def test_a_sample_is_changed_alike_in_every_batch_and_anew_at_every_step():
     assert not torch.equal(changed(ALL, batch), changed(ALL, batch, step=1))
 
 
+def test_half_precision_around_it_changes_no_bit():
+    batch = plain_batch(noise(8))
+    plain = changed(ALL, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(changed(ALL, batch), plain)
+
+
+def test_borders_are_repeated_as_torch_repeats_them():
+    image, grid = noise(4).double(), 3 * torch.rand(4, 16, 16, 2, dtype=torch.float64) - 1.5
+    expected = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+    torch.testing.assert_close(_sample_bordered(image, grid), expected)
+
+
 def test_zoom_scales_both_ways_within_its_limit():
     dark = (changed(AugmentConfig(zoom=0.5), plain_batch(square(48)))[:, 0] < 130).sum((1, 2))
     scales = (dark / 24**2).sqrt()
@@ -86,7 +101,17 @@ def test_colours_change_only_where_the_caption_names_none():
 
 @pytest.mark.parametrize(
     ("caption", "named"),
-    [("Red Apple", True), ("heart, red", True), ("sacred bird", False), ("blue-ish fish", True)],
+    [
+        ("Red Apple", True),
+        ("heart, red", True),
+        ("sacred bird", False),
+        ("blue-ish fish", True),
+        ("the ball is blue.", True),
+        ("a (red) car", True),
+        ("woman: blond hair", True),
+        ("a navy coat", True),
+        ("tank", False),
+    ],
 )
 def test_colour_words_are_whole_words(caption, named):
     assert names_a_colour(caption) is named

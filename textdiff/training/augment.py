@@ -12,6 +12,7 @@ its picture's colours: a red apple made green would teach that green is red.
 from __future__ import annotations
 
 import math
+import re
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ from textdiff.types import Batch
 
 COLOUR_WORDS = {
     *("red", "orange", "yellow", "green", "blue", "purple", "violet", "brown", "pink"),
+    *("cyan", "magenta", "turquoise", "teal", "navy", "beige", "tan", "blond", "blonde"),
     *("black", "white", "grey", "gray", "silver", "gold", "golden", "light", "medium", "dark"),
     *("colour", "color", "coloured", "colored", "rainbow", "flag", "flags"),
 }
@@ -52,15 +54,18 @@ def augment_pictures(
     if not (config.zoom or config.rotate or config.flip or config.colour or config.cutout):
         return image
     draws = _uniforms("augment", batch, seed, step, NUM_DRAWS).to(image.device)
-    x = image.float() / 255
-    if config.zoom or config.rotate or config.flip:
-        x = _placed(x, draws[:, :3], config)
-    if config.colour:
-        free = torch.tensor([not names_a_colour(caption) for caption in batch.captions])
-        x = _coloured(x, draws[:, 3:7] * free[:, None].to(x), config.colour)
-    if config.cutout:
-        x = _cut_out(x, draws[:, 7:9], config.cutout)
-    return (255 * x).round().clamp(0, 255).to(torch.uint8)
+    signed = 2 * draws - 1
+    # in half precision a place has a few bits too few, and a picture grey levels of error
+    with torch.autocast(image.device.type, enabled=False):
+        x = image.float() / 255
+        if config.zoom or config.rotate or config.flip:
+            x = _placed(x, signed[:, :3], config)
+        if config.colour:
+            free = torch.tensor([not names_a_colour(caption) for caption in batch.captions])
+            x = _coloured(x, signed[:, 3:7] * free[:, None].to(x), config.colour)
+        if config.cutout:
+            x = _cut_out(x, draws[:, 7:9], config.cutout)
+        return (255 * x).round().clamp(0, 255).to(torch.uint8)
 
 
 def augment_captions(batch: Batch, config: AugmentConfig, seed: int, step: int) -> list[str]:
@@ -68,15 +73,14 @@ def augment_captions(batch: Batch, config: AugmentConfig, seed: int, step: int) 
     would leave none, the one that was nearest to staying stays."""
     if not config.drop_words:
         return batch.captions
-    draws = (_uniforms("words", batch, seed, step, MAX_WORDS) + 1) / 2
+    draws = _uniforms("words", batch, seed, step, MAX_WORDS)
     rows = zip(batch.captions, draws.tolist(), strict=True)
     return [_thinned(caption, row, config.drop_words) for caption, row in rows]
 
 
 def names_a_colour(caption: str) -> bool:
     """Whether changed colours could make `caption` wrong."""
-    words = caption.lower().replace(",", " ").replace("-", " ").split()
-    return not COLOUR_WORDS.isdisjoint(words)
+    return not COLOUR_WORDS.isdisjoint(re.findall(r"[a-z]+", caption.lower()))
 
 
 def _thinned(caption: str, draws: list[float], share: float) -> str:
@@ -92,20 +96,27 @@ def _generators(what: str, batch: Batch, seed: int, step: int) -> list[torch.Gen
 
 
 def _uniforms(what: str, batch: Batch, seed: int, step: int, count: int) -> Tensor:
-    """(B, count) in [-1, 1)."""
+    """(B, count) in [0, 1)."""
     generators = _generators(what, batch, seed, step)
-    return 2 * torch.stack([torch.rand(count, generator=g) for g in generators]) - 1
+    return torch.stack([torch.rand(count, generator=g) for g in generators])
 
 
 def _placed(x: Tensor, draws: Tensor, config: AugmentConfig) -> Tensor:
-    """Pictures scaled, turned and mirrored, in one pass."""
+    """Pictures scaled, turned and mirrored, in one pass. draws: (B, 3) in [-1, 1)."""
     scale = torch.exp(draws[:, 0] * math.log1p(config.zoom))
     angle = draws[:, 1] * math.radians(config.rotate)
     mirror = torch.where(draws[:, 2] < 0, -1.0, 1.0) if config.flip else torch.ones_like(scale)
     cos, sin, zero = angle.cos() / scale, angle.sin() / scale, torch.zeros_like(scale)
     rows = [mirror * cos, -sin, zero, mirror * sin, cos, zero]
     grid = F.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    return _sample_bordered(x, grid)
+
+
+def _sample_bordered(x: Tensor, grid: Tensor) -> Tensor:
+    """grid_sample with borders repeated: no place lies beyond the middle of the outermost pixels.
+    Its own padding_mode="border" is missing on MPS."""
+    limit = 1 - 1 / x.shape[-1]
+    return F.grid_sample(x, grid.clamp(-limit, limit), align_corners=False)
 
 
 def _coloured(x: Tensor, draws: Tensor, strength: float) -> Tensor:
@@ -128,10 +139,11 @@ def _hue_rotation(angle: Tensor) -> Tensor:
 
 
 def _cut_out(x: Tensor, draws: Tensor, share: float) -> Tensor:
-    """Pictures whose square, wholly inside, has their mean colour. draws: (B, 2), its place."""
+    """Pictures whose square, wholly inside, has their mean colour. draws: (B, 2) in
+    [0, 1), its place."""
     side = x.shape[-1]
     length = round(share * side)
-    first = ((draws + 1) / 2 * (side - length + 1)).floor()
+    first = (draws * (side - length + 1)).floor()
     at = torch.arange(side, device=x.device)
     inside = (at >= first[..., None]) & (at < first[..., None] + length)  # (B, 2, S)
     square = inside[:, None, 0, :, None] & inside[:, None, 1, None, :]
