@@ -123,6 +123,34 @@ def test_text_that_does_not_fit_is_refused_when_bound() -> None:
         trained(PLAIN).bind(Conditioning(torch.zeros(1, 2, 4)), GRID)
 
 
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize(
+    ("timestep", "expected"),
+    [
+        ([11, 11], "timestep 11 was not bound; bound are 3, 10, 400, 700, 999"),
+        ([1000, 1000], "timestep 1000 was not bound"),
+        ([3, 10], r"timesteps \[3, 10\] in one call"),
+    ],
+)
+def test_a_timestep_that_was_not_bound_is_refused(
+    timestep: list, expected: str, every: int
+) -> None:
+    unet = trained(PLAIN)
+    x_t, _, bound = bound_of(unet, rows=2)
+    with pytest.raises(ValueError, match=expected):
+        unet(x_t, torch.tensor(timestep), bound.reusing(every))
+
+
+def test_no_gradient_reaches_bound_text() -> None:
+    unet = trained(SMALL)
+    x_t, conditioning, _ = bound_of(unet)
+    conditioning.tokens.requires_grad_()
+    unet(x_t, at(10, 3), unet.bind(conditioning, GRID)).sum().backward()
+    assert conditioning.tokens.grad is None
+    assert unet.mid_block.attentions[0].transformer_blocks[0].attn2.to_k.weight.grad is None
+    assert unet.conv_in.weight.grad.any()
+
+
 # The deeper levels, kept
 
 
@@ -164,14 +192,14 @@ def test_error_of_a_reused_step_falls_with_how_far_the_pictures_moved() -> None:
     ],
 )
 def test_only_successors_of_a_full_step_reuse_it(order: list[int], full: list[int]) -> None:
-    cache, ran = DeepCache(GRID, every=2), []
+    cache, ran = DeepCache(every=2), []
 
     def run(timestep: int) -> torch.Tensor:
         ran.append(timestep)
         return torch.tensor(float(timestep))
 
     for timestep in order:
-        cache(at(timestep, 1), partial(run, timestep))
+        cache(GRID.tolist().index(timestep), partial(run, timestep))
     assert ran == full
 
 

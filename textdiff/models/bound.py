@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from textdiff.types import Conditioning, Timesteps
@@ -26,17 +25,16 @@ if TYPE_CHECKING:
 class DeepCache:
     """Keeps the output of the deeper levels for the `every - 1` steps that follow a full one.
 
-    It belongs to one run of one batch. Steps are told apart by their place in `timesteps` (N,), the
-    ascending grid: a step that is no successor of the full one, or too late a one, is run in full.
+    It belongs to one run of one batch. Steps are told apart by their place in the ascending grid: a
+    step that is no successor of the full one, or too late a one, is run in full.
     """
 
-    def __init__(self, timesteps: Tensor, every: int) -> None:
-        self.timesteps, self.every = timesteps.tolist(), every
+    def __init__(self, every: int) -> None:
+        self.every = every
         self.kept: tuple[int, Tensor] | None = None
 
-    def __call__(self, timestep: Timesteps, run: Callable[[], Tensor]) -> Tensor:
+    def __call__(self, place: int, run: Callable[[], Tensor]) -> Tensor:
         """What was kept, or else what `run()` gives, which is kept without its graph."""
-        place = self.timesteps.index(int(timestep[0]))
         if self.kept is not None and 0 < self.kept[0] - place < self.every:
             return self.kept[1]
         output = run()
@@ -51,7 +49,7 @@ class BoundText:
     keys_values: of each attention to the text, (B, heads, L, head_dim) both.
     mask: (B, 1, 1, L) True where a token is real; None: all are.
     pooled: (B, time_dim), the pooled feature projected; None where the network uses none.
-    timesteps: (N,) int64, ascending, the only ones that it can be called with; all rows of a call
+    timesteps: N of them, ascending, the only ones that it can be called with; all rows of a call
         share theirs.
     time: (N, time_dim).
     halves: the second half of the pictures equals the first, as for classifier-free guidance; what
@@ -62,7 +60,7 @@ class BoundText:
     keys_values: dict[Attention, KeysValues]
     mask: Tensor | None
     pooled: Tensor | None
-    timesteps: Tensor
+    timesteps: tuple[int, ...]
     time: Tensor
     halves: bool = False
     deep: DeepCache | None = None
@@ -80,15 +78,33 @@ class BoundText:
 
     def reusing(self, every: int) -> BoundText:
         """The same, running the deeper levels at every `every`-th step alone; 1: at each."""
-        return replace(self, deep=DeepCache(self.timesteps, every) if every > 1 else None)
+        return replace(self, deep=DeepCache(every) if every > 1 else None)
 
     def guided(self) -> BoundText:
         """The same, for pictures whose second half equals the first."""
         return replace(self, halves=True)
 
-    def embedding(self, timestep: Timesteps) -> Tensor:
-        """MLP(sinusoid(timestep)) + W pooled: (1 or B, time_dim)."""
-        return added(self.time[torch.searchsorted(self.timesteps, timestep[:1])], self.pooled)
+    def place(self, timestep: Timesteps) -> int:
+        """Where in `timesteps` the one stands that all rows (B,) share. A GPU is waited for once.
+
+        Raises:
+            ValueError: it was not bound, or the rows differ.
+        """
+        said = set(timestep.tolist())
+        if len(said) > 1:
+            raise ValueError(
+                f"timesteps {sorted(said)} in one call; bound text takes the same one for all rows"
+            )
+        (wanted,) = said
+        if wanted not in self.timesteps:
+            raise ValueError(
+                f"timestep {wanted} was not bound; bound are {', '.join(map(str, self.timesteps))}"
+            )
+        return self.timesteps.index(wanted)
+
+    def embedding(self, place: int) -> Tensor:
+        """MLP(sinusoid(timesteps[place])) + W pooled: (1 or B, time_dim)."""
+        return added(self.time[place : place + 1], self.pooled)
 
 
 def trimmed(conditioning: Conditioning) -> Conditioning:

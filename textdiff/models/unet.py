@@ -87,7 +87,7 @@ class UNet(nn.Module):
             (B, `config.network_channels`, H, W); evaluation differs from training by dropout alone.
 
         Raises:
-            ValueError: conditioning or image do not fit the config.
+            ValueError: conditioning or image do not fit the config, or bound text the timestep.
         """
         self._check(x_t, conditioning)
         if not isinstance(conditioning, BoundText):
@@ -97,16 +97,18 @@ class UNet(nn.Module):
             text = conditioning.tokens.to(x_t.dtype)
             return self._run(x_t, F.silu(emb), text, _broadcast(conditioning.mask))
         bound = conditioning
-        emb = F.silu(bound.embedding(timestep)).to(x_t.dtype)
+        place = bound.place(timestep)
+        emb = F.silu(bound.embedding(place)).to(x_t.dtype)
         # halves differ from where text enters: at once if it does so beside the timestep
         shared = bound.halves and bound.pooled is None and not self.config.attention[0]
-        deep = bound.deep and partial(bound.deep, timestep)
+        deep = bound.deep and partial(bound.deep, place)
         return self._run(x_t, emb, bound.keys_values, bound.mask, shared, deep)
 
     @torch.no_grad()
     def bind(self, conditioning: Conditioning, timesteps: Tensor) -> BoundText:
         """`conditioning` for `forward` at these ascending `timesteps` (N,), with what is the same
-        at each of them computed.
+        at each of them computed. No gradient reaches the text, nor the weights that project it and
+        embed the timesteps.
 
         Raises:
             ValueError: conditioning does not fit the config.
@@ -116,13 +118,12 @@ class UNet(nn.Module):
         blocks = [block for block in self.modules() if isinstance(block, TransformerBlock)]
         text = conditioning.tokens.to(self.conv_in.weight.dtype)
         exact = self.time_embedding.linear_1.weight.dtype
-        timesteps = timesteps.to(text.device)
         return BoundText(
             keys_values={block.attn2: block.attn2.keys_values(text) for block in blocks},
             mask=_broadcast(conditioning.mask),
             pooled=self._pooled(conditioning, exact),
-            timesteps=timesteps,
-            time=self.embed_timesteps(timesteps, exact),
+            timesteps=tuple(timesteps.tolist()),
+            time=self.embed_timesteps(timesteps.to(text.device), exact),
         )
 
     def embed_timesteps(self, timesteps: Timesteps, dtype: torch.dtype) -> Tensor:
