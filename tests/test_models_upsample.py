@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from textdiff.models.upsample import upsample_conv, upsample_conv_folded, upsample_conv_plain
+from textdiff.models.upsample import (
+    folded,
+    upsample_conv,
+    upsample_conv_folded,
+    upsample_conv_plain,
+)
 
 
 def results(form, dtype: torch.dtype, height: int, width: int) -> list[torch.Tensor]:
@@ -51,6 +56,11 @@ def test_weights_are_added_before_they_are_rounded() -> None:
         )
     assert folded.dtype == plain.dtype == torch.bfloat16
     assert (folded - exact).norm() < 1.2 * (plain - exact).norm()
+
+
+def test_sums_of_bf16_weights_are_rounded_once() -> None:
+    weight = torch.randn(5, 3, 3, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    assert torch.equal(folded(weight), folded(weight.double()).bfloat16())
 
 
 def test_a_cpu_takes_the_folded_form() -> None:

@@ -37,9 +37,15 @@ def upsample_conv_plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def upsample_conv_folded(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    folded = _fold(_fold(weight, dim=2), dim=3)
-    phases = F.conv2d(x, folded, bias.repeat(4), padding=1)
+    phases = F.conv2d(x, folded(weight), bias.repeat(4), padding=1)
     return _Interleave.apply(phases.unflatten(1, (2, 2, -1)))
+
+
+def folded(weight: Tensor) -> Tensor:
+    """(O, C, 3, 3) -> (4 O, C, 2, 2). Sums of bf16 taps are made in fp32 and rounded once; that
+    the taps themselves are rounded is all that the plain form has too."""
+    wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
+    return _fold(_fold(wide, dim=2), dim=3).to(weight.dtype)
 
 
 def _fold(weight: Tensor, dim: int) -> Tensor:
