@@ -47,7 +47,7 @@ from textdiff.types import Conditioning
 
 TARGETS = {"same steps": 1.5, "same quality": 6.0}
 SOLVERS = ("unipc", "dpmpp")
-SPACINGS = ("trailing", "power", "linspace", "log_snr")
+SPACINGS = ("trailing", "linspace", "log_snr")
 STEPS = [6, 8, 10, 12, 14, 16, 18, 20, 22, 25, 30, 40]
 ROUGHER = (  # each of them added to the best of the above
     {"precision": "bf16"},

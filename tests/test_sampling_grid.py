@@ -60,7 +60,6 @@ def test_grids_ascend_strictly_within_the_schedule(spacing, maker, lengths):
         ("trailing", (332, 999)),
         ("leading", (0, 666)),
         ("linspace", (0, 999)),
-        ("power", (252, 999)),
         ("log_snr", (0, 999)),
         ("karras", (0, 999)),
     ],
@@ -76,13 +75,6 @@ def test_ends(schedule, spacing, ends):
 def test_half_rounds_to_even():
     # 2.5 -> 2, 7.5 -> 8
     assert timestep_grid(NoiseSchedule.linear(10), 4, "trailing").tolist() == [1, 4, 7, 9]
-
-
-def test_strides_of_power_grow_with_the_noise():
-    # 1000 (k / 8)^1.25 - 1
-    grid = timestep_grid(LINEAR, 8, "power")
-    assert grid.tolist() == [73, 176, 292, 419, 555, 697, 845, 999]
-    assert (grid.diff().diff() > 0).all()
 
 
 @pytest.mark.parametrize("spacing", ["log_snr", "karras"])

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Literal
 
-Spacing = Literal["trailing", "leading", "linspace", "power", "log_snr", "karras"]
+Spacing = Literal["trailing", "leading", "linspace", "log_snr", "karras"]

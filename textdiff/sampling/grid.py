@@ -3,15 +3,12 @@
     trailing   round(T - iT/N) - 1        ends of equal strides; the default
     leading    i floor(T/N)               starts of equal strides; never sees the noisiest steps
     linspace   round(i(T-1)/(N-1))        both ends, uniform in t
-    power      round(T (1 - i/N)^1.25) - 1  as trailing, closer together where there is little noise
     log_snr    uniform in log sigma       sigma = sqrt((1 - ac) / ac), log sigma = -half_log_snr
     karras     uniform in sigma^(1/7)     closer together where there is little noise
 
-The first three are table 2 of Lin et al. (arXiv 2305.08891), rounded half to even. power lies
-between trailing and the quadratic grid of DDIM (arXiv 2010.02502, appendix D.2), for solvers of few
-steps, whose last one would else go too far; the exponent is that of a small trial. log_snr is that
-of DPM-Solver (arXiv 2206.00927), karras of EDM (arXiv 2206.00364, eq. 5). The last two take the
-timestep nearest in log sigma. They spread over 0..T-2 and then move the noisiest to T-1: there
+The first three are table 2 of Lin et al. (arXiv 2305.08891), rounded half to even. log_snr is
+that of DPM-Solver (arXiv 2206.00927), karras of EDM (arXiv 2206.00364, eq. 5). The last two take
+the timestep nearest in log sigma. They spread over 0..T-2 and then move the noisiest to T-1: there
 cosine's capped beta leaves almost no signal, and zero terminal SNR none, so that log sigma is far
 from its neighbour's or infinite and targets in between would have no timestep near. Nor do they
 spread past the first timestep with an SNR below 1e-12, from where on x_t is noise and nothing else:
@@ -29,7 +26,6 @@ from textdiff.sampling.config import Spacing
 from textdiff.types import Chain
 
 RHO = 7
-POWER = 1.25
 MAX_LOG_SIGMA = 6 * math.log(10)  # SNR 1e-12
 
 
@@ -72,12 +68,6 @@ def _linspace(schedule: Chain, num_steps: int) -> Tensor:
     return (i * (schedule.num_timesteps - 1) / max(num_steps - 1, 1)).round().long()
 
 
-def _power(schedule: Chain, num_steps: int) -> Tensor:
-    T = schedule.num_timesteps
-    i = torch.arange(num_steps, dtype=torch.float64).flip(0)
-    return ((T * (1 - i / num_steps) ** POWER).round().long() - 1).clamp(min=0)
-
-
 def _log_snr(schedule: Chain, num_steps: int) -> Tensor:
     log_sigma = _log_sigma(schedule)
     low, high = log_sigma[0], log_sigma[-2:][0]
@@ -107,7 +97,6 @@ SPACINGS = {
     "trailing": _trailing,
     "leading": _leading,
     "linspace": _linspace,
-    "power": _power,
     "log_snr": _log_snr,
     "karras": _karras,
 }
