@@ -107,17 +107,9 @@ def protocol(
         "chance": {f"R@{k}": min(1.0, k / len(prompts)) for k in (1, 5)},
         "sampling": sampling,
         "clip_sampling": clip_sampling,
-        "device": device_name(pipe),
+        "device": report.device_name(pipe),
         "versions": report.versions(),
     }
-
-
-def device_name(pipe: TextToImage) -> str:
-    """What pictures are drawn on; seconds mean nothing without it."""
-    import torch
-
-    device = pipe.clip.mean.device
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def read(path: str) -> dict[str, Any]:

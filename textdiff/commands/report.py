@@ -54,6 +54,14 @@ def describe_model(name: str, pipe: TextToImage) -> dict[str, Any]:
     }
 
 
+def device_name(pipe: TextToImage) -> str:
+    """What pictures are drawn on; seconds mean nothing without it."""
+    import torch
+
+    device = pipe.clip.mean.device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def interval(values: Tensor, image_of_value: Tensor | None = None) -> dict[str, float]:
     """Mean of `values` (m,) with its bootstrap interval over images.
 
