@@ -91,12 +91,6 @@ def test_kid_is_not_biased():
     assert abs(values.mean()) < 3 * values.std() / len(values) ** 0.5
 
 
-def test_kid_in_blocks_is_their_mean():
-    x, y = torch.randn(11, 4), torch.randn(9, 4)
-    expected = (kid(x[:4], y[:4]) + kid(x[4:8], y[4:8])) / 2
-    assert kid(x, y, block_size=4) == pytest.approx(expected)
-
-
 def test_resamples_without_repeats_are_subsets():
     x, y = torch.randn(6, 3), torch.randn(5, 3)
     counts_x = torch.tensor([[1, 1, 0, 1, 0, 1], [1] * 6])
@@ -116,6 +110,42 @@ def test_resamples_are_centred_on_the_estimate():
     assert values.mean().item() == pytest.approx(kid(x, y), abs=0.05 * values.std().item())
 
 
+def test_groups_drawn_once_are_all_their_rows():
+    x, y = torch.randn(6, 3), torch.randn(5, 3)
+    counts = torch.tensor([[1, 1, 1], [1, 0, 1]]), torch.ones(2, 5)
+    expected = [kid(x, y), kid(x[[0, 1, 4, 5]], y)]
+    assert kid_of_resamples(x, y, *counts, group=2).tolist() == pytest.approx(expected)
+
+
+def test_resamples_of_groups_are_centred_on_the_estimate():
+    """Pairs of a group with its own repeat would move them up, the more so as rows of a group are
+    alike."""
+    rng = torch.Generator().manual_seed(2)
+    x = torch.randn(12, 3, generator=rng).repeat_interleave(3, dim=0)
+    x, y = x + torch.randn(36, 3, generator=rng) / 9, torch.randn(15, 3, generator=rng)
+    draws = [torch.randint(n, (20000, n), generator=rng) for n in (12, 15)]
+    counts = [torch.nn.functional.one_hot(draw).sum(dim=1) for draw in draws]
+    values = kid_of_resamples(x, y, *counts, group=3)
+    assert values.mean().item() == pytest.approx(kid(x, y), abs=0.05 * values.std().item())
+
+
+class WithoutFloat64(torch.Tensor):
+    """As on MPS."""
+
+    def double(self):
+        raise TypeError("this device has no float64")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+@pytest.mark.parametrize("metric", EVERY)
+def test_features_on_a_device_without_float64(metric):
+    x, y = torch.rand(5, 3), torch.rand(4, 3)
+    there = metric(x.as_subclass(WithoutFloat64), y.as_subclass(WithoutFloat64))
+    assert there == metric(x, y)
+
+
 @pytest.mark.parametrize(
     ("metric", "x", "y", "complaint"),
     [
@@ -129,9 +159,3 @@ def test_resamples_are_centred_on_the_estimate():
 def test_sets_that_cannot_be_compared(metric, x, y, complaint):
     with pytest.raises(ValueError, match=complaint):
         metric(torch.ones(x), torch.ones(y))
-
-
-@pytest.mark.parametrize(("size", "complaint"), [(1, "a block needs two rows"), (5, "5 or more")])
-def test_blocks_of_the_wrong_size(size, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        kid(torch.ones(4, 2), torch.ones(4, 2), block_size=size)

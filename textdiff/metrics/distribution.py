@@ -22,7 +22,7 @@ from textdiff.types import Features
 CMMD_BANDWIDTH = 10.0
 CMMD_SCALE = 1000.0
 
-Counts = Float[Tensor, "b n"]  # how often each of n rows is in each of b resamples
+Counts = Float[Tensor, "b n"]  # how often each of n rows, or groups, is in each of b resamples
 
 
 def frechet_distance(x: Features, y: Features) -> float:
@@ -38,38 +38,34 @@ def frechet_distance(x: Features, y: Features) -> float:
     return ((mu_x - mu_y).square().sum() + S_x.trace() + S_y.trace() - 2 * cross).item()
 
 
-def kid(x: Features, y: Features, block_size: int | None = None) -> float:
-    """Unbiased MMD^2 with the cubic kernel.
-
-    Args:
-        block_size: both sets are cut, in order, into blocks of so many rows, and the values of as
-            many pairs of blocks as there are are averaged; rows left over do not count. None: one
-            block of all rows.
+def kid(x: Features, y: Features) -> float:
+    """Unbiased MMD^2 with the cubic kernel, of all rows in one block.
 
     Raises:
-        ValueError: fewer than two rows, or than a block has; widths that differ.
+        ValueError: fewer than two rows, or widths that differ.
     """
-    x, y = _checked(x, y, rows=block_size or 2)
-    if block_size is None:
-        return _kid(x, y)
-    if block_size < 2:
-        raise ValueError(f"block_size {block_size}: a block needs two rows")
-    blocks = zip(x.split(block_size), y.split(block_size), strict=False)
-    whole = [_kid(a, b) for a, b in blocks if len(a) == len(b) == block_size]
-    return sum(whole) / len(whole)
+    once = [torch.ones(1, len(rows)) for rows in (x, y)]
+    return kid_of_resamples(x, y, *once).item()
 
 
-def kid_of_resamples(x: Features, y: Features, x_counts: Counts, y_counts: Counts) -> Tensor:
-    """KID of b resamples, (b,). A row that was drawn twice is no pair with itself: such pairs
-    would move all resamples up, as they have the largest kernel.
+def kid_of_resamples(
+    x: Features, y: Features, x_counts: Counts, y_counts: Counts, group: int = 1
+) -> Tensor:
+    """KID of b resamples, (b,). A group that was drawn twice makes no pairs with its repeat: such
+    pairs would move all resamples up, as their kernel is the largest.
+
+    Args:
+        x: rows of one group stand together, such as the pictures of a prompt.
+        x_counts: (b, n / group), of groups of x. y_counts: (b, m), of rows of y.
 
     Raises:
         ValueError: as `kid`.
     """
     x, y = _checked(x, y, rows=2)
     a, b = x_counts.to(x), y_counts.to(y)
-    between = ((a @ _cubic(x, y)) * b).sum(dim=1) / (a.sum(dim=1) * b.sum(dim=1))
-    return _within(_cubic(x, x), a) + _within(_cubic(y, y), b) - 2 * between
+    of_rows = a.repeat_interleave(group, dim=1)
+    between = ((of_rows @ _cubic(x, y)) * b).sum(dim=1) / (of_rows.sum(dim=1) * b.sum(dim=1))
+    return _within(_cubic(x, x), a, group) + _within(_cubic(y, y), b, 1) - 2 * between
 
 
 def cmmd(x: Features, y: Features) -> float:
@@ -93,7 +89,7 @@ def _checked(x: Features, y: Features, rows: int) -> tuple[Tensor, Tensor]:
             )
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"features of width {x.shape[1]} and {y.shape[1]}; give one width")
-    return x.double(), y.double()
+    return x.cpu().double(), y.cpu().double()  # MPS has no float64
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,16 +103,14 @@ def _root(symmetric: Tensor) -> Tensor:
     return vectors * values.clamp(min=0).sqrt() @ vectors.T
 
 
-def _kid(x: Tensor, y: Tensor) -> float:
-    once = [torch.ones(1, len(rows)) for rows in (x, y)]
-    return kid_of_resamples(x, y, *once).item()
-
-
-def _within(kernel: Tensor, counts: Tensor) -> Tensor:
-    """(b,) means of k(x, x') over pairs of different rows."""
-    squares = counts.square()
-    pairs = counts.sum(dim=1).square() - squares.sum(dim=1)
-    return (((counts @ kernel) * counts).sum(dim=1) - squares @ kernel.diagonal()) / pairs
+def _within(kernel: Tensor, counts: Tensor, group: int) -> Tensor:
+    """(b,) means of k(x, x') over pairs of different rows, of one group or of two."""
+    blocks = kernel.unflatten(0, (-1, group)).unflatten(2, (-1, group)).sum(dim=(1, 3))
+    own = blocks.diagonal() - kernel.diagonal().unflatten(0, (-1, group)).sum(dim=1)
+    squares, drawn = counts.square(), counts.sum(dim=1)
+    apart = ((counts @ blocks) * counts).sum(dim=1) - squares @ blocks.diagonal()
+    pairs = group**2 * (drawn.square() - squares.sum(dim=1)) + group * (group - 1) * drawn
+    return (apart + counts @ own) / pairs
 
 
 def _cubic(x: Tensor, y: Tensor) -> Tensor:
