@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import golden
 from textdiff.clip import contrastive_loss
 from textdiff.clip.logit_tiles import rows_kept
+from textdiff.clip.two_way_logsumexp import _is_bounded
 
 GOLDEN = golden("contrastive")
 CASES = [c for c in GOLDEN["cases"] if "image_features" in c["inputs"]]
@@ -212,3 +213,11 @@ def test_no_more_logits_are_kept_than_asked_for(most, kept):
 def test_unpaired_features_are_refused():
     with pytest.raises(ValueError, match=r"\(4, 3\) and text features \(5, 3\)"):
         contrastive_loss(unit_features(4, 3, 0), unit_features(5, 3, 1), torch.tensor(1.0))
+
+
+def test_only_a_cpu_looks_whether_logits_are_bounded():
+    features, scale = unit_features(4, 3, seed=0), torch.tensor(50.0)
+    assert _is_bounded(features, features, scale)
+    assert not _is_bounded(features, features, 2 * scale)
+    elsewhere = features.to("meta")  # reading a value there is an error
+    assert not _is_bounded(elsewhere, elsewhere, scale.to("meta"))

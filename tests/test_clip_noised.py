@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.host_reads import NoHostRead
 from textdiff import checkpoint
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
 from textdiff.clip.config import ClipConfig, ImageTowerConfig, TextTowerConfig
@@ -310,14 +311,28 @@ def test_the_clean_tower_is_not_trained(kept):
     assert kept.clip.model.visual.training
 
 
-def test_with_a_clean_tower_the_clean_form_is_the_source(kept, clip, tmp_path):
+def test_with_a_clean_tower_the_clean_form_is_the_source_but_for_its_scale(kept, clip, tmp_path):
+    kept.clip.model.logit_scale.data.fill_(1.5)
     kept.save(tmp_path)
     for found in (
         kept.clean(),
         NoisedClip.load(tmp_path).clean(),
         ClipModel.load(tmp_path / "clean"),
     ):
+        assert found.model.logit_scale == 1.5
+        found.model.logit_scale.data.copy_(clip.model.logit_scale)
         assert found.weights_hash() == clip.weights_hash()
+
+
+def test_the_hash_covers_the_clean_tower(kept):
+    before = kept.weights_hash()
+    next(kept.clean_visual.parameters()).data.add_(1)
+    assert kept.weights_hash() != before
+
+
+def test_without_a_clean_tower_no_gpu_is_asked_which_timesteps_are_small(noised):
+    with NoHostRead():
+        noised.encode_image(x_t(), torch.tensor([0, 3, 9]))
 
 
 def test_both_towers_come_back_from_their_folder(kept, tmp_path):

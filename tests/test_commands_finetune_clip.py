@@ -10,6 +10,8 @@ import pytest
 import torch
 import yaml
 
+from tests.older_run import forget
+from textdiff import checkpoint
 from textdiff.clip import ClipModel, NoisedClip
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
@@ -193,6 +195,11 @@ def test_clean_pictures_asked_for_in_ways_that_do_not_fit(finetune, flags, expec
     assert expected in refused(finetune, *flags)
 
 
+def test_encoding_in_groups_is_refused(finetune):
+    message = refused(finetune, "--train.encoder-batch-size", "2")
+    assert "encoder_batch_size 2 is for train-clip; fine-tuning encodes a batch at once" in message
+
+
 def test_a_batch_of_one_without_distillation(finetune):
     message = refused(finetune, "--train.batch-size", "1")
     assert "contrastive loss is always 0; give 2 or more, or --distill" in message
@@ -216,6 +223,28 @@ def test_a_batch_of_one_with_distillation(finetune):
 def test_a_run_is_not_continued_with_other_settings(finetune, change, key):
     finetune("--train.steps", "1")
     assert f"was trained with {key} = " in refused(finetune, *change, error=CheckpointError)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        (["--noise.clean-share", "0.5"], "clean_share"),
+        (["--distill-by-signal"], "distill_by_signal"),
+    ],
+)
+def test_a_run_from_before_a_setting_is_continued_without_it_alone(finetune, change, key):
+    folder = finetune("--train.steps", "1", "--distill", "1")
+    forget(folder, key)
+    message = refused(finetune, "--distill", "1", *change, error=CheckpointError)
+    assert f"was trained with {key} = None, now it is " in message
+    finetune("--distill", "1")
+    assert checkpoint.newest_good(folder / "checkpoints")[0].name == "step-000002"
+
+
+def test_a_run_is_not_continued_with_distillation_weighed_anew(finetune):
+    finetune("--train.steps", "1", "--distill", "1")
+    message = refused(finetune, "--distill", "1", "--distill-by-signal", error=CheckpointError)
+    assert "was trained with distill_by_signal = False, now it is True" in message
 
 
 def test_a_run_is_not_continued_with_another_schedule(finetune, tiny_run, tmp_path):

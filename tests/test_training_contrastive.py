@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.older_run import forget
 from tests.test_training_tasks import batch_of, noise
+from textdiff import checkpoint
 from textdiff.clip import ClipModel
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
@@ -75,6 +77,7 @@ def test_a_scale_at_its_limit_is_held_and_named_once_with_its_step(clip, caplog,
         task.after_update()
         assert clip.logit_scale.item() == pytest.approx(limit)
         task.losses(clip, batch_of(noise(2)), step=step)
+    task.after_update()
     (message,) = [record.getMessage() for record in caplog.records]
     assert message.startswith(f"step 42: the logit scale {said}")
 
@@ -99,6 +102,15 @@ def test_a_run_is_not_continued_with_other_augmentation(train_clip):
     train_clip("--augment.zoom", "0.2")
     with pytest.raises(CheckpointError, match=r"trained with augment = \{'zoom': 0.2\}, now it is"):
         train_clip("--augment.zoom", "0.3", "--train.steps", "3")
+
+
+def test_a_run_from_before_augmentation_is_continued_without_it_alone(train_clip, tmp_path):
+    train_clip()
+    forget(tmp_path / "run", "augment")
+    with pytest.raises(CheckpointError, match=r"trained with augment = None, now it is \{'zoom'"):
+        train_clip("--augment.zoom", "0.2", "--train.steps", "3")
+    train_clip("--train.steps", "3")
+    assert checkpoint.newest_good(tmp_path / "run" / "checkpoints")[0].name == "step-000003"
 
 
 def test_a_batch_of_one_pair_has_no_gradient_but_does_not_fail(clip):

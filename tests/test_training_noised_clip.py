@@ -237,13 +237,30 @@ def test_scale_is_clamped_after_an_update(task):
     assert task.model.logit_scale.item() == pytest.approx(100)
 
 
+def test_with_a_trained_text_tower_a_caption_is_tokenized_once(clip, monkeypatch):
+    seen, tokenize = [], ClipModel.tokenize
+
+    def counted(self, captions, length=None):
+        seen.extend(captions)
+        return tokenize(self, captions, length)
+
+    monkeypatch.setattr(ClipModel, "tokenize", counted)
+    task, batch = NoisedClipTask(clip, SCHEDULE, seed=0), batch_of(noise(4))
+    for step in (0, 1):
+        task.losses(clip, batch, step)
+    assert sorted(seen) == sorted(set(batch.captions))
+
+
 # The scale
 
 
 def test_the_task_watches_the_scale(task, caplog):
     task.losses(task.model, batch_of(noise(4)), step=0)
+    task.after_update()
     task.model.clip.model.logit_scale.data.zero_()
     task.losses(task.model, batch_of(noise(4)), step=7)
+    assert not caplog.records
+    task.after_update()
     assert "step 7: the logit scale collapsed" in caplog.text
 
 

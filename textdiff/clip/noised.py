@@ -92,15 +92,20 @@ class NoisedClip(nn.Module):
         # The config last: a folder without one is none.
         write_text(folder / CONFIG, to_yaml(self.config))
 
-    @torch.no_grad()
     def clean(self) -> ClipModel:
-        """A copy without timestep that gives the features of t = 0."""
+        """A copy without timestep that gives the features of t = 0. Its scale is the fine-tuned
+        one, also where the features are those of the CLIP that training started from."""
+        return self.at(0)
+
+    @torch.no_grad()
+    def at(self, timestep: int) -> ClipModel:
+        """A copy that takes every picture for one of `timestep`, 0..T-1."""
         clip = copy.deepcopy(self.clip)
-        if self.clean_visual is not None:
+        if timestep < self.config.clean_below:
             clip.model.visual = copy.deepcopy(self.clean_visual)
             return clip
-        at_zero = self.time(torch.zeros(1, dtype=torch.int64, device=self.clip.mean.device))
-        for joint, shift in zip(joints(clip.model.visual), at_zero, strict=True):
+        shifts = self.time(torch.tensor([timestep], device=self.clip.mean.device))
+        for joint, shift in zip(joints(clip.model.visual), shifts, strict=True):
             joint.bias.add_(shift[0])
         return clip
 
@@ -166,7 +171,8 @@ class NoisedClip(nn.Module):
         self.clip.clamp_logit_scale_()
 
     def weights_hash(self) -> str:
-        """Of both towers, the timestep layers and the scale; see `checkpoint.weights_hash`."""
+        """Of both towers, the clean image tower if there is one, the timestep layers and the scale;
+        see `checkpoint.weights_hash`."""
         return checkpoint.weights_hash(self)
 
     def tokenize(self, captions: list[str], length: int | None = None) -> Tokens:
@@ -189,6 +195,8 @@ class NoisedClip(nn.Module):
         """
         self._check(x_t, timestep)
         timestep = timestep.to(self.clip.mean.device)
+        if self.clean_visual is None:
+            return self._encode_noised(x_t, timestep)
         clean = timestep < self.config.clean_below
         if not clean.any():
             return self._encode_noised(x_t, timestep)

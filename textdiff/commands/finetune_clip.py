@@ -59,6 +59,15 @@ class FinetuneTrainConfig(ClipTrainConfig):
     lr: float = Field(1e-4, gt=0, description="peak learning rate")
     warmup_steps: int = Field(200, ge=0, description="steps of linear warm-up")
 
+    @model_validator(mode="after")
+    def _check_encoder_batch(self) -> FinetuneTrainConfig:
+        if self.encoder_batch_size is not None:
+            raise ValueError(
+                f"encoder_batch_size {self.encoder_batch_size} is for train-clip; fine-tuning "
+                "encodes a batch at once: leave it out and lower batch_size"
+            )
+        return self
+
 
 class FinetuneClipSettings(Settings):
     """Fine-tuning of a CLIP on x_t with its timestep."""

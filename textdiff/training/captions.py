@@ -17,14 +17,14 @@ from textdiff.types import Conditioning, Features
 
 LIMIT_BYTES = 2 * 2**30
 CHUNK = 256
-MOST_REMEMBERED = 2**17  # captions: 60 MB at 24 tokens
+MOST_REMEMBERED = 2**15  # captions: 44 MB at 24 tokens
 
 
 class CaptionTokens:
     """Tokens of captions, each looked up where it was met before: cleaning the text of a batch
     takes longer than all else that is done for it outside the towers."""
 
-    def __init__(self, clip: ClipModel):
+    def __init__(self, clip: ClipModel | NoisedClip):
         self._of = lru_cache(MOST_REMEMBERED)(lambda caption: clip.tokenize([caption]))
 
     def __call__(self, captions: Sequence[str]) -> Tokens:

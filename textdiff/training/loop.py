@@ -50,6 +50,10 @@ if TYPE_CHECKING:
     from textdiff.data import CaptionedImages
 
 
+# settings that came later; a run that names one of them not at all was trained without it
+LATER = ("augment", "clean_below", "clean_share", "distill_by_signal", "loss")
+
+
 class Task(Protocol):
     """What is trained, and how well it does. `name` is the stem of its weights file."""
 
@@ -182,10 +186,10 @@ class Trainer:
         self.progress = Progress(state["step"], state["seconds"])
 
     def _check_fixed(self, saved: dict, folder: Path) -> None:
-        # what only one of them names, another version of textdiff had no setting for
-        for key in sorted(saved.keys() & self.fixed.keys()):
-            before, now = saved[key], self.fixed[key]
-            if before != now:
+        # what else only one of them names, another version of textdiff had no setting for
+        for key in sorted(saved.keys() & self.fixed.keys() | set(LATER)):
+            before, now = saved.get(key), self.fixed.get(key)
+            if before != now and (before or now):
                 raise CheckpointError(
                     f"{folder} was trained with {key} = {before}, now it is {now}; "
                     "set it back or name another --run-dir"

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 
+from torch import Tensor
+
 from textdiff.clip.model import MAX_LOGIT_SCALE
 
 COLLAPSED, EXPLODED = 2.0, 0.999 * MAX_LOGIT_SCALE
@@ -21,6 +23,18 @@ class ScaleWatch:
     def __init__(self) -> None:
         self._first: float | None = None
         self._said: set[str] = set()
+        self._kept: tuple[Tensor, int] | None = None
+
+    def keep(self, scale: Tensor, step: int) -> None:
+        """Remembers `scale` for `see_kept`, without waiting for a GPU."""
+        self._kept = scale.detach().to("cpu", non_blocking=True), step
+
+    def see_kept(self) -> None:
+        """Sees what was kept last, if anything was; only once the GPU has been waited for, as it
+        has when a step's loss is known."""
+        if self._kept is not None:
+            scale, step = self._kept
+            self.see(scale.item(), step)
 
     def see(self, scale: float, step: int) -> None:
         """`scale`: exp(t) at `step`."""

@@ -64,7 +64,7 @@ class ContrastiveTask:
         images = augment_pictures(images, batch, self.augment, self.seed, step)
         tokens = self.tokenize(augment_captions(batch, self.augment, self.seed, step))
         *features, scale = self.encode(model, images, tokens)
-        self.watch.see(scale.item(), step)
+        self.watch.keep(scale, step)
         if self.loss.kind == "softmax":
             loss = contrastive_loss(*features, scale, local=self.loss.local)
         else:
@@ -85,6 +85,7 @@ class ContrastiveTask:
 
     def after_update(self) -> None:
         """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
+        self.watch.see_kept()
         self.model.clamp_logit_scale_()
 
     def saved(self, run: RunFolder) -> None:

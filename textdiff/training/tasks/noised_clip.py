@@ -26,7 +26,7 @@ from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.randomness import generator
 from textdiff.training.augment import shift_pictures
-from textdiff.training.captions import CaptionFeatures
+from textdiff.training.captions import CaptionFeatures, CaptionTokens
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.scale_watch import ScaleWatch
 from textdiff.types import Batch, Images, Timesteps
@@ -71,7 +71,8 @@ class NoisedClipTask:
             clean_share,
         )
         self.distill_by_signal = distill_by_signal
-        self.texts, self.teacher, self.distill = texts, teacher, distill
+        self.texts = texts or CaptionTokens(clip)
+        self.teacher, self.distill = teacher, distill
         self.held_out, self.eval_images, self.max_shift = held_out, eval_images, max_shift
         self.watch = ScaleWatch()
 
@@ -81,9 +82,8 @@ class NoisedClipTask:
         eps, timestep = self.draw(batch, step)
         timestep = timestep.to(x_0.device)
         x_t = self.schedule.add_noise(x_0, eps.to(x_0.device), timestep)
-        texts = self.texts or self.model.tokenize
-        image_features, text_features, scale = model(x_t, timestep, texts(batch.captions))
-        self.watch.see(scale.item(), step)
+        image_features, text_features, scale = model(x_t, timestep, self.texts(batch.captions))
+        self.watch.keep(scale, step)
         contrastive = contrastive_loss(image_features, text_features, scale)
         values = {"loss": contrastive, "logit_scale": scale.detach()}
         if self.teacher is not None:
@@ -117,6 +117,7 @@ class NoisedClipTask:
 
     def after_update(self) -> None:
         """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
+        self.watch.see_kept()
         self.model.clamp_logit_scale_()
 
     def saved(self, run: RunFolder) -> None:

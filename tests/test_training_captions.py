@@ -1,0 +1,32 @@
+"""Tokens that were met before are those that `tokenize` gives."""
+
+from __future__ import annotations
+
+import torch
+
+from textdiff.clip import ClipModel
+from textdiff.training.captions import CaptionTokens
+
+
+def test_tokens_are_those_of_tokenize_first_and_again(tiny_clip):
+    clip = ClipModel.load(tiny_clip)
+    captions = ["red circle", "word " * 100, "", "a blue square", "word " * 100]
+    tokens, expected = CaptionTokens(clip), clip.tokenize(captions)
+    for _ in range(2):
+        found = tokens(captions)
+        assert torch.equal(found.ids, expected.ids)
+        assert torch.equal(found.mask, expected.mask)
+        assert found.num_truncated == expected.num_truncated == 2
+
+
+def test_a_caption_is_tokenized_once(tiny_clip, monkeypatch):
+    clip, seen, tokenize = ClipModel.load(tiny_clip), [], ClipModel.tokenize
+
+    def counted(self, captions):
+        seen.extend(captions)
+        return tokenize(self, captions)
+
+    monkeypatch.setattr(ClipModel, "tokenize", counted)
+    tokens = CaptionTokens(clip)
+    tokens(["a", "b", "a"]), tokens(["b", "c"])
+    assert seen == ["a", "b", "c"]
