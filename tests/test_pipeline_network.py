@@ -13,7 +13,7 @@ from textdiff.commands.cli import main
 from textdiff.errors import UsageError
 from textdiff.models import UNet
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.pipeline.network import at_precision, networks_of
+from textdiff.pipeline.network import networks_of, rounded
 from textdiff.types import Conditioning
 
 PROMPTS = ["red circle", "green cross", "red circle"]
@@ -24,7 +24,7 @@ def drawn(pipe: TextToImage, prompts=PROMPTS, **settings) -> np.ndarray:
     return np.stack([np.asarray(picture) for picture in pictures]).astype(int)
 
 
-def remade(pipe: TextToImage, **changes) -> TextToImage:
+def remade(pipe: TextToImage, process: str = "gaussian", **changes) -> TextToImage:
     """The tiny model with another U-Net, of random weights, which predicts v: eps would blow up
     rounding where noise prevails."""
     config = pipe.config.unet.model_copy(update=changes)
@@ -33,14 +33,19 @@ def remade(pipe: TextToImage, **changes) -> TextToImage:
     for parameter in unet.parameters():
         if parameter.dim() > 1:
             nn.init.normal_(parameter, std=0.7 * parameter[0].numel() ** -0.5)
-    model = pipe.config.model_copy(update={"unet": config, "prediction": "v"})
-    return TextToImage(unet, pipe.clip, pipe.schedule, model).to("cpu")
+    kind = {"unet": config, "prediction": "v", "process": process}
+    return TextToImage.of(unet, pipe.clip, pipe.config.model_copy(update=kind)).to("cpu")
 
 
 @pytest.fixture
 def unpooled(pipe) -> TextToImage:
     """Text enters at the second level alone, so that the first sees guidance's halves once."""
     return remade(pipe, pooled_dim=None)
+
+
+@pytest.fixture
+def binary(pipe) -> TextToImage:
+    return remade(pipe, process="binary", in_channels=1, pooled_dim=None)
 
 
 @pytest.fixture(params=["pooled", "unpooled"])
@@ -138,10 +143,12 @@ def test_deep_cache_starts_anew_at_the_ends_of_the_guidance_interval(unpooled):
 
 @pytest.mark.parametrize("settings", [{}, {"guidance_interval": (40, 70)}])
 def test_deep_cache_leaks_into_no_other_batch_or_call(either, settings):
-    settings = {"deep_cache_every": 3, **settings}
-    first = drawn(either, **settings)
-    drawn(either, ["blue square"] * 3, seed=9, **settings)
-    assert np.array_equal(drawn(either, **settings), first)
+    """The second call's steps would pass for successors of the last full one of the first."""
+    settings = {"prompts": [*PROMPTS, "blue square"], "deep_cache_every": 3, **settings}
+    few = drawn(either, batch_size=2, num_steps=2, **settings)
+    split = drawn(either, batch_size=2, **settings)
+    assert np.array_equal(drawn(either, batch_size=2, num_steps=2, **settings), few)
+    assert np.abs(split - drawn(either, **settings)).max() <= 1
     assert np.array_equal(drawn(either, deep_cache_every=1), drawn(either))
 
 
@@ -183,9 +190,64 @@ def test_bf16_comes_close_and_leaves_the_model_as_it_is(either):
     assert np.array_equal(drawn(either), exact)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_bf16_pictures_hardly_depend_on_the_batch(either, size):
+    """Sums in another order round otherwise: RMSE below 1 grey level."""
+    together = drawn(either, precision="bf16")
+    apart = drawn(either, precision="bf16", batch_size=size)
+    assert np.square(apart - together).mean() ** 0.5 < 1
+
+
+def copies_made(monkeypatch) -> list[UNet]:
+    made = []
+    monkeypatch.setattr(
+        "textdiff.pipeline.network.rounded", lambda unet: made.append(unet) or rounded(unet)
+    )
+    return made
+
+
+def test_one_bf16_copy_serves_all_calls(unpooled, monkeypatch):
+    made = copies_made(monkeypatch)
+    first = drawn(unpooled, precision="bf16")
+    assert np.array_equal(drawn(unpooled, precision="bf16"), first)
+    drawn(unpooled)
+    assert len(made) == 1
+
+
+def other_weights(unet: UNet) -> dict[str, torch.Tensor]:
+    return {name: 0.5 * weight for name, weight in unet.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pipe: pipe.unet.load_state_dict(other_weights(pipe.unet)),
+        lambda pipe: pipe.unet.load_state_dict(other_weights(pipe.unet), assign=True),
+        lambda pipe: pipe.unet.conv_in.weight.mul_(0.5),
+        lambda pipe: setattr(pipe.unet.conv_in.weight, "data", 0.5 * pipe.unet.conv_in.weight.data),
+        lambda pipe: setattr(pipe, "unet", remade(pipe, layers_per_block=2).unet),
+    ],
+    ids=["loaded", "assigned", "in place", "data", "another U-Net"],
+)
+def test_the_bf16_copy_is_dropped_when_weights_change(unpooled, change):
+    before = drawn(unpooled, precision="bf16")
+    change(unpooled)
+    found = drawn(unpooled, precision="bf16")
+    fresh = TextToImage.of(unpooled.unet, unpooled.clip, unpooled.config).to("cpu")
+    assert np.array_equal(found, drawn(fresh, precision="bf16"))
+    assert not np.array_equal(found, before)
+
+
+def test_the_bf16_copy_is_dropped_when_the_model_moves(unpooled, monkeypatch):
+    made = copies_made(monkeypatch)
+    drawn(unpooled, precision="bf16")
+    drawn(unpooled.to("cpu"), precision="bf16")
+    assert len(made) == 2
+
+
 def test_sampler_and_schedule_stay_in_fp32(unpooled):
     config = SamplingConfig(num_steps=2)
-    grid, rough = unpooled.check(PROMPTS, config), at_precision(unpooled.unet, "bf16")
+    grid, rough = unpooled.check(PROMPTS, config), rounded(unpooled.unet)
     networks = networks_of(rough, unpooled.clip, PROMPTS, config, grid)
     seeds = [(0, k) for k in range(len(PROMPTS))]
     assert rough.conv_in.weight.dtype == torch.bfloat16
@@ -195,7 +257,7 @@ def test_sampler_and_schedule_stay_in_fp32(unpooled):
 
 @pytest.mark.parametrize("pays", [True, False])
 def test_auto_is_bf16_where_it_pays(unpooled, monkeypatch, pays):
-    monkeypatch.setattr("textdiff.pipeline.network.bf16_pays", lambda device: pays)
+    monkeypatch.setattr("textdiff.pipeline.text_to_image.bf16_pays", lambda device: pays)
     expected = drawn(unpooled, precision="bf16" if pays else "no")
     assert np.array_equal(drawn(unpooled, precision="auto"), expected)
 
@@ -203,3 +265,25 @@ def test_auto_is_bf16_where_it_pays(unpooled, monkeypatch, pays):
 def test_precision_of_another_name_is_refused(unpooled):
     with pytest.raises(UsageError, match="'no', 'bf16' or 'auto'"):
         drawn(unpooled, precision="fp8")
+
+
+# Flips of black and white
+
+
+def test_binary_deep_cache_counts_of_levels_run(binary):
+    shallow, deep = Rows(binary.unet.up_blocks[-1]), Rows(binary.unet.mid_block)
+    drawn(binary, deep_cache_every=3, num_steps=7)
+    assert (shallow.seen, deep.seen) == ([6] * 7, [6] * 3)
+
+
+@pytest.mark.parametrize(
+    ("rougher", "dtype"),
+    [({"precision": "bf16"}, torch.bfloat16), ({"deep_cache_every": 2}, torch.float32)],
+    ids=["bf16", "deep cache"],
+)
+def test_few_binary_pixels_turn_over_when_the_unet_is_rough(binary, rougher, dtype):
+    exact, seen = drawn(binary, num_steps=20), set()
+    binary.unet.conv_in.register_forward_pre_hook(lambda _, inputs: seen.add(inputs[0].dtype))
+    found = drawn(binary, num_steps=20, **rougher)
+    assert seen == {dtype}
+    assert np.mean(found != exact) < 0.1

@@ -16,7 +16,6 @@ from textdiff.models.bound import BoundText
 from textdiff.models.unet import UNet
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.process import Network
-from textdiff.precision import bf16_pays
 
 
 def networks_of(
@@ -44,14 +43,39 @@ def bound_network(unet: UNet, text: BoundText) -> Network:
     return lambda x_t, timestep: unet(x_t.to(dtype), timestep, text).to(x_t.dtype)
 
 
-def at_precision(unet: UNet, setting: str) -> UNet:
-    """`unet`, or a copy of it in bf16 if `setting` says so; auto: if bf16 is faster by a probe.
-
-    The copy's embeddings of timestep and pooled feature stay as they are: `bind` alone calls them.
-    """
-    device = unet.conv_in.weight.device.type
-    if setting == "no" or (setting == "auto" and not bf16_pays(device)):
-        return unet
+def rounded(unet: UNet) -> UNet:
+    """A copy in bf16. Its embeddings of timestep and pooled feature stay as they are, and those of
+    `unet`: `bind` alone calls them."""
     rough = copy.deepcopy(unet).to(torch.bfloat16)
     rough.time_embedding, rough.class_embedding = unet.time_embedding, unet.class_embedding
     return rough
+
+
+class RoundedCopy:
+    """`rounded`, kept until the weights change.
+
+    Changed are those that lie elsewhere in memory or were written to in place, which PyTorch counts
+    for each tensor (`_version`), but for writes through `.data`. What was copied is held, so that
+    other weights cannot come to lie there.
+    """
+
+    def __init__(self) -> None:
+        self.drop()
+
+    def drop(self) -> None:
+        self._copy: UNet | None = None
+        self._copied: list[tuple[Tensor, int]] = []
+
+    def of(self, unet: UNet) -> UNet:
+        weights = [parameter.detach() for parameter in unet.parameters()]
+        if not self._is_of(weights):
+            self.drop()  # before memory is taken for the next
+            self._copy = rounded(unet)
+            self._copied = [(weight, weight._version) for weight in weights]
+        return self._copy.train(unet.training)
+
+    def _is_of(self, weights: list[Tensor]) -> bool:
+        return len(weights) == len(self._copied) and all(
+            weight.data_ptr() == copied.data_ptr() and weight._version == version
+            for weight, (copied, version) in zip(weights, self._copied, strict=True)
+        )

@@ -37,8 +37,9 @@ from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, l
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.gaussian import GaussianDiffusion
 from textdiff.pipeline.init import Init, square
-from textdiff.pipeline.network import at_precision, bound_network, networks_of
+from textdiff.pipeline.network import RoundedCopy, bound_network, networks_of
 from textdiff.pipeline.process import Network, Process
+from textdiff.precision import bf16_pays
 from textdiff.types import Conditioning, Denoise
 
 MODEL_FILE = "model.yaml"
@@ -61,6 +62,10 @@ class TextToImage:
     config: ModelConfig
     step: int | None = None
     guides: dict[str, ClipModel | NoisedClip] = field(default_factory=dict, repr=False)
+    _rounded: RoundedCopy = field(
+        default_factory=RoundedCopy, init=False, repr=False, compare=False
+    )
+    _told: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextToImage:
@@ -89,6 +94,7 @@ class TextToImage:
 
     def to(self, device: str | torch.device) -> TextToImage:
         """Moves the networks; both are frozen and in eval mode from here on."""
+        self._rounded.drop()
         self.unet.to(device).eval().requires_grad_(False)
         for clip in (self.clip, *self.guides.values()):
             clip.to(device).freeze()
@@ -122,6 +128,13 @@ class TextToImage:
     ) -> Denoise | BinaryDenoise:
         """The same, with what its output stands for."""
         return self.process.denoiser(self.network(conditioning, grid))
+
+    def unet_at(self, precision: str) -> UNet:
+        """The U-Net, or its copy in bf16 if so asked; auto: if a probe finds that faster."""
+        device = self.unet.conv_in.weight.device.type
+        if precision == "bf16" or (precision == "auto" and bf16_pays(device)):
+            return self._rounded.of(self.unet)
+        return self.unet
 
     def fits(self, prompt: str) -> bool:
         """Whether the text tower sees all of `prompt`."""
@@ -174,8 +187,19 @@ class TextToImage:
                 f"deep_cache_every {config.deep_cache_every}: this U-Net has one level, so there "
                 "is nothing below it to keep; leave out deep_cache_every"
             )
-        check_target(self.guide(config), prompts, config, clip_image)
+        guide = self.guide(config)
+        check_target(guide, prompts, config, clip_image)
+        if guide is None and not config.text_to_unet and any(prompts):
+            self._warn_once(
+                "text_to_unet false without guidance by CLIP: the prompts have no effect; give a "
+                "clip_guidance_scale above 0"
+            )
         return grid
+
+    def _warn_once(self, message: str) -> None:
+        if message not in self._told:
+            logging.getLogger(__name__).warning(message)
+            self._told.add(message)
 
     def images(
         self,
@@ -195,7 +219,7 @@ class TextToImage:
         Raises: as `check`, before anything is drawn.
         """
         grid = self.check(prompts, config, init, clip_image)
-        clip, unet = self.guide(config), at_precision(self.unet, config.precision)
+        clip, unet = self.guide(config), self.unet_at(config.precision)
         device, done = next(self.unet.parameters()).device, 0
         for start in range(0, len(prompts), config.batch_size):
             chunk = list(prompts[start : start + config.batch_size])
