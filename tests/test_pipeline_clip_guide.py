@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from tests.test_models_bound import Rows
 from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
 from textdiff.errors import CheckpointError, UsageError
@@ -170,6 +171,24 @@ def test_known_pixels_stay_known(draw, shapes):
 # when, and at what cost
 
 
+def test_deep_cache_and_bf16_with_guidance_at_x_t(pipe, draw, calls):
+    """CLIP sees each step's pictures; the deeper levels see every second one's, both halves."""
+    usual = {"num_steps": 4, "clip_guidance_scale": 1.0}
+    exact = draw(**usual)
+    calls.clear()
+    deep = Rows(pipe.unet.mid_block)
+    found = draw(**usual, deep_cache_every=2, precision="bf16")
+    assert (len(calls), deep.seen) == (4, [4, 4])
+    assert 0 < np.square(found - exact).mean() ** 0.5 < 5
+    unguided = draw(num_steps=4, clip_guidance_scale=0.0, deep_cache_every=2, precision="bf16")
+    assert not np.array_equal(found, unguided)
+
+
+def test_deep_cache_with_a_gradient_that_passes_the_unet_by(draw):
+    usual = {"clip_guidance_at": "x_0", "clip_through_unet": False, "deep_cache_every": 2}
+    assert not np.array_equal(draw(**usual), draw(**usual, clip_guidance_scale=0.0))
+
+
 def test_a_noised_clip_looks_once_per_step_at_the_pictures_alone(draw, calls):
     draw(num_steps=4)
     assert calls == [(2, 99), (2, 74), (2, 49), (2, 24)]
@@ -247,6 +266,14 @@ def test_moderate_guidance_is_silent(draw, caplog):
     [
         ({"clip_guide": None, "clip_guidance_at": "x_t"}, "the model's own CLIP takes no timestep"),
         ({"clip_cutouts": 2}, "clip_cutouts with clip_guidance_at x_t"),
+        (
+            {"clip_guidance_at": "x_0", "deep_cache_every": 2},
+            "deep_cache_every 2 with clip_guidance_at x_0",
+        ),
+        (
+            {"clip_guide": None, "deep_cache_every": 2},
+            "deep_cache_every 2 with clip_guidance_at x_0",
+        ),
         ({"clip_prompts": ["a", "b"], "clip_weights": [1.0]}, "1 clip_weights for 2 clip_prompts"),
         ({"clip_prompts": ["one " * 30]}, "tokens of the CLIP that guides"),
         ({"clip_prompts": [" "]}, "CLIP cannot guide towards an empty prompt"),
@@ -363,6 +390,21 @@ class TestWithoutTextToTheUNet:
         off = {**ALONE, "clip_guidance_scale": 0.0, "clip_guide": None}
         empty = draw(["", ""], guidance_scale=1.0, clip_guidance_scale=0.0, clip_guide=None)
         assert np.array_equal(draw(**off), empty)
+
+    def test_the_unet_draws_from_the_negative_prompt(self, draw):
+        off = {"guidance_scale": 1.0, "clip_guidance_scale": 0.0, "clip_guide": None}
+        told = draw(["blue square"] * 2, **off)
+        assert np.array_equal(draw(**off, text_to_unet=False, negative_prompt="blue square"), told)
+        assert not np.array_equal(draw(**off, text_to_unet=False), told)
+
+    def test_prompts_that_nothing_reads_are_warned_of_once(self, draw, caplog):
+        draw(**ALONE)
+        draw([""], **ALONE, clip_guidance_scale=0.0)
+        assert not caplog.records
+        for _ in range(2):
+            draw(**ALONE, clip_guidance_scale=0.0)
+        (record,) = caplog.records
+        assert "the prompts have no effect; give a clip_guidance_scale" in record.getMessage()
 
     def test_clip_alone_knows_the_prompt(self, draw):
         one, other = draw(["red circle"], **ALONE), draw(["green cross"], **ALONE)

@@ -117,6 +117,12 @@ def load_guide(name: str) -> ClipModel | NoisedClip:
 def check_guide(clip: ClipModel | NoisedClip, config: SamplingConfig, model: ModelConfig) -> None:
     """Raises UsageError if `clip` cannot guide the model so."""
     name, at_noise = config.clip_guide or "the model's own CLIP", seen(clip, config) == "x_t"
+    if config.deep_cache_every > 1 and config.clip_through_unet and not at_noise:
+        raise UsageError(
+            f"deep_cache_every {config.deep_cache_every} with clip_guidance_at x_0: the gradient "
+            "goes back through the whole U-Net, so nothing of it can be kept; leave out "
+            "deep_cache_every, or use clip_through_unet false or a noised CLIP at x_t"
+        )
     if config.clip_cutouts and at_noise:
         raise UsageError(
             "clip_cutouts with clip_guidance_at x_t: a resized cutout of x_t has another noise "

@@ -49,7 +49,7 @@ class SamplingConfig(Settings):
         description="the timesteps themselves, noisiest first; num_steps and spacing do not count",
     )
     guidance_scale: float = Field(
-        3.0, ge=0, description="classifier-free guidance; 1 is off and halves the cost"
+        3.0, ge=0, description="classifier-free guidance; 1 is off and halves the U-Net's work"
     )
     guidance_interval: tuple[int, int] | None = Field(
         None, description="lowest and highest timestep to guide at; none: all"
