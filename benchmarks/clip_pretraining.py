@@ -12,8 +12,10 @@ open_clip  open_clip_train.train.train_one_epoch as it stands, on open_clip's CL
            start as ours do, batch and precision are ours. Captions are names, or with
            --open-clip-captions keywords those that ours are trained on.
 
-Both get the same threads and time; time counts from the first batch, data are in memory by then.
-Either may run on a GPU; --steps bounds both by steps instead, to try recipes there.
+Both get the same device, threads and time; time counts from the first batch, data are in memory by
+then. open_clip's transforms run in the training process, on its threads (open_clip_train's default
+is 4 worker processes besides). Either may run on a GPU; --steps bounds both by steps instead, to
+try recipes there.
 """
 
 from __future__ import annotations
@@ -22,25 +24,31 @@ import argparse
 import json
 import logging
 import math
+import platform
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from textdiff.clip import ClipModel, source
 from textdiff.commands import report, train_clip
+from textdiff.commands.launch import accelerator_for
 from textdiff.config import parse_flags
 from textdiff.data import CaptionedImages, EndlessOrder, open_data, to_pil
 from textdiff.data.loader import pick_caption
 from textdiff.metrics.features import retrieval_on
-from textdiff.training.precision import choose_precision
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "clip_openmoji_long.yaml"
 NEVER = "1000000000"
 KS = (1, 5, 10)
+PRECISIONS = {"no": "fp32", "bf16": "amp_bf16"}  # by open_clip's names
 
 
 def arguments() -> tuple[argparse.Namespace, train_clip.TrainClipSettings]:
@@ -133,14 +141,13 @@ class TrainingData:
 
 
 def train_open_clip(
-    settings: train_clip.TrainClipSettings, options: argparse.Namespace
+    settings: train_clip.TrainClipSettings, options: argparse.Namespace, accelerator: Accelerator
 ) -> tuple[ClipModel, dict[str, float]]:
     from open_clip.loss import ClipLoss
     from open_clip_train.train import train_one_epoch
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = settings.data.model_copy(update={"captions": options.open_clip_captions})
-    clip = fresh_open_clip(settings).to(device).train()
+    clip = fresh_open_clip(settings).to(accelerator.device).train()
     lr = options.open_clip_lr or settings.train.lr
     optimizer = open_clip_optimizer(clip.model, lr)
     start = time.monotonic()
@@ -153,7 +160,7 @@ def train_open_clip(
     loader = Loader(
         open_data(config, "train"), clip, settings.train.batch_size, settings.seed, share
     )
-    arguments = open_clip_arguments(settings, device)
+    arguments = open_clip_arguments(settings, accelerator)
     scheduler = open_clip_schedule(optimizer, lr, settings.train.warmup_steps, share)
     torch.manual_seed(settings.seed)
     start, epoch = time.monotonic(), 0
@@ -207,13 +214,12 @@ def open_clip_schedule(
 
 
 def open_clip_arguments(
-    settings: train_clip.TrainClipSettings, device: torch.device
+    settings: train_clip.TrainClipSettings, accelerator: Accelerator
 ) -> argparse.Namespace:
     """What train_one_epoch reads of open_clip_train's flags."""
-    half = choose_precision(settings.train.precision, device.type) == "bf16"
     return argparse.Namespace(
-        device=str(device),
-        precision="amp_bf16" if half else "fp32",
+        device=str(accelerator.device),
+        precision=PRECISIONS[accelerator.mixed_precision],
         batch_size=settings.train.batch_size,
         accum_freq=1,
         grad_clip_norm=None,
@@ -264,6 +270,19 @@ def table(results: dict[str, dict]) -> str:
     return "\n".join([*rows, "| chance | | | " + " | ".join(chances) + " |"])
 
 
+def check_precision(names: list[str], precision: str) -> None:
+    """Ends the program where open_clip would train in another precision than ours."""
+    if "open_clip" in names and precision not in PRECISIONS:
+        raise SystemExit(
+            f"--train.precision {precision}: open_clip's loop has no loss scaling here; "
+            f"use one of {', '.join(PRECISIONS)}, or --only ours"
+        )
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def main() -> None:
     options, settings = arguments()
     logging.getLogger().setLevel(logging.WARNING)
@@ -271,11 +290,14 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     loops = {
         "ours": lambda: train_ours(settings),
-        "open_clip": lambda: train_open_clip(settings, options),
+        "open_clip": lambda: train_open_clip(settings, options, accelerator),
     }
+    names = [options.only] if options.only else list(loops)
+    accelerator = accelerator_for(settings.train.precision)
+    check_precision(names, accelerator.mixed_precision)
     test = open_data(settings.data, "test")
     results = {}
-    for name in [options.only] if options.only else loops:
+    for name in names:
         clip, spent = loops[name]()
         speed = spent["step"] * settings.train.batch_size / spent["seconds"]
         results[name] = spent | {"images_per_second": speed, "test": measure(clip, test)}
@@ -287,6 +309,9 @@ def main() -> None:
             "settings": settings.model_dump(mode="json"),
             "open_clip": {"lr": options.open_clip_lr, "captions": options.open_clip_captions},
             "threads": torch.get_num_threads(),
+            "machine": platform.processor() or platform.machine(),
+            "device": device_name(accelerator.device),
+            "precision": accelerator.mixed_precision,
             "data": report.describe_data(test),
             "results": results,
         },

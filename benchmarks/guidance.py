@@ -18,9 +18,10 @@ With classifier-free guidance on both sides the U-Net's share of the last ratio 
 backward pass being 1.5 forward passes, so that a small CLIP cannot bring it to 3.
 
 The community scheme is written out below for our networks, with the model's own CLIP, and without
-the decoder of latents that it passes through forward and backward. Text features are made before
-its clock starts, after ours does. Each round times every scheme once, in turn;
-medians and quartiles over rounds. Ratios are taken round by round. Run nothing beside it.
+the decoder of latents that it passes through forward and backward. Its U-Net has the text bound as
+ours has: keys and values are computed once, without padding. They and text features are made before
+its clock starts, after ours does. Each round times every scheme once, in turn; medians and
+quartiles over rounds. Ratios are taken round by round. Run nothing beside it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
 from textdiff.commands.report import versions
 from textdiff.diffusion import NoiseSchedule
 from textdiff.guidance import classifier_free
+from textdiff.pipeline.network import bound_network
 from textdiff.sampling import DDIM, ImageNoise, sample, timestep_grid
 from textdiff.types import Conditioning, Denoise, Images, Prediction, Timesteps
 
@@ -127,8 +129,9 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
     text = pipe.clip.encode_text(prompts).projected.detach()
     conditioning = pipe.clip.conditioning([*prompts, ""])
     negative = conditioning[-1:].repeat(len(prompts))
-    cond, uncond = pipe.denoiser(conditioning[:-1]), pipe.denoiser(negative)
-    both = pipe.denoiser(Conditioning.cat([conditioning[:-1], negative]))
+    grid = timestep_grid(pipe.schedule, options.steps)
+    cond, uncond = pipe.denoiser(conditioning[:-1], grid), pipe.denoiser(negative, grid)
+    both = bound_to_both(pipe, Conditioning.cat([conditioning[:-1], negative]), grid)
 
     def ours(guidance_scale: float, **settings) -> Callable[[], object]:
         return lambda: pipe(
@@ -154,7 +157,6 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
             unet = pipe.config.unet
             shape = (unet.in_channels, unet.image_size, unet.image_size)
             noise = ImageNoise([(0, k) for k in range(len(prompts))], shape, options.device)
-            grid = timestep_grid(pipe.schedule, options.steps)
             return list(sample(guided, pipe.schedule, DDIM(), grid, noise(), noise))
 
         return draw
@@ -169,6 +171,12 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
         "community": theirs(cond, cond),
         "cfg + community": theirs(classifier_free(both, options.guidance_scale), uncond),
     }
+
+
+def bound_to_both(pipe: TextToImage, conditioning: Conditioning, grid: Tensor) -> Denoise:
+    """Of B prompts and then B negative ones, for pictures that stand twice in a batch, as ours."""
+    text = pipe.unet.bind(conditioning, grid).guided()
+    return pipe.process.denoiser(bound_network(pipe.unet, text))
 
 
 def noised_clip(options: argparse.Namespace, pipe: TextToImage) -> NoisedClip:
