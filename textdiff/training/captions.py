@@ -17,7 +17,7 @@ from textdiff.types import Conditioning, Features
 
 LIMIT_BYTES = 2 * 2**30
 CHUNK = 256
-MOST_REMEMBERED = 2**15  # captions: 44 MB at 24 tokens
+MOST_REMEMBERED = 2**15  # captions: some 40 MB at 24 tokens
 
 
 class CaptionTokens:
