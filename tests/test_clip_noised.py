@@ -219,6 +219,13 @@ def test_clean_form_says_what_it_says_at_zero(noised):
     )
 
 
+@pytest.mark.parametrize("timestep", [0, 7])
+def test_a_form_without_timestep_says_what_it_says_at_one(noised, timestep):
+    expected = noised.encode_image(x_t(), torch.full((3,), timestep))
+    found = noised.at(timestep).encode_image(x_t())
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_clean_form_is_a_copy(noised):
     before = noised.weights_hash()
     noised.clean().model.logit_scale.data.zero_()
@@ -286,6 +293,13 @@ def test_the_fine_tuned_tower_reads_the_others(kept, clip):
     found = kept.encode_image(x_t(), timestep)
     assert torch.equal(found, whole.encode_image(x_t(), timestep))
     assert not torch.allclose(found, clip.encode_image(x_t()), rtol=0.01)
+
+
+@pytest.mark.parametrize("timestep", [3, 4])
+def test_a_form_without_timestep_is_of_the_tower_that_reads_it(kept, timestep):
+    expected = kept.encode_image(x_t(), torch.full((3,), timestep))
+    found = kept.at(timestep).encode_image(x_t())
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_each_tower_reads_its_own_in_a_mixed_batch(kept):
