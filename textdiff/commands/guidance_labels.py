@@ -22,6 +22,7 @@ DIRECTIONS = 12
 LEAD_FROM = 16
 LEAD = {"arrowstyle": "-", "color": INK, "linewidth": 0.4, "shrinkA": 7, "shrinkB": 3}
 MARKER = 4  # half a marker's side
+APART = 3  # least distance of a label from others and from points
 
 
 def place_labels(
@@ -72,7 +73,7 @@ def first_free(
             )
             box = label.get_window_extent()
             inside = all(axes.bbox.contains(*corner) for corner in box.corners())
-            if inside and not box.count_overlaps(taken):
+            if inside and not box.padded(APART * axes.get_figure().dpi / 72).count_overlaps(taken):
                 if distance >= LEAD_FROM:
                     axes.annotate("", point, place, textcoords="offset points", arrowprops=LEAD)
                 return label

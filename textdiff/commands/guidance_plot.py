@@ -11,7 +11,7 @@ from textdiff.commands.guidance_table import KID_UNIT, coordinates, pareto
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKERS = "osD^vPX*"
+MARKERS = "osD^vPX<"  # one more than colours, so pairs repeat late; the star is for real pictures
 WIDE, LINEAR_UP_TO = 0.3, 0.05  # a KID above the first makes the axis logarithmic beyond the other
 
 
@@ -142,7 +142,7 @@ def draw_gap(axes: Axes, found: dict[str, Any], styles: dict[str, dict[str, str]
     axes.plot([low, 1], [low, 1], color=INK, linestyle=":", linewidth=1)
     axes.set(
         title="Below the line: the guide was pleased, others less",
-        xlabel="R@1, CLIP that guides (clean form)",
+        xlabel="R@1, CLIP that guides",
         ylabel="R@1, mean of held-out CLIPs",
     )
     for axis in (axes.xaxis, axes.yaxis):
