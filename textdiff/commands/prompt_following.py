@@ -40,12 +40,11 @@ def run(settings: PromptFollowingSettings) -> None:
     """
     import torch
 
-    from textdiff.clip import ClipModel
     from textdiff.commands import report
     from textdiff.commands.drawn import drawn_pictures, real_pictures
+    from textdiff.commands.judges import load_judge
     from textdiff.commands.sample import pick_device
     from textdiff.data import labelled_grid, open_data, to_pil
-    from textdiff.errors import UsageError
     from textdiff.files import check_file, replacing
     from textdiff.metrics.features import image_features, text_features
     from textdiff.metrics.retrieval import prompt_following
@@ -56,12 +55,8 @@ def run(settings: PromptFollowingSettings) -> None:
     data = open_data(settings.data, settings.split)
     device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
-    judge = ClipModel.load(settings.judge).freeze().to(device)
-    if judge.weights_hash() == pipe.clip.weights_hash():
-        raise UsageError(
-            f"--judge {settings.judge} is the CLIP that {settings.model} was trained with; "
-            "give one of another seed or data, so that it cannot be gamed"
-        )
+    taken = {pipe.clip.weights_hash(): f"the CLIP that {settings.model} was trained with"}
+    judge = load_judge("--judge", settings.judge, device, taken)
     report.check_image_size(data, pipe)
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
     prompts = real.prompts
