@@ -12,17 +12,22 @@ import torch
 from PIL import Image
 from torchvision.transforms.functional import pil_to_tensor
 
-from textdiff.clip import ClipModel
+from textdiff.clip import ClipModel, NoisedClip
 from textdiff.commands import guidance_draw
 from textdiff.commands.cli import main, run
 from textdiff.commands.drawn import real_pictures
 from textdiff.commands.figures import figure
-from textdiff.commands.guidance_labels import place_labels
-from textdiff.commands.guidance_measure import unit_features
+from textdiff.commands.guidance_labels import APART, place_labels
+from textdiff.commands.guidance_measure import resampled_distances, unit_features
+from textdiff.commands.guidance_merge import read_tables
+from textdiff.commands.guidance_pairs import UNGUIDED, WITHOUT_CLIP, as_samples, interval_of
+from textdiff.commands.guidance_plot import style_of_kinds
+from textdiff.commands.guidance_store import as_text
 from textdiff.commands.guidance_table import pareto
 from textdiff.data import DataConfig, open_data
-from textdiff.errors import UsageError
+from textdiff.errors import CheckpointError, UsageError
 from textdiff.metrics import clip_scores, frechet_distance, kid, prompt_following
+from textdiff.metrics.bootstrap import bootstrap_interval, mean_over_images
 from textdiff.metrics.features import text_features
 
 PROMPTS = 5
@@ -41,6 +46,15 @@ def _few_resamples():
 def noised(tmp_path_factory, noised_flags) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "noised"
     run(["finetune-clip", *noised_flags, "--train.steps", "2", "--run-dir", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory, noised_flags) -> Path:
+    """A noised CLIP with a frozen copy of the clean tower, from which its own has moved away."""
+    folder = tmp_path_factory.mktemp("runs") / "kept"
+    few = ["--train.steps", "4", "--noise.clean-below", "20", "--train.lr", "1e-2"]
+    run(["finetune-clip", *noised_flags, *few, "--run-dir", str(folder)])
     return folder
 
 
@@ -106,6 +120,12 @@ def open_shapes(shapes: Path):
     return open_data(DataConfig(source=str(shapes), image_size=16, min_side=4), "train")
 
 
+def swept(sweep, path: Path, *more: str | Path) -> None:
+    """A sweep's file at `path`."""
+    sweep(*more)
+    (path.parent / "new" / "sweep.json").rename(path)
+
+
 def by_name(found: dict) -> dict[str, dict]:
     return {one["name"]: one for one in found["settings"]}
 
@@ -128,6 +148,7 @@ def test_protocol(sweep, shapes, tiny_run, tiny_clip, evaluators):
     assert [each["name"] for each in found["evaluators"]] == list(map(str, evaluators))
     weights = ClipModel.load(tiny_clip).weights_hash()
     assert found["guide"]["weights"] == found["model"]["clip"] == weights
+    assert found["guide"]["judges"] == {"reads": "pictures without noise", "weights": weights}
     assert found["guide"]["form"] == "clean CLIP at x_0"
     assert (found["sampling"]["num_steps"], found["sampling"]["seed"]) == (2, 4)
     assert "guidance_scale" not in found["sampling"]
@@ -148,7 +169,7 @@ def test_every_number_has_an_interval(sweep):
     found = sweep()
     for numbers in (*found["settings"], found["real"]):
         told = [numbers["held_out"], numbers["guide"], *numbers["evaluators"].values()]
-        told.append(numbers["guide - held_out"])
+        told += [numbers["guide - held_out"], *numbers.get("differences", {}).values()]
         for value in (value for each in told for value in each.values()):
             assert value.keys() == INTERVAL
             assert value["low"] <= value["high"]
@@ -215,12 +236,99 @@ def test_a_noised_guide_is_judged_as_for_pictures_without_noise(sweep, noised, p
     assert found["real"]["guide"]["CLIP score"]["mean"] == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.parametrize(("at", "timestep"), [("x_t", 20), ("x_0", 0)])
+def test_the_tower_that_guides_is_asked(sweep, kept, pipe, shapes, at, timestep):
+    found = sweep("--clip-guide", kept, "--clip-guidance-at", at)
+    guide = NoisedClip.load(kept).freeze()
+    real = real_pictures(open_shapes(shapes), PROMPTS, 0, pipe)
+    x_0 = real.images.float() / 127.5 - 1
+    features = guide.encode_image(x_0, torch.full((PROMPTS,), timestep))
+    expected = clip_scores(features, text_features(guide.clip, real.prompts)).mean().item()
+    assert found["real"]["guide"]["CLIP score"]["mean"] == pytest.approx(expected, abs=1e-3)
+    assert found["guide"]["weights"] == guide.weights_hash()
+    judges = found["guide"]["judges"]
+    assert judges["weights"] == guide.at(timestep).weights_hash()
+    assert judges["reads"] == ("pictures of timestep 20" if timestep else "pictures without noise")
+
+
+def test_the_towers_of_a_noised_clip_that_keeps_its_clean_one_differ(kept):
+    """Else the test above would say little."""
+    guide, x_0 = NoisedClip.load(kept).freeze(), torch.zeros(1, 3, 16, 16)
+    first, later = (guide.encode_image(x_0, torch.tensor([t])) for t in (0, 20))
+    assert torch.cosine_similarity(first, later).item() < 0.999
+
+
+def test_u_net_without_text(flags, tmp_path):
+    others, out = without(flags, "--scales", 2), tmp_path / "sweep.json"
+    run(["guidance", *others, "--text-to-unet", "false", "--scales", "1", "--json", str(out)])
+    assert list(by_name(json.loads(out.read_text()))) == ["unguided", "CLIP 2"]
+
+
+def test_differences_are_paired(sweep):
+    """By hand from what is stored, in resamples of prompts and of pictures."""
+    found = by_name(sweep("--images-per-prompt", "2"))
+    assert found["unguided"]["differences"] == {}
+    assert list(found["CFG 3"]["differences"]) == [UNGUIDED]
+    both, clip = found["CFG 3 CLIP 2"], found["CLIP 2"]
+    assert clip["differences"][UNGUIDED] == clip["differences"][WITHOUT_CLIP]
+    for name, other in ((UNGUIDED, "unguided"), (WITHOUT_CLIP, "CFG 3")):
+        said, base = both["differences"][name], found[other]
+        for key in ("R@1", "KID"):
+            expected = both["held_out"][key]["mean"] - base["held_out"][key]["mean"]
+            assert said[key]["mean"] == pytest.approx(expected, abs=1e-4)
+        rates, kids = (
+            np.subtract(*(np.array(one["samples"][key], dtype=float) for one in (both, base)))
+            for key in ("R@1", "KID")
+        )
+        assert len(rates) == PROMPTS
+        expected = bootstrap_interval(mean_over_images(torch.tensor(rates)), PROMPTS)
+        assert (said["R@1"]["low"], said["R@1"]["high"]) == (expected.low, expected.high)
+        expected = np.nanquantile(kids, [0.025, 0.975])
+        assert (said["KID"]["low"], said["KID"]["high"]) == pytest.approx(tuple(expected))
+
+
+def test_a_baseline_that_comes_later(flags, tmp_path):
+    out = tmp_path / "later.json"
+    others = [*without(flags, "--scales", 2), "--json", str(out)]
+    run(["guidance", *others, "--scales", "3"])
+    before = by_name(json.loads(out.read_text()))
+    assert before["CFG 3"]["differences"] == {}
+    run(["guidance", *others, "--scales", "1"])
+    after = by_name(json.loads(out.read_text()))
+    assert list(after["CFG 3"]["differences"]) == [UNGUIDED]
+
+
+def test_samples_without_kid_are_null_in_json_and_left_out():
+    values = torch.tensor([1.0, float("nan"), 2.0]).double()
+    assert as_samples(values) == [1.0, None, 2.0]
+    assert interval_of(1.5, values)["resamples"] == 2
+
+
+@pytest.mark.parametrize("key", ["KID", "Frechet"])
+def test_repeated_pictures_do_not_narrow_an_interval(key):
+    rng = torch.Generator().manual_seed(0)
+    x = torch.nn.functional.normalize(torch.randn(20, 4, generator=rng) + 1, dim=-1)
+    y = torch.nn.functional.normalize(torch.randn(200, 4, generator=rng), dim=-1)
+    once = resampled_distances(x, y, 1)[key][1].std()
+    repeated = resampled_distances(x.repeat_interleave(4, dim=0), y, 4)[key][1].std()
+    assert repeated > 0.9 * once
+
+
 def test_tables_name_the_pareto_front(sweep, capsys):
     sweep()
     printed = capsys.readouterr().out
     assert "on the Pareto front of R@1 and KID: " in printed
     for row in ("unguided", "CFG 3 CLIP 2", "real pictures", "chance"):
         assert row in printed
+    assert "minus unguided" in printed
+    assert "minus same CFG without CLIP" in printed
+
+
+def test_lists_take_a_line_each_in_the_file():
+    found = {"a [b,  c]": [1.5, None, -2e-7], "d": [{"e": []}]}
+    text = as_text(found)
+    assert json.loads(text) == found
+    assert "[ 1.5, null, -2e-07 ]" in text
 
 
 # Files
@@ -281,6 +389,63 @@ def test_tables_of_files(sweep, tmp_path, noised, draws, capsys):
     assert Image.open(tmp_path / "both.png").size == (1380, 672)
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--clip-normalise", "true"], "clip_normalise True"),
+        (["--clip-guidance-every", "2"], "clip_guidance_every 2"),
+        (["--clip-guide", "ANOTHER"], "guide ANOTHER"),
+    ],
+)
+def test_settings_of_one_form_are_told_apart(sweep, tmp_path, tiny_clip, more, told):
+    other = tmp_path / "another"
+    clip = ClipModel.load(tiny_clip)
+    clip.model.logit_scale.data.add_(0.5)
+    clip.save(other)
+    swept(sweep, tmp_path / "one.json")
+    swept(sweep, tmp_path / "two.json", *(str(other) if m == "ANOTHER" else m for m in more))
+    merged = read_tables([str(tmp_path / name) for name in ("one.json", "two.json")])
+    names = list(by_name(merged))
+    assert len(names) == len(merged["settings"]) == 6  # two without CLIP, two of each with it
+    told = told.replace("ANOTHER", str(other))
+    assert [name for name in names if told in name] == [
+        f"{name}, clean CLIP at x_0, {told}" for name in ("CLIP 2", "CFG 3 CLIP 2")
+    ]
+
+
+def test_guides_of_one_name_are_told_apart_by_their_weights(sweep, tmp_path):
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    swept(sweep, one)
+    found = json.loads(one.read_text())
+    found["guide"]["weights"] = "0123456789abcdef"
+    two.write_text(json.dumps(found))
+    names = by_name(read_tables([str(one), str(two)]))
+    assert "CLIP 2, clean CLIP at x_0, weights 0123456789abcdef" in names
+
+
+def test_files_in_which_clip_guides_alike(sweep, tmp_path, capsys):
+    swept(sweep, tmp_path / "one.json")
+    swept(sweep, tmp_path / "two.json", "--clip-guidance-at", "x_0")  # what auto comes to
+    capsys.readouterr()
+    said = refused(["--table", tmp_path / "one.json", tmp_path / "two.json"], capsys)
+    assert "two.json CLIP guides as in " in said
+    assert "same weights, same clip_ settings" in said
+
+
+def test_files_without_differences(sweep, tmp_path, capsys):
+    """As older versions wrote them."""
+    swept(sweep, tmp_path / "one.json")
+    found = json.loads((tmp_path / "one.json").read_text())
+    for one in found["settings"]:
+        del one["differences"], one["samples"]
+    (tmp_path / "one.json").write_text(json.dumps(found))
+    capsys.readouterr()
+    run(["guidance", "--table", str(tmp_path / "one.json")])
+    printed = capsys.readouterr().out
+    assert "no paired differences: the file is of an older version" in printed
+    assert "CFG 3 CLIP 2" in printed
+
+
 def test_tables_that_do_not_compare(sweep, tmp_path):
     sweep()
     (tmp_path / "new" / "sweep.json").rename(tmp_path / "one.json")
@@ -319,16 +484,43 @@ def test_evaluators_that_took_part(flags, noised, tiny_clip, capsys):
         (["--data.image-size", "32"], "give --data.image-size 16"),
         (["--guidance-scale", "2"], "guidance_scale is what is swept; give scales"),
         (["--clip-guidance-at", "x_t"], "takes no timestep, so it cannot read x_t"),
-        (["--table", "x.json"], "table draws nothing, so leave out evaluators, model"),
+        (["--text-to-unet", "false"], "nothing to guide; give scales 1"),
+        (["--clip-prompts", "a cat"], "clip_prompts guides all pictures to the same text"),
     ],
 )
 def test_bad_settings(flags, more, complaint, capsys):
     assert complaint in refused([*flags, *more], capsys)
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--scales", "2"], "scales"),
+        (["--num-steps", "9", "--split", "val"], "num_steps, split"),
+        (["--data", "x", "--model", "y", "--evaluators", "z"], "data, evaluators, model"),
+    ],
+)
+def test_tables_take_no_other_setting(more, named, capsys):
+    said = refused(["--table", "x.json", "--plot", "x.png", *more], capsys)
+    assert said.endswith(f"table draws nothing, so leave out {named}")
+
+
+def test_what_is_missing(capsys):
+    assert "evaluators names 0 CLIPs; give two or more" in refused(["--model", "x"], capsys)
+    assert "give model, a run folder" in refused(["--evaluators", "x", "y"], capsys)
+
+
+def test_a_wrong_model_is_found_before_data(flags, monkeypatch):
+    opened = []
+    monkeypatch.setattr("textdiff.data.open_data", lambda *_: opened.append(_))
+    with pytest.raises(CheckpointError):
+        run(["guidance", *flags, "--model", "nowhere"])
+    assert opened == []
+
+
 def test_an_evaluator_alone_or_twice(flags, evaluators, capsys):
     others = without(flags, "--evaluators", 2)
-    assert "two evaluators or more" in refused([*others, "--evaluators", evaluators[0]], capsys)
+    assert "names 1 CLIP;" in refused([*others, "--evaluators", evaluators[0]], capsys)
     told = refused([*others, "--evaluators", evaluators[0], evaluators[0]], capsys)
     assert f"is the evaluator {evaluators[0]} again" in told
 
@@ -360,6 +552,14 @@ def test_labels_cover_neither_each_other_nor_points(tmp_path):
         placed = place_labels(axes, points, [f"{k}, 2.5" for k in range(20)])
         boxes = [label.get_window_extent() for label in placed]
         for k, box in enumerate(boxes):
-            assert not box.count_overlaps(boxes[k + 1 :])
+            room = box.padded(0.99 * APART * axes.get_figure().dpi / 72)
+            assert not room.count_overlaps(boxes[k + 1 :])
             assert not any(box.contains(*axes.transData.transform(point)) for point in points)
     assert len(placed) == 20
+
+
+def test_no_kind_looks_as_another_or_as_real_pictures():
+    styles = style_of_kinds([{"kind": str(k)} for k in range(20)])
+    looks = {(style["color"], style["marker"]) for style in styles.values()}
+    assert len(looks) == 20
+    assert "*" not in {marker for _, marker in looks}

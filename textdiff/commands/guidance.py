@@ -73,12 +73,31 @@ class GuidanceSettings(SamplingConfig):
             if swept in self.model_fields_set:
                 raise ValueError(f"{swept} is what is swept; give {list_of}")
         if self.table:
-            given = {"model", "evaluators", "json", "grid"} & self.model_fields_set
+            given = self.model_fields_set - {"table", "plot"}
             if given:
                 raise ValueError(f"table draws nothing, so leave out {', '.join(sorted(given))}")
-        elif self.model is None or len(self.evaluators) < 2:
-            raise ValueError("give model and two evaluators or more; or table")
+        else:
+            self._check_drawn()
         return self
+
+    def _check_drawn(self) -> None:
+        if self.model is None:
+            raise ValueError("give model, a run folder or exported model; or table")
+        count = len(self.evaluators)
+        if count < 2:
+            raise ValueError(
+                f"evaluators names {count} CLIP{'s' * (count != 1)}; give two or more, such as "
+                "runs/judge runs/judge-resnet"
+            )
+        if self.clip_prompts:
+            raise ValueError(
+                "clip_prompts guides all pictures to the same text, by which no R@k can tell "
+                "their prompts apart; leave it out"
+            )
+        if not self.text_to_unet and set(self.scales) != {1.0}:
+            raise ValueError(
+                "text_to_unet false leaves classifier-free guidance nothing to guide; give scales 1"
+            )
 
     def sweep(self) -> list[SamplingConfig]:
         """The sampling settings to compare, each once."""
@@ -94,10 +113,10 @@ def run(settings: GuidanceSettings) -> None:
 
     Raises:
         UsageError: an evaluator that took part, settings that the model cannot follow, a file of
-            another protocol, fewer than two prompts.
+            another protocol, fewer than two prompts, files that do not compare.
     """
+    from textdiff.commands.guidance_merge import read_tables
     from textdiff.commands.guidance_plot import draw_sweep
-    from textdiff.commands.guidance_store import read_tables
     from textdiff.commands.guidance_table import show
     from textdiff.files import check_file
 
@@ -124,11 +143,11 @@ def measured(settings: GuidanceSettings) -> dict[str, Any]:
     from textdiff.data import open_data
     from textdiff.pipeline import TextToImage
 
-    data = open_data(settings.data, settings.split)
     device = pick_device(settings.device)
-    pipe = TextToImage.load(settings.model, device)
-    report.check_image_size(data, pipe)
+    pipe = TextToImage.load(settings.model, device)  # before data, which may take long to render
     judges = load_judges(settings, pipe, device)
+    data = open_data(settings.data, settings.split)
+    report.check_image_size(data, pipe)
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
     check_settings(pipe, real.prompts, settings)
     reference = reference_pictures(settings, real.prompts)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from textdiff.clip import ClipModel, NoisedClip
+from textdiff.commands.judges import load_judge
 from textdiff.data import EndlessOrder, open_data
 from textdiff.errors import UsageError
 from textdiff.pipeline.clip_guide import seen
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judges:
-    """CLIPs held out of training and guidance, by name; and the one that guides, as it is for
-    pictures without noise. form: how it guides."""
+    """CLIPs held out of training and guidance, by name; the one that guides, and a form of it that
+    reads finished pictures. form: how it guides. reads: what the latter takes pictures for."""
 
     held_out: dict[str, ClipModel]
-    guide: ClipModel
+    guide: ClipModel | NoisedClip
     guide_name: str
     form: str
+    guide_as_judge: ClipModel
+    reads: str
 
 
 def load_judges(settings: GuidanceSettings, pipe: TextToImage, device: str) -> Judges:
@@ -39,28 +42,35 @@ def load_judges(settings: GuidanceSettings, pipe: TextToImage, device: str) -> J
     config = settings.model_copy(update={"clip_guidance_scale": 1.0})
     guide = pipe.guide(config)
     name = settings.clip_guide or f"{settings.model}/clip"
-    clean = guide.clean().freeze() if isinstance(guide, NoisedClip) else guide
+    as_judge, reads = judging_form(guide, config)
     taken = {pipe.clip.weights_hash(): f"the CLIP that {settings.model} was trained with"}
-    taken |= dict.fromkeys(hashes(guide), f"the CLIP that guides, {name}")
+    taken |= dict.fromkeys(hashes(guide, as_judge), f"the CLIP that guides, {name}")
     held_out = {}
     for each in settings.evaluators:
-        clip = ClipModel.load(each).freeze().to(device)
-        weights = clip.weights_hash()
-        if weights in taken:
-            raise UsageError(
-                f"--evaluators {each} is {taken[weights]}; give one of another seed or data, "
-                "which guidance cannot have gamed"
-            )
-        taken[weights] = f"the evaluator {each} again"
+        clip = load_judge("--evaluators", each, device, taken)
+        taken[clip.weights_hash()] = f"the evaluator {each} again"
         held_out[each] = clip
-    return Judges(held_out, clean, name, form(guide, config))
+    return Judges(held_out, guide, name, form(guide, config), as_judge, reads)
 
 
-def hashes(guide: ClipModel | NoisedClip) -> set[str]:
-    """Of the weights of a guide; of a noised one also of its clean form and of its source."""
+def judging_form(guide: ClipModel | NoisedClip, config: GuidanceSettings) -> tuple[ClipModel, str]:
+    """The tower of `guide` that guides, for finished pictures, and what it takes them for.
+
+    A noised CLIP with `clean_below` reads pictures without noise by a frozen copy of the tower it
+    came from, which has no part in guidance at x_t but at the last few steps; the tower that has is
+    asked at the least timestep that it reads."""
+    if not isinstance(guide, NoisedClip):
+        return guide, "pictures without noise"
+    timestep = guide.config.clean_below if seen(guide, config) == "x_t" else 0
+    reads = f"pictures of timestep {timestep}" if timestep else "pictures without noise"
+    return guide.at(timestep).freeze(), reads
+
+
+def hashes(guide: ClipModel | NoisedClip, as_judge: ClipModel) -> set[str]:
+    """Of the weights of a guide; of a noised one also of its other forms and of its source."""
     if not isinstance(guide, NoisedClip):
         return {guide.weights_hash()}
-    clips = (guide, guide.clip, guide.clean())
+    clips = (guide, guide.clip, guide.clean(), as_judge)
     return {clip.weights_hash() for clip in clips} | {guide.config.source_weights or ""}
 
 

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from textdiff.clip import ClipModel
 from textdiff.commands.guidance_judges import Judges
+from textdiff.commands.guidance_pairs import as_samples, interval_of
 from textdiff.commands.report import interval
-from textdiff.metrics.bootstrap import percentile_interval
 from textdiff.metrics.clip_score import clip_scores
 from textdiff.metrics.distribution import frechet_distance, kid, kid_of_resamples
 from textdiff.metrics.features import image_features, text_features
@@ -56,10 +56,11 @@ class Judgement:
     def of(cls, judges: Judges, prompts: list[str], reference: Tensor) -> Judgement:
         """reference: real pictures (m, 3, S, S) uint8."""
         held_out = {name: Judge.of(c, prompts, reference) for name, c in judges.held_out.items()}
-        return cls(held_out, Judge.of(judges.guide, prompts, reference))
+        return cls(held_out, Judge.of(judges.guide_as_judge, prompts, reference))
 
     def numbers(self, images: Tensor, per_prompt: int) -> dict[str, Any]:
-        """As JSON, all with intervals. Follows are resampled by prompts, distances by pictures.
+        """As JSON, all with intervals; and samples, for differences between settings. Drawn
+        pictures are resampled by prompts, real ones by themselves.
 
         Args:
             images: (N per_prompt, 3, S, S) uint8, those of the first prompt first.
@@ -73,21 +74,26 @@ class Judgement:
         guide = followed(unit_features(self.guide.clip, images), self.guide.prompts, prompt)
         mean = {key: torch.stack([f[key] for f in follows.values()]).mean(0) for key in guide}
         distances = {
-            name: resampled_distances(features[name], judge.reference)
+            name: resampled_distances(features[name], judge.reference, per_prompt)
             for name, judge in self.held_out.items()
         }
+        kid, kids = mean_kid(distances)
         return {
-            "held_out": {**intervals(mean, prompt), "KID": mean_distance(distances)},
+            "held_out": {**intervals(mean, prompt), "KID": interval_of(kid, kids)},
             "evaluators": {
                 name: {
                     **intervals(follows[name], prompt),
-                    **{key: as_json(*found) for key, found in distances[name].items()},
+                    **{key: interval_of(*found) for key, found in distances[name].items()},
                 }
                 for name in follows
             },
             "guide": intervals(guide, prompt),
             "guide - held_out": {
                 f"R@{k}": interval(guide[f"R@{k}"] - mean[f"R@{k}"], prompt) for k in KS
+            },
+            "samples": {
+                "R@1": as_samples(mean["R@1"].unflatten(0, (-1, per_prompt)).mean(dim=1)),
+                "KID": as_samples(kids),
             },
         }
 
@@ -108,15 +114,21 @@ def intervals(values: dict[str, Tensor], prompt: Tensor) -> dict[str, dict[str, 
     return {name: interval(each, prompt) for name, each in values.items()}
 
 
-def resampled_distances(x: Features, y: Features) -> dict[str, tuple[float, Tensor]]:
+def resampled_distances(
+    x: Features, y: Features, per_prompt: int
+) -> dict[str, tuple[float, Tensor]]:
     """(value, values (b,) of resamples) of each distance between drawn and real pictures. Either
-    set is resampled by itself, in the same way for every judge."""
-    draws_x, draws_y = resamples("drawn", len(x)), resamples("real", len(y))
+    set is resampled by itself, in the same way for every judge and setting; drawn ones by prompts,
+    as the `per_prompt` pictures of one are no independent observations."""
+    prompts = len(x) // per_prompt
+    draws_x, draws_y = resamples("drawn", prompts), resamples("real", len(y))
     wide = [features * features.shape[1] ** 0.5 for features in (x, y)]
-    counts = counted(draws_x, len(x)), counted(draws_y, len(y))
-    pairs = zip(draws_x[:FRECHET_RESAMPLES], draws_y, strict=False)
+    counts = counted(draws_x, prompts), counted(draws_y, len(y))
+    pictures = torch.arange(len(x)).unflatten(0, (-1, per_prompt))  # a row of each prompt
+    drawn = pictures[draws_x[:FRECHET_RESAMPLES]].flatten(1)
+    pairs = zip(drawn, draws_y, strict=False)
     return {
-        "KID": (kid(*wide), kid_of_resamples(*wide, *counts)),
+        "KID": (kid(*wide), kid_of_resamples(*wide, *counts, per_prompt)),
         "Frechet": (
             frechet_distance(x, y),
             torch.tensor([frechet_distance(x[a], y[b]) for a, b in pairs]).double(),
@@ -125,30 +137,18 @@ def resampled_distances(x: Features, y: Features) -> dict[str, tuple[float, Tens
 
 
 def resamples(name: str, count: int) -> Tensor:
-    """(RESAMPLES, count) numbers of pictures."""
+    """(RESAMPLES, count) numbers of prompts or pictures."""
     rng = generator("distance", name)
     return torch.randint(count, (RESAMPLES, count), generator=rng)
 
 
 def counted(draws: Tensor, count: int) -> Tensor:
-    """How often each picture is in each resample, (RESAMPLES, count)."""
+    """How often each of them is in each resample, (RESAMPLES, count)."""
     ones = torch.ones(draws.shape, dtype=torch.float64)
     return torch.zeros(len(draws), count, dtype=torch.float64).scatter_add_(1, draws, ones)
 
 
-def mean_distance(distances: dict[str, dict[str, tuple[float, Tensor]]]) -> dict[str, float]:
-    """KID averaged over the judges."""
-    values, spreads = zip(*(found["KID"] for found in distances.values()), strict=True)
-    return as_json(sum(values) / len(values), torch.stack(spreads).mean(dim=0))
-
-
-def as_json(value: float, resampled: Tensor) -> dict[str, float]:
-    """Resamples of one picture alone, which few pictures give now and then, have no KID."""
-    found = percentile_interval(value, resampled[resampled.isfinite()], 0.95)
-    return {
-        "mean": found.estimate,
-        "low": found.low,
-        "high": found.high,
-        "confidence": found.confidence,
-        "resamples": found.resamples,
-    }
+def mean_kid(distances: dict[str, dict[str, tuple[float, Tensor]]]) -> tuple[float, Tensor]:
+    """KID averaged over the judges, and that of each resample (b,)."""
+    values, resampled = zip(*(found["KID"] for found in distances.values()), strict=True)
+    return sum(values) / len(values), torch.stack(resampled).mean(dim=0)

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textdiff.commands import report
+from textdiff.commands.guidance_pairs import add_differences
 from textdiff.commands.guidance_table import kind_of, setting_name
 from textdiff.errors import UsageError
 from textdiff.files import write_text
@@ -59,8 +61,17 @@ class Store:
         scales = {name: getattr(config, name) for name in SWEPT}
         named = {"kind": kind_of(*scales.values()), "name": setting_name(*scales.values())}
         self.found["settings"].append({**named, **scales, **numbers})
+        add_differences(self.found["settings"])
         if self.path:
-            write_text(self.path, json.dumps(self.found, indent=2) + "\n")
+            write_text(self.path, as_text(self.found))
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """JSON with each list of numbers in one line. No string in JSON holds a line break, so what
+    starts with one is a list."""
+    return re.sub(
+        r'\[\n[^\[\]{}"]*\]', lambda of: " ".join(of[0].split()), json.dumps(found, indent=2) + "\n"
+    )
 
 
 def protocol(
@@ -74,7 +85,6 @@ def protocol(
     """All that the numbers depend on but the scales."""
     sampling = {k: v for k, v in settings.sampling().items() if k not in SWEPT}
     clip_sampling = {k: sampling.pop(k) for k in list(sampling) if k.startswith("clip_")}
-    guide = report.describe_clip(judges.guide_name, judges.guide)
     return {
         "metric": {
             "R@k": "pictures whose prompt is among the first k of all prompts, ties count against",
@@ -83,11 +93,17 @@ def protocol(
             "Frechet": "of unit image features, covariance n - 1; biased upwards, the interval "
             "shows spread only",
             "held_out": "mean over the evaluators",
-            "interval": "95% percentile bootstrap; R@k and score over prompts, distances over "
-            "pictures of either set",
+            "interval": "95% percentile bootstrap over prompts, each with all of its pictures; "
+            "distances also over the real pictures",
+            "differences": "setting minus baseline, of held-out CLIPs, in the same resamples",
+            "samples": "of held-out CLIPs: R@1 of each prompt, KID of each resample",
         },
         "model": report.describe_model(settings.model, pipe),
-        "guide": {**guide, "form": judges.form, "judges": "as for pictures without noise"},
+        "guide": {
+            **report.describe_clip(judges.guide_name, judges.guide),
+            "form": judges.form,
+            "judges": {"reads": judges.reads, "weights": judges.guide_as_judge.weights_hash()},
+        },
         "evaluators": [report.describe_clip(name, c) for name, c in judges.held_out.items()],
         "data": report.describe_data(data),
         "prompts": {
@@ -123,41 +139,6 @@ def read(path: str) -> dict[str, Any]:
             f"{path} holds no sweep; give a file that 'textdiff guidance --json' wrote"
         )
     return found
-
-
-def read_tables(paths: list[str]) -> dict[str, Any]:
-    """One sweep of several files, which may differ in how CLIP guides; where they do, kinds with
-    CLIP are told apart by its form.
-
-    Raises:
-        UsageError: no such files, or they differ in anything else.
-    """
-    first, *others = (read(path) for path in paths)
-    for path, other in zip(paths[1:], others, strict=True):
-        for key in first.keys() - {*RESULTS, *GUIDE_KEYS}:
-            if first[key] != other.get(key):
-                raise UsageError(
-                    f"{path} and {paths[0]} do not compare: "
-                    f"{difference(key, first[key], other.get(key))}"
-                )
-    if others:
-        sweeps = [told_apart(sweep) for sweep in (first, *others)]
-        named = {one["name"]: one for sweep in reversed(sweeps) for one in sweep}
-        order = dict.fromkeys(one["name"] for sweep in sweeps for one in sweep)
-        first["guides"] = [each["guide"] for each in (first, *others)]
-        first["settings"] = [named[name] for name in order]
-    return first
-
-
-def told_apart(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """The settings of a sweep, those with CLIP named by its form."""
-    form = found["guide"]["form"]
-    return [
-        {**one, "kind": f"{one['kind']}, {form}", "name": f"{one['name']}, {form}"}
-        if one["clip_guidance_scale"]
-        else one
-        for one in found["settings"]
-    ]
 
 
 def difference(key: str, one: Any, other: Any) -> str:

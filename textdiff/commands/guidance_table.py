@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from textdiff.commands import report
+from textdiff.commands.guidance_pairs import UNGUIDED, WITHOUT_CLIP
 
 KID_UNIT = 1000
 
@@ -73,9 +74,38 @@ def show(found: dict[str, Any]) -> None:
         ["", *columns, "guide"],
         [[name, *by_evaluator(numbers)] for name, numbers in rows],
     )
-    for guide in found.get("guides", [found["guide"]]):
+    show_differences(found["settings"])
+    guides = found.get("guides", [found["guide"]])
+    for guide in guides:
         print(f"guide: {guide['name']}, {guide['form']}")
+    if len(guides) > 1:
+        print("the guide that judges real pictures and those drawn without CLIP is the first")
     print(f"on the Pareto front of R@1 and KID: {names(pareto(found['settings']))}")
+
+
+def show_differences(settings: list[dict[str, Any]]) -> None:
+    """Each setting minus its baselines. Files of older versions have no such numbers."""
+    if not any("differences" in one for one in settings):
+        print("no paired differences: the file is of an older version; draw the sweep again")
+        return
+    pairs = [one for one in settings if one["differences"]]
+    for title, key, unit, digits in (
+        ("R@1 held out, in points of %", "R@1", 100, "+.1f"),
+        (f"KID x {KID_UNIT}", "KID", KID_UNIT, "+.3g"),
+    ):
+        report.show(
+            f"{title}: difference in pairs (95% interval)",
+            ["", f"minus {UNGUIDED}", f"minus {WITHOUT_CLIP}"],
+            [[one["name"], *against(one["differences"], key, unit, digits)] for one in pairs],
+        )
+
+
+def against(differences: dict[str, Any], key: str, unit: float, digits: str) -> list[str]:
+    """A cell for each baseline; empty where there is none."""
+    return [
+        with_interval(differences[name][key], unit, digits) if name in differences else ""
+        for name in (UNGUIDED, WITHOUT_CLIP)
+    ]
 
 
 def names(settings: list[dict[str, Any]]) -> str:

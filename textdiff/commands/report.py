@@ -11,8 +11,9 @@ from textdiff.files import write_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from textdiff.clip import ClipModel
+    from textdiff.clip import ClipModel, NoisedClip
     from textdiff.data import CaptionedImages
+    from textdiff.metrics.bootstrap import Interval
     from textdiff.pipeline import TextToImage
 
 
@@ -26,7 +27,7 @@ def versions() -> dict[str, str]:
     return {"textdiff": __version__, **{name: version(name) for name in names}}
 
 
-def describe_clip(name: str, clip: ClipModel) -> dict[str, Any]:
+def describe_clip(name: str, clip: ClipModel | NoisedClip) -> dict[str, Any]:
     return {"name": name, "weights": clip.weights_hash(), "image_size": clip.image_size}
 
 
@@ -71,7 +72,10 @@ def interval(values: Tensor, image_of_value: Tensor | None = None) -> dict[str, 
     from textdiff.metrics.bootstrap import bootstrap_interval, mean_over_images
 
     images = len(values) if image_of_value is None else int(image_of_value.max()) + 1
-    found = bootstrap_interval(mean_over_images(values.double(), image_of_value), images)
+    return as_json(bootstrap_interval(mean_over_images(values, image_of_value), images))
+
+
+def as_json(found: Interval) -> dict[str, float]:
     return {
         "mean": found.estimate,
         "low": found.low,
