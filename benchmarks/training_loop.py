@@ -57,7 +57,11 @@ class Turns:
         self.parent, self.steps, self.done, self.start = parent, steps, 0, 0.0
 
     def wait(self) -> None:
-        if not self.parent.recv():
+        try:
+            goes_on = self.parent.recv()
+        except EOFError:  # who gives the turns is gone
+            goes_on = False
+        if not goes_on:
             raise SystemExit
         self.start = time.perf_counter()
 
