@@ -7,8 +7,8 @@
 The order of these calls, their defaults and what is synchronised when follow
 `examples/text_to_image/train_text_to_image.py` without its VAE, for pixels and from scratch: the
 text encoder runs at every step, each image is transformed when it is met, precision is fp32.
-`tuned` is what a user who knows diffusers well would set: bf16, EMAModel with foreach, and the
-attention that is fastest on the device.
+`tuned` is what a user who knows diffusers well would set: bf16, fused AdamW, EMAModel with foreach,
+and the attention that is fastest on the device.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from textdiff.data import CaptionedImages
 from textdiff.interop import layout_to_diffusers
 from textdiff.interop.text_encoder import text_encoder_to_transformers
 from textdiff.models import UNetConfig
+from textdiff.training.precision import choose_precision
 
 
 @dataclass
 class LoopSettings:
-    """`precision` None: "no", and "bf16" if `tuned`."""
+    """`precision` None: "no", and if `tuned` what a probe finds to be fast. `mask_text`: padding is
+    hidden from the U-Net, as it is when our pipeline draws with it; the script shows it."""
 
     tuned: bool = False
     precision: str | None = None
+    mask_text: bool = False
     batch_size: int = 32
     lr: float = 1e-4
     weight_decay: float = 1e-2
@@ -47,7 +50,8 @@ class LoopSettings:
 
 
 class PilImages(Dataset):
-    """Items as the script's `with_transform` makes them: pixel_values (3, S, S), input_ids (L,)."""
+    """Items as the script's `with_transform` makes them: pixel_values (3, S, S), input_ids (L,);
+    and the mask (L,), True where a token is no padding."""
 
     def __init__(self, data: CaptionedImages, clip: ClipModel, caption_drop: float):
         from torchvision import transforms
@@ -70,8 +74,9 @@ class PilImages(Dataset):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         caption = random.choice(self.captions[index])
         shown = "" if random.random() < self.caption_drop else caption
-        ids = self.clip.tokenize([shown]).ids[0]
-        return {"pixel_values": self.transform(self.images[index].convert("RGB")), "input_ids": ids}
+        tokens = self.clip.tokenize([shown])
+        pixels = self.transform(self.images[index].convert("RGB"))
+        return {"pixel_values": pixels, "input_ids": tokens.ids[0], "mask": tokens.mask[0]}
 
 
 class DiffusersLoop:
@@ -91,7 +96,9 @@ class DiffusersLoop:
         from diffusers.training_utils import EMAModel
 
         self.settings = settings
-        precision = settings.precision or ("bf16" if settings.tuned else "no")
+        device_type = "cuda" if torch.cuda.is_available() else "cpu"
+        probed = choose_precision("auto", device_type) if settings.tuned else "no"
+        precision = settings.precision or probed
         self.accelerator = Accelerator(mixed_precision=precision)
         device = self.accelerator.device
         set_seed(settings.seed)
@@ -101,7 +108,7 @@ class DiffusersLoop:
         self.text_encoder.to(device, dtype=half)
         unet = UNet2DConditionModel(**layout_to_diffusers(config)).train()
         if settings.tuned:
-            unet.set_attn_processor(_fast_attention(device))
+            unet.set_attn_processor(fast_attention(device))
         self.average = EMAModel(
             unet.parameters(),
             decay=settings.ema_decay,
@@ -114,6 +121,7 @@ class DiffusersLoop:
             lr=settings.lr,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
+            fused=settings.tuned,
         )
         loader = DataLoader(
             PilImages(data, clip, settings.caption_drop),
@@ -151,7 +159,10 @@ class DiffusersLoop:
             target = eps
             if self.scheduler.config.prediction_type == "v_prediction":
                 target = self.scheduler.get_velocity(pixels, eps, timestep)
-            predicted = self.unet(noisy, timestep, text, return_dict=False)[0]
+            mask = batch["mask"] if settings.mask_text else None
+            predicted = self.unet(
+                noisy, timestep, text, encoder_attention_mask=mask, return_dict=False
+            )[0]
             loss = F.mse_loss(predicted.float(), target.float(), reduction="mean")
             mean = accelerator.gather(loss.repeat(settings.batch_size)).mean().item()
             accelerator.backward(loss)
@@ -163,7 +174,7 @@ class DiffusersLoop:
         return mean
 
 
-def _fast_attention(device: torch.device) -> nn.Module | object:
+def fast_attention(device: torch.device) -> nn.Module | object:
     """Matrix products on a CPU, where the fused kernel's backward is slow; fused on a GPU."""
     from diffusers.models import attention_processor
 

@@ -6,6 +6,7 @@
 diffusers   `diffusers_loop.py`: UNet2DConditionModel from scratch, fp32, eps, linear schedule,
             constant learning rate, text encoder at every step; --tuned: bf16, fast attention,
             foreach EMA
+            padding of texts is hidden from its U-Net, as it is when pictures are drawn
 textdiff    --config, by default configs/openmoji.yaml. Each entry of --our-minutes is a run of its
             own, whose learning rate falls to 0 at its end
 
@@ -36,8 +37,9 @@ from diffusers_loop import DiffusersLoop, LoopSettings
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.commands import guidance, report, train
-from textdiff.config import build, parse_flags
+from textdiff.config import build, parse_flags, read_yaml
 from textdiff.data import CaptionedImages, DataConfig, open_data
+from textdiff.errors import UsageError
 from textdiff.interop import unet_from_diffusers
 from textdiff.models import UNetConfig
 from textdiff.pipeline import ModelConfig
@@ -75,7 +77,7 @@ def arguments() -> argparse.Namespace:
 
 def train_theirs(options: argparse.Namespace, seed: int, folder: Path) -> int:
     """Saves a model folder; returns the number of steps."""
-    data = open_data(DataConfig(), "train")
+    data = open_data(data_of(options), "train")
     clip = ClipModel.load(options.clip).freeze()
     channels = tuple(options.block_channels)
     config = UNetConfig(
@@ -90,6 +92,7 @@ def train_theirs(options: argparse.Namespace, seed: int, folder: Path) -> int:
         batch_size=options.batch_size,
         lr=options.lr,
         caption_drop=CAPTION_DROP,
+        mask_text=True,
         seed=seed,
     )
     loop = DiffusersLoop(data, clip, config, settings)
@@ -120,6 +123,11 @@ def train_ours(options: argparse.Namespace, minutes: float, seed: int, folder: P
     return TextToImage.load(folder).step
 
 
+def data_of(options: argparse.Namespace) -> DataConfig:
+    """What --config trains on, for both loops and their judges."""
+    return build(DataConfig, [(options.config, read_yaml(Path(options.config)).get("data", {}))])
+
+
 # Judging
 
 
@@ -144,13 +152,14 @@ def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, f
 def judged(options: argparse.Namespace, folder: Path) -> dict:
     """Held-out error by bin, and what `textdiff guidance` says of the pictures."""
     pipe = TextToImage.load(folder)
-    errors = eps_mse(pipe, open_data(DataConfig(), "val"), options.held_out)
+    errors = eps_mse(pipe, open_data(data_of(options), "val"), options.held_out)
     sweep = folder / "pictures.json"
     settings = {
         "model": str(folder),
         "evaluators": list(options.judges),
         "scales": [options.guidance_scale],
         "clip_scales": [0.0],
+        "data": data_of(options).model_dump(),
         "num_prompts": options.num_prompts,
         "sampler": "unipc",
         "num_steps": options.num_steps,
@@ -171,8 +180,22 @@ def measured(options: argparse.Namespace, name: str, minutes: float, seed: int) 
         else:
             steps = train_theirs(options, seed, folder)
         result = {"loop": name, "minutes": minutes, "seed": seed, "steps": steps}
-        file.write_text(json.dumps({**result, **judged(options, folder)}, indent=1))
-    return json.loads(file.read_text())
+        kept = {**result, **judged(options, folder), "protocol": protocol(options)}
+        file.write_text(json.dumps(kept, indent=1))
+    found = json.loads(file.read_text())
+    for key, value in protocol(options).items():
+        if found["protocol"][key] != value:
+            raise UsageError(
+                f"{file} was made with {key} {found['protocol'][key]}, now it is {value}; "
+                "name another --out"
+            )
+    return found
+
+
+def protocol(options: argparse.Namespace) -> dict[str, str]:
+    """All that a result depends on beside its loop, minutes and seed."""
+    apart = {"minutes", "our_minutes", "seeds", "out", "json"}
+    return {key: str(value) for key, value in vars(options).items() if key not in apart}
 
 
 def show(results: list[dict]) -> None:
@@ -195,11 +218,12 @@ def main() -> None:
         results += [measured(options, "textdiff", m, seed) for m in options.our_minutes]
         results.append(measured(options, theirs, options.minutes, seed))
     show(results)
-    protocol = {key: str(value) for key, value in vars(options).items()} | {
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
+    machine = (
+        f"{platform.machine()}, {torch.get_num_threads()} threads, "
         f"{torch.backends.cpu.get_cpu_capability()}"
-    }
-    report.write_json(options.json, {"protocol": protocol, "results": results})
+    )
+    about = {**protocol(options), "machine": machine}
+    report.write_json(options.json, {"protocol": about, "results": results})
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import torch
+
 from textdiff.models import UNetConfig
 
 LOOPS = ("textdiff", "diffusers", "diffusers tuned")
@@ -55,6 +57,7 @@ class Turns:
 
     def __init__(self, parent: Connection, steps: int):
         self.parent, self.steps, self.done, self.start = parent, steps, 0, 0.0
+        self.on_gpu = torch.cuda.is_available()
 
     def wait(self) -> None:
         try:
@@ -68,6 +71,8 @@ class Turns:
     def __call__(self) -> None:
         self.done += 1
         if self.done % self.steps == 0:
+            if self.on_gpu:
+                torch.cuda.synchronize()
             self.parent.send(time.perf_counter() - self.start)
             self.wait()
 
@@ -135,19 +140,10 @@ def our_loop(_, data, clip, options: argparse.Namespace, turns: Turns) -> Callab
 
 
 def their_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> Callable[[], None]:
-    import torch
     from diffusers_loop import DiffusersLoop, LoopSettings
 
-    from textdiff.training.precision import choose_precision
-
     tuned = name == "diffusers tuned"
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = LoopSettings(
-        tuned=tuned,
-        precision=choose_precision("auto", device) if tuned else "no",
-        batch_size=options.batch_size,
-        caption_drop=0.1,
-    )
+    settings = LoopSettings(tuned=tuned, batch_size=options.batch_size, caption_drop=0.1)
     loop = DiffusersLoop(data, clip, network(options, clip), settings)
     return lambda: loop.train(10**9, turns)
 
@@ -198,8 +194,6 @@ def main() -> None:
         ratios = [first / value for first, value in zip(ours, values, strict=True)]
         print(f"| {name} | {shown(values, 1)} | {shown(ratios, 2)} |")
     if options.json:
-        import torch
-
         protocol = {key: str(value) for key, value in vars(options).items()} | {
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
             f"{torch.backends.cpu.get_cpu_capability()}",

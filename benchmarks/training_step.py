@@ -35,6 +35,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from diffusers_loop import fast_attention
 from torch import Tensor, nn
 
 from textdiff.interop import layout_to_diffusers, unet_from_diffusers
@@ -104,8 +105,7 @@ class Inputs:
     def predict(self, network: nn.Module) -> Tensor:
         if isinstance(network, UNet):
             return network(self.x_t, self.timestep, Conditioning(self.tokens, mask=self.mask))
-        given = {"encoder_hidden_states": self.tokens, "encoder_attention_mask": self.mask}
-        return network(self.x_t, self.timestep, **given).sample
+        return network(self.x_t, self.timestep, encoder_hidden_states=self.tokens).sample
 
 
 def their_network(options: argparse.Namespace) -> nn.Module:
@@ -123,19 +123,13 @@ def prepare(name: str, network: nn.Module) -> tuple[torch.optim.Optimizer, Calla
         if name == "compiled":
             network.compile()
         return build_optimizer(network, OptimizerConfig()), EMA(network, 0.9999).update
-    from diffusers.models import attention_processor
     from diffusers.training_utils import EMAModel
 
     tuned = name == "diffusers tuned"
     if tuned:
-        on_cpu = next(network.parameters()).device.type == "cpu"
-        network.set_attn_processor(
-            attention_processor.AttnProcessor()
-            if on_cpu
-            else attention_processor.AttnProcessor2_0()
-        )
+        network.set_attn_processor(fast_attention(next(network.parameters()).device))
     average = EMAModel(network.parameters(), decay=0.9999, foreach=tuned)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=tuned)
     return optimizer, lambda: average.step(network.parameters())
 
 

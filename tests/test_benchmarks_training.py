@@ -14,6 +14,7 @@ import torch
 from tests.conftest import ROOT
 from textdiff.clip import ClipModel
 from textdiff.data import DataConfig, open_data
+from textdiff.interop import unet_from_diffusers
 from textdiff.models import UNetConfig
 
 TINY = ["--block-channels", "8", "16", "--layers", "1", "--head-dim", "8", "--norm-groups", "4"]
@@ -71,3 +72,18 @@ def test_the_loop_of_diffusers_parts_trains(loop) -> None:
     for now, first, average in pairs:
         assert not torch.equal(now, first)
         assert not torch.equal(now, average)
+
+
+def test_with_its_text_masked_the_loop_gives_the_network_what_our_pipeline_does(loop) -> None:
+    captions = [captions[0] for captions in loop.loader.dataset.captions[:3]]
+    clip = loop.loader.dataset.clip
+    tokens, x_t = clip.tokenize(captions), torch.randn(3, 3, 16, 16)
+    timestep = torch.tensor([3, 500, 990])
+    text = loop.text_encoder(tokens.ids).last_hidden_state
+    ours = unet_from_diffusers(loop.unet).eval()
+    with torch.no_grad():
+        expected = ours(x_t, timestep, clip.conditioning(captions))
+        masked = loop.unet(x_t, timestep, text, encoder_attention_mask=tokens.mask).sample
+        shown = loop.unet(x_t, timestep, text).sample
+    assert torch.allclose(masked, expected, atol=1e-5)
+    assert not torch.allclose(shown, expected, atol=1e-5)
