@@ -203,11 +203,11 @@ def test_memory_grows_with_the_features_not_with_their_pairs():
 
 
 @pytest.mark.parametrize(
-    ("most", "kept"), [(0, 0), (64 * 8 - 1, 0), (64 * 23, 16), (64 * 63, 56), (64 * 64, 64)]
+    ("most", "kept"), [(0, 0), (64 * 32, 0), (64 * 64 - 1, 0), (64 * 64, 64), (64 * 99, 64)]
 )
 def test_no_more_logits_are_kept_than_asked_for(most, kept):
     images, texts = pairs(64, 4)
-    assert rows_kept(images, texts, size=8, most=most) == kept
+    assert rows_kept(images, texts, most) == kept
 
 
 def test_unpaired_features_are_refused():

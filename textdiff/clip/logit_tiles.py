@@ -5,7 +5,7 @@ With G = d loss / d L, and I (n, D), X (N, D):
     grad_I = scale * G X        grad_X = scale * G^T I        grad_scale = sum(I * (G X))
 
 A tile of L, n' x N', costs n' N' D multiply-adds, what flows back through it twice that. Memory is
-that of the two gradients, a few tiles, and as many rows of L as are asked to be kept.
+that of the two gradients and a few tiles, unless L itself is asked to be kept.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def logit_tiles(
             yield rows, columns, torch.mm(scaled, texts[columns].T, out=logits)
 
 
-def rows_kept(images: Features, texts: Features, size: int, most: int) -> int:
-    """Of L, in whole tiles, so that no more than `most` logits are kept."""
-    rows = most // max(1, len(texts))
-    return len(images) if rows >= len(images) else rows // size * size
+def rows_kept(images: Features, texts: Features, most: int) -> int:
+    """All of L's, or none where that would be more than `most` logits: a part would save a few
+    percent of the time, and cost more memory than everything else together."""
+    return len(images) if len(images) * len(texts) <= most else 0
 
 
 def diagonal(tile: Tile, first: int) -> tuple[slice, Tensor]:

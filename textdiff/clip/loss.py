@@ -28,9 +28,8 @@ from textdiff.clip.ranks import Ranks
 from textdiff.clip.two_way_logsumexp import two_way_logsumexp
 from textdiff.types import Features
 
-# Measured at D = 512 on AVX2 cores: tiles of 1024 gain up to 5% over 512 and take four times the
-# memory; keeping logits saves a fifth of the time of those kept, so that memory sets its limit,
-# 64 MiB.
+# Measured at D = 512: tiles of 1024 gain up to 5% over 512 and take four times the memory; keeping
+# the logits saves a fifth of the time at every size, so that memory sets its limit, 64 MiB.
 TILE_SIZE = 512
 DENSE_LOGITS = 4096 * 4096
 
@@ -58,8 +57,8 @@ def contrastive_loss(
             would send home; it spares that exchange.
         tile_size: side of a tile of logits; memory beside gradients is that of about four, and of
             what is kept.
-        dense_logits: as many of a rank's logits are kept for the backward pass, which is faster;
-            0: none.
+        dense_logits: up to this many logits of a rank are kept for the backward pass, which is
+            faster; 0: never.
 
     Raises:
         ValueError: numbers of images and texts, or their lengths, differ.

@@ -43,7 +43,7 @@ def two_way_logsumexp(
     Args:
         images: (n, D); row i matches row `first + i` of texts (N, D).
         tile_size: side of a tile.
-        dense_logits: as many logits, in whole rows of tiles, are kept rather than computed again.
+        dense_logits: up to this many logits are kept rather than computed again.
     """
     return _TwoWay.apply(images, texts, scale, first, tile_size, dense_logits)
 
@@ -80,7 +80,7 @@ class _TwoWay(torch.autograd.Function):
     def forward(ctx, images, texts, scale, first, tile_size, dense_logits):
         ctx.first, ctx.tile_size = first, tile_size
         ctx.bounded = bounded = _is_bounded(images, texts, scale)
-        kept = images.new_empty(rows_kept(images, texts, tile_size, dense_logits), len(texts))
+        kept = images.new_empty(rows_kept(images, texts, dense_logits), len(texts))
         rows, columns = (_Running(len(each), images, bounded) for each in (images, texts))
         matching = images.new_empty(len(images))
         for tile in logit_tiles(images, texts, scale, tile_size, kept):
