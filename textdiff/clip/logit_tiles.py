@@ -39,7 +39,7 @@ def logit_tiles(
     """Tiles of L up to size x size, row after row, each overwriting the one before.
 
     Args:
-        kept: (k, N), k as `rows_kept` gives it; holds the tiles of the first k rows for good.
+        kept: (k, N), k as `rows_kept` gives it, n or 0; holds the tiles of these rows for good.
         again: `kept` is full, and its tiles are not computed.
     """
     memory = images.new_empty(min(size, len(images)) * min(size, len(texts)))

@@ -15,7 +15,7 @@ and columns, both passes where L is kept. Only a CPU looks whether it holds.
 
 Multiply-adds: n N D for L, n N D for L again, 2 n N D for the gradients, so 4 n N D (8 n N D
 operations); a loss that multiplies out both L and L^T takes 6 (12), and one that keeps L 3 (6), as
-this one does for the rows of L that fit a limit.
+this one does where L fits a limit.
 """
 
 from __future__ import annotations
