@@ -24,7 +24,6 @@ import argparse
 import json
 import logging
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -32,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from protocol import machine
 from torch import Tensor
 
 from textdiff.clip import ClipModel, source
@@ -279,10 +279,6 @@ def check_precision(names: list[str], precision: str) -> None:
         )
 
 
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
 def main() -> None:
     options, settings = arguments()
     logging.getLogger().setLevel(logging.WARNING)
@@ -308,9 +304,7 @@ def main() -> None:
         {
             "settings": settings.model_dump(mode="json"),
             "open_clip": {"lr": options.open_clip_lr, "captions": options.open_clip_captions},
-            "threads": torch.get_num_threads(),
-            "machine": platform.processor() or platform.machine(),
-            "device": device_name(accelerator.device),
+            "machine": machine(accelerator.device.type),
             "precision": accelerator.mixed_precision,
             "data": report.describe_data(test),
             "results": results,

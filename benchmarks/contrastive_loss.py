@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import resource
 import statistics
 import subprocess
@@ -30,9 +29,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from protocol import protocol
 from torch import Tensor
 
 from textdiff.clip.loss import DENSE_LOGITS, TILE_SIZE, contrastive_loss, sigmoid_loss
+from textdiff.commands import report
 
 NOISE = 3.0
 WARM_UP = 64
@@ -190,14 +191,7 @@ def main() -> None:
                 f"| {spread(row['seconds'], 3)} | {error} |",
                 flush=True,
             )
-    if options.json:
-        protocol = {key: str(value) for key, value in vars(options).items()} | {
-            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
-            f"{torch.backends.cpu.get_cpu_capability()}",
-            "torch": torch.__version__,
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"protocol": protocol, "results": results}, indent=1))
+    report.write_json(options.json, {"protocol": protocol(options), "results": results})
 
 
 if __name__ == "__main__":

@@ -27,8 +27,6 @@ quartiles over rounds. Ratios are taken round by round. Run nothing beside it.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -36,11 +34,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from protocol import protocol
 from torch import Tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
-from textdiff.commands.report import versions
+from textdiff.commands import report
 from textdiff.diffusion import NoiseSchedule
 from textdiff.guidance import classifier_free
 from textdiff.pipeline.network import bound_network
@@ -225,16 +224,8 @@ def main() -> None:
         target = f"{'at least' if 'community' in name else 'at most'} {RATIOS[name]}"
         quartiles = f"{found['low']:.2f} to {found['high']:.2f}"
         print(f"| {name} | {found['median']:.2f} | {quartiles} | {target} |")
-    if options.json:
-        protocol = {
-            **{key: str(value) for key, value in vars(options).items()},
-            "threads": torch.get_num_threads(),
-            "machine": platform.processor() or platform.machine(),
-            "versions": versions(),
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        result = {"protocol": protocol, "seconds": times, "ratios": ratios}
-        options.json.write_text(json.dumps(result, indent=1))
+    result = {"protocol": protocol(options), "seconds": times, "ratios": ratios}
+    report.write_json(options.json, result)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,12 @@ table; the intervals of the rates are in the JSON.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from protocol import protocol
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
@@ -114,18 +113,13 @@ def main() -> None:
                 }
             )
             show(results[-1])
-    if options.json:
-        protocol = {
-            **{key: str(value) for key, value in vars(options).items()},
-            "model": report.describe_model(options.model, pipe),
-            "judge": report.describe_clip(options.judge, judge),
-            "data": report.describe_data(data),
-            "threads": torch.get_num_threads(),
-            "machine": platform.processor() or platform.machine(),
-            "versions": report.versions(),
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"protocol": protocol, "results": results}, indent=1))
+    about = {
+        **protocol(options),
+        "model": report.describe_model(options.model, pipe),
+        "judge": report.describe_clip(options.judge, judge),
+        "data": report.describe_data(data),
+    }
+    report.write_json(options.json, {"protocol": about, "results": results})
 
 
 def show(row: dict) -> None:

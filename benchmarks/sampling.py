@@ -22,14 +22,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from diffusers_sampling import EXACT, KINDS, OTHER_NETWORKS, DiffusersSampling
+from protocol import protocol
 from rounds import Draw, compared, shown, table
 from sampling_quality import Side, same_quality, show_quality
 from torch import Tensor
@@ -37,7 +36,7 @@ from torch import Tensor
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.clip.config import ClipConfig
-from textdiff.commands.report import describe_model, device_name, versions
+from textdiff.commands import report
 from textdiff.models import UNet, UNetConfig
 from textdiff.models.bound import trimmed
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
@@ -241,18 +240,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         results["same quality"] = quality(job)
         target = TARGETS["same quality"]
         show_quality(results["same quality"], options.steps, options.reference, target)
-    if options.json:
-        protocol = {
-            **{key: str(value) for key, value in vars(options).items()},
-            "model": describe_model(options.model, job.pipe) if options.model else "random weights",
-            "targets": TARGETS,
-            "drawn on": device_name(job.pipe),
-            "threads": torch.get_num_threads(),
-            "machine": platform.processor() or platform.machine(),
-            "versions": versions(),
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"protocol": protocol, **results}, indent=1))
+    model = report.describe_model(options.model, job.pipe) if options.model else "random weights"
+    about = {**protocol(options, options.device), "model": model, "targets": TARGETS}
+    report.write_json(options.json, {"protocol": about, **results})
 
 
 if __name__ == "__main__":

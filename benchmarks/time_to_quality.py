@@ -27,21 +27,23 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import platform
+import multiprocessing
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import plain_unet
 import torch
 from diffusers_loop import DiffusersLoop, LoopSettings
+from protocol import protocol as settings_and_machine
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.commands import guidance, report, train
 from textdiff.config import build, parse_flags, read_yaml
 from textdiff.data import CaptionedImages, DataConfig, open_data
-from textdiff.errors import UsageError
 from textdiff.interop import unet_from_diffusers
-from textdiff.models import UNetConfig
 from textdiff.pipeline import ModelConfig
 from textdiff.randomness import generator
 
@@ -51,25 +53,30 @@ CAPTION_DROP = 0.1
 NEVER = "1000000000"
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+def add_arguments(parser: argparse.ArgumentParser, out: str) -> None:
+    """What our runs and how they are judged depend on."""
     parser.add_argument("--clip", required=True, help="the frozen CLIP of both")
     parser.add_argument("--judges", nargs=2, required=True, help="CLIPs that took no part")
     parser.add_argument("--config", default=str(ROOT / "configs" / "openmoji.yaml"))
-    parser.add_argument("--minutes", type=float, default=20.0, help="of diffusers' loop")
-    parser.add_argument("--our-minutes", type=float, nargs="+", default=[2.5, 5.0, 10.0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--tuned", action="store_true", help="diffusers at its best")
-    parser.add_argument("--block-channels", type=int, nargs="+", default=[64, 128, 192])
-    parser.add_argument("--batch-size", type=int, default=32, help="of diffusers' loop")
-    parser.add_argument("--lr", type=float, default=1e-4, help="of diffusers' loop: its default")
     parser.add_argument("--held-out", type=int, default=64, help="pictures per bin")
     parser.add_argument("--num-prompts", type=int, default=128)
     parser.add_argument("--guidance-scale", type=float, default=2.5)
     parser.add_argument("--num-steps", type=int, default=16, help="of UniPC")
-    parser.add_argument("--out", type=Path, default=Path("runs/time_to_quality"))
+    parser.add_argument("--out", type=Path, default=Path(out))
     parser.add_argument("--json", default=None)
-    return parser.parse_args()
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    add_arguments(parser, "runs/time_to_quality")
+    parser.add_argument("--minutes", type=float, default=20.0, help="of diffusers' loop")
+    parser.add_argument("--our-minutes", type=float, nargs="*", default=[2.5, 5.0, 10.0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--tuned", action="store_true", help="diffusers at its best")
+    plain_unet.add_arguments(parser)  # diffusers' loop, as all that follows
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=1e-4, help="the script's default")
+    return parser.parse_args(argv)
 
 
 # Training
@@ -79,14 +86,7 @@ def train_theirs(options: argparse.Namespace, seed: int, folder: Path) -> int:
     """Saves a model folder; returns the number of steps."""
     data = open_data(data_of(options), "train")
     clip = ClipModel.load(options.clip).freeze()
-    channels = tuple(options.block_channels)
-    config = UNetConfig(
-        block_channels=channels,
-        attention=(False,) + (True,) * (len(channels) - 1),
-        head_dim=32,
-        norm_groups=32,
-        cross_attention_dim=clip.text_width,
-    )
+    config = plain_unet.plain_unet(options, clip.text_width)
     settings = LoopSettings(
         tuned=options.tuned,
         batch_size=options.batch_size,
@@ -106,20 +106,23 @@ def train_theirs(options: argparse.Namespace, seed: int, folder: Path) -> int:
     return len(loop.losses)
 
 
-def train_ours(options: argparse.Namespace, minutes: float, seed: int, folder: Path) -> int:
-    """The same of ours."""
+def alone(train: Callable[..., int], *given) -> int:
+    """In a fresh process: Accelerate keeps one precision per process."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(train, *given).result()
+
+
+def train_ours(
+    options: argparse.Namespace, minutes: float, seed: int, folder: Path, *changes: str
+) -> int:
+    """The same of ours; `changes`: flags that have the last word."""
     flags = ["--config", options.config, "--clip", options.clip, "--seed", str(seed)]
     flags += ["--run-dir", str(folder), "--train.max-minutes", str(minutes)]
     flags += ["--caption-drop", str(CAPTION_DROP), "--preview.num-prompts", "0"]
-    flags += [
-        "--train.steps",
-        NEVER,
-        "--train.eval-every",
-        NEVER,
-        "--train.checkpoint-every",
-        NEVER,
-    ]
-    train.run(parse_flags(train.TrainSettings, flags, "ours", "train"))
+    for name in ("steps", "eval-every", "checkpoint-every"):
+        flags += [f"--train.{name}", NEVER]
+    train.run(parse_flags(train.TrainSettings, [*flags, *changes], "ours", "train"))
     return TextToImage.load(folder).step
 
 
@@ -151,9 +154,7 @@ def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, f
 
 def judged(options: argparse.Namespace, folder: Path) -> dict:
     """Held-out error by bin, and what `textdiff guidance` says of the pictures."""
-    pipe = TextToImage.load(folder)
-    errors = eps_mse(pipe, open_data(data_of(options), "val"), options.held_out)
-    sweep = folder / "pictures.json"
+    errors = eps_mse(TextToImage.load(folder), open_data(data_of(options), "val"), options.held_out)
     settings = {
         "model": str(folder),
         "evaluators": list(options.judges),
@@ -163,66 +164,76 @@ def judged(options: argparse.Namespace, folder: Path) -> dict:
         "num_prompts": options.num_prompts,
         "sampler": "unipc",
         "num_steps": options.num_steps,
-        "json": str(sweep),
     }
-    guidance.run(build(guidance.GuidanceSettings, [("time_to_quality", settings)]))
-    pictures = json.loads(sweep.read_text())["settings"][0]["held_out"]
+    found = guidance.measured(build(guidance.GuidanceSettings, [("time_to_quality", settings)]))
+    pictures = found["settings"][0]["held_out"]
     return {"eps_mse": errors, **{key: pictures[key] for key in ("R@1", "R@5", "KID")}}
 
 
 def measured(options: argparse.Namespace, name: str, minutes: float, seed: int) -> dict:
     """Trains and judges one run, unless it is there already."""
     folder = options.out / f"{name.replace(' ', '-')}-{minutes:g}min-seed{seed}"
-    file = folder / "result.json"
-    if not file.is_file():
+    about = protocol(options, name)
+
+    def trained() -> dict:
         if name == "textdiff":
-            steps = train_ours(options, minutes, seed, folder)
+            steps = alone(train_ours, options, minutes, seed, folder)
         else:
-            steps = train_theirs(options, seed, folder)
+            steps = alone(train_theirs, options, seed, folder)
         result = {"loop": name, "minutes": minutes, "seed": seed, "steps": steps}
-        kept = {**result, **judged(options, folder), "protocol": protocol(options)}
-        file.write_text(json.dumps(kept, indent=1))
+        return {**result, **judged(options, folder)}
+
+    return kept(folder / "result.json", about, trained)
+
+
+def kept(file: Path, about: dict[str, str], find: Callable[[], dict]) -> dict:
+    """What `find` gives, from `file` if it is there.
+
+    Raises:
+        SystemExit: `file` was made in another way than `about` says.
+    """
+    if not file.is_file():
+        file.write_text(json.dumps({**find(), "protocol": about}, indent=1))
     found = json.loads(file.read_text())
-    for key, value in protocol(options).items():
-        if found["protocol"][key] != value:
-            raise UsageError(
-                f"{file} was made with {key} {found['protocol'][key]}, now it is {value}; "
+    for key, value in about.items():
+        if found["protocol"].get(key) != value:
+            raise SystemExit(
+                f"{file} was made with {key} {found['protocol'].get(key)}, now it is {value}; "
                 "name another --out"
             )
     return found
 
 
-def protocol(options: argparse.Namespace) -> dict[str, str]:
-    """All that a result depends on beside its loop, minutes and seed."""
-    apart = {"minutes", "our_minutes", "seeds", "out", "json"}
-    return {key: str(value) for key, value in vars(options).items() if key not in apart}
+def protocol(options: argparse.Namespace, name: str) -> dict[str, str]:
+    """All that a result of a loop depends on beside its minutes and seed."""
+    keys = ["clip", "judges", "held_out", "num_prompts", "guidance_scale", "num_steps"]
+    theirs = ["block_channels", "layers", "head_dim", "norm_groups", "batch_size", "lr"]
+    keys += ["config"] if name == "textdiff" else theirs
+    chosen = {key: str(getattr(options, key)) for key in keys}
+    return {**chosen, "data": data_of(options).model_dump_json()}
 
 
-def show(results: list[dict]) -> None:
-    bins = list(results[0]["eps_mse"])
-    print(f"| loop | minutes | seed | steps | {' | '.join(bins)} | R@1 | R@5 | KID x 1000 |")
-    print(f"| --- | {' | '.join(['---:'] * (len(bins) + 6))} |")
+def show(keys: Sequence[str], results: list[dict]) -> None:
+    """A row per result, headed by what it has under `keys`."""
+    head = [*keys, "steps", *results[0]["eps_mse"], "R@1", "R@5", "KID x 1000"]
+    print(f"| {' | '.join(head)} |\n| --- |{' ---: |' * (len(head) - 1)}")
     for one in results:
-        errors = " | ".join(f"{one['eps_mse'][key]:.4f}" for key in bins)
-        rates = " | ".join(f"{one[k]['mean']:.0%}" for k in ("R@1", "R@5"))
-        kid = f"{1000 * one['KID']['mean']:.0f}"
-        head = f"{one['loop']} | {one['minutes']:g} | {one['seed']} | {one['steps']}"
-        print(f"| {head} | {errors} | {rates} | {kid} |")
+        cells = [str(one[key]) for key in (*keys, "steps")]
+        cells += [f"{value:.4f}" for value in one["eps_mse"].values()]
+        cells += [f"{one[key]['mean']:.0%}" for key in ("R@1", "R@5")]
+        cells.append(f"{1000 * one['KID']['mean']:.0f}")
+        print(f"| {' | '.join(cells)} |")
 
 
-def main() -> None:
-    options = arguments()
+def main(argv: Sequence[str] | None = None) -> None:
+    options = arguments(argv)
     theirs = "diffusers tuned" if options.tuned else "diffusers"
     results = []
     for seed in options.seeds:
         results += [measured(options, "textdiff", m, seed) for m in options.our_minutes]
         results.append(measured(options, theirs, options.minutes, seed))
-    show(results)
-    machine = (
-        f"{platform.machine()}, {torch.get_num_threads()} threads, "
-        f"{torch.backends.cpu.get_cpu_capability()}"
-    )
-    about = {**protocol(options), "machine": machine}
+    show(("loop", "minutes", "seed"), results)
+    about = settings_and_machine(options)
     report.write_json(options.json, {"protocol": about, "results": results})
 
 

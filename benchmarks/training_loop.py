@@ -2,9 +2,10 @@
 
     python benchmarks/training_loop.py --windows 3 --steps 10 --json out/training_loop.json
 
-textdiff         what `textdiff train` runs: Trainer and DiffusionTask on OpenMoji, precision auto
-diffusers        `diffusers_loop.py` as the script's defaults have it
-diffusers tuned  the same in bf16 (if a probe finds it faster), foreach EMA, the fastest attention
+textdiff           what `textdiff train` runs: Trainer and DiffusionTask on OpenMoji, precision auto
+textdiff compiled  the same with --train.compile, which takes minutes before its first step
+diffusers          `diffusers_loop.py` as the script's defaults have it
+diffusers tuned    the same in bf16 (if a probe finds it faster), foreach EMA, the fastest attention
 
 Same pictures, captions, frozen CLIP (fresh weights: they do not matter for speed), network and
 batch. Each loop lives in a process of its own for the whole time and waits while another has its
@@ -15,9 +16,7 @@ up and is not counted. Printed: medians and ranges over windows, ratios window b
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-import platform
 import statistics
 import tempfile
 import time
@@ -25,24 +24,22 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import plain_unet
 import torch
+from protocol import protocol
 
-from textdiff.models import UNetConfig
+from textdiff.commands import report
 
-LOOPS = ("textdiff", "diffusers", "diffusers tuned")
+OURS, THEIRS = ("textdiff", "textdiff compiled"), ("diffusers", "diffusers tuned")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--loops", nargs="+", choices=LOOPS, default=list(LOOPS))
+    parser.add_argument("--loops", nargs="+", choices=OURS + THEIRS, default=["textdiff", *THEIRS])
     parser.add_argument("--windows", type=int, default=3)
     parser.add_argument("--steps", type=int, default=10, help="steps per window")
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--image-size", type=int, default=32)
-    parser.add_argument("--block-channels", type=int, nargs="+", default=[64, 128, 192])
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--head-dim", type=int, default=32)
-    parser.add_argument("--norm-groups", type=int, default=32)
+    plain_unet.add_arguments(parser)
     parser.add_argument("--subset", default="all", choices=["all", "things", "nature"])
     parser.add_argument("--max-images", type=int, default=None)
     parser.add_argument("--json", type=Path, default=None)
@@ -90,26 +87,13 @@ def run_loop(name: str, options: argparse.Namespace, parent: Connection) -> None
     sections = {"image": tower | {"layers": 3}, "text": text, "embed_dim": 128}
     clip = ClipModel.build(build(ClipConfig, [("clip", sections)]), seed=0).freeze()
     turns = Turns(parent, options.steps)
-    loop = our_loop if name == "textdiff" else their_loop
+    loop = our_loop if name in OURS else their_loop
     start = loop(name, data, clip, options, turns)
     turns.wait()
     start()
 
 
-def network(options: argparse.Namespace, clip) -> UNetConfig:
-    channels = tuple(options.block_channels)
-    return UNetConfig(
-        image_size=options.image_size,
-        block_channels=channels,
-        layers_per_block=options.layers,
-        attention=(False,) + (True,) * (len(channels) - 1),
-        head_dim=options.head_dim,
-        norm_groups=options.norm_groups,
-        cross_attention_dim=clip.text_width,
-    )
-
-
-def our_loop(_, data, clip, options: argparse.Namespace, turns: Turns) -> Callable[[], None]:
+def our_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> Callable[[], None]:
     from textdiff.commands.launch import accelerator_for
     from textdiff.models import UNet
     from textdiff.pipeline import ModelConfig, TextToImage
@@ -124,7 +108,7 @@ def our_loop(_, data, clip, options: argparse.Namespace, turns: Turns) -> Callab
             super().after_update()
             turns()
 
-    config = network(options, clip)
+    config = plain_unet.plain_unet(options, clip.text_width)
     accelerator = accelerator_for("auto")
     pipe = TextToImage.of(UNet(config), clip, ModelConfig(clip="fresh", unet=config))
     pipe.to(accelerator.device)
@@ -133,7 +117,11 @@ def our_loop(_, data, clip, options: argparse.Namespace, turns: Turns) -> Callab
     task = InTurns(pipe, embed, seed=0, caption_drop=0.1)
     never = 10**9
     train = TrainConfig(
-        batch_size=options.batch_size, steps=never, eval_every=never, checkpoint_every=never
+        batch_size=options.batch_size,
+        compile=name == "textdiff compiled",
+        steps=never,
+        eval_every=never,
+        checkpoint_every=never,
     )
     run = RunFolder(tempfile.mkdtemp())
     return Trainer(task, data, train, accelerator, run, 0, 0.9999, {}).train
@@ -144,7 +132,7 @@ def their_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> C
 
     tuned = name == "diffusers tuned"
     settings = LoopSettings(tuned=tuned, batch_size=options.batch_size, caption_drop=0.1)
-    loop = DiffusersLoop(data, clip, network(options, clip), settings)
+    loop = DiffusersLoop(data, clip, plain_unet.plain_unet(options, clip.text_width), settings)
     return lambda: loop.train(10**9, turns)
 
 
@@ -193,14 +181,7 @@ def main() -> None:
     for name, values in speeds.items():
         ratios = [first / value for first, value in zip(ours, values, strict=True)]
         print(f"| {name} | {shown(values, 1)} | {shown(ratios, 2)} |")
-    if options.json:
-        protocol = {key: str(value) for key, value in vars(options).items()} | {
-            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
-            f"{torch.backends.cpu.get_cpu_capability()}",
-            "torch": torch.__version__,
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"protocol": protocol, "speeds": speeds}, indent=1))
+    report.write_json(options.json, {"protocol": protocol(options), "speeds": speeds})
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ ours             as `textdiff train` does it: precision by probe, fused AdamW, o
 recomputed       the same with --train.activation-checkpointing
 compiled         the same with --train.compile
 diffusers        as diffusers' example script does by default: fp32, its attention, its EMAModel
-diffusers tuned  autocast like ours, EMAModel with foreach, and the attention that is fastest:
-                 AttnProcessor (matrix products) on a CPU, AttnProcessor2_0 (fused) on a GPU
+diffusers tuned  autocast like ours, fused AdamW, EMAModel with foreach, and the attention that is
+                 fastest: AttnProcessor (matrix products) on a CPU, AttnProcessor2_0 on a GPU
+diffusers compiled  the same with torch.compile
 
 Outputs are compared before anything is timed. Time: all variants in turn in one process, which
 keeps freed memory for all of them; medians and quartiles over the rounds, ratios to the first
@@ -25,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import resource
 import statistics
 import subprocess
@@ -34,10 +34,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import plain_unet
 import torch
 from diffusers_loop import fast_attention
+from protocol import protocol
 from torch import Tensor, nn
 
+from textdiff.commands import report
 from textdiff.interop import layout_to_diffusers, unet_from_diffusers
 from textdiff.models import UNet, UNetConfig
 from textdiff.precision import matmul_seconds
@@ -49,7 +52,8 @@ from textdiff.training.precision import choose_precision
 from textdiff.types import Conditioning
 
 TOKENS, WIDTH = 16, 256
-OURS, THEIRS = ("ours", "recomputed", "compiled"), ("diffusers", "diffusers tuned")
+OURS = ("ours", "recomputed", "compiled")
+THEIRS = ("diffusers", "diffusers tuned", "diffusers compiled")
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PARITY = 1e-4
 GIBIBYTE = 2**30
@@ -57,15 +61,13 @@ GIBIBYTE = 2**30
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--variants", nargs="+", choices=OURS + THEIRS, default=["ours", *THEIRS])
+    parser.add_argument(
+        "--variants", nargs="+", choices=OURS + THEIRS, default=["ours", *THEIRS[:2]]
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=["auto", *DTYPES], default="auto")
-    parser.add_argument("--block-channels", type=int, nargs="+", default=[64, 128, 192])
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--head-dim", type=int, default=32)
-    parser.add_argument("--image-size", type=int, default=32)
+    plain_unet.add_arguments(parser)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--norm-groups", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=7, help="rounds, 2 or more")
     parser.add_argument("--no-alone", action="store_true", help="skip the fresh processes")
     parser.add_argument("--profile", choices=OURS + THEIRS, help="only print its operations")
@@ -78,16 +80,7 @@ def arguments() -> argparse.Namespace:
 
 
 def config_of(options: argparse.Namespace) -> UNetConfig:
-    channels = tuple(options.block_channels)
-    return UNetConfig(
-        image_size=options.image_size,
-        block_channels=channels,
-        layers_per_block=options.layers,
-        attention=(False,) + (True,) * (len(channels) - 1),
-        head_dim=options.head_dim,
-        cross_attention_dim=WIDTH,
-        norm_groups=options.norm_groups,
-    )
+    return plain_unet.plain_unet(options, WIDTH)
 
 
 class Inputs:
@@ -117,15 +110,15 @@ def their_network(options: argparse.Namespace) -> nn.Module:
 
 def prepare(name: str, network: nn.Module) -> tuple[torch.optim.Optimizer, Callable[[], None]]:
     """What a variant does to its network; its optimizer and its moving average's update."""
+    if name.endswith("compiled"):
+        network.compile()
     if name in OURS:
         if name == "recomputed":
             network.checkpoint_activations()
-        if name == "compiled":
-            network.compile()
         return build_optimizer(network, OptimizerConfig()), EMA(network, 0.9999).update
     from diffusers.training_utils import EMAModel
 
-    tuned = name == "diffusers tuned"
+    tuned = name != "diffusers"
     if tuned:
         network.set_attn_processor(fast_attention(next(network.parameters()).device))
     average = EMAModel(network.parameters(), decay=0.9999, foreach=tuned)
@@ -264,7 +257,7 @@ def compare(options: argparse.Namespace, precision: str) -> dict:
         keep_freed_memory()
     steps = {n: training_step(n, network, inputs, precision) for n, network in networks.items()}
     # the compiled form hides its operations from the counter
-    flops = {name: flops_of(step) for name, step in steps.items() if name != "compiled"}
+    flops = {name: flops_of(step) for name, step in steps.items() if "compiled" not in name}
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for round_ in range(options.repeats + 1):  # the first warms up
         for name, step in steps.items():
@@ -327,15 +320,7 @@ def main() -> None:
             "seconds": quartiles(result["seconds"]),
         }
     print_table(found["variants"], options.variants[0])
-    if options.json:
-        machine = f"{platform.machine()}, {torch.get_num_threads()} threads, "
-        machine += torch.backends.cpu.get_cpu_capability()
-        if device == "cuda":
-            machine = torch.cuda.get_device_name()
-        protocol = {key: str(value) for key, value in vars(options).items()}
-        protocol |= {"machine": machine, "torch": torch.__version__}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"protocol": protocol, **found}, indent=1))
+    report.write_json(options.json, {"protocol": protocol(options, device), **found})
 
 
 if __name__ == "__main__":

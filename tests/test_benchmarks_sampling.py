@@ -132,7 +132,7 @@ def test_the_whole_benchmark(module, plain, tmp_path, monkeypatch, capsys):
     flags += ["--steps", "5", "--reference", "50", "--gain-steps", "2", "--rounds", "2"]
     module("sampling").main([*flags, "--other-seeds", "1", "--json", str(tmp_path / "a.json")])
     found = json.loads((tmp_path / "a.json").read_text())
-    assert found["protocol"]["drawn on"] == "cpu"
+    assert found["protocol"]["device"] == "cpu"
     gains = {row["name"]: row["rmse"] for row in found["own gain"]}
     assert all(error < 0.5 for name, error in gains.items() if name.startswith("without"))
     sides = {row["side"] for row in found["same quality"]["finalists"]}

@@ -39,22 +39,19 @@ def logit_tiles(
     """Tiles of L up to size x size, row after row, each overwriting the one before.
 
     Args:
-        kept: (k, N), k as `rows_kept` gives it, n or 0; holds the tiles of these rows for good.
-        again: `kept` is full, and its tiles are not computed.
+        kept: L itself, (n, N), to be filled; None or (0, N): it is not kept.
+        again: `kept` is full, and no tile is computed.
     """
-    memory = images.new_empty(min(size, len(images)) * min(size, len(texts)))
+    is_kept = kept is not None and len(kept) > 0
+    memory = images.new_empty(0 if is_kept else min(size, len(images)) * min(size, len(texts)))
     for rows in blocks(len(images), size):
-        is_kept = kept is not None and rows.stop <= len(kept)
-        if is_kept and again:
-            yield from (
-                (rows, columns, kept[rows, columns]) for columns in blocks(len(texts), size)
-            )
-            continue
-        scaled = images[rows] * scale
+        scaled = None if is_kept and again else images[rows] * scale
         for columns in blocks(len(texts), size):
             shape = rows.stop - rows.start, columns.stop - columns.start
             logits = kept[rows, columns] if is_kept else memory[: shape[0] * shape[1]].view(shape)
-            yield rows, columns, torch.mm(scaled, texts[columns].T, out=logits)
+            if scaled is not None:
+                torch.mm(scaled, texts[columns].T, out=logits)
+            yield rows, columns, logits
 
 
 def rows_kept(images: Features, texts: Features, most: int) -> int:

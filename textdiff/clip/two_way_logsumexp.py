@@ -106,7 +106,7 @@ class _TwoWay(torch.autograd.Function):
 
         def weights(rows: slice, columns: slice, logits: Tensor) -> Tensor:
             if ctx.bounded:
-                exps = logits if rows.stop <= len(kept) else logits.exp_()
+                exps = logits if len(kept) else logits.exp_()
                 return (per_row[rows, None] + per_column[columns]).mul_(exps)
             by_row = (logits - row_top[rows, None]).exp_().mul_(per_row[rows, None])
             by_column = (logits - column_top[columns]).exp_()

@@ -33,14 +33,9 @@ from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.meter import Meter
-from textdiff.training.optimizer import (
-    build_optimizer,
-    load_optimizer,
-    lr_factor,
-    optimizer_tensors,
-    set_lr,
-)
+from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
 from textdiff.training.run_folder import RunFolder
+from textdiff.training.saved_state import read_checkpoint, write_checkpoint
 from textdiff.training.signals import stop_on_signal
 from textdiff.types import Batch
 
@@ -48,10 +43,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from textdiff.data import CaptionedImages
-
-
-# settings that came later; a run that names one of them not at all was trained without it
-LATER = ("augment", "clean_below", "clean_share", "distill_by_signal", "loss")
 
 
 class Task(Protocol):
@@ -158,67 +149,13 @@ class Trainer:
             if policy == "must":
                 raise CheckpointError(f"--resume must: no checkpoint under {self.run.checkpoints}")
             return
-        self._load(folder)
+        read_checkpoint(self, folder)
         self.accelerator.print(f"resuming from {folder}")
-
-    def _load(self, folder: Path) -> None:
-        def tensors(stem: str) -> dict[str, Tensor]:
-            return checkpoint.load_tensors(folder / f"{stem}.safetensors")
-
-        state = checkpoint.load_state(folder)
-        self._check_fixed(state["fixed"], folder)
-        weights = folder / f"{self.task.name}.safetensors"
-        checkpoint.load_module(self.task.model, tensors(self.task.name), weights)
-        load_optimizer(
-            self.optimizer, self.task.model, tensors("optimizer"), str(folder / "optimizer")
-        )
-        if self.ema:
-            averages = tensors("ema")
-            for name, average in self.ema.averages.items():
-                average.copy_(averages[name])
-            self.ema.updates = state["ema_updates"]
-        if self.task.state():
-            saved = tensors("task")
-            for name, tensor in self.task.state().items():
-                tensor.copy_(saved[name])
-        if self.scaler is not None:
-            self.scaler.load_state_dict(state["scaler"])
-        self.progress = Progress(state["step"], state["seconds"])
-
-    def _check_fixed(self, saved: dict, folder: Path) -> None:
-        # what else only one of them names, another version of textdiff had no setting for
-        for key in sorted(saved.keys() & self.fixed.keys() | set(LATER)):
-            before, now = saved.get(key), self.fixed.get(key)
-            if before != now and (before or now):
-                raise CheckpointError(
-                    f"{folder} was trained with {key} = {before}, now it is {now}; "
-                    "set it back or name another --run-dir"
-                )
 
     def save(self) -> Path:
         """Writes a checkpoint on the main process; the others wait. Returns its folder."""
         if self.accelerator.is_main_process:
-            groups = {
-                self.task.name: self.task.model.state_dict(),
-                "optimizer": optimizer_tensors(self.optimizer, self.task.model),
-            }
-            if self.ema:
-                groups["ema"] = self.ema.averages
-            if self.task.state():
-                groups["task"] = self.task.state()
-            state = {
-                "seconds": self.progress.elapsed(),
-                "ema_updates": self.ema.updates if self.ema else 0,
-                "scaler": self.scaler.state_dict() if self.scaler is not None else None,
-                "fixed": self.fixed,
-            }
-            checkpoint.save_checkpoint(
-                self.run.checkpoints,
-                self.progress.step,
-                groups,
-                state,
-                self.config.keep_checkpoints,
-            )
+            write_checkpoint(self)
             self.task.saved(self.run)
         self.accelerator.wait_for_everyone()
         return self.run.checkpoints / f"step-{self.progress.step:06d}"
