@@ -37,6 +37,7 @@ bench: install
 	$(BIN)/python -m benchmarks.convergence
 	$(BIN)/python benchmarks/contrastive_loss.py --rows 1024 4096 --repeats 2
 	$(BIN)/python benchmarks/training_step.py --repeats 2
+	$(BIN)/python benchmarks/training_gains.py --repeats 2
 	$(BIN)/python benchmarks/training_loop.py --windows 1 --steps 3
 	$(BIN)/python benchmarks/sampling.py --short
 	$(BIN)/python benchmarks/clip_pretraining.py --minutes 0.5

@@ -42,6 +42,20 @@ def test_training_step_compares_equal_networks(tmp_path: Path) -> None:
     assert found["variants"]["ours"]["times_the_first"]["median"] == 1
 
 
+def test_each_gain_is_of_a_step_without_one_thing(tmp_path: Path) -> None:
+    flags = ["--image-size", "8", "--batch-size", "2", "--repeats", "2", "--precision", "bf16"]
+    run("training_gains.py", *flags, "--json", str(tmp_path / "a.json"))
+    found = json.loads((tmp_path / "a.json").read_text())["results"]
+    assert list(found) == ["all"] + [
+        f"without {name}"
+        for name in (
+            *("bf16", "attention by matrix products", "folded upsampling"),
+            *("fused AdamW", "EMA with foreach"),
+        )
+    ]
+    assert found["all"]["gain"]["median"] == 1
+
+
 @pytest.fixture
 def loop(monkeypatch, shapes, tiny_clip):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))

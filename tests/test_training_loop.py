@@ -7,17 +7,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from textdiff import TextToImage, checkpoint
 from textdiff.commands.cli import run
 from textdiff.config import build
 from textdiff.errors import CheckpointError, NonFiniteLossError, UsageError
-from textdiff.models import blocks
+from textdiff.models import attention, blocks
 from textdiff.models.upsample import upsample_conv_plain
+from textdiff.training import loop
 from textdiff.training.config import ClipTrainConfig, OptimizerConfig, TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.loop import Progress
 from textdiff.training.optimizer import build_optimizer, lr_factor
+
+ADAMW = torch.optim.AdamW
 
 
 def train(configs: Path, shapes: Path, clip: Path, folder: Path, *more: str) -> dict:
@@ -81,13 +85,43 @@ def test_options_for_speed_and_memory_keep_the_loss_curve(
     assert other.keys() == plain.keys()
 
 
-def test_the_folded_upsampling_keeps_the_loss_curve(
-    tmp_path, configs, shapes, tiny_clip, monkeypatch
+def unfused(groups, fused, **settings) -> torch.optim.AdamW:
+    return ADAMW(groups, fused=False, foreach=False, **settings)
+
+
+# what training does for speed alone, and the slower form of it
+SLOWER = {
+    "folded upsampling": (blocks, "upsample_conv", upsample_conv_plain),
+    "attention by matrix products": (attention, "attend", scaled_dot_product_attention),
+    "fused AdamW": (torch.optim, "AdamW", unfused),
+    "freed memory kept": (loop, "keep_freed_memory", lambda: None),
+}
+
+
+@pytest.mark.parametrize("faster", SLOWER)
+def test_what_is_done_for_speed_keeps_the_loss_curve(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch, faster
 ):
-    train(configs, shapes, tiny_clip, tmp_path / "folded")
-    monkeypatch.setattr(blocks, "upsample_conv", upsample_conv_plain)
-    train(configs, shapes, tiny_clip, tmp_path / "plain")
-    assert losses(tmp_path / "folded") == pytest.approx(losses(tmp_path / "plain"), rel=1e-4)
+    train(configs, shapes, tiny_clip, tmp_path / "faster")
+    where, name, slower = SLOWER[faster]
+    used = []
+
+    def seen(*given, **settings):
+        used.append(name)
+        return slower(*given, **settings)
+
+    monkeypatch.setattr(where, name, seen)
+    train(configs, shapes, tiny_clip, tmp_path / "slower")
+    assert used
+    assert losses(tmp_path / "faster") == pytest.approx(losses(tmp_path / "slower"), rel=1e-4)
+
+
+def test_bf16_keeps_the_loss_curve(tmp_path, configs, shapes, tiny_clip):
+    train(configs, shapes, tiny_clip, tmp_path / "bf16", "--train.precision", "bf16")
+    train(configs, shapes, tiny_clip, tmp_path / "fp32")
+    rounded, exact = losses(tmp_path / "bf16"), losses(tmp_path / "fp32")
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=1e-2)
 
 
 def test_activation_checkpointing_is_refused_where_there_is_none(tmp_path, configs, shapes):
