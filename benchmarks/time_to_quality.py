@@ -41,15 +41,21 @@ from protocol import protocol as settings_and_machine
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.commands import guidance, report, train
+from textdiff.commands.drawn import real_pictures
+from textdiff.commands.guidance_draw import stacked
 from textdiff.config import build, parse_flags, read_yaml
-from textdiff.data import CaptionedImages, DataConfig, open_data
+from textdiff.data import CaptionedImages, DataConfig, open_data, to_pil
+from textdiff.data.grid import labelled_grid
+from textdiff.files import replacing
 from textdiff.interop import unet_from_diffusers
 from textdiff.pipeline import ModelConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.randomness import generator
 
 ROOT = Path(__file__).resolve().parents[1]
 BINS = (-4.0, -2.0, -1.0, 0.0, 1.0, 3.0)  # edges of half_log_snr, from noise to picture
 CAPTION_DROP = 0.1
+GRID = 8  # pictures a row
 NEVER = "1000000000"
 
 
@@ -73,6 +79,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--our-minutes", type=float, nargs="*", default=[2.5, 5.0, 10.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--tuned", action="store_true", help="diffusers at its best")
+    parser.add_argument("--grid", help="pictures of the first seed's runs are drawn here (PNG)")
     plain_unet.add_arguments(parser)  # diffusers' loop, as all that follows
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1e-4, help="the script's default")
@@ -172,7 +179,7 @@ def judged(options: argparse.Namespace, folder: Path) -> dict:
 
 def measured(options: argparse.Namespace, name: str, minutes: float, seed: int) -> dict:
     """Trains and judges one run, unless it is there already."""
-    folder = options.out / f"{name.replace(' ', '-')}-{minutes:g}min-seed{seed}"
+    folder = folder_of(options, name, minutes, seed)
     about = protocol(options, name)
 
     def trained() -> dict:
@@ -184,6 +191,10 @@ def measured(options: argparse.Namespace, name: str, minutes: float, seed: int) 
         return {**result, **judged(options, folder)}
 
     return kept(folder / "result.json", about, trained)
+
+
+def folder_of(options: argparse.Namespace, name: str, minutes: float, seed: int) -> Path:
+    return options.out / f"{name.replace(' ', '-')}-{minutes:g}min-seed{seed}"
 
 
 def kept(file: Path, about: dict[str, str], find: Callable[[], dict]) -> dict:
@@ -225,6 +236,26 @@ def show(keys: Sequence[str], results: list[dict]) -> None:
         print(f"| {' | '.join(cells)} |")
 
 
+def draw_grid(options: argparse.Namespace, results: list[dict]) -> None:
+    """The first prompts of the judges: real pictures, then what the first seed's runs draw."""
+    seed, rows = results[0]["seed"], []
+    usual = {"sampler": "unipc", "num_steps": options.num_steps}
+    config = SamplingConfig(**usual, guidance_scale=options.guidance_scale)
+    for one in results:
+        if one["seed"] != seed:
+            continue
+        pipe = TextToImage.load(folder_of(options, one["loop"], one["minutes"], seed))
+        if not rows:
+            real = real_pictures(open_data(data_of(options), "train"), GRID, 0, pipe)
+            rows.append(("real pictures", real.images))
+        *_, (_, images) = pipe.images(real.prompts, config)
+        rows.append((f"{one['loop']}, {one['minutes']:g} minutes", images))
+    sheets = [labelled_grid(to_pil(i), real.prompts, GRID, title) for title, i in rows]
+    with replacing(options.grid) as temporary:
+        stacked(sheets).save(temporary)
+    print(f"pictures: {options.grid}")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     options = arguments(argv)
     theirs = "diffusers tuned" if options.tuned else "diffusers"
@@ -234,6 +265,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         results.append(measured(options, theirs, options.minutes, seed))
     show(("loop", "minutes", "seed"), results)
     about = settings_and_machine(options)
+    if options.grid:
+        draw_grid(options, results)
     report.write_json(options.json, {"protocol": about, "results": results})
 
 

@@ -8,6 +8,7 @@ import json
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from tests.conftest import ROOT
 from textdiff import TextToImage
@@ -80,7 +81,8 @@ def flags(shapes, configs, tiny_clip, tmp_path) -> list[str]:
 def test_both_loops_are_trained_and_judged(bench, flags, tmp_path, capsys):
     short = ["--minutes", "0.05", "--our-minutes", "0.02", "0.05", "--seeds", "3"]
     plain = [*PLAIN, "--image-size", "16", "--batch-size", "2"]
-    bench.main([*flags, *short, *plain, "--json", str(tmp_path / "found.json")])
+    files = ["--json", str(tmp_path / "found.json"), "--grid", str(tmp_path / "grid.png")]
+    bench.main([*flags, *short, *plain, *files])
     results = json.loads((tmp_path / "found.json").read_text())["results"]
     assert [(one["loop"], one["minutes"], one["seed"]) for one in results] == [
         ("textdiff", 0.02, 3),
@@ -92,4 +94,6 @@ def test_both_loops_are_trained_and_judged(bench, flags, tmp_path, capsys):
     assert unet.config.block_channels == (8, 16)
     assert any(parameter.any() for parameter in unet.conv_out.parameters())  # it was trained
     assert sum(line.startswith("| ") for line in capsys.readouterr().out.splitlines()) == 5
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.height > 4 * 96  # four rows of pictures
     assert torch.isfinite(torch.tensor([list(one["eps_mse"].values()) for one in results])).all()
