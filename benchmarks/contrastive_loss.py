@@ -191,7 +191,7 @@ def main() -> None:
                 f"| {spread(row['seconds'], 3)} | {error} |",
                 flush=True,
             )
-    report.write_json(options.json, {"protocol": protocol(options), "results": results})
+    report.write_json(options.json, {"protocol": protocol(options, "cpu"), "results": results})
 
 
 if __name__ == "__main__":

@@ -224,7 +224,7 @@ def main() -> None:
         target = f"{'at least' if 'community' in name else 'at most'} {RATIOS[name]}"
         quartiles = f"{found['low']:.2f} to {found['high']:.2f}"
         print(f"| {name} | {found['median']:.2f} | {quartiles} | {target} |")
-    result = {"protocol": protocol(options), "seconds": times, "ratios": ratios}
+    result = {"protocol": protocol(options, options.device), "seconds": times, "ratios": ratios}
     report.write_json(options.json, result)
 
 

@@ -3,7 +3,7 @@
     python benchmarks/recipes.py --clip runs/clip --judges runs/judge runs/judge-resnet \\
         --minutes 2 --json out/recipes.json
 
-Each of RECIPES is --config, by default configs/openmoji.yaml, with a flag or two changed. It is
+Each of RECIPES is --config, by default configs/openmoji.yaml, with a flag or a few changed. It is
 trained for --minutes, learning rate schedule and all, and judged as in `time_to_quality.py`. "as it
 is" with two seeds says how far apart two trainings of one recipe are; smaller differences say
 nothing. Runs follow one another; finished ones are kept under --out. Let nothing run beside it.
@@ -19,9 +19,8 @@ from protocol import protocol
 
 from textdiff.commands import report
 
-AS_IT_IS = "as it is"
 RECIPES: dict[str, tuple[str, ...]] = {
-    AS_IT_IS: (),
+    "as it is": (),
     "min-SNR weights": ("--objective.loss", "min_snr"),
     "EMA of 0.99": ("--ema-decay", "0.99"),
     "EMA of 0.9999": ("--ema-decay", "0.9999"),
@@ -58,7 +57,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def measured(options: argparse.Namespace, recipe: str, seed: int) -> dict:
     """Trains and judges one run, unless it is there already."""
     folder = options.out / f"{recipe.replace(' ', '-')}-{options.minutes:g}min-seed{seed}"
-    about = {**quality.protocol(options, "textdiff"), "flags": " ".join(RECIPES[recipe])}
+    about = {**quality.conditions(options, "textdiff"), "flags": " ".join(RECIPES[recipe])}
 
     def trained() -> dict:
         given = options, options.minutes, seed, folder, *RECIPES[recipe]

@@ -5,13 +5,14 @@
 
 diffusers   `diffusers_loop.py`: UNet2DConditionModel from scratch, fp32, eps, linear schedule,
             constant learning rate, text encoder at every step; --tuned: bf16, fast attention,
-            foreach EMA
-            padding of texts is hidden from its U-Net, as it is when pictures are drawn
+            fused AdamW, foreach EMA. Padding of texts is hidden from its U-Net, as it is when
+            pictures are drawn
 textdiff    --config, by default configs/openmoji.yaml. Each entry of --our-minutes is a run of its
             own, whose learning rate falls to 0 at its end
 
 Runs follow one another, never side by side, and share pictures, frozen CLIP and caption drop. Time
-is that of training alone. Both are judged by their averaged weights, on the same inputs:
+is that of training alone; ours has encoded the captions before its clock starts. Both are judged by
+their averaged weights, on the same inputs:
 
     eps-MSE     held-out pictures at noise drawn per bin of half_log_snr = log(ac / (1 - ac)) / 2,
                 the same eps and levels for both; each takes the timestep of its own schedule
@@ -36,7 +37,7 @@ from pathlib import Path
 import plain_unet
 import torch
 from diffusers_loop import DiffusersLoop, LoopSettings
-from protocol import protocol as settings_and_machine
+from protocol import protocol
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
@@ -46,6 +47,7 @@ from textdiff.commands.guidance_draw import stacked
 from textdiff.config import build, parse_flags, read_yaml
 from textdiff.data import CaptionedImages, DataConfig, open_data, to_pil
 from textdiff.data.grid import labelled_grid
+from textdiff.diffusion import ScheduleConfig
 from textdiff.files import replacing
 from textdiff.interop import unet_from_diffusers
 from textdiff.pipeline import ModelConfig
@@ -75,14 +77,15 @@ def add_arguments(parser: argparse.ArgumentParser, out: str) -> None:
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     add_arguments(parser, "runs/time_to_quality")
-    parser.add_argument("--minutes", type=float, default=20.0, help="of diffusers' loop")
     parser.add_argument("--our-minutes", type=float, nargs="*", default=[2.5, 5.0, 10.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--tuned", action="store_true", help="diffusers at its best")
     parser.add_argument("--grid", help="pictures of the first seed's runs are drawn here (PNG)")
-    plain_unet.add_arguments(parser)  # diffusers' loop, as all that follows
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=1e-4, help="the script's default")
+    theirs = parser.add_argument_group("diffusers' loop")
+    theirs.add_argument("--minutes", type=float, default=20.0)
+    theirs.add_argument("--tuned", action="store_true", help="diffusers at its best")
+    plain_unet.add_arguments(theirs)
+    theirs.add_argument("--batch-size", type=int, default=32)
+    theirs.add_argument("--lr", type=float, default=1e-4, help="the script's default")
     return parser.parse_args(argv)
 
 
@@ -93,7 +96,7 @@ def train_theirs(options: argparse.Namespace, seed: int, folder: Path) -> int:
     """Saves a model folder; returns the number of steps."""
     data = open_data(data_of(options), "train")
     clip = ClipModel.load(options.clip).freeze()
-    config = plain_unet.plain_unet(options, clip.text_width)
+    config = plain_unet.plain_unet(options, clip.text_width, data.image_size)
     settings = LoopSettings(
         tuned=options.tuned,
         batch_size=options.batch_size,
@@ -108,7 +111,8 @@ def train_theirs(options: argparse.Namespace, seed: int, folder: Path) -> int:
         loop.train(1)
     loop.average.copy_to(loop.unet.parameters())
     unet = unet_from_diffusers(loop.accelerator.unwrap_model(loop.unet))
-    model = ModelConfig(clip=options.clip, unet=unet.config)  # DDPM: eps, linear
+    schedule = ScheduleConfig(name="linear")  # DDPM's, as DDPMScheduler has it
+    model = ModelConfig(clip=options.clip, unet=unet.config, prediction="eps", schedule=schedule)
     TextToImage.of(unet, clip, model).save(folder)
     return len(loop.losses)
 
@@ -180,7 +184,7 @@ def judged(options: argparse.Namespace, folder: Path) -> dict:
 def measured(options: argparse.Namespace, name: str, minutes: float, seed: int) -> dict:
     """Trains and judges one run, unless it is there already."""
     folder = folder_of(options, name, minutes, seed)
-    about = protocol(options, name)
+    about = conditions(options, name)
 
     def trained() -> dict:
         if name == "textdiff":
@@ -215,7 +219,7 @@ def kept(file: Path, about: dict[str, str], find: Callable[[], dict]) -> dict:
     return found
 
 
-def protocol(options: argparse.Namespace, name: str) -> dict[str, str]:
+def conditions(options: argparse.Namespace, name: str) -> dict[str, str]:
     """All that a result of a loop depends on beside its minutes and seed."""
     keys = ["clip", "judges", "held_out", "num_prompts", "guidance_scale", "num_steps"]
     theirs = ["block_channels", "layers", "head_dim", "norm_groups", "batch_size", "lr"]
@@ -264,10 +268,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         results += [measured(options, "textdiff", m, seed) for m in options.our_minutes]
         results.append(measured(options, theirs, options.minutes, seed))
     show(("loop", "minutes", "seed"), results)
-    about = settings_and_machine(options)
     if options.grid:
         draw_grid(options, results)
-    report.write_json(options.json, {"protocol": about, "results": results})
+    report.write_json(options.json, {"protocol": protocol(options), "results": results})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 textdiff           what `textdiff train` runs: Trainer and DiffusionTask on OpenMoji, precision auto
 textdiff compiled  the same with --train.compile, which takes minutes before its first step
 diffusers          `diffusers_loop.py` as the script's defaults have it
-diffusers tuned    the same in bf16 (if a probe finds it faster), foreach EMA, the fastest attention
+diffusers tuned    the same in bf16 (if a probe finds it faster), fused AdamW, foreach EMA, the
+                   fastest attention
 
 Same pictures, captions, frozen CLIP (fresh weights: they do not matter for speed), network and
 batch. Each loop lives in a process of its own for the whole time and waits while another has its
@@ -40,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=10, help="steps per window")
     parser.add_argument("--batch-size", type=int, default=32)
     plain_unet.add_arguments(parser)
+    parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--subset", default="all", choices=["all", "things", "nature"])
     parser.add_argument("--max-images", type=int, default=None)
     parser.add_argument("--json", type=Path, default=None)
@@ -108,7 +110,7 @@ def our_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> Cal
             super().after_update()
             turns()
 
-    config = plain_unet.plain_unet(options, clip.text_width)
+    config = plain_unet.plain_unet(options, clip.text_width, data.image_size)
     accelerator = accelerator_for("auto")
     pipe = TextToImage.of(UNet(config), clip, ModelConfig(clip="fresh", unet=config))
     pipe.to(accelerator.device)
@@ -132,7 +134,9 @@ def their_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> C
 
     tuned = name == "diffusers tuned"
     settings = LoopSettings(tuned=tuned, batch_size=options.batch_size, caption_drop=0.1)
-    loop = DiffusersLoop(data, clip, plain_unet.plain_unet(options, clip.text_width), settings)
+    loop = DiffusersLoop(
+        data, clip, plain_unet.plain_unet(options, clip.text_width, data.image_size), settings
+    )
     return lambda: loop.train(10**9, turns)
 
 

@@ -67,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=["auto", *DTYPES], default="auto")
     plain_unet.add_arguments(parser)
+    parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=7, help="rounds, 2 or more")
     parser.add_argument("--no-alone", action="store_true", help="skip the fresh processes")
@@ -80,7 +81,7 @@ def arguments() -> argparse.Namespace:
 
 
 def config_of(options: argparse.Namespace) -> UNetConfig:
-    return plain_unet.plain_unet(options, WIDTH)
+    return plain_unet.plain_unet(options, WIDTH, options.image_size)
 
 
 class Inputs:
@@ -320,7 +321,7 @@ def main() -> None:
             "seconds": quartiles(result["seconds"]),
         }
     print_table(found["variants"], options.variants[0])
-    report.write_json(options.json, {"protocol": protocol(options, device), **found})
+    report.write_json(options.json, {"protocol": protocol(options, options.device), **found})
 
 
 if __name__ == "__main__":

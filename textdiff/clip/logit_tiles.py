@@ -36,11 +36,12 @@ def logit_tiles(
     kept: Tensor | None = None,
     again: bool = False,
 ) -> Iterator[Tile]:
-    """Tiles of L up to size x size, row after row, each overwriting the one before.
+    """Tiles of L up to size x size, row after row; where L is not kept, each overwrites the one
+    before.
 
     Args:
         kept: L itself, (n, N), to be filled; None or (0, N): it is not kept.
-        again: `kept` is full, and no tile is computed.
+        again: `kept`, if it holds L, is full, and no tile is computed.
     """
     is_kept = kept is not None and len(kept) > 0
     memory = images.new_empty(0 if is_kept else min(size, len(images)) * min(size, len(texts)))

@@ -149,7 +149,7 @@ class Trainer:
             if policy == "must":
                 raise CheckpointError(f"--resume must: no checkpoint under {self.run.checkpoints}")
             return
-        read_checkpoint(self, folder)
+        self.progress = Progress(*read_checkpoint(self, folder))
         self.accelerator.print(f"resuming from {folder}")
 
     def save(self) -> Path:

@@ -49,8 +49,8 @@ def write_checkpoint(trainer: Trainer) -> None:
     )
 
 
-def read_checkpoint(trainer: Trainer, folder: Path) -> None:
-    """Fills everything in place.
+def read_checkpoint(trainer: Trainer, folder: Path) -> tuple[int, float]:
+    """Fills tensors in place; returns the step and the seconds of training until it.
 
     Raises:
         CheckpointError: made with other settings, or of another model.
@@ -77,7 +77,7 @@ def read_checkpoint(trainer: Trainer, folder: Path) -> None:
             tensor.copy_(saved[name])
     if trainer.scaler is not None:
         trainer.scaler.load_state_dict(state["scaler"])
-    trainer.progress.step, trainer.progress.seconds = state["step"], state["seconds"]
+    return state["step"], state["seconds"]
 
 
 def _check_fixed(saved: dict, fixed: dict, folder: Path) -> None:
