@@ -27,14 +27,13 @@ quartiles over rounds. Ratios are taken round by round. Run nothing beside it.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from protocol import protocol
+from rounds import ratio, seconds_of, spread
 from torch import Tensor
 
 from textdiff import TextToImage
@@ -186,19 +185,6 @@ def noised_clip(options: argparse.Namespace, pipe: TextToImage) -> NoisedClip:
     return NoisedClip(pipe.clip, config).freeze()
 
 
-def seconds_of(draw: Callable[[], object], device: str) -> float:
-    start = time.perf_counter()
-    draw()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    low, median, high = statistics.quantiles(values, n=4)
-    return {"median": median, "low": low, "high": high}
-
-
 def main() -> None:
     options = arguments()
     draws = schemes(options)
@@ -212,7 +198,7 @@ def main() -> None:
     ratios = {}
     for name in RATIOS:
         above, below = (seconds[scheme] for scheme in name.split(" / "))
-        ratios[name] = spread([x / y for x, y in zip(above, below, strict=True)])
+        ratios[name] = ratio(above, below)
     print("| scheme | ms per picture and step | quartiles |\n| --- | ---: | ---: |")
     for name, found in times.items():
         low, median, high = (

@@ -1,4 +1,4 @@
-"""Times of several ways to draw the same pictures, taken in turn; ratios are of the same round."""
+"""Times of several ways to do the same, taken in turn; ratios are of the same round."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 Draw = Callable[[], Tensor]  # pictures (B, C, H, W) uint8 on the CPU, so that a GPU has finished
@@ -23,6 +24,16 @@ def in_turn(
             draw()
             seconds[name].append((time.perf_counter() - start) / len(pictures[name]))
     return pictures, seconds
+
+
+def seconds_of(work: Callable[[], object], device: str) -> float:
+    """From a GPU that has nothing to do to one that has finished."""
+    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    wait()
+    start = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - start
 
 
 def spread(values: list[float]) -> dict[str, float]:

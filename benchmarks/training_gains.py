@@ -17,9 +17,9 @@ from contextlib import contextmanager
 import plain_unet
 import torch
 from protocol import protocol
-from rounds import ratio, shown, spread, table
+from rounds import ratio, seconds_of, shown, spread, table
 from torch.nn.functional import scaled_dot_product_attention
-from training_step import Inputs, seconds_of, their_network, training_step
+from training_step import Inputs, their_network, training_step
 
 from textdiff.commands import report
 from textdiff.interop import unet_from_diffusers

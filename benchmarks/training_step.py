@@ -30,7 +30,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +37,7 @@ import plain_unet
 import torch
 from diffusers_loop import fast_attention
 from protocol import protocol
+from rounds import seconds_of
 from torch import Tensor, nn
 
 from textdiff.commands import report
@@ -151,15 +151,6 @@ def training_step(
 
 
 # How it is measured
-
-
-def seconds_of(step: Callable[[], None], device: str) -> float:
-    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-    wait()
-    start = time.perf_counter()
-    step()
-    wait()
-    return time.perf_counter() - start
 
 
 def peak_bytes(device: str) -> int:
