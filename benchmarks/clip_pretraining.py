@@ -35,12 +35,13 @@ from protocol import machine
 from torch import Tensor
 
 from textdiff.clip import ClipModel, source
-from textdiff.commands import report, train_clip
-from textdiff.commands.launch import accelerator_for
+from textdiff.commands import train_clip
 from textdiff.config import parse_flags
 from textdiff.data import CaptionedImages, EndlessOrder, open_data, to_pil
 from textdiff.data.loader import pick_caption
+from textdiff.evaluation import report
 from textdiff.metrics.features import retrieval_on
+from textdiff.training.launch import accelerator_for
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

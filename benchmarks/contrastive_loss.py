@@ -32,8 +32,8 @@ import torch.nn.functional as F
 from protocol import protocol
 from torch import Tensor
 
-from textdiff.clip.loss import DENSE_LOGITS, TILE_SIZE, contrastive_loss, sigmoid_loss
-from textdiff.commands import report
+from textdiff.clip.contrastive.loss import DENSE_LOGITS, TILE_SIZE, contrastive_loss, sigmoid_loss
+from textdiff.evaluation import report
 
 NOISE = 3.0
 WARM_UP = 64

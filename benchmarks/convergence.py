@@ -18,9 +18,9 @@ import math
 import torch
 from torch import Tensor
 
-from tests.exact import gaussian, gaussian_flow
-from textdiff.commands.figures import figure
+from tests.helpers.exact import gaussian, gaussian_flow
 from textdiff.diffusion import NoiseSchedule
+from textdiff.evaluation.figures import figure
 from textdiff.sampling import DDIM, DPMSolverPP, UniPC, sample, timestep_grid
 
 MEAN, STD = 0.3, 0.5

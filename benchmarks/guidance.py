@@ -38,8 +38,8 @@ from torch import Tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
-from textdiff.commands import report
 from textdiff.diffusion import NoiseSchedule
+from textdiff.evaluation import report
 from textdiff.guidance import classifier_free
 from textdiff.pipeline.network import bound_network
 from textdiff.sampling import DDIM, ImageNoise, sample, timestep_grid

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import time_to_quality as quality
 from protocol import protocol
 
-from textdiff.commands import report
+from textdiff.evaluation import report
 
 RECIPES: dict[str, tuple[str, ...]] = {
     "as it is": (),

@@ -24,10 +24,10 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
-from textdiff.commands import report
-from textdiff.commands.drawn import real_pictures
 from textdiff.config import build, read_yaml
 from textdiff.data import DataConfig, open_data
+from textdiff.evaluation import report
+from textdiff.evaluation.drawn import real_pictures
 from textdiff.metrics.features import image_features, text_features
 from textdiff.metrics.retrieval import prompt_following
 

@@ -36,7 +36,7 @@ from torch import Tensor
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.clip.config import ClipConfig
-from textdiff.commands import report
+from textdiff.evaluation import report
 from textdiff.models import UNet, UNetConfig
 from textdiff.models.bound import trimmed
 from textdiff.pipeline.config import ModelConfig, SamplingConfig

@@ -41,13 +41,14 @@ from protocol import protocol
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
-from textdiff.commands import guidance, report, train
-from textdiff.commands.drawn import real_pictures
-from textdiff.commands.guidance_draw import stacked
+from textdiff.commands import guidance, train
 from textdiff.config import build, parse_flags, read_yaml
 from textdiff.data import CaptionedImages, DataConfig, open_data, to_pil
 from textdiff.data.grid import labelled_grid
 from textdiff.diffusion import ScheduleConfig
+from textdiff.evaluation import report
+from textdiff.evaluation.drawn import real_pictures
+from textdiff.evaluation.guidance.draw import stacked
 from textdiff.files import replacing
 from textdiff.interop import unet_from_diffusers
 from textdiff.pipeline import ModelConfig

@@ -21,7 +21,7 @@ from rounds import ratio, seconds_of, shown, spread, table
 from torch.nn.functional import scaled_dot_product_attention
 from training_step import Inputs, their_network, training_step
 
-from textdiff.commands import report
+from textdiff.evaluation import report
 from textdiff.interop import unet_from_diffusers
 from textdiff.models import attention, blocks
 from textdiff.models.upsample import upsample_conv_plain

@@ -29,7 +29,7 @@ import plain_unet
 import torch
 from protocol import protocol
 
-from textdiff.commands import report
+from textdiff.evaluation import report
 
 OURS, THEIRS = ("textdiff", "textdiff compiled"), ("diffusers", "diffusers tuned")
 
@@ -96,11 +96,11 @@ def run_loop(name: str, options: argparse.Namespace, parent: Connection) -> None
 
 
 def our_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> Callable[[], None]:
-    from textdiff.commands.launch import accelerator_for
     from textdiff.models import UNet
     from textdiff.pipeline import ModelConfig, TextToImage
     from textdiff.training.captions import CaptionEmbeddings
     from textdiff.training.config import TrainConfig
+    from textdiff.training.launch import accelerator_for
     from textdiff.training.loop import Trainer
     from textdiff.training.run_folder import RunFolder
     from textdiff.training.tasks.diffusion import DiffusionTask

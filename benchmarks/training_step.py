@@ -40,7 +40,7 @@ from protocol import protocol
 from rounds import seconds_of
 from torch import Tensor, nn
 
-from textdiff.commands import report
+from textdiff.evaluation import report
 from textdiff.interop import layout_to_diffusers, unet_from_diffusers
 from textdiff.models import UNet, UNetConfig
 from textdiff.precision import matmul_seconds

@@ -1,18 +1,17 @@
-"""What several tests share: golden numbers, a small captioned image folder, tiny configs."""
+"""Fixtures that several tests share: a small captioned image folder, tiny models trained on it."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
-from PIL import Image, ImageDraw
+
+from tests.helpers.command import TINY_CLIP, TINY_NOISED_CLIP, TINY_UNET
+from tests.helpers.shapes import write_shapes
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # said outright: tests expect the same bits from two processes, and "there is cpu"
@@ -24,104 +23,6 @@ hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
-
-ROOT = Path(__file__).resolve().parents[1]
-COLOURS = {"red": "#e02020", "green": "#20b020", "blue": "#2040e0", "yellow": "#e8d020"}
-SHAPES = ("circle", "square", "triangle", "cross")
-
-# precision "no": "auto" times two products, so that two runs could differ
-TINY_CLIP = """
-clip:
-  image: {image_size: 16, patch_size: 8, width: 32, heads: 2, layers: 1}
-  text: {context_length: 12, width: 32, heads: 2, layers: 1}
-  embed_dim: 32
-train: {steps: 4, batch_size: 8, warmup_steps: 1, log_every: 1, eval_every: 4, precision: "no"}
-data: {image_size: 16, min_side: 4}
-"""
-TINY_NOISED_CLIP = """
-train: {batch_size: 8, warmup_steps: 1, log_every: 1, eval_every: 4, precision: "no", lr: 1.0e-3}
-data: {min_side: 4}
-"""
-TINY_UNET = """
-unet:
-  block_channels: [16, 32]
-  attention: [false, true]
-  layers_per_block: 1
-  head_dim: 16
-  norm_groups: 8
-schedule: {name: cosine, num_timesteps: 100}
-train:
-  steps: 6
-  batch_size: 4
-  warmup_steps: 1
-  log_every: 1
-  eval_every: 3
-  checkpoint_every: 2
-  lr: 1.0e-3
-  precision: "no"
-preview: {num_prompts: 2, num_steps: 2}
-eval_images: 4
-data: {image_size: 16, min_side: 4, max_bad_fraction: 0.5}
-"""
-
-
-def golden(name: str) -> dict:
-    """A file of tests/golden, its cases by id."""
-    content = json.loads((ROOT / "tests" / "golden" / f"{name}.json").read_text())
-    return {**content, "by_id": {case["id"]: case for case in content["cases"]}}
-
-
-def schedule_of(inputs: dict):
-    """The NoiseSchedule that a golden case names."""
-    from textdiff.diffusion import NoiseSchedule, ScheduleConfig
-
-    config = ScheduleConfig(name=inputs["schedule"], num_timesteps=inputs["num_train_timesteps"])
-    return NoiseSchedule.from_config(config)
-
-
-def draw_shape(colour: str, shape: str, side: int = 16) -> Image.Image:
-    image = Image.new("RGB", (side, side), "white")
-    pen, box = ImageDraw.Draw(image), (3, 3, side - 4, side - 4)
-    if shape == "circle":
-        pen.ellipse(box, COLOURS[colour])
-    elif shape == "square":
-        pen.rectangle(box, COLOURS[colour])
-    elif shape == "triangle":
-        pen.polygon([(side // 2, 3), (3, side - 4), (side - 4, side - 4)], COLOURS[colour])
-    else:
-        pen.line((3, 3, side - 4, side - 4), COLOURS[colour], 3)
-        pen.line((3, side - 4, side - 4, 3), COLOURS[colour], 3)
-    return image
-
-
-def write_shapes(folder: Path) -> Path:
-    """16 shapes with captions; the blue ones are val, the yellow ones test."""
-    with_split = {"blue": "val", "yellow": "test"}
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for colour in COLOURS:
-        for shape in SHAPES:
-            name = f"{colour}-{shape}.png"
-            draw_shape(colour, shape).save(folder / name)
-            row = {"file_name": name, "text": f"{colour} {shape}"}
-            lines.append(json.dumps({**row, "split": with_split.get(colour, "train")}))
-    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-def textdiff(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
-    """Runs the command line in a process of its own, one thread."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
-    return subprocess.run(
-        [sys.executable, "-m", "textdiff", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        timeout=options.pop("timeout", 900),
-        check=False,
-        **options,
-    )
 
 
 @pytest.fixture(scope="session")

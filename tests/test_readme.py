@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.helpers.paths import ROOT
 from textdiff.commands.cli import COMMANDS
 from textdiff.config import SHORT_FLAGS, leaves
 

@@ -11,7 +11,7 @@ __getattr__, __all__ = lazy_exports(
         "NoisedClipConfig": "config",
         "TextFeatures": "model",
         "Tokens": "tokens",
-        "contrastive_loss": "loss",
-        "sigmoid_loss": "loss",
+        "contrastive_loss": "contrastive.loss",
+        "sigmoid_loss": "contrastive.loss",
     },
 )

@@ -117,13 +117,13 @@ def run(settings: FinetuneClipSettings) -> None:
     Raises:
         UsageError, DataError, CheckpointError: before anything is written.
     """
-    from textdiff.commands.launch import (
+    from textdiff.files import check_folder
+    from textdiff.training.launch import (
         accelerator_for,
         open_split,
         run_training,
         start_all_processes,
     )
-    from textdiff.files import check_folder
     from textdiff.training.loop import Trainer
     from textdiff.training.run_folder import RunFolder
 

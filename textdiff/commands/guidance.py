@@ -115,9 +115,9 @@ def run(settings: GuidanceSettings) -> None:
         UsageError: an evaluator that took part, settings that the model cannot follow, a file of
             another protocol, fewer than two prompts, files that do not compare.
     """
-    from textdiff.commands.guidance_merge import read_tables
-    from textdiff.commands.guidance_plot import draw_sweep
-    from textdiff.commands.guidance_table import show
+    from textdiff.evaluation.guidance.merge import read_tables
+    from textdiff.evaluation.guidance.plot import draw_sweep
+    from textdiff.evaluation.guidance.table import show
     from textdiff.files import check_file
 
     for flag in ("json", "plot", "grid"):
@@ -133,14 +133,14 @@ def run(settings: GuidanceSettings) -> None:
 
 def measured(settings: GuidanceSettings) -> dict[str, Any]:
     """Protocol and numbers of the settings asked for, and of those that `--json` already held."""
-    from textdiff.commands import report
-    from textdiff.commands.drawn import real_pictures
-    from textdiff.commands.guidance_draw import Sweep, check_settings, draw_grid
-    from textdiff.commands.guidance_judges import load_judges, reference_pictures
-    from textdiff.commands.guidance_measure import Judgement
-    from textdiff.commands.guidance_store import Store, protocol
     from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.evaluation import report
+    from textdiff.evaluation.drawn import real_pictures
+    from textdiff.evaluation.guidance.draw import Sweep, check_settings, draw_grid
+    from textdiff.evaluation.guidance.judges import load_judges, reference_pictures
+    from textdiff.evaluation.guidance.measure import Judgement
+    from textdiff.evaluation.guidance.store import Store, protocol
     from textdiff.pipeline import TextToImage
 
     device = pick_device(settings.device)

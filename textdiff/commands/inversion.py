@@ -23,7 +23,7 @@ from textdiff.sampling.config import Spacing
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from textdiff.commands.drawn import Judged
+    from textdiff.evaluation.drawn import Judged
     from textdiff.pipeline import TextToImage
 
 NOISE_RANGE = 3.0  # standard deviations shown as black to white
@@ -59,11 +59,11 @@ def run(settings: InversionSettings) -> None:
         UsageError: more steps than the schedule has, data of another size than the model's, or a
             binary model.
     """
-    from textdiff.commands import report
-    from textdiff.commands.drawn import real_pictures
     from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
     from textdiff.errors import UsageError
+    from textdiff.evaluation import report
+    from textdiff.evaluation.drawn import real_pictures
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
 

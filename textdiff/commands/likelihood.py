@@ -74,12 +74,12 @@ def run(settings: LikelihoodSettings) -> None:
         UsageError: settings that the model or the machine cannot follow.
         DataError: no image to measure.
     """
-    from textdiff.commands import report
-    from textdiff.commands.likelihood_measure import measure, pick_pictures
-    from textdiff.commands.likelihood_plot import draw_bounds
-    from textdiff.commands.likelihood_process import measured
-    from textdiff.commands.likelihood_table import compare, show, summary
     from textdiff.commands.sample import pick_device
+    from textdiff.evaluation import report
+    from textdiff.evaluation.likelihood.measure import measure, pick_pictures
+    from textdiff.evaluation.likelihood.plot import draw_bounds
+    from textdiff.evaluation.likelihood.process import measured
+    from textdiff.evaluation.likelihood.table import compare, show, summary
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
 

@@ -49,12 +49,12 @@ def run(settings: NoisedClipSettings) -> None:
         UsageError: pictures of another size, timesteps outside, or matplotlib is missing.
     """
     from textdiff.clip import ClipModel, NoisedClip
-    from textdiff.commands import report
     from textdiff.commands.finetune_clip import fit_data
-    from textdiff.commands.noised_clip_measure import Protocol, measure
-    from textdiff.commands.noised_clip_plot import draw_levels
     from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.evaluation import report
+    from textdiff.evaluation.noised_clip.measure import Protocol, measure
+    from textdiff.evaluation.noised_clip.plot import draw_levels
     from textdiff.files import check_file
 
     check_file("--json", settings.json)
@@ -123,7 +123,7 @@ def check_source(noised: NoisedClip, weights: str) -> None:
 
 def show(found: dict[str, Any], data: CaptionedImages) -> None:
     """A row per timestep, a column per metric: clean, noised."""
-    from textdiff.commands import report
+    from textdiff.evaluation import report
 
     def cell(clean: dict[str, float], noised: dict[str, float]) -> str:
         return f"{100 * clean['mean']:.1f} {100 * noised['mean']:4.1f}"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from textdiff.commands.figures import INK, figure
 from textdiff.config import Settings, build
 from textdiff.data.config import DataConfig
 from textdiff.diffusion.config import OpenUnit, ScheduleConfig
 from textdiff.errors import UsageError
+from textdiff.evaluation.figures import INK, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

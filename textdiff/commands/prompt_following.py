@@ -40,11 +40,11 @@ def run(settings: PromptFollowingSettings) -> None:
     """
     import torch
 
-    from textdiff.commands import report
-    from textdiff.commands.drawn import drawn_pictures, real_pictures
-    from textdiff.commands.judges import load_judge
     from textdiff.commands.sample import pick_device
     from textdiff.data import labelled_grid, open_data, to_pil
+    from textdiff.evaluation import report
+    from textdiff.evaluation.drawn import drawn_pictures, real_pictures
+    from textdiff.evaluation.judges import load_judge
     from textdiff.files import check_file, replacing
     from textdiff.metrics.features import image_features, text_features
     from textdiff.metrics.retrieval import prompt_following

@@ -26,9 +26,9 @@ class RetrievalSettings(Settings):
 def run(settings: RetrievalSettings) -> None:
     """Load, search, show."""
     from textdiff.clip import ClipModel
-    from textdiff.commands import report
     from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.evaluation import report
     from textdiff.files import check_file
     from textdiff.metrics.features import retrieval_on
 

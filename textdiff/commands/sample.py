@@ -47,8 +47,8 @@ def run(settings: SampleSettings) -> None:
             CLIP that cannot guide the model.
         BadImage: a picture that cannot be read. CheckpointError: no such model or CLIP.
     """
-    from textdiff.commands.report import describe_model
     from textdiff.data.grid import labelled_grid
+    from textdiff.evaluation.report import describe_model
     from textdiff.files import check_folder, replacing
     from textdiff.pipeline import TextToImage
 

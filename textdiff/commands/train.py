@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from textdiff.binary.config import BinaryConfig
 from textdiff.config import Settings
 from textdiff.data.config import DataConfig
-from textdiff.diffusion.binary_config import BinaryConfig
 from textdiff.diffusion.config import (
     ObjectiveConfig,
     PredictionType,
@@ -111,15 +111,15 @@ def run(settings: TrainSettings) -> None:
         UsageError, DataError, CheckpointError: before anything is written.
     """
     from textdiff.clip import ClipModel
-    from textdiff.commands.fresh_model import build_pipeline, build_task, fit_unet, preview_prompts
-    from textdiff.commands.launch import (
+    from textdiff.files import check_folder
+    from textdiff.training.captions import CaptionEmbeddings
+    from textdiff.training.fresh_model import build_pipeline, build_task, fit_unet, preview_prompts
+    from textdiff.training.launch import (
         accelerator_for,
         open_split,
         run_training,
         start_all_processes,
     )
-    from textdiff.files import check_folder
-    from textdiff.training.captions import CaptionEmbeddings
     from textdiff.training.loop import Trainer
     from textdiff.training.run_folder import RunFolder
 

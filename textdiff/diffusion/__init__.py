@@ -5,8 +5,6 @@ from textdiff._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "BinaryConfig": "binary_config",
-        "BinarySchedule": "binary_schedule",
         "NoiseSchedule": "schedule",
         "Objective": "objective",
         "ObjectiveConfig": "config",

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from textdiff.binary.config import BinaryConfig
 from textdiff.config import Settings
-from textdiff.diffusion.binary_config import BinaryConfig
 from textdiff.diffusion.config import (
     PredictionType,
     ProcessType,

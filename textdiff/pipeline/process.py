@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from textdiff.diffusion.binary_prediction import BinaryDenoise
+from textdiff.binary.prediction import BinaryDenoise
 from textdiff.errors import UsageError
 from textdiff.guidance import interval
 from textdiff.pipeline.clip_guide import ClipGuide

@@ -22,17 +22,17 @@ from PIL import Image
 from torch import Tensor
 
 from textdiff import checkpoint
+from textdiff.binary.prediction import BinaryDenoise
+from textdiff.binary.process import BinaryDiffusion
+from textdiff.binary.schedule import BinarySchedule
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.config import build, read_yaml, to_yaml
 from textdiff.data.grid import to_pil
-from textdiff.diffusion.binary_prediction import BinaryDenoise
-from textdiff.diffusion.binary_schedule import BinarySchedule
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.models.unet import UNet
-from textdiff.pipeline.binary import BinaryDiffusion
 from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.gaussian import GaussianDiffusion

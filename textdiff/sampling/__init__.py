@@ -11,7 +11,6 @@ __getattr__, __all__ = lazy_exports(
         "ImageNoise": "noise",
         "Step": "base",
         "UniPC": "unipc",
-        "BinaryAncestral": "binary",
         "invert": "inversion",
         "sample": "base",
         "timestep_grid": "grid",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from textdiff.clip.loss import contrastive_loss, sigmoid_loss
+from textdiff.clip.contrastive.loss import contrastive_loss, sigmoid_loss
 from textdiff.clip.model import ClipModel
 from textdiff.clip.tokens import Tokens
 from textdiff.data.base import CaptionedImages

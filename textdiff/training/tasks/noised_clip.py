@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from textdiff.clip.loss import contrastive_loss
+from textdiff.clip.contrastive.loss import contrastive_loss
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.data.base import CaptionedImages

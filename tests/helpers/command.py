@@ -1,0 +1,60 @@
+"""Whole commands in processes of their own, and configs small enough to train in seconds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.helpers.paths import ROOT
+
+# precision "no": "auto" times two products, so that two runs could differ
+TINY_CLIP = """
+clip:
+  image: {image_size: 16, patch_size: 8, width: 32, heads: 2, layers: 1}
+  text: {context_length: 12, width: 32, heads: 2, layers: 1}
+  embed_dim: 32
+train: {steps: 4, batch_size: 8, warmup_steps: 1, log_every: 1, eval_every: 4, precision: "no"}
+data: {image_size: 16, min_side: 4}
+"""
+TINY_NOISED_CLIP = """
+train: {batch_size: 8, warmup_steps: 1, log_every: 1, eval_every: 4, precision: "no", lr: 1.0e-3}
+data: {min_side: 4}
+"""
+TINY_UNET = """
+unet:
+  block_channels: [16, 32]
+  attention: [false, true]
+  layers_per_block: 1
+  head_dim: 16
+  norm_groups: 8
+schedule: {name: cosine, num_timesteps: 100}
+train:
+  steps: 6
+  batch_size: 4
+  warmup_steps: 1
+  log_every: 1
+  eval_every: 3
+  checkpoint_every: 2
+  lr: 1.0e-3
+  precision: "no"
+preview: {num_prompts: 2, num_steps: 2}
+eval_images: 4
+data: {image_size: 16, min_side: 4, max_bad_fraction: 0.5}
+"""
+
+
+def textdiff(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
+    """Runs the command line in a process of its own, one thread."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "-m", "textdiff", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=options.pop("timeout", 900),
+        check=False,
+        **options,
+    )

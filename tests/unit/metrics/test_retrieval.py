@@ -1,0 +1,152 @@
+"""Ranks and recalls: golden cases, the definition written out, chance, and what must not matter."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.helpers.golden import golden
+from textdiff.errors import DataError
+from textdiff.metrics import chance_recall, image_text_retrieval, prompt_following, ranks
+
+CASE = golden("retrieval")["cases"][0]
+
+
+def golden_ranks(direction: str) -> torch.Tensor:
+    scores = torch.tensor(CASE["inputs"]["similarity"], dtype=torch.float64)
+    image_of_text = torch.tensor(CASE["inputs"]["caption_to_image"])
+    correct = torch.arange(5)[:, None] == image_of_text
+    return ranks(scores, correct) if direction == "image_to_text" else ranks(scores.T, correct.T)
+
+
+@pytest.mark.parametrize("direction", ["image_to_text", "text_to_image"])
+def test_golden_ranks(direction):
+    expected = CASE["outputs"]["pessimistic"][direction]["ranks"]
+    assert golden_ranks(direction).tolist() == expected
+
+
+def features(rows: int, dim: int, seed: int) -> torch.Tensor:
+    return torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def features_with_golden_similarity(image_of_text: torch.Tensor):
+    """Unit features whose cosines are the golden scores: basis vectors, and texts with one more
+    coordinate that makes them unit. Right pairs get 1e-9 less, so that rounding breaks no tie."""
+    scores = torch.tensor(CASE["inputs"]["similarity"], dtype=torch.float64)
+    scores -= 1e-9 * (torch.arange(5)[:, None] == image_of_text)
+    rest = (1 - scores.square().sum(dim=0)).sqrt()
+    return torch.eye(5, 6, dtype=torch.float64), torch.cat([scores, rest[None]]).T
+
+
+@pytest.mark.parametrize("direction", ["image_to_text", "text_to_image"])
+def test_golden_summary_from_features(direction):
+    image_of_text = torch.tensor(CASE["inputs"]["caption_to_image"])
+    images, texts = features_with_golden_similarity(image_of_text)
+    found = image_text_retrieval(images, texts, image_of_text, ks=(1, 3, 5, 10))[direction]
+    expected = CASE["outputs"]["pessimistic"][direction]
+    assert {k: v for k, v in found.items() if k in expected and k != "ranks"} == pytest.approx(
+        {k: v for k, v in expected.items() if k != "ranks"}
+    )
+
+
+score_tables = st.integers(1, 5).flatmap(
+    lambda n: st.lists(
+        st.tuples(*[st.tuples(st.integers(-3, 3), st.booleans())] * n), min_size=1, max_size=5
+    )
+)
+
+
+@given(score_tables)
+def test_rank_is_its_definition(table):
+    scores = torch.tensor([[score for score, _ in row] for row in table]).double()
+    correct = torch.tensor([[right for _, right in row] for row in table])
+    for row, rank in zip(table, ranks(scores, correct).tolist(), strict=True):
+        best = max((score for score, right in row if right), default=-math.inf)
+        assert rank == 1 + sum(score >= best for score, right in row if not right)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 8), st.integers(0, 8), st.integers(0, 10**6))
+def test_order_of_texts_does_not_matter(num_images, more, seed):
+    rng = torch.Generator().manual_seed(seed)
+    owner = torch.cat([torch.arange(num_images), torch.randint(num_images, (more,), generator=rng)])
+    images, texts = features(num_images, 4, seed), features(len(owner), 4, seed + 1)
+    order = torch.randperm(len(owner), generator=rng)
+    plain = image_text_retrieval(images, texts, owner)
+    shuffled = image_text_retrieval(images, texts[order], owner[order])
+    i2t, t2i = "image_to_text", "text_to_image"
+    assert torch.equal(plain[i2t]["ranks"], shuffled[i2t]["ranks"])
+    assert torch.equal(plain[t2i]["ranks"][order], shuffled[t2i]["ranks"])
+
+
+def test_length_of_features_does_not_matter():
+    images, texts, owner = features(6, 4, 0), features(6, 4, 1), torch.arange(6)
+    lengths = torch.arange(1, 7)[:, None]
+    plain = image_text_retrieval(images, texts, owner)
+    scaled = image_text_retrieval(images * lengths, texts / lengths, owner)
+    assert torch.equal(plain["image_to_text"]["ranks"], scaled["image_to_text"]["ranks"])
+
+
+def test_equal_features_are_no_success():
+    same = torch.ones(4, 3)
+    found = image_text_retrieval(same, same, torch.arange(4), ks=(1, 4))["text_to_image"]
+    assert (found["R@1"], found["R@4"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("spoilt", [0, 1])
+def test_not_a_number_is_no_success(spoilt):
+    both = [torch.eye(3), torch.eye(3)]
+    both[spoilt] = torch.full((3, 3), torch.nan)
+    found = image_text_retrieval(*both, torch.arange(3), ks=(1,))
+    assert found["image_to_text"]["R@1"] == found["text_to_image"]["R@1"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("candidates", "correct", "k"), [(5, 1, 2), (6, 2, 3), (4, 3, 2), (3, 1, 5)]
+)
+def test_chance_is_the_mean_over_all_orders(candidates, correct, k):
+    orders = list(itertools.permutations(range(candidates)))
+    hits = sum(min(order[:correct]) < k for order in orders)  # positions of the right ones
+    assert chance_recall(candidates, correct, k) == pytest.approx(hits / len(orders))
+
+
+def test_chance_counts_each_images_captions():
+    found = image_text_retrieval(
+        features(2, 3, 0), features(3, 3, 1), torch.tensor([0, 0, 1]), (1,)
+    )
+    assert found["image_to_text"]["chance R@1"] == pytest.approx((2 / 3 + 1 / 3) / 2)
+    assert found["text_to_image"]["chance R@1"] == pytest.approx(1 / 2)
+
+
+def test_more_queries_than_one_chunk():
+    """Every image finds its own text, on both sides of the chunk's edge."""
+    images = features(1100, 16, 0)
+    found = image_text_retrieval(images, images, torch.arange(1100))
+    assert found["image_to_text"]["R@1"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("image_of_text", "complaint"),
+    [
+        ([0, 0, 2], "1 images have no caption, the first is number 1"),
+        ([0, 1, 3], r"must lie in 0\.\.2"),
+        ([0, 1], "3 texts, but 2 image numbers"),
+    ],
+)
+def test_texts_that_do_not_cover_the_images_are_refused(image_of_text, complaint):
+    with pytest.raises(DataError, match=complaint):
+        image_text_retrieval(features(3, 4, 0), features(3, 4, 1), torch.tensor(image_of_text))
+
+
+def test_prompt_following_counts_the_right_prompt_among_all():
+    prompts = torch.eye(4)
+    images = torch.tensor([[1.0, 0, 0, 0], [0.9, 1.0, 0, 0], [0.8, 0.9, 0.0, 1.0]])
+    found = prompt_following(images, prompts, torch.tensor([0, 0, 0]), ks=(1, 2, 3))
+    assert found["ranks"].tolist() == [1, 2, 3]
+    assert [found[f"R@{k}"] for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert found["chance R@1"] == pytest.approx(1 / 4)

@@ -1,0 +1,316 @@
+"""What the loop does to weights, averages and learning rates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from tests.helpers.command import textdiff
+from textdiff import TextToImage, checkpoint
+from textdiff.commands.cli import run
+from textdiff.config import build
+from textdiff.errors import CheckpointError, NonFiniteLossError, UsageError
+from textdiff.models import attention, blocks
+from textdiff.models.upsample import upsample_conv_plain
+from textdiff.training.config import ClipTrainConfig, OptimizerConfig, TrainConfig
+from textdiff.training.ema import EMA
+from textdiff.training.loop import Progress
+from textdiff.training.optimizer import build_optimizer, lr_factor
+
+ADAMW = torch.optim.AdamW
+
+
+def train(configs: Path, shapes: Path, clip: Path, folder: Path, *more: str) -> dict:
+    """Runs `textdiff train`; returns the weights of its last checkpoint."""
+    flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
+    run(["train", *flags, "--clip", str(clip), "--run-dir", str(folder), *more])
+    newest = next(checkpoint.checkpoints(folder / "checkpoints"))
+    return checkpoint.load_tensors(newest / "unet.safetensors")
+
+
+def test_drawing_samples_and_evaluating_do_not_change_the_weights(
+    tmp_path, configs, shapes, tiny_clip
+):
+    often = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.eval-every", "1")
+    never = train(configs, shapes, tiny_clip, tmp_path / "b", "--train.eval-every", "1000")
+    assert len(list((tmp_path / "a" / "samples").glob("*.png"))) == 6
+    assert all(torch.equal(often[name], never[name]) for name in never)
+
+
+def test_workers_do_not_change_the_weights(tmp_path, configs, shapes, tiny_clip):
+    none = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.steps", "2")
+    one = train(
+        configs, shapes, tiny_clip, tmp_path / "b", "--train.steps", "2", "--train.workers", "1"
+    )
+    assert all(torch.equal(none[name], one[name]) for name in none)
+
+
+def test_accumulation_equals_the_larger_batch(tmp_path, configs, shapes, tiny_clip):
+    """The moments too: AdamW's weights alone would not show gradients of another scale."""
+    same = ["--train.max-grad-norm", "1e9", "--train.steps", "3"]
+    whole, parts = tmp_path / "a", tmp_path / "b"
+    train(configs, shapes, tiny_clip, whole, *same, "--train.batch-size", "4")
+    half = ["--train.batch-size", "2", "--train.accumulation", "2"]
+    train(configs, shapes, tiny_clip, parts, *same, *half)
+    for stem in ("unet", "optimizer"):
+        expected, found = (
+            checkpoint.load_tensors(
+                next(checkpoint.checkpoints(run / "checkpoints")) / f"{stem}.safetensors"
+            )
+            for run in (whole, parts)
+        )
+        assert expected.keys() == found.keys()
+        for name in expected:
+            torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-4)
+
+
+def losses(run_dir: Path) -> list[float]:
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if "loss" in row]
+
+
+@pytest.mark.parametrize("option", ["activation-checkpointing", "compile"])
+def test_options_for_speed_and_memory_keep_the_loss_curve(
+    tmp_path, configs, shapes, tiny_clip, option, monkeypatch
+):
+    compile_ = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda m: compile_(m, backend="aot_eager"))
+    plain = train(configs, shapes, tiny_clip, tmp_path / "a")
+    other = train(configs, shapes, tiny_clip, tmp_path / "b", f"--train.{option}", "true")
+    assert losses(tmp_path / "b") == pytest.approx(losses(tmp_path / "a"), rel=1e-5)
+    assert other.keys() == plain.keys()
+
+
+def unfused(groups, fused, **settings) -> torch.optim.AdamW:
+    return ADAMW(groups, **settings)
+
+
+# what training does for speed alone, and the slower form of it
+SLOWER = {
+    "folded upsampling": (blocks, "upsample_conv", upsample_conv_plain),
+    "attention by matrix products": (attention, "attend", scaled_dot_product_attention),
+    "fused AdamW": (torch.optim, "AdamW", unfused),
+}
+
+
+@pytest.mark.parametrize("faster", SLOWER)
+def test_what_is_done_for_speed_keeps_the_loss_curve(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch, faster
+):
+    train(configs, shapes, tiny_clip, tmp_path / "faster")
+    where, name, slower = SLOWER[faster]
+    used = []
+
+    def seen(*given, **settings):
+        used.append(name)
+        return slower(*given, **settings)
+
+    monkeypatch.setattr(where, name, seen)
+    train(configs, shapes, tiny_clip, tmp_path / "slower")
+    assert used
+    assert losses(tmp_path / "faster") == pytest.approx(losses(tmp_path / "slower"), rel=1e-4)
+
+
+def test_bf16_keeps_the_loss_curve(tmp_path, configs, shapes, tiny_clip):
+    train(configs, shapes, tiny_clip, tmp_path / "fp32")
+    flags = ["--config", configs / "unet.yaml", "--data.source", shapes, "--clip", tiny_clip]
+    flags += ["--run-dir", tmp_path / "bf16", "--train.precision", "bf16"]
+    done = textdiff("train", *flags)  # a process has one precision
+    assert done.returncode == 0, done.stderr
+    rounded, exact = losses(tmp_path / "bf16"), losses(tmp_path / "fp32")
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=1e-2)
+
+
+def test_activation_checkpointing_is_refused_where_there_is_none(tmp_path, configs, shapes):
+    flags = ["--config", str(configs / "clip.yaml"), "--data.source", str(shapes)]
+    more = ["--run-dir", str(tmp_path / "run"), "--train.activation-checkpointing", "true"]
+    with pytest.raises(UsageError, match="activation_checkpointing is for the U-Net; the clip"):
+        run(["train-clip", *flags, *more])
+
+
+def test_gradients_are_scaled_down_to_their_largest_norm(tmp_path, configs, shapes, tiny_clip):
+    """After one step AdamW's first moments are (1 - beta_1) times the gradients."""
+    train(
+        *(configs, shapes, tiny_clip, tmp_path, "--train.steps", "1"),
+        *("--train.max-grad-norm", "0.01", "--preview.num-prompts", "0"),
+    )
+    newest = next(checkpoint.checkpoints(tmp_path / "checkpoints"))
+    moments = checkpoint.load_tensors(newest / "optimizer.safetensors")
+    first = [value for name, value in moments.items() if name.endswith("exp_avg")]
+    assert torch.cat([m.flatten() for m in first]).norm().item() == pytest.approx(0.001, rel=1e-3)
+
+
+def test_samples_come_from_the_average(tiny_run):
+    newest = next(checkpoint.checkpoints(tiny_run / "checkpoints"))
+    averages = checkpoint.load_tensors(newest / "ema.safetensors")
+    weights = checkpoint.load_tensors(newest / "unet.safetensors")
+    drawn_from = TextToImage.load(tiny_run).unet.state_dict()
+    assert all(torch.equal(drawn_from[name], averages[name]) for name in averages)
+    assert not torch.equal(averages["conv_in.weight"], weights["conv_in.weight"])
+
+
+def test_velocity_without_pooled_feature_trains_and_draws(tmp_path, configs, shapes, tiny_clip):
+    more = ("--prediction", "v", "--use-pooled", "false")
+    weights = train(configs, shapes, tiny_clip, tmp_path / "run", *more)
+    assert not any("class_embedding" in name for name in weights)
+    pipe = TextToImage.load(tmp_path / "run")
+    assert pipe.config.prediction == "v"
+    assert pipe("red circle", num_steps=2)[0].size == (16, 16)
+
+
+def test_a_run_stops_when_its_minutes_are_over(tmp_path, configs, shapes, tiny_clip):
+    more = ("--train.max-minutes", "0.01", "--train.steps", "1000000")
+    train(configs, shapes, tiny_clip, tmp_path / "run", *more, "--train.eval-every", "1000000")
+    newest = next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints"))
+    state = checkpoint.load_state(newest)
+    assert 0 < state["step"] < 1_000_000
+    assert state["seconds"] >= 0.6
+
+
+def test_resuming_with_other_settings_is_refused(tmp_path, configs, shapes, tiny_clip):
+    train(configs, shapes, tiny_clip, tmp_path / "run", "--train.steps", "2")
+    before = (tmp_path / "run" / "model.yaml").read_bytes()
+    with pytest.raises(CheckpointError, match=r"prediction = eps, now it is v"):
+        train(configs, shapes, tiny_clip, tmp_path / "run", "--prediction", "v")
+    assert (tmp_path / "run" / "model.yaml").read_bytes() == before
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch
+):
+    from textdiff.diffusion import objective
+
+    class Poison(torch.autograd.Function):
+        """A finite value whose gradient is NaN."""
+
+        @staticmethod
+        def forward(_, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(_, grad):
+            return grad * float("nan")
+
+    simple_loss = objective.simple_loss
+    monkeypatch.setattr(
+        objective, "simple_loss", lambda target, output: simple_loss(target, Poison.apply(output))
+    )
+    with pytest.raises(NonFiniteLossError, match="gradient norm is nan at step 0"):
+        train(configs, shapes, tiny_clip, tmp_path / "run")
+    assert not list(checkpoint.checkpoints(tmp_path / "run" / "checkpoints"))
+
+
+def test_metrics_hold_loss_speed_and_held_out_quarters(tiny_run):
+    rows = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4, 5, 6]
+    assert all(row["images_per_second"] > 0 for row in rows if "loss" in row)
+    held_out = [row for row in rows if "held_out/eps_mse" in row]
+    assert [row["step"] for row in held_out] == [3, 6]
+    quarters = [held_out[-1][f"held_out/eps_mse_q{q}"] for q in (1, 2, 3, 4)]
+    assert held_out[-1]["held_out/eps_mse"] == pytest.approx(sum(quarters) / 4)
+
+
+def test_tensorboard_gets_the_same_scalars(tiny_run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tiny_run / "tensorboard"))
+    events.Reload()
+    rows = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
+    want = [row["loss"] for row in rows if "loss" in row]
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(want)
+
+
+def test_non_finite_loss_names_step_samples_and_checkpoint(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch
+):
+    from textdiff.training.tasks.diffusion import DiffusionTask
+
+    losses, poisoned = DiffusionTask.losses, []
+
+    def poison(task, model, batch, step):
+        """From step 3 on the last sample's loss is not a number."""
+        found = losses(task, model, batch, step)
+        if step < 3:
+            return found
+        poisoned.append(int(batch.sample_ids[-1]))
+        factor = torch.tensor([1.0] * (len(batch.captions) - 1) + [float("nan")])
+        return {"loss": found["loss"] * factor}
+
+    monkeypatch.setattr(DiffusionTask, "losses", poison)
+    with pytest.raises(NonFiniteLossError, match=r"step 3 .*step-000002") as error:
+        train(configs, shapes, tiny_clip, tmp_path / "run", "--train.eval-every", "1000")
+    assert f"(samples {poisoned});" in str(error.value)
+    assert error.value.exit_code == 5
+    assert next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints")).name == "step-000002"
+
+
+def test_ema_has_the_warm_up_form():
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    ema, want = EMA(model, decay=0.5), 0.0
+    for n in range(12):
+        torch.nn.init.constant_(model.weight, n + 1.0)
+        ema.update()
+        decay = min(0.5, (1 + n) / (10 + n))
+        want = decay * want + (1 - decay) * (n + 1.0)
+        assert ema.averages["weight"].item() == pytest.approx(want, rel=1e-5)
+
+
+def test_ema_gives_the_weights_back_to_the_bit_even_after_an_error():
+    model = torch.nn.Linear(3, 3)
+    ema = EMA(model, decay=0.9)
+    with torch.no_grad():
+        model.weight.add_(1.0)
+    own = model.weight.detach().clone()
+    with pytest.raises(RuntimeError), ema.applied():
+        assert torch.equal(model.weight, ema.averages["weight"])
+        raise RuntimeError
+    assert torch.equal(model.weight, own)
+
+
+def test_norms_biases_and_scales_are_exempt_from_weight_decay():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.LayerNorm(2))
+    model.register_parameter("scale", torch.nn.Parameter(torch.zeros(())))
+    decayed, exempt = build_optimizer(model, OptimizerConfig(weight_decay=0.2)).param_groups
+    assert decayed["weight_decay"] == 0.2
+    assert [p.ndim for p in decayed["params"]] == [2]
+    assert exempt["weight_decay"] == 0.0
+    assert sorted(p.ndim for p in exempt["params"]) == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "want"),
+    [("constant", (1, 1, 1)), ("cosine", (1, 0.5, 0)), ("linear_tail", (1, 1, 0))],
+)
+def test_learning_rate_schedules(schedule, want):
+    config = OptimizerConfig(schedule=schedule, warmup_steps=0, tail=0.5)
+    got = [lr_factor(config, 1000, progress) for progress in (0, 0.5, 1)]
+    assert got == pytest.approx(want)
+
+
+def test_warm_up_is_linear_in_optimizer_steps():
+    config = OptimizerConfig(warmup_steps=4)
+    got = [lr_factor(config, step, 0) for step in range(6)]
+    assert got == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "betas", "eps"), [("vit", (0.9, 0.98), 1e-6), ("resnet", (0.9, 0.999), 1e-8)]
+)
+def test_clip_hyperparameters_follow_the_tower(kind, betas, eps):
+    config = ClipTrainConfig().for_tower(kind)
+    assert (config.betas, config.eps, config.weight_decay) == (betas, eps, 0.2)
+    assert build(ClipTrainConfig, [("f", {"eps": 1e-7})]).for_tower(kind).eps == 1e-7
+
+
+def test_progress_follows_whichever_ends_first(monkeypatch):
+    monkeypatch.setattr("textdiff.training.loop.time.monotonic", lambda: 100.0)
+    by_step = Progress(step=50)
+    assert by_step.share(TrainConfig(steps=100)) == 0.5
+    by_time = Progress(step=1, seconds=40, started=95.0)
+    assert by_time.share(TrainConfig(steps=100, max_minutes=1)) == pytest.approx(0.75)

@@ -1,0 +1,138 @@
+"""A killed run, resumed, ends with the same bits as one that was never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers.paths import ROOT
+from textdiff import checkpoint
+from textdiff.commands.cli import run
+
+STEPS = "30"  # so many that a kill at step 4 comes before the end, however late
+
+
+def flags(configs: Path, shapes: Path, clip: Path, folder: Path) -> list[str]:
+    return [
+        *("train", "--config", str(configs / "unet.yaml"), "--data.source", str(shapes)),
+        *("--clip", str(clip), "--run-dir", str(folder), "--train.steps", STEPS),
+        *("--unet.dropout", "0.1"),
+    ]
+
+
+def start(arguments: list[str]) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "textdiff", *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(folder: Path, process: subprocess.Popen, seconds: float = 120) -> None:
+    """Until `folder` exists; the process must still run then."""
+    deadline = time.monotonic() + seconds
+    while not folder.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, f"{folder} did not appear"
+        time.sleep(0.002)
+
+
+def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
+    newest = next(checkpoint.checkpoints(folder / "checkpoints"))
+    assert newest.name == f"step-{int(STEPS):06d}"
+    return {
+        f"{stem}/{name}": tensor
+        for stem in ("unet", "ema", "optimizer")
+        for name, tensor in checkpoint.load_tensors(newest / f"{stem}.safetensors").items()
+    }
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, configs, shapes, tiny_clip) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    process = start(flags(configs, shapes, tiny_clip, folder))
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return folder
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_run_has_the_same_bits(
+    tmp_path, configs, shapes, tiny_clip, uninterrupted
+):
+    arguments = flags(configs, shapes, tiny_clip, tmp_path / "run")
+    process = start(arguments)
+    wait_for(tmp_path / "run" / "checkpoints" / "step-000004", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    stopped_at = next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints")).name
+    assert "step-000004" <= stopped_at < f"step-{int(STEPS):06d}"
+
+    resumed = start([*arguments, "--resume", "must"])
+    output, _ = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, output
+    assert "resuming from" in output
+
+    want, got = tensors_of(uninterrupted), tensors_of(tmp_path / "run")
+    assert want.keys() == got.keys()
+    different = [name for name in want if not torch.equal(want[name], got[name])]
+    assert not different
+
+
+@pytest.mark.slow
+def test_resumed_run_logs_each_step_once(tmp_path, configs, shapes, tiny_clip, uninterrupted):
+    arguments = flags(configs, shapes, tiny_clip, tmp_path / "run")
+    process = start(arguments)
+    wait_for(tmp_path / "run" / "checkpoints" / "step-000002", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    run(arguments)
+
+    def losses(folder: Path) -> list[tuple[int, float]]:
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        return [(row["step"], row["loss"]) for row in rows if "loss" in row]
+
+    assert losses(tmp_path / "run") == losses(uninterrupted)
+
+
+@pytest.mark.slow
+def test_signal_saves_a_checkpoint_and_exits_with_75(tmp_path, configs, shapes, tiny_clip):
+    arguments = flags(configs, shapes, tiny_clip, tmp_path / "run")
+    many = [*arguments, "--train.steps", "100000", "--train.checkpoint-every", "100000"]
+    many += ["--train.eval-every", "100000"]
+    process = start(many)
+    wait_for(tmp_path / "run" / "metrics.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 75, output
+    assert "stopped by a signal at step" in output
+    assert "Traceback" not in output
+    folder, damaged = checkpoint.newest_good(tmp_path / "run" / "checkpoints")
+    assert folder is not None
+    assert damaged == []
+
+
+def test_finished_run_is_left_alone(tmp_path, configs, shapes, tiny_clip, capsys):
+    arguments = flags(configs, shapes, tiny_clip, tmp_path / "run")
+    arguments[arguments.index(STEPS)] = "2"
+    run(arguments)
+    before = sorted((tmp_path / "run" / "checkpoints").rglob("*"))
+    stamps = [path.stat().st_mtime_ns for path in before]
+    capsys.readouterr()
+    run(arguments)
+    assert "is finished at step 2" in capsys.readouterr().out
+    after = sorted((tmp_path / "run" / "checkpoints").rglob("*"))
+    assert (before, stamps) == (after, [path.stat().st_mtime_ns for path in after])

@@ -1,0 +1,12 @@
+"""Binary diffusion: black-and-white pictures whose pixels flip."""
+
+from textdiff._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "BinaryAncestral": "sampling",
+        "BinaryConfig": "config",
+        "BinarySchedule": "schedule",
+    },
+)

@@ -1,0 +1,1 @@
+"""Evaluations: a room for each, and what they share."""

@@ -1,0 +1,81 @@
+"""Labels of points in a plot that cover neither each other nor the points.
+
+Each label takes the first free place around its point, near ones first; a thin line leads to it
+where it stands apart. A label for which no place is free is left out rather than made unreadable.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textdiff.evaluation.figures import INK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
+
+DISTANCES = (9, 16, 24, 34, 46, 60)  # of a label's middle from its point, in points of type
+DIRECTIONS = 12
+LEAD_FROM = 16
+LEAD = {"arrowstyle": "-", "color": INK, "linewidth": 0.4, "shrinkA": 7, "shrinkB": 3}
+MARKER = 4  # half a marker's side
+APART = 3  # least distance of a label from others and from points
+
+
+def place_labels(
+    axes: Axes, points: Sequence[tuple[float, float]], labels: Sequence[str]
+) -> list[Annotation]:
+    """The labels that found a place. The figure's layout is fixed from here on."""
+    from matplotlib.transforms import Bbox
+
+    drawn = axes.get_figure()
+    drawn.draw_without_rendering()
+    drawn.set_layout_engine("none")
+    pixel = drawn.dpi / 72
+    spots = [axes.transData.transform(point) for point in points]
+    taken = [
+        Bbox.from_bounds(*(spot - MARKER * pixel), 2 * MARKER * pixel, 2 * MARKER * pixel)
+        for spot in spots
+    ]
+    placed = []
+    for point, text in sorted(zip(points, labels, strict=True)):
+        label = first_free(axes, point, text, taken)
+        if label is not None:
+            taken.append(label.get_window_extent())
+            placed.append(label)
+    return placed
+
+
+def first_free(
+    axes: Axes, point: tuple[float, float], text: str, taken: list[Bbox]
+) -> Annotation | None:
+    """`text` beside `point`, clear of `taken` and inside of the axes; None where all is full."""
+    from matplotlib.patheffects import withStroke
+
+    for distance in DISTANCES:
+        for k in range(DIRECTIONS):
+            angle = math.pi / 4 + 2 * math.pi * k / DIRECTIONS
+            # letters are wider than high: more room sideways
+            place = (1.6 * distance * math.cos(angle), distance * math.sin(angle))
+            label = axes.annotate(
+                text,
+                point,
+                place,
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                fontsize="small",
+                color=INK,
+                path_effects=[withStroke(linewidth=2, foreground="white")],  # over error bars
+            )
+            box = label.get_window_extent()
+            inside = all(axes.bbox.contains(*corner) for corner in box.corners())
+            if inside and not box.padded(APART * axes.get_figure().dpi / 72).count_overlaps(taken):
+                if distance >= LEAD_FROM:
+                    axes.annotate("", point, place, textcoords="offset points", arrowprops=LEAD)
+                return label
+            label.remove()
+    return None

@@ -1,0 +1,1 @@
+"""Likelihood: the variational bound in bits/dim, term by term."""

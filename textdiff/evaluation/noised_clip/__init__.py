@@ -1,0 +1,1 @@
+"""What a noised CLIP recognises at each timestep, beside a clean one."""
