@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 Images = Float[Tensor, "batch channels height width"]  # float in [-1, 1], or noised
+Pictures = UInt8[Tensor, "batch 3 height width"]  # as stored, 0..255
 Timesteps = Int[Tensor, "batch"]  # 0 = least noisy .. T-1
 PerSample = Float[Tensor, "batch"]
 Features = Float[Tensor, "batch dim"]

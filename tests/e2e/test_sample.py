@@ -12,7 +12,8 @@ from PIL import Image
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.commands.cli import run
-from textdiff.commands.sample import SampleSettings, pick_device, read_prompts
+from textdiff.commands.sample import SampleSettings, read_prompts
+from textdiff.devices import pick_device
 from textdiff.pipeline.config import SamplingConfig
 
 STRANGE = [

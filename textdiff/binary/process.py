@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from textdiff.binary.binarise import binarised
 from textdiff.binary.guidance import binary_classifier_free
 from textdiff.binary.prediction import BinaryDenoise, BinaryPrediction, from_output
 from textdiff.binary.sampling import BinaryAncestral, binary_inpaint, fair_coins
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.errors import UsageError
+from textdiff.pictures import binarised
 from textdiff.pipeline.clip_guide import ClipGuide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init

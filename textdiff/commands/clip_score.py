@@ -46,8 +46,8 @@ class ClipScoreSettings(SamplingConfig):
 def run(settings: ClipScoreSettings) -> None:
     """Load, draw if there is a model, score, show."""
     from textdiff.clip import ClipModel
-    from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.devices import pick_device
     from textdiff.evaluation import report
     from textdiff.evaluation.drawn import captioned_pictures, drawn_pictures, real_pictures
     from textdiff.files import check_file

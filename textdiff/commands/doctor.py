@@ -33,7 +33,7 @@ def run(settings: DoctorSettings) -> None:
     import torch
 
     from textdiff import __version__
-    from textdiff.commands.sample import pick_device
+    from textdiff.devices import pick_device
     from textdiff.precision import matmul_seconds
     from textdiff.training.precision import choose_precision
 

@@ -133,8 +133,8 @@ def run(settings: GuidanceSettings) -> None:
 
 def measured(settings: GuidanceSettings) -> dict[str, Any]:
     """Protocol and numbers of the settings asked for, and of those that `--json` already held."""
-    from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.devices import pick_device
     from textdiff.evaluation import report
     from textdiff.evaluation.drawn import real_pictures
     from textdiff.evaluation.guidance.draw import Sweep, check_settings, draw_grid

@@ -59,8 +59,8 @@ def run(settings: InversionSettings) -> None:
         UsageError: more steps than the schedule has, data of another size than the model's, or a
             binary model.
     """
-    from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.devices import pick_device
     from textdiff.errors import UsageError
     from textdiff.evaluation import report
     from textdiff.evaluation.drawn import real_pictures

@@ -74,7 +74,7 @@ def run(settings: LikelihoodSettings) -> None:
         UsageError: settings that the model or the machine cannot follow.
         DataError: no image to measure.
     """
-    from textdiff.commands.sample import pick_device
+    from textdiff.devices import pick_device
     from textdiff.evaluation import report
     from textdiff.evaluation.likelihood.measure import measure, pick_pictures
     from textdiff.evaluation.likelihood.plot import draw_bounds

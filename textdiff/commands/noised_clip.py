@@ -50,8 +50,8 @@ def run(settings: NoisedClipSettings) -> None:
     """
     from textdiff.clip import ClipModel, NoisedClip
     from textdiff.commands.finetune_clip import fit_data
-    from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.devices import pick_device
     from textdiff.evaluation import report
     from textdiff.evaluation.noised_clip.measure import Protocol, measure
     from textdiff.evaluation.noised_clip.plot import draw_levels

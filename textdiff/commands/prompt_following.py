@@ -40,8 +40,8 @@ def run(settings: PromptFollowingSettings) -> None:
     """
     import torch
 
-    from textdiff.commands.sample import pick_device
     from textdiff.data import labelled_grid, open_data, to_pil
+    from textdiff.devices import pick_device
     from textdiff.evaluation import report
     from textdiff.evaluation.drawn import drawn_pictures, real_pictures
     from textdiff.evaluation.judges import load_judge

@@ -26,8 +26,8 @@ class RetrievalSettings(Settings):
 def run(settings: RetrievalSettings) -> None:
     """Load, search, show."""
     from textdiff.clip import ClipModel
-    from textdiff.commands.sample import pick_device
     from textdiff.data import open_data
+    from textdiff.devices import pick_device
     from textdiff.evaluation import report
     from textdiff.files import check_file
     from textdiff.metrics.features import retrieval_on

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from textdiff.devices import pick_device
 from textdiff.errors import UsageError
 from textdiff.pipeline.config import SamplingConfig
 
@@ -92,26 +93,6 @@ def read_prompts(settings: SampleSettings) -> list[str]:
     if not prompts:
         raise UsageError('no prompt; give --prompt "a red apple" or --prompt-file FILE')
     return prompts
-
-
-def pick_device(name: str) -> str:
-    """A torch device name from one that may be "auto".
-
-    Raises:
-        UsageError: a device that this machine lacks.
-    """
-    import torch
-
-    there = ["cpu"]
-    there += ["mps"] if torch.backends.mps.is_available() else []
-    there += ["cuda"] if torch.cuda.is_available() else []
-    if name == "auto":
-        return there[-1]
-    kind, _, number = name.partition(":")
-    count = torch.cuda.device_count() if kind == "cuda" else 1
-    if kind not in there or (number and (not number.isdigit() or int(number) >= count)):
-        raise UsageError(f"--device {name} is not on this machine; there is {', '.join(there)}")
-    return name
 
 
 def read_picture(flag: str, path: str | None) -> Image | None:

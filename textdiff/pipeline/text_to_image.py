@@ -33,6 +33,7 @@ from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.models.unet import UNet
+from textdiff.pictures import BitCodec, PictureCodec, PixelCodec
 from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.gaussian import GaussianDiffusion
@@ -112,6 +113,19 @@ class TextToImage:
         """The kind of diffusion."""
         kind = {"gaussian": GaussianDiffusion, "binary": BinaryDiffusion}[self.config.process]
         return kind(self.schedule, self.config)
+
+    @cached_property
+    def codec(self) -> PictureCodec:
+        """Between stored pictures and what is diffused."""
+        size = self.config.unet.image_size
+        if self.config.process == "binary":
+            return BitCodec(size, self.config.binary.threshold)
+        return PixelCodec(size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.unet.conv_in.weight.device
 
     def network(self, conditioning: Conditioning, grid: Tensor | None = None) -> Network:
         """The U-Net with `conditioning` bound.

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from textdiff.binary.binarise import GREY
+from textdiff.pictures import GREY
 from textdiff.randomness import generator
 from textdiff.training.augment_config import AugmentConfig
 from textdiff.types import Batch

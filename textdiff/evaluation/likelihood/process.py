@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from textdiff.binary import likelihood as binary_likelihood
-from textdiff.binary.binarise import binarised
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.diffusion import NoiseSchedule, likelihood
 from textdiff.diffusion.config import VarianceType
 from textdiff.diffusion.variance import pick_variance
 from textdiff.errors import UsageError
+from textdiff.pictures import binarised
 from textdiff.sampling.grid import timestep_grid
 from textdiff.sampling.threshold import static_threshold
 from textdiff.types import Conditioning, Images, PerSample, Timesteps

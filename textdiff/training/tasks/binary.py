@@ -12,10 +12,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from textdiff.binary.binarise import binarised
 from textdiff.binary.likelihood import bound_term, prior_term
 from textdiff.binary.prediction import from_output
 from textdiff.data.base import CaptionedImages
+from textdiff.pictures import binarised
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.training.captions import CaptionEmbeddings

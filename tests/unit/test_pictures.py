@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from textdiff.binary.binarise import binarised
+from textdiff.pictures import binarised
 
 
 def test_binarised_is_the_grey_level():
