@@ -132,8 +132,6 @@ def run(settings: TrainSettings) -> None:
     folder = RunFolder(settings.run_dir, accelerator.is_main_process)
     pipe = build_pipeline(settings, clip).to(accelerator.device)
     previewed = preview_prompts(settings.preview, data, pipe)
-    pipe.unet.train().requires_grad_(True)
-
     captions = [text for part in (data, held_out) if part for text in part.training_captions]
     embed = CaptionEmbeddings(clip, captions)
     task = build_task(settings, pipe, embed, held_out, previewed)

@@ -73,7 +73,7 @@ def build_pipeline(settings: TrainSettings, clip: ClipModel) -> TextToImage:
         binary=settings.binary,
         unet=settings.unet,
     )
-    return TextToImage.of(unet, clip, config)
+    return TextToImage(unet, clip, config)
 
 
 def build_task(
@@ -118,7 +118,7 @@ def preview_prompts(preview: PreviewConfig, data: CaptionedImages, pipe: TextToI
     prompts = list(itertools.islice(fitting, preview.num_prompts))
     if prompts:
         try:
-            pipe.check(prompts, preview)
+            pipe.plan(prompts, preview)
         except UsageError as error:
             raise UsageError(f"preview: {error}") from None
     return prompts

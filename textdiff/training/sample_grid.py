@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from textdiff.data.grid import labelled_grid, to_pil
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
@@ -17,8 +15,7 @@ def draw_samples(
     """Writes a labelled grid of `prompts` if there are any; always the same noise."""
     if not prompts:
         return
-    finished = [images for _, images in pipe.images(prompts, preview)]
-    images = torch.cat([images for images in finished if len(images)])
+    images = pipe.draw(pipe.plan(prompts, preview))
     grid = labelled_grid(to_pil(images), prompts, columns=min(8, len(images)))
     with replacing(run.path / "samples" / f"step-{step:06d}.png") as temporary:
         grid.save(temporary)
