@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textdiff import checkpoint
+from textdiff.attention import faster_kernel
 from textdiff.clip import source
-from textdiff.clip.attention import quick_attention
 from textdiff.clip.config import ClipConfig
 from textdiff.clip.tokens import Tokens, tokenize
 from textdiff.errors import UsageError
@@ -224,7 +224,7 @@ class ClipModel(nn.Module):
         dtype = text.transformer.get_cast_dtype()
         x = text.token_embedding(ids).to(dtype) + text.positional_embedding[:length].to(dtype)
         causal = None if text.attn_mask is None else text.attn_mask[:length, :length]
-        with quick_attention(ids.device, length):
+        with faster_kernel(ids.device, length):
             return text.ln_final(text.transformer(x, attn_mask=causal))
 
     def _pool_text(self, states: TokenFeatures, ids: Tensor) -> Features:
@@ -256,7 +256,7 @@ class ClipModel(nn.Module):
         if images.dtype == torch.uint8:
             images = images.to(self.mean.dtype) * 2 / 255 - 1
         pixels = (self._resize(images.to(self.mean.dtype)) + 1) / 2
-        with quick_attention(pixels.device, self._image_tokens):
+        with faster_kernel(pixels.device, self._image_tokens):
             return tower((pixels - self.mean) / self.std)
 
     @property
