@@ -23,7 +23,7 @@ from textdiff.guidance.clip_gradient import at_x_0, at_x_t
 from textdiff.guidance.cutouts import cutout_encoder
 from textdiff.guidance.interval import only_at
 from textdiff.guidance.shift import held, limited, normalised
-from textdiff.guidance.similarity import image_encoder, similarity, text_features
+from textdiff.guidance.similarity import image_encoder, similarity, unit_text_features
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.sampling.threshold import gradient_threshold
 from textdiff.types import Denoise, Features
@@ -52,10 +52,10 @@ class ClipGuide:
             timestep = torch.zeros(1, dtype=torch.int64, device=pictures.device)
             return cls(clip, image_encoder(clip)(pictures, timestep))
         if config.clip_prompts:
-            features = text_features(clip, config.clip_prompts)
+            features = unit_text_features(clip, config.clip_prompts)
             weights = config.clip_weights or [1.0] * len(features)
             return cls(clip, features.new_tensor([weights]) @ features)
-        return cls(clip, text_features(clip, prompts))
+        return cls(clip, unit_text_features(clip, prompts))
 
     def guided(
         self,
