@@ -1,4 +1,4 @@
-"""Features of many pictures and captions, computed in chunks: what is measured, cached, aimed at.
+"""Features of many pictures and captions at once, to be measured, cached or guided towards.
 
 images, captions -> chunks of 256 -> towers -> (n, E) on the CPU, not normalised
 """
@@ -19,7 +19,7 @@ CHUNK = 256
 @torch.no_grad()
 def image_features(clip: ClipModel, images: Pictures) -> Features:
     """Features (n, E) of uint8 images (n, 3, H, W), not normalised, on the CPU."""
-    return torch.cat([clip.encode_image(chunk).cpu() for chunk in images.split(CHUNK)])
+    return torch.cat([clip.encode_image(chunk).cpu() for chunk in torch.split(images, CHUNK)])
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from textdiff.clip.features import text_features
+from textdiff.clip import features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.types import Features, Images, PerSample, Timesteps
@@ -32,7 +32,7 @@ def image_encoder(clip: ClipModel | NoisedClip) -> Encode:
 
 def unit_text_features(clip: ClipModel | NoisedClip, prompts: Sequence[str]) -> Features:
     """Unit features g of the prompts, (n, E), on the CLIP's device."""
-    return F.normalize(text_features(clip, prompts).to(clip.logit_scale.device), dim=-1)
+    return F.normalize(features.text_features(clip, prompts).to(clip.logit_scale.device), dim=-1)
 
 
 def similarity(encode: Encode, target: Features, logit_scale: Tensor | float = 1.0) -> Reward:
