@@ -23,7 +23,7 @@ from textdiff.guidance.clip_gradient import at_x_0, at_x_t
 from textdiff.guidance.cutouts import cutout_encoder
 from textdiff.guidance.interval import only_at
 from textdiff.guidance.shift import held, limited, normalised
-from textdiff.guidance.similarity import image_encoder, similarity, text_features
+from textdiff.guidance.similarity import image_encoder, similarity, unit_text_features
 from textdiff.pictures import to_float
 from textdiff.pipeline.config import ClipGuidanceConfig, ModelConfig, SamplingConfig
 from textdiff.sampling.threshold import gradient_threshold
@@ -60,11 +60,11 @@ class ClipGuide:
             timestep = torch.zeros(1, dtype=torch.int64, device=x_0.device)
             target = image_encoder(clip)(x_0, timestep)
         elif guidance.prompts:
-            features = text_features(clip, guidance.prompts)
+            features = unit_text_features(clip, guidance.prompts)
             weights = guidance.weights or [1.0] * len(features)
             target = features.new_tensor([weights]) @ features
         else:
-            target = text_features(clip, prompts)
+            target = unit_text_features(clip, prompts)
         return cls(clip, target, guidance, thresholded)
 
     def guided(
