@@ -16,8 +16,8 @@ from torch import Tensor
 
 Images = Float[Tensor, "batch channels height width"]  # float in [-1, 1], or noised
 Pictures = UInt8[Tensor, "batch 3 height width"]  # as stored, 0..255
-Timesteps = Int[Tensor, "batch"]  # 0 = least noisy .. T-1
-PerSample = Float[Tensor, "batch"]
+Timesteps = Int[Tensor, " batch"]  # 0 = least noisy .. T-1
+PerSample = Float[Tensor, " batch"]
 Features = Float[Tensor, "batch dim"]
 TokenFeatures = Float[Tensor, "batch tokens dim"]
 TokenMask = Bool[Tensor, "batch tokens"]
