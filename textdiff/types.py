@@ -6,7 +6,7 @@ takes a Denoise and returns a Denoise, samplers see neither text nor CLIP.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -36,11 +36,13 @@ class Conditioning:
     pooled: Features | None = None
     mask: TokenMask | None = None
 
-    def map(self, function) -> Conditioning:
+    def map(self, function: Callable[[Tensor], Tensor]) -> Conditioning:
         """`function` applied to each tensor, e.g. `lambda tensor: tensor[:4]`."""
-        return Conditioning(
-            *(None if x is None else function(x) for x in (self.tokens, self.pooled, self.mask))
-        )
+
+        def mapped(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else function(tensor)
+
+        return Conditioning(function(self.tokens), mapped(self.pooled), mapped(self.mask))
 
     def to(self, device: torch.device | str) -> Conditioning:
         return self.map(lambda tensor: tensor.to(device))
@@ -48,7 +50,7 @@ class Conditioning:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, index) -> Conditioning:
+    def __getitem__(self, index: slice | list[int] | Tensor) -> Conditioning:
         return self.map(lambda tensor: tensor[index])
 
     def repeat(self, count: int) -> Conditioning:
@@ -57,13 +59,25 @@ class Conditioning:
 
     @staticmethod
     def cat(parts: Sequence[Conditioning]) -> Conditioning:
-        """Along the batch; parts must agree in what they hold and in L."""
+        """Along the batch.
 
-        def join(name: str) -> Tensor | None:
-            tensors = [getattr(part, name) for part in parts]
-            return None if tensors[0] is None else torch.cat(tensors)
+        Raises:
+            ValueError: the parts differ in L, or in whether they hold pooled features or a mask.
+        """
 
-        return Conditioning(join("tokens"), join("pooled"), join("mask"))
+        def join(optional: list[Tensor | None]) -> Tensor | None:
+            tensors = [tensor for tensor in optional if tensor is not None]
+            if 0 < len(tensors) < len(optional):
+                raise ValueError("some of these hold pooled features or a mask, others do not")
+            return torch.cat(tensors) if tensors else None
+
+        if len({part.tokens.shape[1] for part in parts}) > 1:
+            raise ValueError("these have token features of different lengths")
+        return Conditioning(
+            torch.cat([part.tokens for part in parts]),
+            join([part.pooled for part in parts]),
+            join([part.mask for part in parts]),
+        )
 
 
 @dataclass(frozen=True)

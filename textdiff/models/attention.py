@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textdiff.models.config import UNetConfig
+from textdiff.models.initial import zero_parameters
 
 # On CPU, the longest row of keys for which plain matrix products beat the fused kernel.
 PLAIN_MAX_KEYS_FP32 = 64
@@ -135,8 +136,7 @@ class SpatialTransformer(nn.Module):
             TransformerBlock(channels, config) for _ in range(config.transformer_layers)
         )
         self.proj_out = _projection(channels, config)
-        nn.init.zeros_(self.proj_out.weight)
-        nn.init.zeros_(self.proj_out.bias)
+        zero_parameters(self.proj_out)
 
     def forward(self, image: Tensor, text: TextSource, text_mask: Tensor | None) -> Tensor:
         """image: (B, C, H, W) -> (B, C, H, W)."""
