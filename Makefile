@@ -12,7 +12,7 @@ help:
 	@echo "make quickstart   install, train on OpenMoji, draw a grid of prompts, print metrics"
 	@echo "make test         install, lint, run the whole test suite"
 	@echo "make bench        install, short forms of the benchmarks that need no trained model"
-	@echo "make lint         ruff check and format check"
+	@echo "make lint         ruff check and format check, types checked by mypy"
 	@echo "make clean        remove .venv (runs/ and the data cache stay)"
 
 $(STAMP): pyproject.toml
@@ -28,6 +28,7 @@ quickstart: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test: lint
 	$(BIN)/python -m pytest
