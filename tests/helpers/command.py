@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -58,3 +59,22 @@ def textdiff(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
         check=False,
         **options,
     )
+
+
+def launch(processes: int, script: str, arguments: list[str], folder: Path) -> list[float]:
+    """Losses per step of `accelerate launch --cpu --num_processes N script ...`."""
+    command = [
+        *(sys.executable, "-m", "accelerate.commands.launch", "--cpu"),
+        *("--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"),
+        *("--dynamo_backend", "no", "--main_process_port", "0"),
+        *(str(ROOT / "scripts" / script), *arguments, "--run-dir", str(folder)),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment |= {"ACCELERATE_USE_CPU": "true"}
+    environment |= {"HF_HOME": str(folder.parent / "hf")}  # not the user's own accelerate config
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=900, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [row["loss"] for row in map(json.loads, lines) if "loss" in row]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.helpers.paths import ROOT
-from tests.unit.pipeline.test_network import remade
+from tests.helpers.unets import remade
 from textdiff.types import Conditioning
 
 PROMPTS = ["red circle", "green cross"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from tests.unit.models.test_bound import Rows
+from tests.helpers.unets import Rows, remade
 from textdiff import TextToImage
 from textdiff.commands.cli import main
 from textdiff.errors import UsageError
@@ -22,19 +21,6 @@ PROMPTS = ["red circle", "green cross", "red circle"]
 def drawn(pipe: TextToImage, prompts=PROMPTS, **settings) -> np.ndarray:
     pictures = pipe(prompts, **{"num_steps": 6, "seed": 1, **settings})
     return np.stack([np.asarray(picture) for picture in pictures]).astype(int)
-
-
-def remade(pipe: TextToImage, process: str = "gaussian", **changes) -> TextToImage:
-    """The tiny model with another U-Net, of random weights, which predicts v: eps would blow up
-    rounding where noise prevails."""
-    config = pipe.config.unet.model_copy(update=changes)
-    torch.manual_seed(0)
-    unet = UNet(config)
-    for parameter in unet.parameters():
-        if parameter.dim() > 1:
-            nn.init.normal_(parameter, std=0.7 * parameter[0].numel() ** -0.5)
-    kind = {"unet": config, "prediction": "v", "process": process}
-    return TextToImage.of(unet, pipe.clip, pipe.config.model_copy(update=kind)).to("cpu")
 
 
 @pytest.fixture

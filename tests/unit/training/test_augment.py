@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.unit.training.test_tasks import batch_of, noise
+from tests.helpers.batches import batch_of, noise
 from textdiff.training.augment import (
     _coloured,
     _sample_bordered,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.helpers.batches import batch_of, noise
 from tests.helpers.older_run import forget
-from tests.unit.training.test_tasks import batch_of, noise
 from textdiff import checkpoint
 from textdiff.clip import ClipModel
 from textdiff.commands.cli import run

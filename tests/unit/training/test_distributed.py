@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from tests.helpers.paths import ROOT
+from tests.helpers.command import launch
 
 # the histories of 2 buckets fill in the first step, from both processes' terms
 BY_IMPORTANCE = [
     *("--objective.loss", "vlb", "--objective.timesteps", "importance"),
     *("--objective.buckets", "2", "--objective.history", "1"),
 ]
-
-
-def launch(processes: int, script: str, arguments: list[str], folder: Path) -> list[float]:
-    """Losses per step of `accelerate launch --cpu --num_processes N script ...`."""
-    command = [
-        *(sys.executable, "-m", "accelerate.commands.launch", "--cpu"),
-        *("--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"),
-        *("--dynamo_backend", "no", "--main_process_port", "0"),
-        *(str(ROOT / "scripts" / script), *arguments, "--run-dir", str(folder)),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    environment |= {"ACCELERATE_USE_CPU": "true"}
-    environment |= {"HF_HOME": str(folder.parent / "hf")}  # not the user's own accelerate config
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=900, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [row["loss"] for row in map(json.loads, lines) if "loss" in row]
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.unit.training.test_distributed import launch
-from tests.unit.training.test_tasks import CAPTIONS, batch_of, noise
+from tests.helpers.batches import CAPTIONS, batch_of, noise
+from tests.helpers.command import launch
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig, contrastive_loss
 from textdiff.data import DataConfig, open_data
 from textdiff.diffusion import NoiseSchedule
