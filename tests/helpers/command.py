@@ -6,9 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from tests.helpers.paths import ROOT
+from textdiff.commands.cli import COMMANDS
+from textdiff.config import Settings, parse_flags
 
 # precision "no": "auto" times two products, so that two runs could differ
 TINY_CLIP = """
@@ -46,35 +50,44 @@ data: {image_size: 16, min_side: 4, max_bad_fraction: 0.5}
 """
 
 
+def settings_of(command: Sequence[str | Path]) -> Settings:
+    """What a command line sets, `command` being all that is typed after `textdiff`.
+
+    Raises:
+        UsageError: as the command would, before it loads anything.
+    """
+    words = list(map(str, command))
+    name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
+    schema = getattr(
+        import_module(f"textdiff.commands.{COMMANDS[name].module}"), COMMANDS[name].settings
+    )
+    return parse_flags(schema, words[len(name.split()) :], name, "")
+
+
 def textdiff(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
-    """Runs the command line in a process of its own, one thread."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
+    """Runs the command line in a process of its own."""
+    return python("-m", "textdiff", *arguments, **options)
+
+
+def python(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
+    """Runs this Python in a process of its own: `python("scripts/train.py", "--help")`."""
+    usual = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 900, "check": False}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
     return subprocess.run(
-        [sys.executable, "-m", "textdiff", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        timeout=options.pop("timeout", 900),
-        check=False,
-        **options,
+        [sys.executable, *map(str, arguments)], env=environment, **{**usual, **options}
     )
 
 
 def launch(processes: int, script: str, arguments: list[str], folder: Path) -> list[float]:
     """Losses per step of `accelerate launch --cpu --num_processes N script ...`."""
     command = [
-        *(sys.executable, "-m", "accelerate.commands.launch", "--cpu"),
+        *("-m", "accelerate.commands.launch", "--cpu"),
         *("--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"),
         *("--dynamo_backend", "no", "--main_process_port", "0"),
         *(str(ROOT / "scripts" / script), *arguments, "--run-dir", str(folder)),
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    environment |= {"ACCELERATE_USE_CPU": "true"}
-    environment |= {"HF_HOME": str(folder.parent / "hf")}  # not the user's own accelerate config
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=900, env=environment, check=False
-    )
+    own = {"HF_HOME": str(folder.parent / "hf")}  # not the user's own accelerate config
+    done = python(*command, env=own)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     return [row["loss"] for row in map(json.loads, lines) if "loss" in row]

@@ -241,6 +241,7 @@ def test_long_prompt_is_refused_before_anything_is_drawn_and_named(pipe):
         ({"guidance_interval": [60, 30]}, "guidance_interval 60 30 is empty; give the lower end"),
         ({"variance": "learned"}, "the model has no learned variance; use fixed_small"),
         ({"strength": 0.5}, "strength without an init image"),
+        ({"negative_prompt": "word " * 40}, "does not fit the 12 tokens of the text tower; shorte"),
     ],
 )
 def test_impossible_settings(pipe, settings, expected):
