@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -78,16 +77,16 @@ def python(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
     )
 
 
-def launch(processes: int, script: str, arguments: list[str], folder: Path) -> list[float]:
-    """Losses per step of `accelerate launch --cpu --num_processes N script ...`."""
-    command = [
+def launch(processes: int, script: str, flags: Sequence[str], hf_home: Path) -> str:
+    """What `accelerate launch --cpu --num_processes N scripts/SCRIPT FLAGS` prints.
+
+    hf_home: an empty folder, so that the user's own accelerate config is not read.
+    """
+    done = python(
         *("-m", "accelerate.commands.launch", "--cpu"),
         *("--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"),
-        *("--dynamo_backend", "no", "--main_process_port", "0"),
-        *(str(ROOT / "scripts" / script), *arguments, "--run-dir", str(folder)),
-    ]
-    own = {"HF_HOME": str(folder.parent / "hf")}  # not the user's own accelerate config
-    done = python(*command, env=own)
+        *("--dynamo_backend", "no", "--main_process_port", "0", f"scripts/{script}", *flags),
+        env={"HF_HOME": str(hf_home)},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [row["loss"] for row in map(json.loads, lines) if "loss" in row]
+    return done.stdout
