@@ -185,6 +185,7 @@ def test_too_many_corrupt_images(fails, train, shapes, tmp_path):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_few_corrupt_images_are_counted_and_replaced(train, shapes, tmp_path, capsys):
     data = spoilt(shapes, tmp_path / "data", "red-circle.png")
     cli.run([str(argument) for argument in [*train, "--data.source", data]])
@@ -296,6 +297,7 @@ def test_every_checkpoint_damaged(fails, resume, run_copy):
     assert contents(run_copy) == before
 
 
+@pytest.mark.slow
 def test_newest_checkpoint_damaged_when_resuming(resume, run_copy, capsys):
     damage(run_copy / "checkpoints" / "step-000006" / "optimizer.safetensors")
     cli.run([str(argument) for argument in resume])

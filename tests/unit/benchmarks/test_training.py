@@ -32,6 +32,7 @@ def bench(monkeypatch, capsys):
     return printed
 
 
+@pytest.mark.slow
 def test_training_step_compares_equal_networks(bench, tmp_path: Path) -> None:
     flags = ["--image-size", "8", "--batch-size", "2", "--repeats", "2", "--precision", "no"]
     flags += ["--variants", "ours", "recomputed", "diffusers", "diffusers tuned"]
@@ -48,6 +49,7 @@ def test_training_step_compares_equal_networks(bench, tmp_path: Path) -> None:
     assert found["variants"]["ours"]["times_the_first"]["median"] == 1
 
 
+@pytest.mark.slow
 def test_each_gain_is_of_a_step_without_one_thing(bench, tmp_path: Path) -> None:
     flags = ["--image-size", "8", "--batch-size", "2", "--repeats", "2", "--precision", "bf16"]
     bench("training_gains", *flags, "--json", str(tmp_path / "a.json"))
@@ -82,6 +84,7 @@ def loop(monkeypatch, shapes, tiny_clip):
     return DiffusersLoop(open_data(config, "train"), clip, unet, settings)
 
 
+@pytest.mark.slow
 def test_the_loop_of_diffusers_parts_trains(loop) -> None:
     before = [parameter.detach().clone() for parameter in loop.unet.parameters()]
     loop.train(12)

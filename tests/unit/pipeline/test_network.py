@@ -138,6 +138,7 @@ def test_deep_cache_leaks_into_no_other_batch_or_call(either, settings):
     assert np.array_equal(drawn(either, deep_cache_every=1), drawn(either))
 
 
+@pytest.mark.slow
 def test_error_of_the_deep_cache_is_bounded_and_falls_with_the_steps(unpooled):
     """Steps close to each other differ little, so what was kept is nearly right."""
 

@@ -118,6 +118,7 @@ def test_signal_saves_a_checkpoint_and_exits_with_75(tmp_path, configs, shapes, 
     assert damaged == []
 
 
+@pytest.mark.slow
 def test_finished_run_is_left_alone(tmp_path, configs, shapes, tiny_clip, capsys):
     arguments = flags(configs, shapes, tiny_clip, tmp_path / "run")
     arguments[arguments.index(STEPS)] = "2"
