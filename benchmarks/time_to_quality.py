@@ -41,7 +41,7 @@ from protocol import protocol
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
-from textdiff.commands import guidance, train
+from textdiff.commands import guidance
 from textdiff.config import build, parse_flags, read_yaml
 from textdiff.data import CaptionedImages, DataConfig, open_data, to_pil
 from textdiff.data.grid import labelled_grid
@@ -54,6 +54,9 @@ from textdiff.interop import unet_from_diffusers
 from textdiff.pipeline import ModelConfig
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.randomness import generator
+from textdiff.training.run import run_training
+from textdiff.training.settings.text_to_image import TrainSettings
+from textdiff.training.specs.text_to_image import text_to_image_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 BINS = (-4.0, -2.0, -1.0, 0.0, 1.0, 3.0)  # edges of half_log_snr, from noise to picture
@@ -134,7 +137,8 @@ def train_ours(
     flags += ["--caption-drop", str(CAPTION_DROP), "--preview.num-prompts", "0"]
     for name in ("steps", "eval-every", "checkpoint-every"):
         flags += [f"--train.{name}", NEVER]
-    train.run(parse_flags(train.TrainSettings, [*flags, *changes], "ours", "train"))
+    settings = parse_flags(TrainSettings, [*flags, *changes], "ours", "train")
+    run_training(text_to_image_spec(settings), run_dir=folder, resume=settings.resume)
     return TextToImage.load(folder).step
 
 

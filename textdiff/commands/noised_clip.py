@@ -49,8 +49,8 @@ def run(settings: NoisedClipSettings) -> None:
         UsageError: pictures of another size, timesteps outside, or matplotlib is missing.
     """
     from textdiff.clip import ClipModel, NoisedClip
-    from textdiff.commands.finetune_clip import fit_data
     from textdiff.data import open_data
+    from textdiff.data.config import fit_data
     from textdiff.devices import pick_device
     from textdiff.evaluation import report
     from textdiff.evaluation.noised_clip.measure import Protocol, measure

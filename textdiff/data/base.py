@@ -46,7 +46,6 @@ class Entry:
     captions: tuple[str, ...]  # one or more; an empty one alone makes the image unusable
     group: str  # entries of one group stay on one side of the split
     split: Split | None = None  # where the data say so themselves
-    variants: tuple[str, ...] = ()  # further captions, for training alone
 
 
 class Source(Protocol):
@@ -67,8 +66,6 @@ class Source(Protocol):
 class CaptionedImages:
     """One split. Indices run over this split only.
 
-    Batches show `captions` and `variants`, evaluations and prompts take `captions` alone.
-
     An image that cannot be used is noted in `bad` (index -> reason) once. `read` replaces it by the
     next usable index, cyclically, so the same data always give the same replacement.
     """
@@ -86,26 +83,21 @@ class CaptionedImages:
         self.attribution = source.attribution
         self.identifiers: list[str] = [entry.identifier for entry in entries]
         self.captions: list[list[str]] = [list(entry.captions) for entry in entries]
-        shown = split in ("train", "all")  # so that what is searched is the same with and without
-        self.variants: list[list[str]] = [list(e.variants) if shown else [] for e in entries]
         self.splits: list[Split] = [splits[i] for i in self._indices]
         self.bad: dict[int, str] = {}
         looks = config.model_dump(include={"image_size", "resize", "resample"})
         if config.style != "colour":
             looks["style"] = config.style
-        parts = [looks, self.identifiers, self.captions]
-        parts += [self.variants] if any(self.variants) else []
-        content = json.dumps(parts, sort_keys=True)
+        content = json.dumps([looks, self.identifiers, self.captions], sort_keys=True)
         self.fingerprint: str = hashlib.sha256(content.encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self._indices)
 
     @property
-    def training_captions(self) -> list[str]:
-        """All that a batch may show, repeats included."""
-        rows = zip(self.captions, self.variants, strict=True)
-        return [text for captions, variants in rows for text in (*captions, *variants)]
+    def all_captions(self) -> list[str]:
+        """The captions of all images in one list, repeats included."""
+        return [text for captions in self.captions for text in captions]
 
     @property
     def rejected(self) -> Counter[str]:

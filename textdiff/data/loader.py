@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -91,21 +91,14 @@ class _Steps(Dataset):
         epochs, ids = self.order.at(torch.arange(first, first + self.batch_size))
         used, image = self.data.read(ids.tolist())
         captions = [
-            pick_caption(
-                self.data.captions[index], self.order.seed, epoch, index, self.data.variants[index]
-            )
+            pick_caption(self.data.captions[index], self.order.seed, epoch, index)
             for index, epoch in zip(used, epochs.tolist(), strict=True)
         ]
         return Batch(image, captions, torch.tensor(used), epochs)
 
 
-def pick_caption(
-    captions: list[str], seed: int, epoch: int, sample_id: int, variants: Sequence[str] = ()
-) -> str:
-    """One of an image's captions, or in every other epoch or so of its variants if there are any;
-    f(seed, epoch, sample id)."""
-    if variants and seed_of(seed, "variant", epoch, sample_id) % 2:
-        captions = list(variants)
+def pick_caption(captions: list[str], seed: int, epoch: int, sample_id: int) -> str:
+    """One of an image's captions, f(seed, epoch, sample id)."""
     if len(captions) == 1:
         return captions[0]
     return captions[seed_of(seed, "caption", epoch, sample_id) % len(captions)]

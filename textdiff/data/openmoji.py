@@ -26,11 +26,11 @@ from tqdm import tqdm
 
 from textdiff.data.base import Entry, choose
 from textdiff.data.config import DataConfig, Style
-from textdiff.data.emoji_captions import SKIN_TONES, caption_variants
 from textdiff.data.openmoji_render import OVERSAMPLING, line_layers, render
 from textdiff.errors import DataError, require_extra
 
 PERSON, CHILD, FAMILY = 0x1F9D1, 0x1F9D2, 0x1F46A
+SKIN_TONES = frozenset(range(0x1F3FB, 0x1F400))
 REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)
 TAG_END = 0xE007F
 # People without skin tones: silhouettes, speaking head, skier, fencer, hug, genie, zombie, family.
@@ -120,18 +120,12 @@ def catalogue(config: DataConfig) -> tuple[list[Entry], list[Path]]:
         keys = [key for key in keys if any(key[0] in section for section in NATURE)]
     drawings = {key: _drawing(files[key], config.style) for key in keys}
     keys = [key for key in keys if drawings[key]]
-    further = config.captions == "keywords"
     groups: dict[str, str] = {}  # by drawing: some flags are one picture under several names
     entries = [
         Entry(
             _hex(key),
             (caption(named[key], key),),
             groups.setdefault(drawings[key], base_emoji(key)),
-            variants=(
-                caption_variants(caption(named[key], key), key)
-                if further and not _is_country(key)  # their name and "flag": all there is
-                else ()
-            ),
         )
         for key in keys
     ]

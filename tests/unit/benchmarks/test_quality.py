@@ -13,11 +13,11 @@ from PIL import Image
 from tests.helpers.paths import ROOT
 from textdiff import TextToImage
 from textdiff.commands.cli import run
-from textdiff.commands.train import TrainSettings
 from textdiff.config import parse_flags
 from textdiff.data import DataConfig, open_data
 from textdiff.diffusion import ScheduleConfig
 from textdiff.models import UNet
+from textdiff.training.settings.text_to_image import TrainSettings
 
 PLAIN = ["--block-channels", "8", "16", "--layers", "1", "--head-dim", "8", "--norm-groups", "4"]
 

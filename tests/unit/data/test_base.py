@@ -1,6 +1,5 @@
 """Splits, replacement of unusable images, fingerprints, and which source a name means."""
 
-from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -205,26 +204,3 @@ def test_fractions_must_leave_something():
 
     with pytest.raises(UsageError, match="must be below 1"):
         build(DataConfig, [("a.yaml", {"val_fraction": 0.5, "test_fraction": 0.5})])
-
-
-def with_variants(split):
-    source = Numbers(40)
-    source.entries = [replace(entry, variants=("a", "b")) for entry in source.entries]
-    return CaptionedImages(source, DataConfig(image_size=4, test_fraction=0.2), split)
-
-
-def test_variants_are_for_training_alone():
-    train, test = with_variants("train"), with_variants("test")
-    assert train.variants == [["a", "b"]] * len(train)
-    assert test.variants == [[]] * len(test)
-    assert test.training_captions == [text for row in test.captions for text in row]
-    assert train.training_captions[:3] == [train.captions[0][0], "a", "b"]
-
-
-def test_variants_change_the_fingerprint_of_what_is_trained_on_alone():
-    def plain(split):
-        config = DataConfig(image_size=4, test_fraction=0.2)
-        return CaptionedImages(Numbers(40), config, split).fingerprint
-
-    assert with_variants("train").fingerprint != plain("train")
-    assert with_variants("test").fingerprint == plain("test")

@@ -18,8 +18,8 @@ from textdiff.models import attention, blocks
 from textdiff.models.upsample import upsample_conv_plain
 from textdiff.training.config import ClipTrainConfig, OptimizerConfig, TrainConfig
 from textdiff.training.ema import EMA
-from textdiff.training.loop import Progress
 from textdiff.training.optimizer import build_optimizer, lr_factor
+from textdiff.training.progress import Progress
 
 ADAMW = torch.optim.AdamW
 
@@ -321,7 +321,7 @@ def test_clip_hyperparameters_follow_the_tower(kind, betas, eps):
 
 
 def test_progress_follows_whichever_ends_first(monkeypatch):
-    monkeypatch.setattr("textdiff.training.loop.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("textdiff.training.progress.time.monotonic", lambda: 100.0)
     by_step = Progress(step=50)
     assert by_step.share(TrainConfig(steps=100)) == 0.5
     by_time = Progress(step=1, seconds=40, started=95.0)

@@ -78,19 +78,21 @@ def test_importance_weights_reach_the_loss(pipe):
     from textdiff.diffusion import ObjectiveConfig
 
     objective = ObjectiveConfig(loss="vlb", timesteps="importance", buckets=2, history=1)
-    task = DiffusionTask(pipe, pipe.clip.conditioning, 0, 0.0, objective=objective)
+    task = DiffusionTask(
+        pipe=pipe, embed=pipe.clip.conditioning, seed=0, caption_drop=0.0, objective=objective
+    )
     task.importance.update(torch.tensor([0, 99]), torch.tensor([9.0, 1.0]))
     image = torch.zeros(64, 3, 16, 16, dtype=torch.uint8)
     ids, epochs = torch.arange(64), torch.zeros(64, dtype=torch.int64)
     found = task.losses(pipe.unet, Batch(image, ["red circle"] * 64, ids, epochs), step=0)["loss"]
-    (timestep, terms) = task.met[0]
+    (timestep, terms) = task.unseen[0]
     early = timestep < 50
     assert 0.75 < early.double().mean() < 1
     factor = (found / terms).detach()
     torch.testing.assert_close(factor[early], torch.full_like(factor[early], 0.5 / 0.8996))
     torch.testing.assert_close(factor[~early], torch.full_like(factor[~early], 0.5 / 0.1004))
     task.after_update()
-    assert task.met == []
+    assert task.unseen == []
     assert task.importance.counts.sum() == 2 + 64
 
 
