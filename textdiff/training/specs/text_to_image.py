@@ -59,7 +59,6 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
 
     def build_task(accelerator: Accelerator) -> DiffusionTask | BinaryTask:
         pipe.to(accelerator.device)
-        pipe.unet.train().requires_grad_(True)
         return _task(settings, pipe, data, held_out)
 
     return TrainingSpec(
