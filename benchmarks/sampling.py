@@ -92,7 +92,7 @@ def random_model() -> TextToImage:
     for parameter in unet.parameters():
         if not parameter.any() and parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.5 * parameter[0].numel() ** -0.5)
-    return TextToImage.of(unet, clip, ModelConfig(clip="random", prediction="v"))
+    return TextToImage(unet, clip, ModelConfig(clip="random", prediction="v"))
 
 
 class Job:
@@ -142,7 +142,7 @@ class Job:
         seeds = [(0, k) for k in range(len(self.prompts))]
         device = self.pipe.unet.conv_in.weight.device
         *_, last = self.pipe.process.steps(network, network, config, None, seeds, device)
-        return self.pipe.process.to_uint8(last.x)
+        return self.pipe.process.to_uint8(last.x_t)
 
 
 def networks(job: Job, config: SamplingConfig) -> dict[str, Network]:

@@ -117,7 +117,7 @@ def train_theirs(options: argparse.Namespace, seed: int, folder: Path) -> int:
     unet = unet_from_diffusers(loop.accelerator.unwrap_model(loop.unet))
     schedule = ScheduleConfig(name="linear")  # DDPM's, as DDPMScheduler has it
     model = ModelConfig(clip=options.clip, unet=unet.config, prediction="eps", schedule=schedule)
-    TextToImage.of(unet, clip, model).save(folder)
+    TextToImage(unet, clip, model).save(folder)
     return len(loop.losses)
 
 

@@ -22,7 +22,7 @@ from tests.helpers.paths import ROOT
 # Lower layers first. A room may import lower layers and itself.
 LAYERS = [
     {"errors", "_lazy", "config", "types", "checkpoint", "files", "randomness", "embeddings"}
-    | {"precision", "devices"},
+    | {"precision", "devices", "attention"},
     {"pictures", "clip", "diffusion", "models", "data"},
     {"guidance", "sampling", "metrics"},
     {"binary"},

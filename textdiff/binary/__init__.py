@@ -5,8 +5,9 @@ from textdiff._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "BinaryAncestral": "sampling",
         "BinaryConfig": "config",
+        "BinaryDiffusion": "process",
         "BinarySchedule": "schedule",
+        "sample_binary": "sampling",
     },
 )

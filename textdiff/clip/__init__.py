@@ -12,6 +12,8 @@ __getattr__, __all__ = lazy_exports(
         "TextFeatures": "model",
         "Tokens": "tokens",
         "contrastive_loss": "contrastive.loss",
+        "image_features": "features",
         "sigmoid_loss": "contrastive.loss",
+        "text_features": "features",
     },
 )

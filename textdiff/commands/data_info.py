@@ -41,7 +41,7 @@ def run(settings: DataInfoSettings) -> None:
 
     from rich.console import Console
 
-    from textdiff.data.base import open_data
+    from textdiff.data import open_data
     from textdiff.files import check_file, replacing, write_text
 
     check_file("--out", settings.out)

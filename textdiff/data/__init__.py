@@ -12,7 +12,7 @@ __getattr__, __all__ = lazy_exports(
         "batches": "loader",
         "decode_image": "decode",
         "labelled_grid": "grid",
-        "open_data": "base",
+        "open_data": "open",
         "to_pil": "grid",
     },
 )

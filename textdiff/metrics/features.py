@@ -1,25 +1,16 @@
-"""From images and captions to the features that metrics are functions of."""
+"""Retrieval on the features of a data set."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from textdiff.clip.features import CHUNK, image_features, text_features
 from textdiff.clip.model import ClipModel
 from textdiff.data.base import CaptionedImages
 from textdiff.metrics.retrieval import image_text_retrieval
-from textdiff.types import Features
-
-CHUNK = 256
-
-
-@torch.no_grad()
-def image_features(clip: ClipModel, images: Tensor) -> Features:
-    """Features (n, D) of uint8 images (n, 3, H, W), not normalised, on the CPU."""
-    return torch.cat([clip.encode_image(chunk).cpu() for chunk in images.split(CHUNK)])
 
 
 @dataclass(frozen=True)
@@ -31,13 +22,6 @@ class Retrieval:
     image_of_text: Tensor
     num_images: int
     num_truncated: int
-
-
-@torch.no_grad()
-def text_features(clip: ClipModel, captions: Sequence[str]) -> Features:
-    """Projected features (n, D) of captions, not normalised, on the CPU."""
-    chunks = [list(captions[i : i + CHUNK]) for i in range(0, len(captions), CHUNK)]
-    return torch.cat([clip.encode_text(chunk).projected.cpu() for chunk in chunks])
 
 
 def retrieval_on(clip: ClipModel, data: CaptionedImages, limit: int | None = None) -> Retrieval:

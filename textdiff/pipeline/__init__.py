@@ -5,8 +5,10 @@ from textdiff._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "CLIP_FOLDER": "text_to_image",
-        "MODEL_FILE": "text_to_image",
+        "CLIP_FOLDER": "loading",
+        "DrawPlan": "plan",
+        "DrawStep": "plan",
+        "MODEL_FILE": "loading",
         "ModelConfig": "config",
         "SamplingConfig": "config",
         "TextToImage": "text_to_image",

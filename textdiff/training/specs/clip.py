@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textdiff.data.base import open_data
+from textdiff.data.open import open_data
 from textdiff.training.fresh_clip import fresh_clip, report_captions
 from textdiff.training.held_out import open_held_out
 from textdiff.training.run import TrainingSpec

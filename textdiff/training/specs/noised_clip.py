@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textdiff.clip.model import ClipModel
-from textdiff.data.base import open_data
+from textdiff.data.open import open_data
 from textdiff.diffusion.config import ScheduleConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.pipeline.config import ModelConfig
