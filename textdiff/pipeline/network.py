@@ -89,7 +89,7 @@ class RoundedCopy:
 
     def get(self, unet: UNet) -> UNet:
         weights = [parameter.detach() for parameter in unet.parameters()]
-        if not self._is_of(weights):
+        if self._copy is None or not self._is_of(weights):
             self.drop()  # before memory is taken for the next
             self._copy = rounded(unet)
             self._copied = [(weight, weight._version) for weight in weights]

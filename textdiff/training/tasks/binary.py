@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from textdiff.binary.likelihood import bound_term, prior_term
 from textdiff.binary.prediction import from_output
+from textdiff.binary.schedule import BinarySchedule
 from textdiff.training.draws import QUARTERS, Draws
 from textdiff.training.tasks.text_to_image import TextToImageTask
 from textdiff.types import Batch, Conditioning, PerSample, Pictures
@@ -24,6 +25,7 @@ class BinaryTask(TextToImageTask):
     BinarySchedule."""
 
     def __post_init__(self) -> None:
+        assert isinstance(self.pipe.schedule, BinarySchedule), "a binary model"
         self.schedule, self.predicts = self.pipe.schedule, self.pipe.config.binary.predicts
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:

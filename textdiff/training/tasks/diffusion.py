@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from textdiff.diffusion.config import ObjectiveConfig
 from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.diffusion.objective import Objective, simple_loss
+from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.training.draws import QUARTERS, Draws
 from textdiff.training.tasks.text_to_image import TextToImageTask
-from textdiff.types import Batch, Conditioning, PerSample, Pictures
+from textdiff.types import Batch, Conditioning, PerSample, Pictures, Prediction
 
 
 @dataclass(kw_only=True)
@@ -30,6 +31,7 @@ class DiffusionTask(TextToImageTask):
     unseen: list[tuple[Tensor, Tensor]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
+        assert isinstance(self.pipe.schedule, NoiseSchedule), "a Gaussian model"
         self.schedule = self.pipe.schedule
         self._loss = Objective(self.objective, self.pipe.config.prediction, self.schedule)
         if self.objective.timesteps == "importance":
@@ -65,7 +67,9 @@ class DiffusionTask(TextToImageTask):
         """L_simple of eps."""
         x_0, eps, timestep = self.on_device(images, draws)
         x_t = self.schedule.add_noise(x_0, eps, timestep)
-        return simple_loss(eps, self.pipe.denoiser(conditioning)(x_t, timestep).eps)
+        prediction = self.pipe.denoiser(conditioning)(x_t, timestep)
+        assert isinstance(prediction, Prediction), "a Gaussian model's"
+        return simple_loss(eps, prediction.eps)
 
     def held_out_values(self, means: list[float]) -> dict[str, float]:
         values = {f"held_out/eps_mse_q{q}": mean for q, mean in enumerate(means, 1)}
