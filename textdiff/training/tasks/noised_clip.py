@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textdiff.clip.contrastive.loss import contrastive_loss
+from textdiff.clip.features import text_features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.data.base import CaptionedImages
 from textdiff.diffusion.config import DensityConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
-from textdiff.metrics.features import text_features
 from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.pictures import to_float
@@ -91,7 +91,7 @@ class NoisedClipTask:
         contrastive = contrastive_loss(image_features, text_features, scale)
         values = {"loss": contrastive, "logit_scale": scale.detach()}
         if self.teacher is not None:
-            apart = self._distance_to_teacher(image_features, x_0)
+            apart = self._distance(self.teacher, image_features, x_0)
             if self.distill_by_signal:
                 apart = self.schedule.at("alphas_cumprod", timestep, apart) * apart
             values |= {
@@ -110,10 +110,11 @@ class NoisedClipTask:
             eps.append(torch.randn(batch.image.shape[1:], generator=g))
         return torch.stack(eps), draw_timesteps(self.density, torch.stack(uniforms))
 
-    def _distance_to_teacher(self, image_features: Tensor, x_0: Images) -> Tensor:
-        """1 - cosine, (B,)."""
+    @staticmethod
+    def _distance(teacher: ClipModel, image_features: Tensor, x_0: Images) -> Tensor:
+        """1 - cosine to what the teacher says of x_0, (B,)."""
         with torch.no_grad():
-            target = self.teacher.to(x_0.device).encode_image(x_0)
+            target = teacher.to(x_0.device).encode_image(x_0)
         return 1 - F.cosine_similarity(image_features.float(), target.float())
 
     def after_update(self) -> None:
