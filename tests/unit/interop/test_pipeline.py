@@ -145,6 +145,7 @@ def readme_script(folder: Path, prompt: str) -> str:
     return f"import os, torch\nos.chdir({str(folder)!r})\nFOLDER = '.'\n{lines}{draw}"
 
 
+@pytest.mark.slow
 def test_the_readmes_where_there_is_no_textdiff(clip, tmp_path):
     models = {"bundled": model(clip), "stock": model(clip, pooled=False)}
     prompts = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from tests.unit.models.test_unet import SMALL, configs, draw_inputs, trained
+from tests.helpers.unets import SMALL, Rows, configs, draw_inputs, trained
 from textdiff.models import UNet, UNetConfig
 from textdiff.models.bound import BoundText, DeepCache
 from textdiff.types import Conditioning
@@ -26,14 +26,6 @@ def bound_of(unet: UNet, rows: int = 3) -> tuple[torch.Tensor, Conditioning, Bou
     """Pictures, their conditioning, and the same bound."""
     x_t, _, conditioning = draw_inputs(unet.config, rows)
     return x_t, conditioning, unet.bind(conditioning, GRID)
-
-
-class Rows:
-    """How many rows a layer has seen at each of its calls."""
-
-    def __init__(self, layer: torch.nn.Module) -> None:
-        self.seen: list[int] = []
-        layer.register_forward_pre_hook(lambda _layer, inputs: self.seen.append(len(inputs[0])))
 
 
 @settings(max_examples=15, derandomize=True)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from tests.unit.models.test_bound import Rows
+from tests.helpers.unets import Rows
 from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
 from textdiff.errors import CheckpointError, UsageError

@@ -93,8 +93,8 @@ def test_strength_is_a_share_of_the_forward_process(strength, kept):
 @pytest.mark.parametrize(
     ("init_image", "mask", "expected"),
     [
-        (None, RIGHT_HALF, "a mask without an init image"),
-        (APPLE, Image.new("L", (8, 16)), "the mask is 8x16, the init image 16x16"),
+        (None, RIGHT_HALF, "^a mask without an init image; give the picture it is"),
+        (APPLE, Image.new("L", (8, 16)), "^the mask is 8x16, the init image 16x16; give a mask"),
         (torch.zeros(3, 16, 16), None, r"init_image is a tensor \(3, 16, 16\) of torch.float32"),
         (APPLE, torch.zeros(1, 16, 16), r"mask is a tensor \(1, 16, 16\)"),
     ],

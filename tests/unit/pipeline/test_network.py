@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from tests.unit.models.test_bound import Rows
+from tests.helpers.unets import Rows, remade
 from textdiff import TextToImage
 from textdiff.commands.cli import main
 from textdiff.errors import UsageError
@@ -25,19 +24,6 @@ PROMPTS = ["red circle", "green cross", "red circle"]
 def drawn(pipe: TextToImage, prompts=PROMPTS, **settings) -> np.ndarray:
     pictures = pipe(prompts, **{"num_steps": 6, "seed": 1, **settings})
     return np.stack([np.asarray(picture) for picture in pictures]).astype(int)
-
-
-def remade(pipe: TextToImage, process: str = "gaussian", **changes) -> TextToImage:
-    """The tiny model with another U-Net, of random weights, which predicts v: eps would blow up
-    rounding where noise prevails."""
-    config = pipe.config.unet.model_copy(update=changes)
-    torch.manual_seed(0)
-    unet = UNet(config)
-    for parameter in unet.parameters():
-        if parameter.dim() > 1:
-            nn.init.normal_(parameter, std=0.7 * parameter[0].numel() ** -0.5)
-    kind = {"unet": config, "prediction": "v", "process": process}
-    return TextToImage(unet, pipe.clip, pipe.config.model_copy(update=kind)).freeze()
 
 
 @pytest.fixture
@@ -173,6 +159,7 @@ def test_deep_cache_leaks_into_no_other_batch_or_call(either, settings):
     assert np.array_equal(drawn(either, deep_cache_every=1), drawn(either))
 
 
+@pytest.mark.slow
 def test_error_of_the_deep_cache_is_bounded_and_falls_with_the_steps(unpooled):
     """Steps close to each other differ little, so what was kept is nearly right."""
 

@@ -49,6 +49,7 @@ def test_damaged_newest_checkpoint_gives_the_one_before(run_copy, caplog):
     assert str(newest) in caplog.text
 
 
+@pytest.mark.slow
 def test_run_without_averages_gives_its_weights(tmp_path, configs, shapes, tiny_clip):
     flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
     flags += ["--ema-decay", "none", "--train.steps", "1", "--preview.num-prompts", "0"]
@@ -63,6 +64,7 @@ def test_networks_are_frozen_and_in_eval_mode(pipe):
         assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+@pytest.mark.slow
 def test_run_folder_travels_without_the_clip_it_came_from(tmp_path, configs, shapes, tiny_clip):
     clip = shutil.copytree(tiny_clip, tmp_path / "clip")
     flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
@@ -260,6 +262,7 @@ def test_long_prompt_is_refused_before_anything_is_drawn_and_named(pipe):
         ({"guidance_interval": [60, 30]}, "guidance_interval 60 30 is empty; give the lower end"),
         ({"variance": "learned"}, "the model has no learned variance; use fixed_small"),
         ({"strength": 0.5}, "strength without an init image"),
+        ({"negative_prompt": "word " * 40}, "does not fit the 12 tokens of the text tower; shorte"),
     ],
 )
 def test_impossible_settings(pipe, settings, expected):
