@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textdiff.data.base import CaptionedImages, open_data
+from textdiff.data import CaptionedImages, open_data
 from textdiff.data.config import DataConfig
 from textdiff.errors import EmptySplitError
 

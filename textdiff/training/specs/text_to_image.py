@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from textdiff.clip.model import ClipModel
-from textdiff.data.base import CaptionedImages, open_data
+from textdiff.data import CaptionedImages, open_data
 from textdiff.pipeline.config import ModelConfig
 from textdiff.pipeline.text_to_image import TextToImage
 from textdiff.training.captions import CaptionEmbeddings
