@@ -112,7 +112,7 @@ def our_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> Cal
 
     config = plain_unet.plain_unet(options, clip.text_width, data.image_size)
     accelerator = accelerator_for("auto")
-    pipe = TextToImage.of(UNet(config), clip, ModelConfig(clip="fresh", unet=config))
+    pipe = TextToImage(UNet(config), clip, ModelConfig(clip="fresh", unet=config))
     pipe.to(accelerator.device)
     pipe.unet.train().requires_grad_(True)
     embed = CaptionEmbeddings(clip, data.all_captions)

@@ -59,7 +59,7 @@ def learned_model(pipe, tmp_path) -> Path:
         for parameter in unet.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
     model = pipe.config.model_copy(update={"unet": config})
-    TextToImage(unet, pipe.clip, pipe.schedule, model).save(tmp_path / "learned")
+    TextToImage(unet, pipe.clip, model).save(tmp_path / "learned")
     return tmp_path / "learned"
 
 
@@ -76,7 +76,7 @@ def binary_model(pipe, tmp_path):
             unet=unet,
         )
         torch.manual_seed(0)
-        TextToImage.of(UNet(unet), pipe.clip, model).save(tmp_path / predicts)
+        TextToImage(UNet(unet), pipe.clip, model).save(tmp_path / predicts)
         return tmp_path / predicts
 
     return build

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from textdiff.data.config import DataConfig
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig, sampling_only
 
 
 class ClipScoreSettings(SamplingConfig):
@@ -99,7 +99,7 @@ def run(settings: ClipScoreSettings) -> None:
             "clip": report.describe_clip(settings.clip or f"{settings.model}/clip", clip),
             "data": report.describe_data(data),
             "prompt_seed": settings.prompt_seed,
-            "sampling": settings.sampling() if pipe else None,
+            "sampling": sampling_only(settings).model_dump(mode="json") if pipe else None,
             "captions_cut": clip.tokenize(captions).num_truncated,
             "results": numbers,
         },

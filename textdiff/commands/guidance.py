@@ -89,7 +89,7 @@ class GuidanceSettings(SamplingConfig):
                 f"evaluators names {count} CLIP{'s' * (count != 1)}; give two or more, such as "
                 "runs/judge runs/judge-resnet"
             )
-        if self.clip_prompts:
+        if self.clip_guidance.prompts:
             raise ValueError(
                 "clip_prompts guides all pictures to the same text, by which no R@k can tell "
                 "their prompts apart; leave it out"
@@ -102,10 +102,7 @@ class GuidanceSettings(SamplingConfig):
     def sweep(self) -> list[SamplingConfig]:
         """The sampling settings to compare, each once."""
         pairs = dict.fromkeys((s, c) for c in self.clip_scales for s in self.scales)
-        return [
-            self.model_copy(update={"guidance_scale": scale, "clip_guidance_scale": clip})
-            for scale, clip in pairs
-        ]
+        return [self.with_scales(scale, clip) for scale, clip in pairs]
 
 
 def run(settings: GuidanceSettings) -> None:

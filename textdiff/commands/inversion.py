@@ -77,7 +77,7 @@ def run(settings: InversionSettings) -> None:
             "give a model of process gaussian"
         )
     report.check_image_size(data, pipe)
-    grids = {count: pipe.check([], sampling(settings, count)) for count in settings.num_steps}
+    grids = {count: pipe.plan([], sampling(settings, count)).grid for count in settings.num_steps}
     real = real_pictures(data, settings.num_pictures, settings.picture_seed, pipe)
 
     results, rows, shown = {}, [], []
@@ -133,9 +133,9 @@ def there_and_back(
         denoise = pipe.denoiser(pipe.clip.conditioning(real.prompts[rows]), grid)
         x_0 = real.images[rows].to(device).float() / 127.5 - 1
         *_, up = invert(denoise, pipe.schedule, grid, x_0)
-        *_, down = sample(denoise, pipe.schedule, DDIM(), grid, up.x, no_noise)
-        noises.append(up.x.cpu())
-        drawn.append(down.x.cpu())
+        *_, down = sample(denoise, pipe.schedule, DDIM(), grid, up.x_t, no_noise)
+        noises.append(up.x_t.cpu())
+        drawn.append(down.x_t.cpu())
     return torch.cat(noises), torch.cat(drawn)
 
 
@@ -174,8 +174,8 @@ def draw_grid(
         labels.append(real.prompts[k])
         for name, noise, again in shown:
             rmse = errors(real.images[k : k + 1], again[k : k + 1])["rmse"].item()
-            pictures += to_pil(pipe.process.to_uint8(noise[k : k + 1] / NOISE_RANGE))
-            pictures += to_pil(pipe.process.to_uint8(again[k : k + 1]))
+            pictures += to_pil(pipe.codec.decode(noise[k : k + 1] / NOISE_RANGE))
+            pictures += to_pil(pipe.codec.decode(again[k : k + 1]))
             labels += [f"noise, {name}", f"back, RMSE {rmse:.1f}"]
     with replacing(path) as temporary:
         labelled_grid(pictures, labels, columns=1 + 2 * len(shown)).save(temporary, format="PNG")

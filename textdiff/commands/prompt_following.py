@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from textdiff.data.config import DataConfig
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig, sampling_only
 
 
 class PromptFollowingSettings(SamplingConfig):
@@ -91,7 +91,7 @@ def run(settings: PromptFollowingSettings) -> None:
             "model": report.describe_model(settings.model, pipe),
             "judge": report.describe_clip(settings.judge, judge),
             "data": report.describe_data(data),
-            "sampling": settings.sampling(),
+            "sampling": sampling_only(settings).model_dump(mode="json"),
             "results": numbers,
         },
     )

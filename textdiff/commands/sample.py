@@ -13,7 +13,7 @@ from pydantic import Field
 
 from textdiff.devices import pick_device
 from textdiff.errors import UsageError
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig, sampling_only
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -72,7 +72,12 @@ def run(settings: SampleSettings) -> None:
         save_png(
             picture,
             out / name,
-            {"prompt": prompt, "index": k, **settings.sampling(), **origin},
+            {
+                "prompt": prompt,
+                "index": k,
+                **sampling_only(settings).model_dump(mode="json"),
+                **origin,
+            },
         )
     grid = labelled_grid(pictures, wanted, columns=min(settings.columns, len(pictures)))
     with replacing(out / "grid.png") as temporary:
@@ -117,7 +122,19 @@ def read_picture(flag: str, path: str | None) -> Image | None:
 def draw(pipe: Any, prompts: list[str], settings: SamplingConfig, **given: Any) -> list[Image]:
     """One picture per prompt, with a progress bar. given: `init_image`, `mask` and `clip_image`, if
     any."""
-    return pipe(prompts, progress=True, **given, **settings.sampling())
+    from textdiff.data.grid import to_pil
+    from textdiff.pipeline.init import Init, square_picture
+
+    size, towards = pipe.config.unet.image_size, given.get("clip_image")
+    plan = pipe.plan(
+        prompts,
+        settings,
+        init=Init.from_pictures(
+            given.get("init_image"), given.get("mask"), settings.strength, size
+        ),
+        clip_image=None if towards is None else square_picture("clip_image", towards, size),
+    )
+    return to_pil(pipe.draw(plan, progress=True))
 
 
 def save_png(picture: Image, path: Path, metadata: dict[str, Any]) -> None:

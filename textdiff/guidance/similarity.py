@@ -17,10 +17,10 @@ from torch import Tensor
 from textdiff.clip import features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
-from textdiff.types import Features, Images, PerSample, Timesteps
+from textdiff.types import Features, Images, PerSample, Samples, Timesteps
 
 Encode = Callable[[Images, Timesteps], Features]  # unit features of x_t, or of x_0 at timestep 0
-Reward = Callable[[Images, Timesteps], PerSample]  # log p(c | x_t) of each picture
+Reward = Callable[[Samples, Timesteps], PerSample]  # log p(c | x_t) of each picture
 
 
 def image_encoder(clip: ClipModel | NoisedClip) -> Encode:

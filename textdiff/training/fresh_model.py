@@ -77,7 +77,7 @@ def fresh_pipeline(config: ModelConfig, *, clip: ClipModel, seed: int) -> TextTo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "unet"))
         unet = UNet(config.unet)
-    return TextToImage.of(unet, clip, config)
+    return TextToImage(unet, clip, config)
 
 
 def preview_prompts(
@@ -95,7 +95,7 @@ def preview_prompts(
     prompts = list(itertools.islice(fitting, count))
     if prompts:
         try:
-            pipe.check(prompts, config)
+            pipe.plan(prompts, config)
         except UsageError as error:
             raise UsageError(f"preview: {error}") from None
     return prompts

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from textdiff.data import CaptionedImages, open_data
+from textdiff.data.base import CaptionedImages
 from textdiff.data.config import DataConfig
+from textdiff.data.open import open_data
 from textdiff.errors import EmptySplitError
 
 

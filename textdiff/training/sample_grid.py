@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from textdiff.data.grid import labelled_grid, to_pil
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
@@ -21,8 +19,7 @@ def draw_samples(
     """Writes a labelled grid of `prompts` if there are any; always the same noise."""
     if not prompts:
         return
-    finished = [images for _, images in pipe.images(prompts, config)]
-    images = torch.cat([images for images in finished if len(images)])
+    images = pipe.draw(pipe.plan(prompts, config))
     grid = labelled_grid(to_pil(images), prompts, columns=min(COLUMNS, len(images)))
     with replacing(file) as temporary:
         grid.save(temporary)

@@ -51,6 +51,7 @@ def test_an_epoch_shows_each_picture_once_but_for_the_last_batch(bench, settings
     assert loader.steps == 2 * whole // 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 5])
 def test_open_clip_trains_for_as_many_steps_as_asked(bench, settings, steps):
     options = argparse.Namespace(steps=steps, open_clip_lr=None)

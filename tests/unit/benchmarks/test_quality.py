@@ -36,7 +36,7 @@ def data(shapes):
 def fresh(pipe, **changes) -> TextToImage:
     """With a U-Net whose output is 0."""
     config = pipe.config.model_copy(update=changes)
-    return TextToImage.of(UNet(config.unet).eval(), pipe.clip, config)
+    return TextToImage(UNet(config.unet).eval(), pipe.clip, config)
 
 
 def test_a_network_that_says_nothing_errs_by_all_of_the_noise(bench, pipe, data):

@@ -244,6 +244,8 @@ def test_open_clip_reads_the_clean_form(tmp_path, noised):
 
 def test_timesteps_of_a_timm_vit():
     """SigLIP's image towers come from timm."""
+    from open_clip import SimpleTokenizer
+
     cfg = {
         "embed_dim": 12,
         "vision_cfg": {"timm_model_name": "test_vit", "image_size": 160},

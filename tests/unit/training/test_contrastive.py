@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.unit.training.test_tasks import batch_of, noise
+from tests.helpers.batches import batch_of, noise
 from textdiff.clip import ClipModel
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError

@@ -8,8 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.unit.training.test_distributed import launch
-from tests.unit.training.test_tasks import CAPTIONS, batch_of, noise
+from tests.helpers.batches import CAPTIONS, batch_of, noise
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig, contrastive_loss
 from textdiff.data import DataConfig, open_data
 from textdiff.diffusion import NoiseSchedule
@@ -290,18 +289,3 @@ def test_held_out_numbers_at_four_levels(task, shapes):
 
 def test_nothing_held_out(task):
     assert task.evaluate(0, run=None) == {}
-
-
-@pytest.mark.slow
-def test_two_processes_give_the_curve_of_one_with_twice_the_batch(
-    tmp_path, configs, shapes, tiny_clip, tiny_run
-):
-    arguments = ["--config", str(configs / "noised_clip.yaml"), "--data.source", str(shapes)]
-    arguments += ["--init", str(tiny_clip), "--noise.schedule-from", str(tiny_run)]
-    arguments += ["--train.steps", "5", "--distill", "0.5"]
-    script = "finetune_clip.py"
-    one = launch(1, script, [*arguments, "--train.batch-size", "4"], tmp_path / "one")
-    two = launch(2, script, [*arguments, "--train.batch-size", "2"], tmp_path / "two")
-    assert len(one) == 5
-    assert one[0] != pytest.approx(one[-1], rel=1e-3)  # it learned: the curve says something
-    assert two == pytest.approx(one, rel=2e-4)

@@ -5,31 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.helpers.batches import CAPTIONS, batch_of, noise
 from textdiff.clip import ClipModel
 from textdiff.data import DataConfig, open_data
 from textdiff.training.captions import CaptionEmbeddings
 from textdiff.training.draws import draw
 from textdiff.training.tasks.contrastive import ContrastiveTask
 from textdiff.training.tasks.diffusion import DiffusionTask
-from textdiff.types import Batch
-
-CAPTIONS = ["red circle", "green cross"]
-
-
-def batch_of(image: torch.Tensor) -> Batch:
-    count = len(image)
-    return Batch(
-        image=image,
-        captions=(CAPTIONS * count)[:count],
-        sample_ids=torch.arange(count),
-        epochs=torch.zeros(count, dtype=torch.int64),
-    )
-
-
-def noise(count: int) -> torch.Tensor:
-    rng = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (count, 3, 16, 16), dtype=torch.uint8, generator=rng)
-
 
 # Draws
 

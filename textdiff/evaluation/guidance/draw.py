@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from textdiff.data import labelled_grid, to_pil
 from textdiff.errors import UsageError
-from textdiff.evaluation.guidance.table import best_of_each_kind, setting_name
+from textdiff.evaluation.guidance.table import best_of_each_kind
 from textdiff.files import replacing
 
 if TYPE_CHECKING:
@@ -47,18 +45,12 @@ class Sweep:
         The clock runs while pictures are drawn; a few steps before it starts pay for what is done
         once, such as choosing kernels."""
         wanted = self.wanted[:first]
-        for _ in itertools.islice(self.pipe.images(wanted, config), WARM_UP_STEPS):
+        plan = self.pipe.plan(wanted, config)
+        for _ in itertools.islice(self.pipe.steps(plan), WARM_UP_STEPS):
             pass
-        name = setting_name(config.guidance_scale, config.clip_guidance_scale)
-        steps = len(self.pipe.check(wanted, config)) * -(-len(wanted) // config.batch_size)
-        finished = []
-        with tqdm(total=steps, desc=name, unit="step") as bar:
-            start = time.perf_counter()
-            for done, images in self.pipe.images(wanted, config):
-                bar.update(done - bar.n)
-                finished.extend([images] if len(images) else [])
-            seconds = time.perf_counter() - start  # bytes on the CPU: the device is done
-        return torch.cat(finished), seconds / len(wanted)
+        start = time.perf_counter()
+        images = self.pipe.draw(plan, progress=True)  # bytes on the CPU: the device is done
+        return images, (time.perf_counter() - start) / len(wanted)
 
 
 def check_settings(pipe: TextToImage, prompts: list[str], settings: GuidanceSettings) -> None:
@@ -70,7 +62,7 @@ def check_settings(pipe: TextToImage, prompts: list[str], settings: GuidanceSett
             "be a prompt; among one there is nothing to choose, so give another --split"
         )
     for config in settings.sweep():
-        pipe.check(prompts, config)
+        pipe.plan(prompts, config)
 
 
 def draw_grid(
@@ -81,9 +73,7 @@ def draw_grid(
     labels = sweep.wanted[:count]
     rows = [("real pictures", real.images.repeat_interleave(m, dim=0)[:count])]
     for result in best_of_each_kind(found["settings"]).values():
-        config = settings.model_copy(
-            update={name: result[name] for name in ("guidance_scale", "clip_guidance_scale")}
-        )
+        config = settings.with_scales(result["guidance_scale"], result["clip_guidance_scale"])
         images, _ = sweep.draw(config, first=count)
         rows.append((result["name"], images))
     sheets = [labelled_grid(to_pil(i), labels, len(i), title) for title, i in rows]

@@ -12,7 +12,7 @@ from textdiff.clip import ClipModel, NoisedClip
 from textdiff.data import EndlessOrder, open_data
 from textdiff.errors import UsageError
 from textdiff.evaluation.judges import load_judge
-from textdiff.pipeline.clip_guide import seen
+from textdiff.pipeline.clip_guide import guide_input
 
 if TYPE_CHECKING:
     from textdiff.commands.guidance import GuidanceSettings
@@ -39,9 +39,9 @@ def load_judges(settings: GuidanceSettings, pipe: TextToImage, device: str) -> J
         UsageError: an evaluator that guides, conditions the model, is what a noised CLIP was
             fine-tuned from, or is given twice; a CLIP that cannot guide the model.
     """
-    config = settings.model_copy(update={"clip_guidance_scale": 1.0})
+    config = settings.with_scales(1.0, 1.0)
     guide = pipe.guide(config)
-    name = settings.clip_guide or f"{settings.model}/clip"
+    name = settings.clip_guidance.guide or f"{settings.model}/clip"
     as_judge, reads = judging_form(guide, config)
     taken = {pipe.clip.weights_hash(): f"the CLIP that {settings.model} was trained with"}
     taken |= dict.fromkeys(hashes(guide, as_judge), f"the CLIP that guides, {name}")
@@ -61,7 +61,7 @@ def judging_form(guide: ClipModel | NoisedClip, config: GuidanceSettings) -> tup
     asked at the least timestep that it reads."""
     if not isinstance(guide, NoisedClip):
         return guide, "pictures without noise"
-    timestep = guide.config.clean_below if seen(guide, config) == "x_t" else 0
+    timestep = guide.config.clean_below if guide_input(guide, config.clip_guidance) == "x_t" else 0
     reads = f"pictures of timestep {timestep}" if timestep else "pictures without noise"
     return guide.at(timestep).freeze(), reads
 
@@ -77,8 +77,8 @@ def hashes(guide: ClipModel | NoisedClip, as_judge: ClipModel) -> set[str]:
 def form(guide: ClipModel | NoisedClip, config: GuidanceSettings) -> str:
     """How `guide` guides, in words."""
     kind = "noised" if isinstance(guide, NoisedClip) else "clean"
-    at = seen(guide, config)
-    past = at == "x_0" and not config.clip_through_unet
+    at = guide_input(guide, config.clip_guidance)
+    past = at == "x_0" and not config.clip_guidance.through_unet
     return f"{kind} CLIP at {at}" + (" past the U-Net" if past else "")
 
 

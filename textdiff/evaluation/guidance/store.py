@@ -15,6 +15,7 @@ from textdiff.evaluation import report
 from textdiff.evaluation.guidance.pairs import add_differences
 from textdiff.evaluation.guidance.table import kind_of, setting_name
 from textdiff.files import write_text
+from textdiff.pipeline.config import sampling_only
 
 if TYPE_CHECKING:
     from textdiff.commands.guidance import GuidanceSettings
@@ -53,12 +54,12 @@ class Store:
         return cls(path, found)
 
     def has(self, config: SamplingConfig) -> bool:
-        scales = [getattr(config, name) for name in SWEPT]
+        scales = [config.guidance_scale, config.clip_guidance.scale]
         return any([one[name] for name in SWEPT] == scales for one in self.found["settings"])
 
     def add(self, config: SamplingConfig, numbers: dict[str, Any]) -> None:
         """Appends the numbers of a setting, and writes the file."""
-        scales = {name: getattr(config, name) for name in SWEPT}
+        scales = dict(zip(SWEPT, (config.guidance_scale, config.clip_guidance.scale), strict=True))
         named = {"kind": kind_of(*scales.values()), "name": setting_name(*scales.values())}
         self.found["settings"].append({**named, **scales, **numbers})
         add_differences(self.found["settings"])
@@ -83,8 +84,9 @@ def protocol(
     reference: int,
 ) -> dict[str, Any]:
     """All that the numbers depend on but the scales."""
-    sampling = {k: v for k, v in settings.sampling().items() if k not in SWEPT}
-    clip_sampling = {k: sampling.pop(k) for k in list(sampling) if k.startswith("clip_")}
+    sampling = sampling_only(settings).model_dump(mode="json")
+    clip_sampling = sampling.pop("clip_guidance")
+    del sampling["guidance_scale"], clip_sampling["scale"]
     return {
         "metric": {
             "R@k": "pictures whose prompt is among the first k of all prompts, ties count against",

@@ -118,8 +118,7 @@ class BinaryMeasured:
             return torch.special.ndtr(eps(timestep))
 
         denoise = self.pipe.denoiser(conditioning)
-        term = partial(binary_likelihood.bound_term, self.chain)
-        return likelihood.bound_terms(denoise, self.chain, x_0, coins, term, indices)
+        return binary_likelihood.bound_terms(denoise, self.chain, x_0, coins, indices)
 
     def prior(self, x_0: Images) -> PerSample:
         return torch.full((len(x_0),), binary_likelihood.prior_term(self.chain))

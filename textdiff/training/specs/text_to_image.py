@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from textdiff.clip.model import ClipModel
-from textdiff.data import CaptionedImages, open_data
+from textdiff.data.base import CaptionedImages
+from textdiff.data.open import open_data
 from textdiff.pipeline.config import ModelConfig
 from textdiff.pipeline.text_to_image import TextToImage
 from textdiff.training.captions import CaptionEmbeddings
@@ -59,7 +60,6 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
 
     def build_task(accelerator: Accelerator) -> DiffusionTask | BinaryTask:
         pipe.to(accelerator.device)
-        pipe.unet.train().requires_grad_(True)
         return _task(settings, pipe, data, held_out)
 
     return TrainingSpec(
