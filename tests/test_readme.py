@@ -32,6 +32,14 @@ def test_every_relative_link_and_named_script_exists(page: Path):
     assert missing + [name for name in named if not (ROOT / name).is_file()] == []
 
 
+def test_every_file_that_contributors_are_sent_to_exists():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    folders = "textdiff|tests|docs|evals|examples|benchmarks"
+    named = re.findall(rf"`((?:{folders})/[\w/]+(?:\.\w+|/))`", text)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @each_page
 def test_nothing_is_left_to_fill_in(page: Path):
     assert "@@" not in page.read_text(encoding="utf-8")
