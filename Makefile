@@ -17,7 +17,7 @@ help:
 	@echo "make test         install, lint, run the whole test suite (WORKERS=2 processes)"
 	@echo "make test-fast    install, run the unit tests but the slow ones: while you work"
 	@echo "make bench        install, short forms of the benchmarks that need no trained model"
-	@echo "make lint         ruff check and format check"
+	@echo "make lint         ruff check and format check, types checked by mypy"
 	@echo "make format       what ruff can mend and format"
 	@echo "make clean        remove .venv (runs/ and the data cache stay)"
 
@@ -34,6 +34,7 @@ quickstart: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -74,7 +74,7 @@ def leaves(
             yield f"{prefix}{name}", field
 
 
-def _flatten(tree: dict, schema: type[Settings], prefix: str = "") -> dict[str, Any]:
+def _flatten(tree: dict[Any, Any], schema: type[Settings], prefix: str = "") -> dict[str, Any]:
     """Nested mapping -> {dotted key: value}, short names written out; goes down only where the
     schema has a section."""
     flat: dict[str, Any] = {}
@@ -89,8 +89,8 @@ def _flatten(tree: dict, schema: type[Settings], prefix: str = "") -> dict[str, 
     return flat
 
 
-def _nest(flat: dict[str, Any]) -> dict:
-    tree: dict = {}
+def _nest(flat: dict[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
     for key, value in flat.items():
         node = tree
         *parents, last = key.split(".")

@@ -17,8 +17,8 @@ from torch import Tensor
 Images = Float[Tensor, "batch channels height width"]  # float in [-1, 1], or noised
 Samples = Float[Tensor, "batch *shape"]  # x_0, x_t, eps: images, latents or embeddings
 Pictures = UInt8[Tensor, "batch 3 height width"]  # as stored, 0..255
-Timesteps = Int[Tensor, "batch"]  # 0 = least noisy .. T-1
-PerSample = Float[Tensor, "batch"]
+Timesteps = Int[Tensor, " batch"]  # 0 = least noisy .. T-1
+PerSample = Float[Tensor, " batch"]
 Features = Float[Tensor, "batch dim"]
 TokenFeatures = Float[Tensor, "batch tokens dim"]
 TokenMask = Bool[Tensor, "batch tokens"]
@@ -43,11 +43,13 @@ class Conditioning:
     pooled: Features | None = None
     mask: TokenMask | None = None
 
-    def map(self, function) -> Conditioning:
+    def map(self, function: Callable[[Tensor], Tensor]) -> Conditioning:
         """`function` applied to each tensor, e.g. `lambda tensor: tensor[:4]`."""
-        return Conditioning(
-            *(None if x is None else function(x) for x in (self.tokens, self.pooled, self.mask))
-        )
+
+        def mapped(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else function(tensor)
+
+        return Conditioning(function(self.tokens), mapped(self.pooled), mapped(self.mask))
 
     def to(self, device: torch.device | str) -> Conditioning:
         return self.map(lambda tensor: tensor.to(device))
@@ -55,7 +57,7 @@ class Conditioning:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, index) -> Conditioning:
+    def __getitem__(self, index: slice | list[int] | Tensor) -> Conditioning:
         return self.map(lambda tensor: tensor[index])
 
     def repeat(self, count: int) -> Conditioning:
@@ -64,13 +66,25 @@ class Conditioning:
 
     @staticmethod
     def cat(parts: Sequence[Conditioning]) -> Conditioning:
-        """Along the batch; parts must agree in what they hold and in L."""
+        """Along the batch.
 
-        def join(name: str) -> Tensor | None:
-            tensors = [getattr(part, name) for part in parts]
-            return None if tensors[0] is None else torch.cat(tensors)
+        Raises:
+            ValueError: the parts differ in L, or in whether they hold pooled features or a mask.
+        """
 
-        return Conditioning(join("tokens"), join("pooled"), join("mask"))
+        def join(optional: list[Tensor | None]) -> Tensor | None:
+            tensors = [tensor for tensor in optional if tensor is not None]
+            if 0 < len(tensors) < len(optional):
+                raise ValueError("some of these hold pooled features or a mask, others do not")
+            return torch.cat(tensors) if tensors else None
+
+        if len({part.tokens.shape[1] for part in parts}) > 1:
+            raise ValueError("these have token features of different lengths")
+        return Conditioning(
+            torch.cat([part.tokens for part in parts]),
+            join([part.pooled for part in parts]),
+            join([part.mask for part in parts]),
+        )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from textdiff.diffusion.config import ObjectiveConfig, PredictionType
@@ -53,8 +54,8 @@ def min_snr_weight(
     snr, on_x_0 = (
         schedule.at(table, timestep, like).flatten() for table in ("snr", "posterior_x_0")
     )
-    factor = {"x_0": 1.0, "eps": snr, "v": snr + 1, "mean": on_x_0**2}[prediction]
-    return snr.clamp(max=gamma) / factor
+    factors = {"x_0": torch.ones_like(snr), "eps": snr, "v": snr + 1, "mean": on_x_0**2}
+    return snr.clamp(max=gamma) / factors[prediction]
 
 
 def v1_loss(

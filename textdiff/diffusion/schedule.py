@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from textdiff.diffusion.config import ScheduleConfig
-from textdiff.diffusion.tables import check_ascending, lookup
+from textdiff.diffusion.tables import Cast, check_ascending, lookup
 from textdiff.types import Samples, Timesteps
 
 MAX_BETA = 0.999
@@ -39,7 +39,7 @@ class NoiseSchedule:
 
     betas: Tensor
     timesteps: Tensor = field(default=None)  # type: ignore[assignment]
-    _cast: dict = field(default_factory=dict, repr=False)
+    _cast: Cast = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         betas = torch.as_tensor(self.betas, dtype=torch.float64, device="cpu")

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from textdiff.randomness import generator
 
-Statistic = Callable[[Int[Tensor, "n"]], float]  # of the images with these numbers, repeats allowed
+# of the images with these numbers, repeats allowed
+Statistic = Callable[[Int[Tensor, " n"]], float]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from textdiff.attention import attend
 from textdiff.models.config import UNetConfig
+from textdiff.models.initial import zero_parameters
 
 KeysValues = tuple[Tensor, Tensor]  # (B, heads, L, head_dim) both
 
@@ -105,8 +106,7 @@ class SpatialTransformer(nn.Module):
             TransformerBlock(channels, config) for _ in range(config.transformer_layers)
         )
         self.proj_out = _projection(channels, config)
-        nn.init.zeros_(self.proj_out.weight)
-        nn.init.zeros_(self.proj_out.bias)
+        zero_parameters(self.proj_out)
 
     def forward(self, image: Tensor, text: TextSource, text_mask: Tensor | None) -> Tensor:
         """image: (B, C, H, W) -> (B, C, H, W)."""

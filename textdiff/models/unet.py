@@ -30,6 +30,7 @@ from textdiff.models.blocks import DownBlock, MidBlock, ResidualBlock, UpBlock
 from textdiff.models.bound import BoundText, added, trimmed
 from textdiff.models.config import UNetConfig
 from textdiff.models.embeddings import TimestepEmbedding
+from textdiff.models.initial import zero_parameters
 from textdiff.types import Conditioning, Images, Timesteps
 
 
@@ -68,8 +69,7 @@ class UNet(nn.Module):
 
         self.conv_norm_out = nn.GroupNorm(config.norm_groups, channels[0])
         self.conv_out = nn.Conv2d(channels[0], config.network_channels * area, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
+        zero_parameters(self.conv_out)
 
     def forward(
         self, x_t: Images, timestep: Timesteps, conditioning: Conditioning | BoundText | None

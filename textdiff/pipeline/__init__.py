@@ -1,16 +1,5 @@
 """Prompt in, images out: a trained model with its CLIP, and what draws with it."""
 
-from textdiff._lazy import lazy_exports
+import lazy_loader
 
-__getattr__, __all__ = lazy_exports(
-    __name__,
-    {
-        "CLIP_FOLDER": "loading",
-        "DrawPlan": "plan",
-        "DrawStep": "plan",
-        "MODEL_FILE": "loading",
-        "ModelConfig": "config",
-        "SamplingConfig": "config",
-        "TextToImage": "text_to_image",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from textdiff.data.base import CaptionedImages
-from textdiff.data.open import open_data
 from textdiff.data.config import DataConfig
+from textdiff.data.open import open_data
 from textdiff.errors import EmptySplitError
 
 

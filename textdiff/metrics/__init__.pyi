@@ -1,0 +1,15 @@
+from .bootstrap import Interval as Interval
+from .bootstrap import bootstrap_interval as bootstrap_interval
+from .bootstrap import mean_over_images as mean_over_images
+from .clip_score import clip_scores as clip_scores
+from .distribution import cmmd as cmmd
+from .distribution import frechet_distance as frechet_distance
+from .distribution import kid as kid
+from .likelihood import Bound as Bound
+from .retrieval import chance_recall as chance_recall
+from .retrieval import image_text_retrieval as image_text_retrieval
+from .retrieval import prompt_following as prompt_following
+from .retrieval import ranks as ranks
+from .zero_shot import class_weights as class_weights
+from .zero_shot import zero_shot_logits as zero_shot_logits
+from .zero_shot import zero_shot_ranks as zero_shot_ranks
