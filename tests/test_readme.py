@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.paths import ROOT
 from textdiff.commands.cli import COMMANDS
-from textdiff.config import SHORT_FLAGS, leaves
+from textdiff.config import leaves, short_flags
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,10 +52,11 @@ def test_every_command_is_in_the_table():
 
 @each_page
 def test_every_flag_exists(page: Path):
-    keys = set()
+    flags = set()
     for command in COMMANDS.values():
         module = importlib.import_module(f"textdiff.commands.{command.module}")
-        keys |= {key for key, _ in leaves(getattr(module, command.settings))}
-    flags = {"--" + key.replace("_", "-") for key in keys} | set(SHORT_FLAGS.values())
+        schema = getattr(module, command.settings)
+        flags |= {"--" + key.replace("_", "-") for key, _ in leaves(schema)}
+        flags.update(*short_flags(schema).values())
     used = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", page.read_text(encoding="utf-8")))
     assert used - flags - OF_LAUNCHERS == set()
