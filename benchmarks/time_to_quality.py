@@ -154,7 +154,7 @@ def data_of(options: argparse.Namespace) -> DataConfig:
 def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, float]:
     """Mean squared error of eps_hat by bin of half_log_snr."""
     rows, image = data.usable(range(min(count, len(data))))
-    x_0 = image.float() / 127.5 - 1
+    x_0 = pipe.codec.encode(image)
     denoise = pipe.denoiser(pipe.clip.conditioning([data.captions[row][0] for row in rows]))
     found = {}
     for low, high in itertools.pairwise(BINS):
@@ -257,7 +257,7 @@ def draw_grid(options: argparse.Namespace, results: list[dict]) -> None:
         if not rows:
             real = real_pictures(open_data(data_of(options), "train"), GRID, 0, pipe)
             rows.append(("real pictures", real.images))
-        *_, (_, images) = pipe.images(real.prompts, config)
+        images = pipe.draw(pipe.plan(real.prompts, config))
         rows.append((f"{one['loop']}, {one['minutes']:g} minutes", images))
     sheets = [labelled_grid(to_pil(i), real.prompts, GRID, title) for title, i in rows]
     with replacing(options.grid) as temporary:

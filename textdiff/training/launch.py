@@ -33,7 +33,8 @@ def start_all_processes() -> None:
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
     try:
-        arguments = psutil.Process().parent().cmdline()
+        launcher = psutil.Process(os.getppid())
+        arguments = launcher.cmdline()
         names = ("launch", "accelerate-launch", "accelerate.commands.launch", "launch.py")
         first = 1 + next(i for i, w in enumerate(arguments) if w.rsplit("/", 1)[-1] in names)
         with contextlib.redirect_stderr(io.StringIO()):

@@ -28,6 +28,7 @@ from textdiff.errors import (
     StoppedBySignalError,
     UsageError,
 )
+from textdiff.models.unet import UNet
 from textdiff.randomness import seed_of
 from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.config import TrainConfig
@@ -284,7 +285,7 @@ def _read(values: dict[str, Tensor]) -> dict[str, float]:
 
 
 def _checkpoint_activations(task: Task) -> None:
-    if not hasattr(task.model, "checkpoint_activations"):
+    if not isinstance(task.model, UNet):
         raise UsageError(
             f"train.activation_checkpointing is for the U-Net; the {task.name} has none; leave it "
             "out (CLIP pre-training has train.encoder_batch_size)"

@@ -24,4 +24,4 @@ def on_any(accelerator: Accelerator, flag: bool) -> bool:
     if accelerator.num_processes == 1:
         return flag
     tensor = torch.tensor(float(flag), device=accelerator.device)
-    return accelerator.reduce(tensor, "sum").item() > 0
+    return bool(accelerator.reduce(tensor, "sum").item() > 0)

@@ -59,14 +59,14 @@ class ContrastiveTask:
             self.bias.requires_grad_(False)  # it cancels: DDP would wait for its gradient
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        device = self.model.model.logit_scale.device
-        images = shift_pictures(batch, self.max_shift, self.seed, step).to(device)
-        *features, scale = self.encode(model, images, self.tokenize(batch.captions))
+        images = shift_pictures(batch, self.max_shift, self.seed, step)
+        images = images.to(self.model.logit_scale.device)
+        image, text, scale = self.encode(model, images, self.tokenize(batch.captions))
         self.watch.keep(scale, step)
         if self.loss.kind == "softmax":
-            loss = contrastive_loss(*features, scale, local=self.loss.local)
+            loss = contrastive_loss(image, text, scale, local=self.loss.local)
         else:
-            loss = sigmoid_loss(*features, scale, self.bias)
+            loss = sigmoid_loss(image, text, scale, self.bias)
         return {"loss": loss, "logit_scale": scale.detach()}
 
     def encode(
