@@ -73,7 +73,7 @@ class BinarySchedule:
 
     @classmethod
     def from_config(cls, config: BinaryConfig) -> BinarySchedule:
-        if config.delta is not None:  # constant
+        if config.delta is not None:
             return cls.constant(config.num_timesteps, config.delta)
         return getattr(cls, config.schedule)(config.num_timesteps)
 

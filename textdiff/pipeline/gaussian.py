@@ -33,6 +33,7 @@ from textdiff.sampling.threshold import dynamic_threshold, static_threshold
 from textdiff.sampling.unipc import UniPC
 from textdiff.types import Denoise, Network, Prediction, Samples, Timesteps
 
+# a sampler from its settings and the variance of the reverse process
 SAMPLERS: dict[str, Callable[[SamplingConfig, VarianceType], Sampler]] = {
     "ddim": lambda config, variance: DDIM(config.eta),
     "ddpm": lambda config, variance: DDPM(variance),

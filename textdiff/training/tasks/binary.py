@@ -25,8 +25,10 @@ class BinaryTask(TextToImageTask):
     BinarySchedule."""
 
     def __post_init__(self) -> None:
-        assert isinstance(self.pipe.schedule, BinarySchedule), "a binary model"
-        self.schedule, self.predicts = self.pipe.schedule, self.pipe.config.binary.predicts
+        schedule = self.pipe.schedule
+        if not isinstance(schedule, BinarySchedule):
+            raise TypeError("a BinaryTask trains binary models; this one is Gaussian")
+        self.schedule, self.predicts = schedule, self.pipe.config.binary.predicts
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         draws = self.draw(batch, step)
