@@ -64,8 +64,8 @@ class UNet(nn.Module):
 
         self.up_blocks = nn.ModuleList()
         for level in reversed(range(len(channels))):
-            taken = [skips.pop() for _ in range(config.layers[level] + 1)]
-            self.up_blocks.append(UpBlock(level, width, taken, config))
+            joined = [skips.pop() for _ in range(config.layers[level] + 1)]
+            self.up_blocks.append(UpBlock(level, width, joined, config))
             width = channels[level]
 
         self.conv_norm_out = nn.GroupNorm(config.norm_groups, channels[0])
@@ -230,6 +230,8 @@ def _broadcast(mask: Tensor | None) -> Tensor | None:
 
 
 def _check_width(name: str, feature: Tensor | None, width: int) -> None:
-    found = "missing" if feature is None else f"{feature.shape[-1]} wide"
+    width_given = "missing" if feature is None else f"{feature.shape[-1]} wide"
     if feature is None or feature.shape[-1] != width:
-        raise ValueError(f"{name} of the conditioning: {found}; this U-Net takes width {width}")
+        raise ValueError(
+            f"{name} of the conditioning: {width_given}; this U-Net takes width {width}"
+        )

@@ -23,7 +23,10 @@ from textdiff.types import Denoise, Prediction, Samples
 
 
 class Sampler(Protocol):
-    """An update rule. It ends on x_0_hat and draws no noise on the last step."""
+    """An update rule: from x_t and the latest predictions to x at the next less noisy step.
+
+    At index 0 it returns x_0_hat and draws no noise.
+    """
 
     def update(
         self,
