@@ -7,12 +7,14 @@ loss = T L_t in bits/dim, whose mean over t is the bound on -log2 p(x_0), but fo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from textdiff.binary.likelihood import bound_term, prior_term
 from textdiff.binary.prediction import from_output
+from textdiff.binary.schedule import BinarySchedule
 from textdiff.training.draws import QUARTERS, Draws
 from textdiff.training.tasks.text_to_image import TextToImageTask
 from textdiff.types import Batch, Conditioning, PerSample, Pictures
@@ -24,7 +26,8 @@ class BinaryTask(TextToImageTask):
     BinarySchedule."""
 
     def __post_init__(self) -> None:
-        self.schedule, self.predicts = self.pipe.schedule, self.pipe.config.binary.predicts
+        self.schedule = cast(BinarySchedule, self.pipe.schedule)
+        self.predicts = self.pipe.config.binary.predicts
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         draws = self.draw(batch, step)
