@@ -7,7 +7,6 @@ loss = T L_t in bits/dim, whose mean over t is the bound on -log2 p(x_0), but fo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +25,10 @@ class BinaryTask(TextToImageTask):
     BinarySchedule."""
 
     def __post_init__(self) -> None:
-        self.schedule = cast(BinarySchedule, self.pipe.schedule)
-        self.predicts = self.pipe.config.binary.predicts
+        schedule = self.pipe.schedule
+        if not isinstance(schedule, BinarySchedule):
+            raise TypeError("a BinaryTask trains binary models; this one is Gaussian")
+        self.schedule, self.predicts = schedule, self.pipe.config.binary.predicts
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         draws = self.draw(batch, step)
