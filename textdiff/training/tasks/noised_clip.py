@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textdiff.clip.contrastive.loss import contrastive_loss
+from textdiff.clip.features import text_features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.data.base import CaptionedImages
 from textdiff.diffusion.config import DensityConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
-from textdiff.metrics.features import text_features
 from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.pictures import to_float
