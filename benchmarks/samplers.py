@@ -23,11 +23,11 @@ from torch import Tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.config import build, read_yaml
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation import report
 from textdiff.evaluation.drawn import real_pictures
-from textdiff.metrics.features import image_features, text_features
 from textdiff.metrics.retrieval import prompt_following
 from textdiff.pipeline import SamplingConfig
 
