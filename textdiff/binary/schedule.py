@@ -16,6 +16,7 @@ CPU and cast when used.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -148,7 +149,7 @@ class BinarySchedule:
         down = torch.logaddexp(plus + F.logsigmoid(-if_plus), minus + F.logsigmoid(-if_minus))
         return up - down
 
-    def respaced(self, timesteps: Tensor) -> BinarySchedule:
+    def respaced(self, timesteps: Tensor | Sequence[int]) -> BinarySchedule:
         """The schedule that visits only `timesteps` (N,), which ascend; it has the same x_t there.
 
         delta'_i = (1 - r[t_i] / r[t_{i-1}]) / 2

@@ -26,7 +26,7 @@ from textdiff.diffusion.config import ObjectiveConfig, PredictionType
 from textdiff.diffusion.likelihood import bound_term
 from textdiff.diffusion.prediction import from_output, target
 from textdiff.diffusion.schedule import NoiseSchedule
-from textdiff.types import PerSample, Prediction, Samples, Timesteps
+from textdiff.types import Output, PerSample, Prediction, Samples, Timesteps
 
 
 def simple_loss(target: Samples, output: Samples) -> PerSample:
@@ -85,7 +85,7 @@ class Objective:
     schedule: NoiseSchedule
 
     def __call__(
-        self, output: Samples, x_0: Samples, eps: Samples, x_t: Samples, timestep: Timesteps
+        self, output: Output, x_0: Samples, eps: Samples, x_t: Samples, timestep: Timesteps
     ) -> dict[str, PerSample]:
         """Values per example (B,): "loss", and the parts that it is made of.
 

@@ -19,13 +19,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from textdiff.errors import DataError
-from textdiff.types import Features
 
-Numbers = Int[Tensor, " n"]  # one integer per query, text or image
 CHUNK = 1024  # queries scored at once: 100 MB of float32 scores against 25,000 candidates
 
 
-def ranks(scores: Float[Tensor, "q n"], correct: Bool[Tensor, "q n"]) -> Numbers:
+def ranks(scores: Float[Tensor, "q n"], correct: Bool[Tensor, "q n"]) -> Int[Tensor, " q"]:
     """Rank of each query's best right candidate, 1 the best, wrong ones that tie before it."""
     best = scores.masked_fill(~correct, -math.inf).amax(dim=1, keepdim=True)
     not_beaten = ~(scores < best)  # unlike >=, true for NaN on either side
@@ -39,9 +37,9 @@ def chance_recall(num_candidates: int, num_correct: int, k: int) -> float:
 
 
 def image_text_retrieval(
-    image_features: Features,
-    text_features: Features,
-    image_of_text: Numbers,
+    image_features: Float[Tensor, "n dim"],
+    text_features: Float[Tensor, "m dim"],
+    image_of_text: Int[Tensor, " m"],
     ks: tuple[int, ...] = (1, 5, 10),
 ) -> dict[str, dict[str, float | Tensor]]:
     """Image-to-text (any of the image's captions) and text-to-image (every caption is a query).
@@ -78,9 +76,9 @@ def image_text_retrieval(
 
 
 def prompt_following(
-    image_features: Features,
-    prompt_features: Features,
-    target: Numbers,
+    image_features: Float[Tensor, "n dim"],
+    prompt_features: Float[Tensor, "N dim"],
+    target: Int[Tensor, " n"],
     ks: tuple[int, ...] = (1, 5),
 ) -> dict[str, float | Tensor]:
     """How often the prompt an image was made for ranks among the first k of all prompts.
@@ -101,11 +99,11 @@ def prompt_following(
 
 
 def _direction(
-    queries: Features,
-    query_group: Tensor,
-    candidates: Features,
-    candidate_group: Tensor,
-    num_correct: Tensor,
+    queries: Float[Tensor, "q dim"],
+    query_group: Int[Tensor, " q"],
+    candidates: Float[Tensor, "n dim"],
+    candidate_group: Int[Tensor, " n"],
+    num_correct: Int[Tensor, " q"],
     ks: tuple[int, ...],
 ) -> dict[str, float | Tensor]:
     """A candidate is right for the queries of its group; a query has num_correct (q,) such."""

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import cast
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -33,6 +33,8 @@ from textdiff.models.config import UNetConfig
 from textdiff.models.embeddings import TimestepEmbedding
 from textdiff.models.initial import zero_parameters
 from textdiff.types import Conditioning, Images, Timesteps
+
+Output = Float[Tensor, "rows outputs height width"]  # rows: of x_t, or of the texts bound
 
 
 class UNet(nn.Module):
@@ -74,7 +76,7 @@ class UNet(nn.Module):
 
     def forward(
         self, x_t: Images, timestep: Timesteps, conditioning: Conditioning | BoundText | None
-    ) -> Images:
+    ) -> Output:
         """One prediction for each image.
 
         Args:
@@ -91,23 +93,28 @@ class UNet(nn.Module):
         Raises:
             ValueError: conditioning or image do not fit the config, or bound text the timestep.
         """
-        self._check_pictures(x_t)
         if isinstance(conditioning, BoundText):
             return self._forward_bound(x_t, timestep, conditioning)
-        given = self._checked(conditioning)
-        emb = added(self.embed_timesteps(timestep, x_t.dtype), self._pooled(given, x_t.dtype))
-        return self._run(x_t, F.silu(emb), given.tokens.to(x_t.dtype), _broadcast(given.mask))
+        conditioning = self._checked(conditioning)
+        self._check_images(x_t)
+        time, pooled = (
+            self.embed_timesteps(timestep, x_t.dtype),
+            self._pooled(conditioning, x_t.dtype),
+        )
+        text = conditioning.tokens.to(x_t.dtype)
+        return self._run(x_t, F.silu(added(time, pooled)), text, _broadcast(conditioning.mask))
 
-    def _forward_bound(self, x_t: Images, timestep: Timesteps, bound: BoundText) -> Images:
+    def _forward_bound(self, x_t: Images, timestep: Timesteps, bound: BoundText) -> Output:
         if len(bound) % len(x_t):
             raise ValueError(
                 f"{len(x_t)} pictures for {len(bound)} bound texts; give as many, or a divisor of "
                 "their number"
             )
+        self._check_images(x_t)
         place = bound.place(timestep)
         emb = F.silu(bound.embedding(place)).to(x_t.dtype)
-        deep = None if bound.deep is None else partial(bound.deep, place)
         copies = len(bound) // len(x_t)
+        deep = None if bound.deep is None else partial(bound.deep, place)
         if bound.pooled is not None or self.config.attention[0]:  # text enters at once
             x_t, copies = x_t.repeat(copies, 1, 1, 1), 1
         return self._run(x_t, emb, bound.keys_values, bound.mask, copies, deep)
@@ -146,7 +153,7 @@ class UNet(nn.Module):
         mask: Tensor | None,
         copies: int = 1,
         deep: Callable[[Callable[[], Tensor]], Tensor] | None = None,
-    ) -> Images:
+    ) -> Output:
         """The layers, with emb, text and mask as in `blocks`.
 
         copies: texts per picture; the first level on the way down sees each picture once.
@@ -170,15 +177,15 @@ class UNet(nn.Module):
 
     def _deeper(self, x: Tensor, emb: Tensor, text: TextSource, mask: Tensor | None) -> Tensor:
         """What the last level on the way up takes, from what the first on the way down gave."""
-        first, *others = (cast(DownBlock, block) for block in self.down_blocks)
+        first, *others = (block for block in self.down_blocks if isinstance(block, DownBlock))
         x, skips = first.halve(x)
         for block in others:
             x, of_layers = block(x, emb, text, mask)
             x, of_halving = block.halve(x)
             skips += of_layers + of_halving
         x = self.mid_block(x, emb, text, mask)
-        for level in self.up_blocks[:-1]:
-            x = level(x, skips, emb, text, mask)
+        for up_block in self.up_blocks[:-1]:
+            x = up_block(x, skips, emb, text, mask)
         return x
 
     def checkpoint_activations(self) -> None:
@@ -187,7 +194,7 @@ class UNet(nn.Module):
         for module in self.modules():
             if isinstance(module, (ResidualBlock, SpatialTransformer)):
                 again = partial(checkpoint, module.forward, use_reentrant=False)
-                module.forward = again  # type: ignore[method-assign]  # of this instance alone
+                module.forward = again  # type: ignore[method-assign]
 
     @property
     def num_parameters(self) -> int:
@@ -199,7 +206,7 @@ class UNet(nn.Module):
             return None
         return self.class_embedding(conditioning.pooled.to(dtype))
 
-    def _check_pictures(self, x_t: Images) -> None:
+    def _check_images(self, x_t: Images) -> None:
         config = self.config
         if x_t.shape[1] != config.in_channels:
             raise ValueError(
@@ -212,7 +219,7 @@ class UNet(nn.Module):
             )
 
     def _checked(self, conditioning: Conditioning | None) -> Conditioning:
-        """`conditioning`, which is there and fits the config."""
+        """`conditioning`, if it is what the config names."""
         if conditioning is None:
             raise ValueError(
                 "the U-Net needs conditioning; for an unconditional prediction give the features "

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.types import Denoise, Prediction, Samples
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """An update rule: from x_t and the latest predictions to x at the next less noisy step.
 
