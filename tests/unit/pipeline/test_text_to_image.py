@@ -136,10 +136,10 @@ def far(one: np.ndarray, other: np.ndarray) -> float:
     return np.abs(one.astype(int) - other.astype(int)).mean()
 
 
-@pytest.fixture
-def exact(pipe) -> np.ndarray:
+@pytest.fixture(scope="module")
+def exact(tiny_run) -> np.ndarray:
     """Where deterministic samplers come to: DDIM in all steps."""
-    return drawn(pipe, num_steps=100)
+    return drawn(TextToImage.load(tiny_run), num_steps=100)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpmpp", "unipc"])
