@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from textdiff.binary.config import BinaryConfig
-from textdiff.diffusion.tables import check_ascending, lookup
+from textdiff.diffusion.tables import Cast, check_ascending, lookup
 from textdiff.types import Images, Timesteps
 
 
@@ -41,7 +41,7 @@ class BinarySchedule:
 
     deltas: Tensor
     timesteps: Tensor = field(default=None)  # type: ignore[assignment]
-    _cast: dict = field(default_factory=dict, repr=False)
+    _cast: Cast = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         deltas = torch.as_tensor(self.deltas, dtype=torch.float64, device="cpu")
@@ -72,7 +72,7 @@ class BinarySchedule:
 
     @classmethod
     def from_config(cls, config: BinaryConfig) -> BinarySchedule:
-        if config.schedule == "constant":
+        if config.delta is not None:
             return cls.constant(config.num_timesteps, config.delta)
         return getattr(cls, config.schedule)(config.num_timesteps)
 

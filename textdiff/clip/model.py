@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from textdiff import checkpoint
@@ -53,7 +54,7 @@ class TextFeatures:
 
     tokens: TokenFeatures
     pooled: Features
-    projected: Features
+    projected: Float[Tensor, "batch embed_dim"]
     mask: TokenMask
 
 
@@ -251,7 +252,7 @@ class ClipModel(nn.Module):
         pooled: Features = text_global_pool(states, ids, self._pool_type, eos_token_id=end)
         return pooled
 
-    def _project_text(self, pooled: Features) -> Features:
+    def _project_text(self, pooled: Float[Tensor, "batch width"]) -> Features:
         projection = self._text.text_projection
         if projection is None:
             return pooled
@@ -287,7 +288,7 @@ class ClipModel(nn.Module):
         holder = tower.attnpool if self.tower_kind == "resnet" else tower
         return len(getattr(holder, "positional_embedding", ()))
 
-    def _resize(self, images: Images) -> Images:
+    def _resize(self, images: Images) -> Float[Tensor, "batch channels side side"]:
         """To the tower's square by the model's resize_mode, as open_clip's transform does."""
         side, mode = self.image_size, self._preprocess["resize_mode"]
         height, width = images.shape[-2:]

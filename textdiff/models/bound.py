@@ -72,7 +72,7 @@ class BoundText:
         def pick(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor[rows]
 
-        pairs = {key: (pick(k), pick(v)) for key, (k, v) in self.keys_values.items()}
+        pairs = {key: (k[rows], v[rows]) for key, (k, v) in self.keys_values.items()}
         return replace(
             self, keys_values=pairs, mask=pick(self.mask), pooled=pick(self.pooled), deep=None
         )

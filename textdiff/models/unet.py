@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -90,17 +91,23 @@ class UNet(nn.Module):
         Raises:
             ValueError: conditioning or image do not fit the config, or bound text the timestep.
         """
-        self._check(x_t, conditioning)
-        if not isinstance(conditioning, BoundText):
-            emb = added(
-                self.embed_timesteps(timestep, x_t.dtype), self._pooled(conditioning, x_t.dtype)
+        self._check_pictures(x_t)
+        if isinstance(conditioning, BoundText):
+            return self._forward_bound(x_t, timestep, conditioning)
+        given = self._checked(conditioning)
+        emb = added(self.embed_timesteps(timestep, x_t.dtype), self._pooled(given, x_t.dtype))
+        return self._run(x_t, F.silu(emb), given.tokens.to(x_t.dtype), _broadcast(given.mask))
+
+    def _forward_bound(self, x_t: Images, timestep: Timesteps, bound: BoundText) -> Images:
+        if len(bound) % len(x_t):
+            raise ValueError(
+                f"{len(x_t)} pictures for {len(bound)} bound texts; give as many, or a divisor of "
+                "their number"
             )
-            text = conditioning.tokens.to(x_t.dtype)
-            return self._run(x_t, F.silu(emb), text, _broadcast(conditioning.mask))
-        bound = conditioning
         place = bound.place(timestep)
         emb = F.silu(bound.embedding(place)).to(x_t.dtype)
-        copies, deep = len(bound) // len(x_t), bound.deep and partial(bound.deep, place)
+        deep = None if bound.deep is None else partial(bound.deep, place)
+        copies = len(bound) // len(x_t)
         if bound.pooled is not None or self.config.attention[0]:  # text enters at once
             x_t, copies = x_t.repeat(copies, 1, 1, 1), 1
         return self._run(x_t, emb, bound.keys_values, bound.mask, copies, deep)
@@ -114,8 +121,7 @@ class UNet(nn.Module):
         Raises:
             ValueError: conditioning does not fit the config.
         """
-        self._check_text(conditioning)
-        conditioning = trimmed(conditioning)
+        conditioning = trimmed(self._checked(conditioning))
         blocks = [block for block in self.modules() if isinstance(block, TransformerBlock)]
         text = conditioning.tokens.to(self.conv_in.weight.dtype)
         exact = self.time_embedding.linear_1.weight.dtype
@@ -164,14 +170,15 @@ class UNet(nn.Module):
 
     def _deeper(self, x: Tensor, emb: Tensor, text: TextSource, mask: Tensor | None) -> Tensor:
         """What the last level on the way up takes, from what the first on the way down gave."""
-        x, skips = self.down_blocks[0].halve(x)
-        for block in self.down_blocks[1:]:
+        first, *others = (cast(DownBlock, block) for block in self.down_blocks)
+        x, skips = first.halve(x)
+        for block in others:
             x, of_layers = block(x, emb, text, mask)
             x, of_halving = block.halve(x)
             skips += of_layers + of_halving
         x = self.mid_block(x, emb, text, mask)
-        for block in self.up_blocks[:-1]:
-            x = block(x, skips, emb, text, mask)
+        for level in self.up_blocks[:-1]:
+            x = level(x, skips, emb, text, mask)
         return x
 
     def checkpoint_activations(self) -> None:
@@ -179,7 +186,8 @@ class UNet(nn.Module):
         pass, which runs them again (Chen et al., arXiv 1604.06174)."""
         for module in self.modules():
             if isinstance(module, (ResidualBlock, SpatialTransformer)):
-                module.forward = partial(checkpoint, module.forward, use_reentrant=False)
+                again = partial(checkpoint, module.forward, use_reentrant=False)
+                module.forward = again  # type: ignore[method-assign]  # of this instance alone
 
     @property
     def num_parameters(self) -> int:
@@ -187,19 +195,12 @@ class UNet(nn.Module):
 
     def _pooled(self, conditioning: Conditioning, dtype: torch.dtype) -> Tensor | None:
         """(B, time_dim); None where the network uses no pooled feature."""
-        if self.class_embedding is None:
+        if self.class_embedding is None or conditioning.pooled is None:
             return None
         return self.class_embedding(conditioning.pooled.to(dtype))
 
-    def _check(self, x_t: Images, conditioning: Conditioning | BoundText | None) -> None:
+    def _check_pictures(self, x_t: Images) -> None:
         config = self.config
-        if not isinstance(conditioning, BoundText):
-            self._check_text(conditioning)
-        elif len(conditioning) % len(x_t):
-            raise ValueError(
-                f"{len(x_t)} pictures for {len(conditioning)} bound texts; give as many, or a "
-                "divisor of their number"
-            )
         if x_t.shape[1] != config.in_channels:
             raise ValueError(
                 f"x_t has {x_t.shape[1]} channels; this U-Net takes {config.in_channels}"
@@ -210,7 +211,8 @@ class UNet(nn.Module):
                 f"multiples of {config.size_multiple}"
             )
 
-    def _check_text(self, conditioning: Conditioning | None) -> None:
+    def _checked(self, conditioning: Conditioning | None) -> Conditioning:
+        """`conditioning`, which is there and fits the config."""
         if conditioning is None:
             raise ValueError(
                 "the U-Net needs conditioning; for an unconditional prediction give the features "
@@ -219,6 +221,7 @@ class UNet(nn.Module):
         _check_width("token features", conditioning.tokens, self.config.cross_attention_dim)
         if self.config.pooled_dim:
             _check_width("the pooled feature", conditioning.pooled, self.config.pooled_dim)
+        return conditioning
 
 
 def _broadcast(mask: Tensor | None) -> Tensor | None:
