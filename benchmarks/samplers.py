@@ -83,7 +83,7 @@ def main() -> None:
 
     def judged(images: Tensor) -> dict[str, float]:
         features = image_features(judge, images)
-        ranks = prompt_following(features, candidates, torch.arange(len(images)))["ranks"]
+        ranks = prompt_following(features, candidates, torch.arange(len(images))).ranks
         return {f"R@{k}": report.interval((ranks <= k).double()) for k in (1, 5)}
 
     reference, seconds = draw(sampler="ddim", num_steps=options.reference)

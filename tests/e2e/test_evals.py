@@ -105,7 +105,7 @@ def test_retrieval_rates_are_those_of_the_metric(measure, tiny_clip, shapes):
         for k in (1, 5, 10):
             rate = found[direction][f"R@{k}"]
             assert rate.keys() == INTERVAL | {"chance"}
-            assert rate["mean"] == pytest.approx(expected[direction][f"R@{k}"])
+            assert rate["mean"] == pytest.approx(expected.directions()[direction].recall(k))
             assert rate["chance"] == pytest.approx(k / 16)
             assert rate["low"] <= rate["mean"] <= rate["high"]
 
@@ -230,7 +230,7 @@ def test_rate_is_that_of_the_judge_on_the_same_prompts(
     )
     for k in (1, 5):
         rate = found["results"][kind][f"R@{k}"]["mean"]
-        assert rate == pytest.approx(expected[f"R@{k}"])
+        assert rate == pytest.approx(expected.recall(k))
 
 
 def test_prompt_following_draws_a_grid(measure, tiny_run, judge, tmp_path):

@@ -79,8 +79,8 @@ def test_rates_are_those_of_the_same_noise(measure, noised_run, tiny_clip, shape
     for draw in range(2):
         eps = fixed_noise(range(16), (3, 16, 16), seed=4, draw=draw)
         features = noised_features(encode, image, eps, 30, NoiseSchedule.cosine(100))
-        rates = image_text_retrieval(features, texts, torch.arange(16))["image_to_text"]
-        hits.append(rates["R@5"])
+        rates = image_text_retrieval(features, texts, torch.arange(16)).image_to_text
+        hits.append(rates.recall(5))
     curve = found["results"]["image to text R@5"][reader]
     assert curve[0]["mean"] == pytest.approx(sum(hits) / 2)
 

@@ -65,10 +65,10 @@ def run(settings: PromptFollowingSettings) -> None:
     drawn = drawn_pictures(pipe, prompts, settings)
     for name, judged in (("drawn", drawn), ("real", real)):
         features = image_features(judge, judged.images)
-        found = prompt_following(features, candidates, torch.arange(len(prompts)))
-        numbers[name] = {f"R@{k}": report.interval((found["ranks"] <= k).float()) for k in (1, 5)}
+        ranking = prompt_following(features, candidates, torch.arange(len(prompts)))
+        numbers[name] = {f"R@{k}": report.interval((ranking.ranks <= k).float()) for k in (1, 5)}
         for k, value in numbers[name].items():
-            chance = f"{found[f'chance {k}']:.1%}"
+            chance = f"{ranking.chance(int(k[2:])):.1%}"
             low_high = f"{value['low']:.1%} to {value['high']:.1%}"
             rows.append([f"{name} pictures {k}", f"{value['mean']:.1%}", low_high, chance])
     report.show(

@@ -37,12 +37,12 @@ def run(settings: RetrievalSettings) -> None:
     clip = ClipModel.load(settings.clip).freeze().to(pick_device(settings.device))
     found = retrieval_on(clip, data, settings.limit)
     rows, numbers = [], {}
-    for direction, rates in found.directions.items():
+    for direction, ranking in found.retrieval.directions().items():
         owners = found.image_of_text if direction == "text_to_image" else None
         numbers[direction] = {
             f"R@{k}": {
-                **report.interval(rates["ranks"] <= k, owners),
-                "chance": rates[f"chance R@{k}"],
+                **report.interval(ranking.ranks <= k, owners),
+                "chance": ranking.chance(k),
             }
             for k in (1, 5, 10)
         }

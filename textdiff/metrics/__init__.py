@@ -7,6 +7,8 @@ __getattr__, __all__ = lazy_exports(
     {
         "Bound": "likelihood",
         "Interval": "bootstrap",
+        "Ranking": "retrieval",
+        "Retrieval": "retrieval",
         "bootstrap_interval": "bootstrap",
         "chance_recall": "retrieval",
         "class_weights": "zero_shot",

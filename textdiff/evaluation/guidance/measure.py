@@ -105,7 +105,7 @@ def unit_features(clip: ClipModel, images: Tensor) -> Features:
 
 def followed(features: Features, prompts: Features, target: Tensor) -> dict[str, Tensor]:
     """By picture (n,): whether its prompt is among the first k, and the CLIP score."""
-    ranks = prompt_following(features, prompts, target, KS)["ranks"]
+    ranks = prompt_following(features, prompts, target).ranks
     hits = {f"R@{k}": (ranks <= k).double() for k in KS}
     return {**hits, "CLIP score": clip_scores(features, prompts[target]).double()}
 

@@ -119,8 +119,8 @@ def hits_by_level(
         logits = zero_shot_logits(features, weights)
         return {
             "zero-shot": zero_shot_ranks(logits, searched.labels),
-            "image to text": found["image_to_text"]["ranks"],
-            "text to image": found["text_to_image"]["ranks"],
+            "image to text": found.image_to_text.ranks,
+            "text to image": found.text_to_image.ranks,
         }
 
     levels: dict[str, list[Tensor]] = {metric: [] for metric in METRICS}
