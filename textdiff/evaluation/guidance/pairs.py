@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from textdiff.evaluation import report
-from textdiff.metrics.bootstrap import percentile_interval
+from textdiff.metrics.bootstrap import estimate as estimate_of
 
 UNGUIDED, WITHOUT_CLIP = "unguided", "same CFG without CLIP"
 DIGITS = 6
@@ -59,4 +59,4 @@ def as_samples(values: Tensor) -> list[float | None]:
 
 def interval_of(estimate: float, resampled: Tensor) -> dict[str, float]:
     """As JSON. Resamples of one picture alone, which few pictures give at times, have no KID."""
-    return report.as_json(percentile_interval(estimate, resampled[resampled.isfinite()], 0.95))
+    return report.as_json(estimate_of(estimate, resampled[resampled.isfinite()]))
