@@ -13,6 +13,7 @@ __getattr__, __all__ = lazy_exports(
         "decode_image": "decode",
         "labelled_grid": "grid",
         "open_data": "base",
+        "stacked": "grid",
         "to_pil": "grid",
     },
 )
