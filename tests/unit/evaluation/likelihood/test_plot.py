@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from tests.unit.evaluation.likelihood.test_result import result_of
+from tests.helpers.bounds import result_of
 from textdiff.evaluation.figures import COLOURS
 from textdiff.evaluation.likelihood.plot import plot_bounds
 

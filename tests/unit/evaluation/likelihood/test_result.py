@@ -7,27 +7,15 @@ import dataclasses
 import pytest
 import torch
 
-from textdiff.diffusion.likelihood import strata, stratified_timesteps
+from tests.helpers.bounds import bound, result_of
 from textdiff.evaluation.likelihood.result import (
     BoundSummary,
-    LikelihoodResult,
     compare,
     summarise,
 )
 from textdiff.evaluation.results import from_json, to_json
-from textdiff.metrics.likelihood import Bound
 
 INTERVAL = {"mean", "low", "high", "confidence", "resamples"}
-
-
-def bound(num_steps: int, count: int, seed: int = 0) -> Bound:
-    """Of five images, random terms."""
-    rng = torch.Generator().manual_seed(seed)
-    edges = strata(num_steps, count)
-    uniforms = torch.rand(5, count, generator=rng)
-    terms = torch.rand(5, count, generator=rng, dtype=torch.float64)
-    prior = torch.rand(5, generator=rng, dtype=torch.float64)
-    return Bound(prior, stratified_timesteps(edges, uniforms), terms, edges)
 
 
 @pytest.mark.parametrize(("num_steps", "count"), [(100, 100), (100, 6), (7, 7), (4, 4), (1, 1)])
@@ -70,22 +58,6 @@ def test_differences_are_paired():
     other = dataclasses.replace(first, prior=first.prior + 1)
     difference = compare({"first": first, "none": other})["none - first"]
     assert (difference.low, difference.value, difference.high) == pytest.approx((1, 1, 1))
-
-
-def result_of(*kinds: str) -> LikelihoodResult:
-    bounds = {kind: bound(100, 6, seed) for seed, kind in enumerate(kinds)}
-    return LikelihoodResult(
-        pictures=5,
-        captions_cut=0,
-        variance="fixed_large",
-        num_timesteps=100,
-        num_steps=100,
-        timesteps_per_picture=6,
-        clip_denoised=True,
-        bounds={kind: summarise(each, torch.arange(100)) for kind, each in bounds.items()},
-        differences=compare(bounds),
-        per_picture={kind: each.total.tolist() for kind, each in bounds.items()},
-    )
 
 
 def test_keys_on_disk():

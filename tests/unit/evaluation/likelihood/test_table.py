@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.evaluation.likelihood.test_result import result_of
+from tests.helpers.bounds import result_of
 from textdiff.evaluation.likelihood.table import bound_rows, print_bounds
 
 
