@@ -4,15 +4,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+# Test processes side by side, each with one thread of torch; a worker without tests takes some of
+# another's, so that all end together.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help install quickstart test bench lint clean
+.PHONY: help install quickstart test test-fast bench lint format clean
 
 help:
 	@echo "make quickstart   install, train on OpenMoji, draw a grid of prompts, print metrics"
-	@echo "make test         install, lint, run the whole test suite"
+	@echo "make test         install, lint, run the whole test suite (WORKERS=2 processes)"
+	@echo "make test-fast    install, run the unit tests but the slow ones: while you work"
 	@echo "make bench        install, short forms of the benchmarks that need no trained model"
-	@echo "make lint         ruff check and format check"
+	@echo "make lint         ruff check and format check, types checked by mypy"
+	@echo "make format       what ruff can mend and format"
 	@echo "make clean        remove .venv (runs/ and the data cache stay)"
 
 $(STAMP): pyproject.toml
@@ -28,10 +34,21 @@ quickstart: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test test-fast: export OMP_NUM_THREADS := 1
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 	@echo "make test: all checks passed"
+
+test-fast: install
+	$(PYTEST) -m "not slow" tests/unit
+	@echo "make test-fast: all checks passed"
 
 bench: install
 	$(BIN)/python -m benchmarks.convergence

@@ -2,15 +2,14 @@
 training loop, judged by retrieval on the test split.
 
     python benchmarks/clip_pretraining.py --minutes 20 --json out/clip_pretraining.json
-    python benchmarks/clip_pretraining.py --steps 4000 --only ours --augment.zoom 0.3 --seed 1
+    python benchmarks/clip_pretraining.py --steps 4000 --only ours --max-shift 4 --seed 1
 
 ours       textdiff train-clip with --config; flags that are not listed below go to it
 open_clip  open_clip_train.train.train_one_epoch as it stands, on open_clip's CLIP of the same
            settings, ClipLoss, and the train transform of open_clip.image_transform. Optimizer and
            schedule are those of open_clip_train's main with its defaults for a ViT, but for the
            learning rate and the warm-up, which are ours: its own suit longer runs. The weights
-           start as ours do, batch and precision are ours. Captions are names, or with
-           --open-clip-captions keywords those that ours are trained on.
+           start as ours do, batch, precision and captions are ours.
 
 Both get the same device, threads and time; time counts from the first batch, data are in memory by
 then. open_clip's transforms run in the training process, on its threads (open_clip_train's default
@@ -35,13 +34,15 @@ from protocol import machine
 from torch import Tensor
 
 from textdiff.clip import ClipModel, source
-from textdiff.commands import train_clip
 from textdiff.config import parse_flags
 from textdiff.data import CaptionedImages, EndlessOrder, open_data, to_pil
 from textdiff.data.loader import pick_caption
 from textdiff.evaluation import report
 from textdiff.metrics.features import retrieval_on
 from textdiff.training.launch import accelerator_for
+from textdiff.training.run import run_training
+from textdiff.training.settings.clip import TrainClipSettings
+from textdiff.training.specs.clip import clip_spec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -52,7 +53,7 @@ KS = (1, 5, 10)
 PRECISIONS = {"no": "fp32", "bf16": "amp_bf16"}  # by open_clip's names
 
 
-def arguments() -> tuple[argparse.Namespace, train_clip.TrainClipSettings]:
+def arguments() -> tuple[argparse.Namespace, TrainClipSettings]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0], allow_abbrev=False)
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, default=20.0)
@@ -60,7 +61,6 @@ def arguments() -> tuple[argparse.Namespace, train_clip.TrainClipSettings]:
     parser.add_argument("--only", choices=["ours", "open_clip"], default=None)
     parser.add_argument("--config", default=str(CONFIG), help="recipe of ours")
     parser.add_argument("--open-clip-lr", type=float, default=None, help="none: that of ours")
-    parser.add_argument("--open-clip-captions", choices=["names", "keywords"], default="names")
     parser.add_argument("--threads", type=int, default=None, help="none: PyTorch's choice")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/clip_pretraining"))
@@ -73,7 +73,7 @@ def arguments() -> tuple[argparse.Namespace, train_clip.TrainClipSettings]:
     own += ["--train.max-minutes", "none" if options.steps else str(options.minutes)]
     own += ["--train.steps", str(options.steps or NEVER)]
     own += ["--train.eval-every", NEVER, "--train.checkpoint-every", NEVER]  # no time lost
-    settings = parse_flags(train_clip.TrainClipSettings, [*own, *flags], "ours", "train-clip")
+    settings = parse_flags(TrainClipSettings, [*own, *flags], "ours", "train-clip")
     train = settings.train.for_tower(settings.clip.image.kind)
     return options, settings.model_copy(update={"train": train})
 
@@ -81,8 +81,8 @@ def arguments() -> tuple[argparse.Namespace, train_clip.TrainClipSettings]:
 # Ours
 
 
-def train_ours(settings: train_clip.TrainClipSettings) -> tuple[ClipModel, dict[str, float]]:
-    train_clip.run(settings)
+def train_ours(settings: TrainClipSettings) -> tuple[ClipModel, dict[str, float]]:
+    run_training(clip_spec(settings), run_dir=settings.run_dir, resume=settings.resume)
     lines = (Path(settings.run_dir) / "metrics.jsonl").read_text().splitlines()
     last = next(row for row in map(json.loads, reversed(lines)) if "seconds" in row)
     return ClipModel.load(settings.run_dir), {k: last[k] for k in ("step", "seconds", "loss")}
@@ -125,9 +125,7 @@ class Loader:
 
     def texts(self, ids: list[int]) -> Tensor:
         data = self.data
-        shown = [
-            pick_caption(data.captions[i], self.seed, self.epoch, i, data.variants[i]) for i in ids
-        ]
+        shown = [pick_caption(data.captions[i], self.seed, self.epoch, i) for i in ids]
         return torch.stack([self.tokenize(caption) for caption in shown])
 
 
@@ -142,12 +140,11 @@ class TrainingData:
 
 
 def train_open_clip(
-    settings: train_clip.TrainClipSettings, options: argparse.Namespace, accelerator: Accelerator
+    settings: TrainClipSettings, options: argparse.Namespace, accelerator: Accelerator
 ) -> tuple[ClipModel, dict[str, float]]:
     from open_clip.loss import ClipLoss
     from open_clip_train.train import train_one_epoch
 
-    config = settings.data.model_copy(update={"captions": options.open_clip_captions})
     clip = fresh_open_clip(settings).to(accelerator.device).train()
     lr = options.open_clip_lr or settings.train.lr
     optimizer = open_clip_optimizer(clip.model, lr)
@@ -159,7 +156,7 @@ def train_open_clip(
         return (time.monotonic() - start) / (60 * options.minutes)
 
     loader = Loader(
-        open_data(config, "train"), clip, settings.train.batch_size, settings.seed, share
+        open_data(settings.data, "train"), clip, settings.train.batch_size, settings.seed, share
     )
     arguments = open_clip_arguments(settings, accelerator)
     scheduler = open_clip_schedule(optimizer, lr, settings.train.warmup_steps, share)
@@ -174,7 +171,7 @@ def train_open_clip(
     return clip.eval(), {"step": loader.steps, "seconds": time.monotonic() - start}
 
 
-def fresh_open_clip(settings: train_clip.TrainClipSettings) -> ClipModel:
+def fresh_open_clip(settings: TrainClipSettings) -> ClipModel:
     """open_clip's model with its mean and deviation of pixels, as a `ClipModel` to evaluate."""
     import open_clip
 
@@ -215,7 +212,7 @@ def open_clip_schedule(
 
 
 def open_clip_arguments(
-    settings: train_clip.TrainClipSettings, accelerator: Accelerator
+    settings: TrainClipSettings, accelerator: Accelerator
 ) -> argparse.Namespace:
     """What train_one_epoch reads of open_clip_train's flags."""
     return argparse.Namespace(
@@ -303,7 +300,7 @@ def main() -> None:
         options.json,
         {
             "settings": settings.model_dump(mode="json"),
-            "open_clip": {"lr": options.open_clip_lr, "captions": options.open_clip_captions},
+            "open_clip": {"lr": options.open_clip_lr},
             "machine": machine(accelerator.device.type),
             "precision": accelerator.mixed_precision,
             "data": report.describe_data(test),

@@ -40,7 +40,7 @@ def error(schedule: NoiseSchedule, sampler, num_steps: int) -> float:
     grid = timestep_grid(schedule, num_steps)
     denoise = gaussian(schedule, MEAN, STD)
     steps = sample(denoise, schedule, sampler, grid, X_T, lambda: X_T)
-    reached = dict(zip(grid.flip(0)[1:].tolist(), (step.x for step in steps), strict=False))
+    reached = dict(zip(grid.flip(0)[1:].tolist(), (step.x_t for step in steps), strict=False))
     shared = timestep_grid(schedule, STEPS[0])[:-1].tolist()
     return max(float((reached[t] - exact(schedule, t)).abs().max()) for t in shared)
 

@@ -119,4 +119,4 @@ class DiffusersSampling:
             uncond, cond = predict(both, timestep).chunk(2)
             said = uncond + self.guidance_scale * (cond - uncond)
             x = scheduler.step(said, timestep, x, **options).prev_sample
-        return self.pipe.process.to_uint8(x)
+        return self.pipe.codec.decode(x)

@@ -38,10 +38,11 @@ from torch import Tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
-from textdiff.diffusion import NoiseSchedule
+from textdiff.diffusion import NoiseSchedule, from_output
 from textdiff.evaluation import report
 from textdiff.guidance import classifier_free
-from textdiff.pipeline.network import bound_network
+from textdiff.guidance.classifier_free import DenoisePair
+from textdiff.pipeline.network import run_bound
 from textdiff.sampling import DDIM, ImageNoise, sample, timestep_grid
 from textdiff.types import Conditioning, Denoise, Images, Prediction, Timesteps
 
@@ -129,7 +130,7 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
     negative = conditioning[-1:].repeat(len(prompts))
     grid = timestep_grid(pipe.schedule, options.steps)
     cond, uncond = pipe.denoiser(conditioning[:-1], grid), pipe.denoiser(negative, grid)
-    both = bound_to_both(pipe, Conditioning.cat([conditioning[:-1], negative]), grid)
+    pair = bound_pair(pipe, Conditioning.cat([conditioning[:-1], negative]), grid)
 
     def ours(guidance_scale: float, **settings) -> Callable[[], object]:
         return lambda: pipe(
@@ -152,9 +153,8 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
         )
 
         def draw() -> list:
-            unet = pipe.config.unet
-            shape = (unet.in_channels, unet.image_size, unet.image_size)
-            noise = ImageNoise([(0, k) for k in range(len(prompts))], shape, options.device)
+            seeds = [(0, k) for k in range(len(prompts))]
+            noise = ImageNoise(seeds, pipe.codec.shape, options.device)
             return list(sample(guided, pipe.schedule, DDIM(), grid, noise(), noise))
 
         return draw
@@ -167,14 +167,23 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
         "cfg + noised": ours(options.guidance_scale, **by_noised),
         "clean": ours(1.0, **by_clip),
         "community": theirs(cond, cond),
-        "cfg + community": theirs(classifier_free(both, options.guidance_scale), uncond),
+        "cfg + community": theirs(classifier_free(pair, options.guidance_scale), uncond),
     }
 
 
-def bound_to_both(pipe: TextToImage, conditioning: Conditioning, grid: Tensor) -> Denoise:
-    """Of B prompts and then B negative ones, for pictures that stand twice in a batch, as ours."""
-    text = pipe.unet.bind(conditioning, grid).guided()
-    return pipe.process.denoiser(bound_network(pipe.unet, text))
+def bound_pair(pipe: TextToImage, conditioning: Conditioning, grid: Tensor) -> DenoisePair:
+    """Of B prompts and then B negative ones, in one pass, as ours."""
+    text = pipe.unet.bind(conditioning, grid)
+
+    def pair(x_t: Tensor, timestep: Tensor) -> tuple[Prediction, Prediction]:
+        outputs = run_bound(pipe.unet, text, x_t, timestep).chunk(2)
+        cond, uncond = (
+            from_output(pipe.config.prediction, pipe.schedule, output, x_t, timestep)
+            for output in outputs
+        )
+        return cond, uncond
+
+    return pair
 
 
 def noised_clip(options: argparse.Namespace, pipe: TextToImage) -> NoisedClip:

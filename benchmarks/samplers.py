@@ -20,16 +20,16 @@ import torch
 import torch.nn.functional as F
 from protocol import protocol
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.config import build, read_yaml
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation import report
-from textdiff.evaluation.drawn import real_pictures
-from textdiff.metrics.features import image_features, text_features
+from textdiff.evaluation.pictures import real_pictures
 from textdiff.metrics.retrieval import prompt_following
+from textdiff.pipeline import SamplingConfig
 
 SAMPLERS = {
     "DDIM": {"sampler": "ddim"},
@@ -75,11 +75,9 @@ def main() -> None:
     def draw(**settings) -> tuple[Tensor, float]:
         """Pictures (n, 3, H, W) uint8 and seconds per picture."""
         start = time.perf_counter()
-        pictures = pipe(
-            wanted, guidance_scale=options.guidance_scale, seed=0, batch_size=32, **settings
-        )
-        seconds = (time.perf_counter() - start) / len(pictures)
-        return torch.stack([pil_to_tensor(picture) for picture in pictures]), seconds
+        config = SamplingConfig(guidance_scale=options.guidance_scale, batch_size=32, **settings)
+        pictures = pipe.draw(pipe.plan(wanted, config))
+        return pictures, (time.perf_counter() - start) / len(pictures)
 
     def judged(images: Tensor) -> dict[str, float]:
         features = image_features(judge, images)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -38,12 +38,11 @@ from textdiff.clip import ClipModel
 from textdiff.clip.config import ClipConfig
 from textdiff.evaluation import report
 from textdiff.models import UNet, UNetConfig
-from textdiff.models.bound import trimmed
+from textdiff.models.bound import BoundText, trimmed
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
-from textdiff.pipeline.network import bound_network, rounded
-from textdiff.pipeline.process import Network
+from textdiff.pipeline.network import rounded, run_bound
 from textdiff.sampling import ImageNoise
-from textdiff.types import Conditioning
+from textdiff.types import Conditioning, Network
 
 TARGETS = {"same steps": 1.5, "same quality": 6.0}
 SOLVERS = ("unipc", "dpmpp")
@@ -92,7 +91,7 @@ def random_model() -> TextToImage:
     for parameter in unet.parameters():
         if not parameter.any() and parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.5 * parameter[0].numel() ** -0.5)
-    return TextToImage.of(unet, clip, ModelConfig(clip="random", prediction="v"))
+    return TextToImage(unet, clip, ModelConfig(clip="random", prediction="v"))
 
 
 class Job:
@@ -130,8 +129,7 @@ class Job:
     def draw_ours(self, **settings) -> Tensor:
         """Pictures (B, C, H, W) uint8, by what `TextToImage` does."""
         config = self.config(**settings)
-        parts = [images for _, images in self.pipe.images(self.prompts, config)]
-        return torch.cat([images for images in parts if len(images)])
+        return self.pipe.draw(self.pipe.plan(self.prompts, config))
 
     def config(self, **settings) -> SamplingConfig:
         usual = {"guidance_scale": self.options.guidance_scale, "batch_size": len(self.prompts)}
@@ -139,17 +137,37 @@ class Job:
 
     def draw_with(self, network: Network, config: SamplingConfig) -> Tensor:
         """Pictures (B, C, H, W) uint8, by a network of ours with all texts bound."""
-        seeds = [(0, k) for k in range(len(self.prompts))]
-        device = self.pipe.unet.conv_in.weight.device
-        *_, last = self.pipe.process.steps(network, network, config, None, seeds, device)
-        return self.pipe.process.to_uint8(last.x)
+        plan, codec = self.pipe.plan(self.prompts, config), self.pipe.codec
+        noise = ImageNoise(
+            [(0, k) for k in range(len(self.prompts))], codec.shape, self.pipe.device
+        )
+        *_, last = self.pipe.process.draw(PairOf(network), plan, noise, codec)
+        return codec.decode(last.x_t)
+
+
+@dataclass
+class PairOf:
+    """A network with prompts and negatives bound, as `TextNetwork` offers it. Guidance is on at
+    every step, so that nothing asks for the prompts alone."""
+
+    network: Network
+
+    def pair(self, x_t: Tensor, timestep: Tensor) -> tuple[Tensor, Tensor]:
+        cond, uncond = self.network(x_t, timestep).chunk(2)
+        return cond, uncond
 
 
 def networks(job: Job, config: SamplingConfig) -> dict[str, Network]:
     """Ours with one optimisation left out or added; "all" is what `TextToImage` does."""
-    unet, both, grid = job.pipe.unet, job.both, job.pipe.check(job.prompts, config)
-    bound, rough = unet.bind(both, grid).guided(), rounded(unet)
+    unet, both, grid = job.pipe.unet, job.both, job.pipe.plan(job.prompts, config).grid
+    bound, rough = unet.bind(both, grid), rounded(unet)
     short = trimmed(both).tokens
+
+    def of(unet: UNet, text: BoundText) -> Network:
+        return lambda x_t, timestep: run_bound(unet, text, x_t, timestep)
+
+    def twice(text: BoundText | Conditioning) -> Network:
+        return lambda x_t, timestep: unet(x_t.repeat(2, 1, 1, 1), timestep.repeat(2), text)
 
     def projected(tokens: Tensor) -> dict:
         return {layer: layer.keys_values(tokens) for layer in bound.keys_values}
@@ -165,17 +183,15 @@ def networks(job: Job, config: SamplingConfig) -> dict[str, Network]:
         return unet(x_t, timestep, replace(bound, timesteps=tuple(row.tolist()), time=time))
 
     return {
-        "all": bound_network(unet, bound),
+        "all": of(unet, bound),
         "without: text projected once": text_at_every_step,
-        "without: padding of all texts left out": bound_network(unet, padded),
+        "without: padding of all texts left out": of(unet, padded),
         "without: timesteps embedded in one batch": time_at_every_step,
-        "without: first level once for both halves": bound_network(
-            unet, replace(bound, halves=False)
-        ),
-        "without all four": lambda x_t, timestep: unet(x_t, timestep, both),
-        "with: bf16": bound_network(rough, rough.bind(both, grid).guided()),
-        "with: deep cache 2": bound_network(unet, bound.reusing(2)),
-        "with: deep cache 3": bound_network(unet, bound.reusing(3)),
+        "without: first level once for both halves": twice(bound),
+        "without all four": twice(both),
+        "with: bf16": of(rough, rough.bind(both, grid)),
+        "with: deep cache 2": of(unet, bound.reusing(2)),
+        "with: deep cache 3": of(unet, bound.reusing(3)),
     }
 
 

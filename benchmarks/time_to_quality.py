@@ -41,19 +41,22 @@ from protocol import protocol
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
-from textdiff.commands import guidance, train
+from textdiff.commands import guidance
 from textdiff.config import build, parse_flags, read_yaml
 from textdiff.data import CaptionedImages, DataConfig, open_data, to_pil
 from textdiff.data.grid import labelled_grid
 from textdiff.diffusion import ScheduleConfig
 from textdiff.evaluation import report
-from textdiff.evaluation.drawn import real_pictures
 from textdiff.evaluation.guidance.draw import stacked
+from textdiff.evaluation.pictures import real_pictures
 from textdiff.files import replacing
 from textdiff.interop import unet_from_diffusers
 from textdiff.pipeline import ModelConfig
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.randomness import generator
+from textdiff.training.run import run_training
+from textdiff.training.settings.text_to_image import TrainSettings
+from textdiff.training.specs.text_to_image import text_to_image_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 BINS = (-4.0, -2.0, -1.0, 0.0, 1.0, 3.0)  # edges of half_log_snr, from noise to picture
@@ -114,7 +117,7 @@ def train_theirs(options: argparse.Namespace, seed: int, folder: Path) -> int:
     unet = unet_from_diffusers(loop.accelerator.unwrap_model(loop.unet))
     schedule = ScheduleConfig(name="linear")  # DDPM's, as DDPMScheduler has it
     model = ModelConfig(clip=options.clip, unet=unet.config, prediction="eps", schedule=schedule)
-    TextToImage.of(unet, clip, model).save(folder)
+    TextToImage(unet, clip, model).save(folder)
     return len(loop.losses)
 
 
@@ -134,7 +137,8 @@ def train_ours(
     flags += ["--caption-drop", str(CAPTION_DROP), "--preview.num-prompts", "0"]
     for name in ("steps", "eval-every", "checkpoint-every"):
         flags += [f"--train.{name}", NEVER]
-    train.run(parse_flags(train.TrainSettings, [*flags, *changes], "ours", "train"))
+    settings = parse_flags(TrainSettings, [*flags, *changes], "ours", "train")
+    run_training(text_to_image_spec(settings), run_dir=folder, resume=settings.resume)
     return TextToImage.load(folder).step
 
 
@@ -150,7 +154,7 @@ def data_of(options: argparse.Namespace) -> DataConfig:
 def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, float]:
     """Mean squared error of eps_hat by bin of half_log_snr."""
     rows, image = data.usable(range(min(count, len(data))))
-    x_0 = image.float() / 127.5 - 1
+    x_0 = pipe.codec.encode(image)
     denoise = pipe.denoiser(pipe.clip.conditioning([data.captions[row][0] for row in rows]))
     found = {}
     for low, high in itertools.pairwise(BINS):
@@ -253,7 +257,7 @@ def draw_grid(options: argparse.Namespace, results: list[dict]) -> None:
         if not rows:
             real = real_pictures(open_data(data_of(options), "train"), GRID, 0, pipe)
             rows.append(("real pictures", real.images))
-        *_, (_, images) = pipe.images(real.prompts, config)
+        images = pipe.draw(pipe.plan(real.prompts, config))
         rows.append((f"{one['loop']}, {one['minutes']:g} minutes", images))
     sheets = [labelled_grid(to_pil(i), real.prompts, GRID, title) for title, i in rows]
     with replacing(options.grid) as temporary:

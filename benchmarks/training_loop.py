@@ -112,11 +112,11 @@ def our_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> Cal
 
     config = plain_unet.plain_unet(options, clip.text_width, data.image_size)
     accelerator = accelerator_for("auto")
-    pipe = TextToImage.of(UNet(config), clip, ModelConfig(clip="fresh", unet=config))
+    pipe = TextToImage(UNet(config), clip, ModelConfig(clip="fresh", unet=config))
     pipe.to(accelerator.device)
     pipe.unet.train().requires_grad_(True)
-    embed = CaptionEmbeddings(clip, data.training_captions)
-    task = InTurns(pipe, embed, seed=0, caption_drop=0.1)
+    embed = CaptionEmbeddings(clip, data.all_captions)
+    task = InTurns(pipe=pipe, embed=embed, seed=0, caption_drop=0.1)
     never = 10**9
     train = TrainConfig(
         batch_size=options.batch_size,
@@ -126,7 +126,17 @@ def our_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> Cal
         checkpoint_every=never,
     )
     run = RunFolder(tempfile.mkdtemp())
-    return Trainer(task, data, train, accelerator, run, 0, 0.9999, {}).train
+    trainer = Trainer(
+        task=task,
+        data=data,
+        config=train,
+        accelerator=accelerator,
+        run=run,
+        seed=0,
+        ema_decay=0.9999,
+        fixed={},
+    )
+    return trainer.train
 
 
 def their_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> Callable[[], None]:

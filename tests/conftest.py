@@ -12,11 +12,13 @@ import torch
 
 from tests.helpers.command import TINY_CLIP, TINY_NOISED_CLIP, TINY_UNET
 from tests.helpers.shapes import write_shapes
+from tests.helpers.workers import prepared_once
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # said outright: tests expect the same bits from two processes, and "there is cpu"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["ACCELERATE_USE_CPU"] = "true"
+os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start; this one: see _one_thread
 
 # how long an example takes depends on the machine, and on what else it does
 hypothesis.settings.register_profile(
@@ -27,17 +29,20 @@ hypothesis.settings.load_profile("any machine")
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory) -> Path:
-    return write_shapes(tmp_path_factory.mktemp("shapes"))
+    return prepared_once(tmp_path_factory, "shapes", write_shapes)
 
 
 @pytest.fixture(scope="session")
 def configs(tmp_path_factory) -> Path:
     """A folder with clip.yaml, noised_clip.yaml and unet.yaml, small enough to train in seconds."""
-    folder = tmp_path_factory.mktemp("configs")
-    (folder / "clip.yaml").write_text(TINY_CLIP)
-    (folder / "noised_clip.yaml").write_text(TINY_NOISED_CLIP)
-    (folder / "unet.yaml").write_text(TINY_UNET)
-    return folder
+
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "clip.yaml").write_text(TINY_CLIP)
+        (folder / "noised_clip.yaml").write_text(TINY_NOISED_CLIP)
+        (folder / "unet.yaml").write_text(TINY_UNET)
+
+    return prepared_once(tmp_path_factory, "configs", write)
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +50,12 @@ def tiny_clip(tmp_path_factory, shapes, configs) -> Path:
     """A run folder of `textdiff train-clip`."""
     from textdiff.commands.cli import run
 
-    folder = tmp_path_factory.mktemp("runs") / "clip"
     flags = ["--config", str(configs / "clip.yaml"), "--data.source", str(shapes)]
-    run(["train-clip", *flags, "--run-dir", str(folder)])
-    return folder
+    return prepared_once(
+        tmp_path_factory,
+        "clip",
+        lambda folder: run(["train-clip", *flags, "--run-dir", str(folder)]),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -56,10 +63,11 @@ def tiny_run(tmp_path_factory, shapes, configs, tiny_clip) -> Path:
     """A run folder of `textdiff train`."""
     from textdiff.commands.cli import run
 
-    folder = tmp_path_factory.mktemp("runs") / "unet"
     flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
-    run(["train", *flags, "--clip", str(tiny_clip), "--run-dir", str(folder)])
-    return folder
+    flags += ["--clip", str(tiny_clip)]
+    return prepared_once(
+        tmp_path_factory, "unet", lambda folder: run(["train", *flags, "--run-dir", str(folder)])
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,114 +1,88 @@
-"""What may import what, how little `--help` loads, and that nothing unpickles."""
+"""What may import what, that no files import each other, how little `--help` loads, no pickle."""
 
 from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
 import json
-import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-import textdiff
+from tests.helpers.import_graph import SourceFile, circles, file_of, import_graph, read_files
 from tests.helpers.paths import ROOT
 
-# Lower layers first. A room may import lower layers and itself.
+# Lower layers first. A room may import lower layers and itself, not the others of its layer.
 LAYERS = [
-    {"errors", "_lazy", "config", "types", "checkpoint", "files", "randomness", "embeddings"}
-    | {"precision", "devices"},
+    {"errors", "types", "randomness", "precision", "attention"},
+    {"config", "files", "devices", "embeddings"},
+    {"checkpoint"},
     {"pictures", "clip", "diffusion", "models", "data"},
     {"guidance", "sampling", "metrics"},
     {"binary"},
     {"pipeline"},
+    {"textdiff"},  # textdiff/__init__.py: TextToImage and the version
     {"interop", "training", "evaluation", "retrieval"},
     {"app", "commands"},
-    {"scripts", "evals"},
+    {"__main__", "scripts", "evals"},
 ]
-FRIENDS = [LAYERS[0]]  # layers whose rooms may import each other
 LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
 HEAVY = "torch numpy PIL open_clip transformers diffusers accelerate datasets"
+FILES = read_files(ROOT, ["textdiff", "scripts", "evals"])
 
 
-def modules_imported(tree: ast.AST, package: str) -> Iterator[tuple[int, str]]:
-    """(line, dotted module) of every import anywhere in `tree`; `from a import b` gives a.b."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            relative = "." * node.level + (node.module or "")
-            base = importlib.util.resolve_name(relative, package) if node.level else relative
-            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
-
-
-def room_of(module: str) -> str | None:
-    """textdiff.clip.model -> clip, scripts.train -> scripts; None for what is not ours."""
+def room_of(module: str) -> str:
+    """textdiff.clip.model -> clip, textdiff -> textdiff, scripts.train -> scripts."""
     top, _, rest = module.partition(".")
-    if top == "textdiff":
-        return rest.partition(".")[0]
-    return top if top in ("scripts", "evals") else None
+    return rest.partition(".")[0] if top == "textdiff" and rest else top
 
 
-def violations(source: str, module: str) -> list[str]:
-    """A line for each import in `module`, whose text is `source`, that points the wrong way."""
-    room, package = room_of(module), module.rpartition(".")[0]
+def violations(file: SourceFile) -> list[str]:
+    """A line for each import in `file` that points the wrong way."""
+    room = room_of(file.module)
     found = []
-    for line, imported in modules_imported(ast.parse(source), package):
-        target = room_of(imported)
-        if target is None or target == room or target == "__version__":
-            continue
-        lower = target in LAYER_OF and LAYER_OF[target] < LAYER_OF[room]
-        if not lower and not any({room, target} <= rooms for rooms in FRIENDS):
-            found.append(f"{line}: {room} must not import {imported}")
+    for line, name in file.imported_names():
+        imported = file_of(name, FILES)
+        target = room if imported is None else room_of(imported)
+        if target != room and LAYER_OF[target] >= LAYER_OF[room]:
+            found.append(f"{file.module}:{line}: {room} must not import {name}")
     return found
 
 
-def our_files() -> Iterator[tuple[Path, str]]:
-    """(path, module) of each Python file but textdiff's __init__ and __main__, in no room."""
-    for folder in ("textdiff", "scripts", "evals"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            if len(parts) > 2 or parts[-1] not in ("__init__", "__main__"):
-                yield path, ".".join(parts)
-
-
 def test_every_file_belongs_to_a_layer():
-    homeless = [str(path) for path, module in our_files() if room_of(module) not in LAYER_OF]
-    assert homeless == []
+    assert [module for module in FILES if room_of(module) not in LAYER_OF] == []
 
 
 def test_imports_point_one_way():
-    found = [
-        f"{path.relative_to(ROOT)}:{violation}"
-        for path, module in our_files()
-        for violation in violations(path.read_text(encoding="utf-8"), module)
-    ]
+    found = [line for file in FILES.values() for line in violations(file)]
     assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
+        ("textdiff.types", "from textdiff.errors import UsageError"),
+        ("textdiff.errors", "from textdiff import files"),
         ("textdiff.config", "import textdiff.clip"),
+        ("textdiff.pictures", "from textdiff.data.decode import BadImage"),
         ("textdiff.clip.model", "from textdiff.models import UNet"),
         ("textdiff.clip.model", "from textdiff import models"),
         ("textdiff.clip.model", "from ..models import UNet"),
         ("textdiff.models.config", "from textdiff.diffusion.config import ScheduleConfig"),
         ("textdiff.sampling.base", "def f():\n    from textdiff.guidance import classifier_free"),
-        ("textdiff.pipeline", "if TYPE_CHECKING:\n    from textdiff.training.loop import Trainer"),
+        ("textdiff.pipeline.text_to_image", "if TYPE_CHECKING:\n    import textdiff.training.loop"),
+        ("textdiff.pipeline.text_to_image", "from textdiff import __version__"),
         ("textdiff.training.loop", "from textdiff.commands import cli"),
         ("textdiff.commands.train", "import scripts.train"),
         ("textdiff.data.base", "from textdiff import TextToImage"),
     ],
 )
 def test_a_wrong_import_is_found(module, source):
-    assert len(violations(source, module)) == 1
+    assert len(violations(SourceFile(module, source))) == 1
 
 
 @pytest.mark.parametrize(
@@ -117,13 +91,60 @@ def test_a_wrong_import_is_found(module, source):
         ("textdiff.clip.model", "import torch\nfrom textdiff.types import Features"),
         ("textdiff.clip.model", "from textdiff.clip.config import ClipConfig"),
         ("textdiff.checkpoint", "from textdiff.files import replacing"),
-        ("textdiff.pipeline", "from textdiff.data.grid import to_pil"),
+        ("textdiff.pipeline.text_to_image", "from textdiff.data.grid import to_pil"),
         ("textdiff.commands.cli", "from textdiff import __version__"),
         ("scripts.train", "from textdiff.commands.cli import main"),
     ],
 )
 def test_a_right_import_is_let_through(module, source):
-    assert violations(source, module) == []
+    assert violations(SourceFile(module, source)) == []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = import_graph(FILES)
+    found = [
+        f"{module} imports {imported}"
+        for circle in circles(graph)
+        for module in circle
+        for imported in sorted(graph[module] & set(circle))
+    ]
+    assert not found, "\n".join(found)
+
+
+def planted(**sources: str) -> dict[str, SourceFile]:
+    """Files of a package `p`; `init` is the package's own."""
+    files = [SourceFile(f"p.{name}", source) for name, source in sources.items() if name != "init"]
+    files.append(SourceFile("p", sources.get("init", ""), is_package=True))
+    return {file.module: file for file in files}
+
+
+@pytest.mark.parametrize(
+    ("sources", "circle"),
+    [
+        ({"a": "from p.b import f", "b": "import p.a"}, ["p.a", "p.b"]),
+        ({"a": "from p import b", "b": "from .a import f"}, ["p.a", "p.b"]),
+        ({"a": "import p.b", "b": "import p.c", "c": "import p.a"}, ["p.a", "p.b", "p.c"]),
+        (
+            {"a": "import p.b", "b": "if TYPE_CHECKING:\n    from p.a import f\n"},
+            ["p.a", "p.b"],
+        ),
+        ({"a": "import p.b", "b": "def f():\n    import p.a"}, ["p.a", "p.b"]),
+        # by way of the package's exports
+        ({"init": "from .a import f as f", "a": "import p.b", "b": "from p import f"}, None),
+    ],
+)
+def test_a_planted_circle_is_found(sources, circle):
+    assert circles(import_graph(planted(**sources))) == [circle or ["p", "p.a", "p.b"]]
+
+
+def test_two_circles_are_told_apart():
+    sources = {"a": "import p.b", "b": "import p.a", "c": "import p.d, p.a", "d": "import p.c"}
+    assert circles(import_graph(planted(**sources))) == [["p.a", "p.b"], ["p.c", "p.d"]]
+
+
+def test_imports_without_a_circle_are_let_through():
+    sources = {"init": "from .a import f as f", "a": "import p.b, p.c", "b": "import p.c", "c": ""}
+    assert circles(import_graph(planted(**sources))) == []
 
 
 REPORT_HEAVY_IMPORTS = """
@@ -151,15 +172,44 @@ def test_help_loads_nothing_heavy():
     assert json.loads(done.stdout) == {}
 
 
-ROOMS = [module.name for module in pkgutil.iter_modules(textdiff.__path__) if module.ispkg]
+STUBS = sorted((ROOT / "textdiff").rglob("*.pyi"))
 
 
-@pytest.mark.parametrize("name_of_room", ROOMS)
-def test_exports_are_not_hidden_by_files_of_the_same_name(name_of_room):
-    room = importlib.import_module(f"textdiff.{name_of_room}")
-    for name in getattr(room, "__all__", []):
-        getattr(room, name)  # imports its file, which sets an attribute of the file's name
-        assert not isinstance(getattr(room, name), ModuleType), name
+@pytest.mark.parametrize("stub", STUBS, ids=lambda stub: stub.parent.name)
+def test_the_names_in_a_stub_are_those_that_the_package_has(stub: Path):
+    """What an editor shows exists, under the name and from the file that the stub gives."""
+    package = importlib.import_module(".".join(stub.parent.relative_to(ROOT).parts))
+    exported = []
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            file = importlib.import_module(f"{package.__name__}.{node.module}")
+            for alias in node.names:
+                assert alias.asname == alias.name, "only `as` makes a checker re-export it"
+                assert getattr(package, alias.name) is getattr(file, alias.name)
+                exported.append(alias.name)
+        else:
+            assert isinstance(node, ast.AnnAssign) and hasattr(package, node.target.id)
+    assert sorted(exported) == sorted(package.__all__)
+
+
+def test_a_package_with_exports_has_a_stub():
+    lazy = {
+        path.with_suffix(".pyi")
+        for path in (ROOT / "textdiff").rglob("__init__.py")
+        if "attach_stub" in path.read_text(encoding="utf-8")
+    }
+    assert sorted(lazy) == STUBS
+
+
+PACKAGES = sorted(module for module, file in FILES.items() if file.is_package)
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_exports_are_not_hidden_by_files_of_the_same_name(name):
+    package = importlib.import_module(name)
+    for exported in getattr(package, "__all__", []):
+        getattr(package, exported)  # imports its file, which sets an attribute of the file's name
+        assert not isinstance(getattr(package, exported), ModuleType), exported
 
 
 UNPICKLING = re.compile(

@@ -1,6 +1,6 @@
 """textdiff: train, guide and judge text-to-image diffusion models with CLIP."""
 
-from textdiff._lazy import lazy_exports
+import lazy_loader
 
 __version__ = "0.1.0"
-__getattr__, __all__ = lazy_exports(__name__, {"TextToImage": "pipeline"})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,9 +13,9 @@ import difflib
 import types
 import typing
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import pydantic
 import yaml
@@ -27,7 +27,12 @@ warnings.filterwarnings("ignore", message='Field name "json"')
 
 
 class Settings(pydantic.BaseModel):
-    """Base of every settings class: immutable, no unknown keys, defaults checked too."""
+    """Base of every settings class: immutable, no unknown keys, defaults checked too.
+
+    short_names: names that stand for a dotted key of a section, in YAML, flags and Python alike.
+    """
+
+    short_names: ClassVar[Mapping[str, str]] = {}
 
     model_config = pydantic.ConfigDict(
         extra="forbid",
@@ -36,6 +41,14 @@ class Settings(pydantic.BaseModel):
         allow_inf_nan=False,
         protected_namespaces=(),
     )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _write_names_out(cls, values: Any) -> Any:
+        """Short names as the sections they stand for."""
+        if not isinstance(values, dict) or not cls.short_names.keys() & values.keys():
+            return values
+        return _nest(_flatten(values, cls))
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -61,10 +74,12 @@ def leaves(
             yield f"{prefix}{name}", field
 
 
-def _flatten(tree: dict, schema: type[Settings], prefix: str = "") -> dict[str, Any]:
-    """Nested mapping -> {dotted key: value}; goes down only where the schema has a section."""
+def _flatten(tree: dict[Any, Any], schema: type[Settings], prefix: str = "") -> dict[str, Any]:
+    """Nested mapping -> {dotted key: value}, short names written out; goes down only where the
+    schema has a section."""
     flat: dict[str, Any] = {}
-    for key, value in tree.items():
+    for written, value in tree.items():
+        key = schema.short_names.get(written, written)
         field = schema.model_fields.get(str(key))
         section = _section(field.annotation) if field else None
         if section and isinstance(value, dict):
@@ -74,8 +89,8 @@ def _flatten(tree: dict, schema: type[Settings], prefix: str = "") -> dict[str, 
     return flat
 
 
-def _nest(flat: dict[str, Any]) -> dict:
-    tree: dict = {}
+def _nest(flat: dict[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
     for key, value in flat.items():
         node = tree
         *parents, last = key.split(".")
@@ -156,8 +171,23 @@ def to_yaml(settings: Settings) -> str:
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-# Flags that people type for a longer one.
-SHORT_FLAGS = {"data.source": "--data", "clip_guide": "--guide"}
+# Flags that people type for a longer one, beside the short names of the settings.
+SHORT_FLAGS = {"data.source": "--data", "clip_guidance.guide": "--guide"}
+
+
+def short_flags(schema: type[Settings], prefix: str = "") -> dict[str, list[str]]:
+    """By dotted key: the shorter flags that set it too."""
+    flags: dict[str, list[str]] = {}
+    for name, key in schema.short_names.items():
+        flags.setdefault(f"{prefix}{key}", []).append(_flag(f"{prefix}{name}"))
+    for name, field in schema.model_fields.items():
+        section = _section(field.annotation)
+        if section:
+            flags.update(short_flags(section, f"{prefix}{name}."))
+    if not prefix:
+        for key, flag in SHORT_FLAGS.items():
+            flags.setdefault(key, []).append(flag)
+    return flags
 
 
 class _Parser(argparse.ArgumentParser):
@@ -231,7 +261,7 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
         metavar="FILE",
         help="YAML file with what differs from the defaults; may be repeated, later files win",
     )
-    fields = dict(leaves(schema))
+    fields, shorter = dict(leaves(schema)), short_flags(schema)
     for key, field in fields.items():
         required = field.is_required()
         default = (
@@ -242,7 +272,7 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
             shape = {"nargs": "+", "action": "extend"}
         elif field.annotation is bool:
             shape = {"nargs": "?", "const": "true"}  # --flag alone means true
-        names = [_flag(key), SHORT_FLAGS[key]] if key in SHORT_FLAGS else [_flag(key)]
+        names = [_flag(key), *shorter.get(key, [])]
         parser.add_argument(
             *names,
             dest=key,

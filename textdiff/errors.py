@@ -61,11 +61,8 @@ EXTRAS = {
         "resvg_py": "resvg-py",
         "emoji": "emoji",
     },
-    "eval": {"torchmetrics": "torchmetrics", "torch_fidelity": "torch-fidelity"},
-    "retrieval": {"faiss": "faiss-cpu"},
-    "ui": {"gradio": "gradio"},
     "plot": {"matplotlib": "matplotlib"},
-    "track": {"tensorboard": "tensorboard", "wandb": "wandb"},
+    "track": {"tensorboard": "tensorboard"},
 }
 
 

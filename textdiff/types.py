@@ -6,21 +6,28 @@ takes a Denoise and returns a Denoise, samplers see neither text nor CLIP.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 Images = Float[Tensor, "batch channels height width"]  # float in [-1, 1], or noised
+Samples = Float[Tensor, "batch *shape"]  # x_0, x_t, eps: images, latents or embeddings
 Pictures = UInt8[Tensor, "batch 3 height width"]  # as stored, 0..255
-Timesteps = Int[Tensor, "batch"]  # 0 = least noisy .. T-1
-PerSample = Float[Tensor, "batch"]
+Timesteps = Int[Tensor, " batch"]  # 0 = least noisy .. T-1
+PerSample = Float[Tensor, " batch"]
 Features = Float[Tensor, "batch dim"]
 TokenFeatures = Float[Tensor, "batch tokens dim"]
 TokenMask = Bool[Tensor, "batch tokens"]
+
+
+# a network with its conditioning bound, such as a U-Net: its output for x_t at `timestep`
+Network = Callable[[Samples, Timesteps], Tensor]
+# the same with two texts bound to each row: its outputs (conditional, unconditional), in one pass
+NetworkPair = Callable[[Samples, Timesteps], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,13 @@ class Conditioning:
     pooled: Features | None = None
     mask: TokenMask | None = None
 
-    def map(self, function) -> Conditioning:
+    def map(self, function: Callable[[Tensor], Tensor]) -> Conditioning:
         """`function` applied to each tensor, e.g. `lambda tensor: tensor[:4]`."""
-        return Conditioning(
-            *(None if x is None else function(x) for x in (self.tokens, self.pooled, self.mask))
-        )
+
+        def mapped(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else function(tensor)
+
+        return Conditioning(function(self.tokens), mapped(self.pooled), mapped(self.mask))
 
     def to(self, device: torch.device | str) -> Conditioning:
         return self.map(lambda tensor: tensor.to(device))
@@ -48,7 +57,7 @@ class Conditioning:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, index) -> Conditioning:
+    def __getitem__(self, index: slice | list[int] | Tensor) -> Conditioning:
         return self.map(lambda tensor: tensor[index])
 
     def repeat(self, count: int) -> Conditioning:
@@ -57,13 +66,25 @@ class Conditioning:
 
     @staticmethod
     def cat(parts: Sequence[Conditioning]) -> Conditioning:
-        """Along the batch; parts must agree in what they hold and in L."""
+        """Along the batch.
 
-        def join(name: str) -> Tensor | None:
-            tensors = [getattr(part, name) for part in parts]
-            return None if tensors[0] is None else torch.cat(tensors)
+        Raises:
+            ValueError: the parts differ in L, or in whether they hold pooled features or a mask.
+        """
 
-        return Conditioning(join("tokens"), join("pooled"), join("mask"))
+        def join(optional: list[Tensor | None]) -> Tensor | None:
+            tensors = [tensor for tensor in optional if tensor is not None]
+            if 0 < len(tensors) < len(optional):
+                raise ValueError("some of these hold pooled features or a mask, others do not")
+            return torch.cat(tensors) if tensors else None
+
+        if len({part.tokens.shape[1] for part in parts}) > 1:
+            raise ValueError("these have token features of different lengths")
+        return Conditioning(
+            torch.cat([part.tokens for part in parts]),
+            join([part.pooled for part in parts]),
+            join([part.mask for part in parts]),
+        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +105,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a denoiser says about x_t; every field has x_t's shape.
+    """What a denoiser predicts from x_t; every field has x_t's shape (B, ...).
 
     variance_mix: v of a learned variance, 0 for beta_tilde and 1 for beta of whichever chain is
         sampled (see `diffusion.variance`); None where the network learns none.
@@ -93,38 +114,13 @@ class Prediction:
         `sampling.score`). None: unguided.
     """
 
-    x_0: Images
-    eps: Images
-    variance_mix: Images | None = None
-    gradient: Images | None = None
+    x_0: Samples
+    eps: Samples
+    variance_mix: Samples | None = None
+    gradient: Samples | None = None
 
 
 class Denoise(Protocol):
-    """A denoiser with its conditioning bound: noised images (B, C, H, W), timestep (B,) int64."""
+    """A denoiser with its conditioning bound: x_t (B, ...), timestep (B,) int64."""
 
-    def __call__(self, x_t: Images, timestep: Timesteps, /) -> Prediction: ...
-
-
-AnyPrediction = TypeVar("AnyPrediction")  # Prediction, or BinaryPrediction
-AnyChain = TypeVar("AnyChain", bound="Chain")  # NoiseSchedule, or BinarySchedule
-
-
-class Chain(Protocol):
-    """What the schedules of all kinds of diffusion have, respaced ones included.
-
-    timesteps: (T,) int64, ascending; what the network is told at each step.
-    half_log_snr: (T,) float64, falling.
-    """
-
-    @property
-    def num_timesteps(self) -> int: ...
-
-    @property
-    def timesteps(self) -> Tensor: ...
-
-    @property
-    def half_log_snr(self) -> Tensor: ...
-
-    def add_noise(self, x_0: Images, noise: Images, timestep: Timesteps, /) -> Images: ...
-
-    def respaced(self: AnyChain, timesteps: Tensor) -> AnyChain: ...
+    def __call__(self, x_t: Samples, timestep: Timesteps, /) -> Prediction: ...

@@ -102,6 +102,7 @@ def test_settings_of_gaussian_samplers_are_refused(binary_run, settings):
         TextToImage.load(binary_run)("red circle", num_steps=2, **settings)
 
 
+@pytest.mark.slow
 def test_posterior_network_takes_every_step(train, tmp_path):
     with pytest.raises(UsageError, match=r"preview: .* use num_steps 20"):
         train("--binary.predicts", "posterior")
@@ -112,6 +113,7 @@ def test_posterior_network_takes_every_step(train, tmp_path):
         pipe("red circle", num_steps=10)
 
 
+@pytest.mark.slow
 def test_another_process_of_flips_is_no_continuation(train):
     train("--train.steps", "2")
     with pytest.raises(CheckpointError, match=r"binary.schedule = cosine, now it is linear"):

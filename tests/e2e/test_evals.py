@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.commands.cli import run
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation.clip_score.measure import measure_clip_score
 from textdiff.evaluation.pictures import draw_pictures, real_pictures
 from textdiff.evaluation.prompt_following.measure import measure_prompt_following
-from textdiff.metrics.features import image_features, text_features
 from textdiff.pipeline.config import SamplingConfig
 
 VERSIONS = {"textdiff", "torch", "open_clip_torch", "diffusers", "Pillow"}

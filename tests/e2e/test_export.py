@@ -19,6 +19,7 @@ def _cache(tmp_path, monkeypatch):
     monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
 
 
+@pytest.mark.slow
 def test_a_run_draws_the_same_in_diffusers(tiny_run, tmp_path, capsys):
     from diffusers import DiffusionPipeline
 

@@ -10,8 +10,6 @@ import pytest
 import torch
 import yaml
 
-from tests.helpers.older_run import forget
-from textdiff import checkpoint
 from textdiff.clip import ClipModel, NoisedClip
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
@@ -223,22 +221,6 @@ def test_a_batch_of_one_with_distillation(finetune):
 def test_a_run_is_not_continued_with_other_settings(finetune, change, key):
     finetune("--train.steps", "1")
     assert f"was trained with {key} = " in refused(finetune, *change, error=CheckpointError)
-
-
-@pytest.mark.parametrize(
-    ("change", "key"),
-    [
-        (["--noise.clean-share", "0.5"], "clean_share"),
-        (["--distill-by-signal"], "distill_by_signal"),
-    ],
-)
-def test_a_run_from_before_a_setting_is_continued_without_it_alone(finetune, change, key):
-    folder = finetune("--train.steps", "1", "--distill", "1")
-    forget(folder, key)
-    message = refused(finetune, "--distill", "1", *change, error=CheckpointError)
-    assert f"was trained with {key} = None, now it is " in message
-    finetune("--distill", "1")
-    assert checkpoint.newest_good(folder / "checkpoints")[0].name == "step-000002"
 
 
 def test_a_run_is_not_continued_with_distillation_weighed_anew(finetune):

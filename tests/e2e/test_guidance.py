@@ -14,6 +14,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip
+from textdiff.clip.features import text_features
 from textdiff.commands.cli import main, run
 from textdiff.data import DataConfig, open_data
 from textdiff.errors import UsageError
@@ -22,7 +23,6 @@ from textdiff.evaluation.guidance.differences import UNGUIDED, WITHOUT_CLIP
 from textdiff.evaluation.guidance.measure import unit_features
 from textdiff.evaluation.pictures import real_pictures
 from textdiff.metrics import clip_scores, estimate_mean, frechet_distance, kid, prompt_following
-from textdiff.metrics.features import text_features
 from textdiff.pictures import to_float
 
 PROMPTS = 5
@@ -246,12 +246,12 @@ def test_a_sweep_goes_on_where_it_was_cut_off(
     drawn, draw = [], guidance_run.draw_timed
 
     def cut_off(pipe, prompts, config, title):
-        if config.clip_guidance_scale:
+        if config.clip_guidance.scale:
             raise KeyboardInterrupt
         return draw(pipe, prompts, config, title)
 
     def watched(pipe, prompts, config, title):
-        drawn.append((config.guidance_scale, config.clip_guidance_scale))
+        drawn.append((config.guidance_scale, config.clip_guidance.scale))
         return draw(pipe, prompts, config, title)
 
     out, scales = tmp_path / "noised.json", ["--scales", "1", "3", "--clip-scales", "0", "2"]

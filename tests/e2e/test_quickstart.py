@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 
 import pytest
 
-from tests.helpers.command import TINY_CLIP, TINY_UNET, textdiff
+from tests.helpers.command import TINY_CLIP, TINY_UNET, settings_of, textdiff
 from tests.helpers.paths import ROOT
-from textdiff.commands.cli import COMMANDS
+from textdiff.commands import cli
 from textdiff.commands.quickstart import CONFIGS, steps
-from textdiff.config import Settings, parse_flags
 from textdiff.interop import layout_to_diffusers
 
 
 @pytest.mark.slow
-def test_quickstart_leaves_pictures_and_numbers_and_is_quick_the_second_time(tmp_path, shapes):
+def test_quickstart_leaves_pictures_and_numbers_and_is_quick_the_second_time(
+    tmp_path, shapes, monkeypatch, capsys
+):
     configs, root = tmp_path / "configs", tmp_path / "run"
     configs.mkdir()
     data = {"source": str(shapes), "image_size": 16, "min_side": 4}
@@ -37,28 +37,26 @@ def test_quickstart_leaves_pictures_and_numbers_and_is_quick_the_second_time(tmp
     assert numbers["model"]["clip"] != numbers["judge"]["weights"]
 
     stamp = (root / "model" / "metrics.jsonl").read_text()
-    second = textdiff("quickstart", "--configs", configs, "--run-dir", root)
-    assert second.returncode == 0, second.stderr
-    assert second.stdout.count("is finished at step") == 3
+
+    def in_this_process(command: list[str]) -> int:
+        cli.run(command[command.index("textdiff") + 1 :])
+        return 0
+
+    monkeypatch.setattr("textdiff.commands.quickstart.run_step", in_this_process)
+    cli.run(["quickstart", "--configs", str(configs), "--run-dir", str(root)])
+    assert capsys.readouterr().out.count("is finished at step") == 3
     assert (root / "model" / "metrics.jsonl").read_text() == stamp
 
 
-def test_a_failing_step_ends_the_quickstart_with_its_code(tmp_path):
+def test_a_failing_step_ends_the_quickstart_with_its_code(tmp_path, capsys):
     configs = tmp_path / "configs"
     configs.mkdir()
     (configs / "quickstart.yaml").write_text("")
     (configs / "quickstart_data.yaml").write_text("data: {source: /nowhere/at/all, kind: folder}")
-    done = textdiff("quickstart", "--configs", configs, "--run-dir", tmp_path / "run")
-    assert done.returncode == 3
-    assert done.stderr.strip().splitlines()[-1].startswith("textdiff: error: '1/6")
-
-
-def settings_of(command: list[str]) -> Settings:
-    """What a command line sets. Raises UsageError as the command would."""
-    name = " ".join(command[:2]) if " ".join(command[:2]) in COMMANDS else command[0]
-    module = import_module(f"textdiff.commands.{COMMANDS[name].module}")
-    flags = command[len(name.split()) :]
-    return parse_flags(getattr(module, COMMANDS[name].settings), flags, name, "")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["quickstart", "--configs", str(configs), "--run-dir", str(tmp_path / "run")])
+    assert ended.value.code == 3
+    assert capsys.readouterr().err.startswith("textdiff: error: '1/6")
 
 
 def test_every_step_can_be_read_with_the_configs_that_are_there(tmp_path):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from tests.helpers.paths import ROOT
+from textdiff.commands.cli import COMMANDS
+from textdiff.config import Settings, parse_flags
 
 # precision "no": "auto" times two products, so that two runs could differ
 TINY_CLIP = """
@@ -45,16 +49,44 @@ data: {image_size: 16, min_side: 4, max_bad_fraction: 0.5}
 """
 
 
-def textdiff(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
-    """Runs the command line in a process of its own, one thread."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
-    return subprocess.run(
-        [sys.executable, "-m", "textdiff", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        timeout=options.pop("timeout", 900),
-        check=False,
-        **options,
+def settings_of(command: Sequence[str | Path]) -> Settings:
+    """What a command line sets, `command` being all that is typed after `textdiff`.
+
+    Raises:
+        UsageError: as the command would, before it loads anything.
+    """
+    words = list(map(str, command))
+    name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
+    schema = getattr(
+        import_module(f"textdiff.commands.{COMMANDS[name].module}"), COMMANDS[name].settings
     )
+    return parse_flags(schema, words[len(name.split()) :], name, "")
+
+
+def textdiff(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
+    """Runs the command line in a process of its own."""
+    return python("-m", "textdiff", *arguments, **options)
+
+
+def python(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
+    """Runs this Python in a process of its own: `python("scripts/train.py", "--help")`."""
+    usual = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 900, "check": False}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], env=environment, **{**usual, **options}
+    )
+
+
+def launch(processes: int, script: str, flags: Sequence[str], hf_home: Path) -> str:
+    """What `accelerate launch --cpu --num_processes N scripts/SCRIPT FLAGS` prints.
+
+    hf_home: an empty folder, so that the user's own accelerate config is not read.
+    """
+    done = python(
+        *("-m", "accelerate.commands.launch", "--cpu"),
+        *("--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"),
+        *("--dynamo_backend", "no", "--main_process_port", "0", f"scripts/{script}", *flags),
+        env={"HF_HOME": str(hf_home)},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout

@@ -74,4 +74,4 @@ def standard_normal(shape: tuple[int, ...], seed: int) -> Callable[[], Tensor]:
 def final(*arguments) -> Tensor:
     """x of the last step of `sample(*arguments)`."""
     *_, last = sample(*arguments)
-    return last.x
+    return last.x_t

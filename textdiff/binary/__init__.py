@@ -1,12 +1,5 @@
 """Binary diffusion: black-and-white pictures whose pixels flip."""
 
-from textdiff._lazy import lazy_exports
+import lazy_loader
 
-__getattr__, __all__ = lazy_exports(
-    __name__,
-    {
-        "BinaryAncestral": "sampling",
-        "BinaryConfig": "config",
-        "BinarySchedule": "schedule",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,19 +7,36 @@ Log-odds are to coins what the score is to densities: p_hat ~ p_uncond (p_cond /
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textdiff.binary.prediction import BinaryDenoise, BinaryPrediction
 from textdiff.types import Images, Timesteps
 
+# (conditional, unconditional) predictions of the same x_t
+BinaryDenoisePair = Callable[[Images, Timesteps], tuple[BinaryPrediction, BinaryPrediction]]
 
-def binary_classifier_free(denoise: BinaryDenoise, guidance_scale: float) -> BinaryDenoise:
-    """Guides `denoise`, whose conditioning holds 2B rows: the B prompts, then their B negatives.
 
-    As `classifier_free`: at scale 1.0 bind the prompts alone and do not call this.
-    """
+def binary_classifier_free(pair: BinaryDenoisePair, guidance_scale: float) -> BinaryDenoise:
+    """The guided denoiser of a pair; at scale 1.0 use the conditional one instead."""
 
     def guided(x_t: Images, timestep: Timesteps) -> BinaryPrediction:
-        both = denoise(x_t.repeat(2, 1, 1, 1), timestep.repeat(2))
-        cond, uncond = both.logits.chunk(2)
-        return BinaryPrediction(uncond + guidance_scale * (cond - uncond), both.predicts)
+        cond, uncond = pair(x_t, timestep)
+        logits = uncond.logits + guidance_scale * (cond.logits - uncond.logits)
+        return BinaryPrediction(logits, cond.predicts)
 
     return guided
+
+
+def binary_interval(
+    inside: BinaryDenoise, outside: BinaryDenoise, interval: tuple[int, int] | None
+) -> BinaryDenoise:
+    """`inside` at the timesteps of `interval`, both ends included, and `outside` elsewhere; None:
+    `inside` everywhere. All rows of a batch share their timestep."""
+    if interval is None:
+        return inside
+    low, high = interval
+
+    def chosen(x_t: Images, timestep: Timesteps) -> BinaryPrediction:
+        return (inside if low <= int(timestep[0]) <= high else outside)(x_t, timestep)
+
+    return chosen

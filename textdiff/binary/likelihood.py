@@ -11,11 +11,12 @@ pixel is BCE(Q, q) - H(q), so its gradient on the logit of Q is Q - q (S10.5).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
 
-from textdiff.binary.prediction import BinaryPrediction, reverse_logits
+from textdiff.binary.prediction import BinaryDenoise, BinaryPrediction, reverse_logits
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.diffusion.likelihood import bits_per_dim
 from textdiff.types import Images, PerSample, Timesteps
@@ -47,6 +48,27 @@ def bound_term(
     logits = reverse_logits(schedule, prediction, x_t, timestep)
     target = schedule.posterior_logits(x_0.to(logits), x_t.to(logits), timestep)
     return bits_per_dim(bernoulli_kl(target, logits))
+
+
+def bound_terms(
+    denoise: BinaryDenoise,
+    chain: BinarySchedule,
+    x_0: Images,
+    uniforms: Callable[[Timesteps], Images],
+    indices: Iterable[Timesteps],
+) -> Iterator[tuple[Timesteps, PerSample]]:
+    """Yields (index, L_t in bits/dim) per entry of `indices`, both (B,): a timestep for each image.
+
+    Args:
+        chain: the model's schedule, or that respaced, whose bound it then is.
+        uniforms: u ~ U[0, 1) (B, C, H, W) for the timesteps (B,) that the network is told.
+        indices: steps of `chain`; its timesteps only where it is not respaced.
+    """
+    timesteps = chain.timesteps.to(x_0.device)
+    for index in indices:
+        timestep = timesteps[index]
+        x_t = chain.add_noise(x_0, uniforms(timestep), index)
+        yield index, bound_term(chain, denoise(x_t, timestep), x_0, x_t, index)
 
 
 def prior_term(schedule: BinarySchedule) -> float:

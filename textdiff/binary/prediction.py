@@ -26,13 +26,18 @@ from textdiff.types import Images, Timesteps
 
 @dataclass(frozen=True)
 class BinaryPrediction:
-    """What a network says about x_t.
+    """What a network predicts from x_t.
 
     logits: (B, C, H, W) log-odds of a pixel being +1: of x_0, or with "posterior" of x_{t-1}.
     """
 
     logits: Images
     predicts: BinaryPredicts = "x_0"
+
+    @property
+    def x_0_hat(self) -> Images:
+        """The expected pixel in [-1, 1]: of x_0, or with "posterior" of x_{t-1}."""
+        return (self.logits / 2).tanh()
 
 
 OWN_SHARE = {"x_0": "own_log_odds", "posterior": "x_t_log_odds"}

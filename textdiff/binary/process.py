@@ -1,103 +1,94 @@
-"""Binary diffusion as `TextToImage` draws with it.
+"""Binary diffusion as a process that draws: networks and coins in, pictures of -1 and +1 out.
 
 network(x_t, timestep) ── logits ──► guidance ── known pixels ──┐
-x_T: fair coins, or a picture with flips ── sample(...) ◄───────┘ ──► x_0 in {-1, +1}
+x_T: fair coins, or a picture with flips ── sample_binary ◄─────┘ ──► x_0 in {-1, +1}
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from textdiff.binary.guidance import binary_classifier_free
+from textdiff.binary.config import BinaryConfig, BinaryPredicts
+from textdiff.binary.guidance import binary_classifier_free, binary_interval
 from textdiff.binary.prediction import BinaryDenoise, BinaryPrediction, from_output
-from textdiff.binary.sampling import BinaryAncestral, binary_inpaint, fair_coins
+from textdiff.binary.sampling import BinaryStep, binary_inpaint, fair_coins, sample_binary
 from textdiff.binary.schedule import BinarySchedule
-from textdiff.errors import UsageError
-from textdiff.pictures import binarised
-from textdiff.pipeline.clip_guide import ClipGuide
-from textdiff.pipeline.config import ModelConfig, SamplingConfig
-from textdiff.pipeline.init import Init
-from textdiff.pipeline.process import Network, guided_as, visited
-from textdiff.sampling.base import Step, sample
-from textdiff.sampling.noise import ImageNoise
-from textdiff.types import Images, Timesteps
-
-GAUSSIAN_ONLY = (
-    *("sampler", "eta", "variance", "threshold", "threshold_percentile", "guidance_rescale"),
-    *("clip_guidance_scale", "clip_guide"),
-)
+from textdiff.types import Images, Network, NetworkPair, Timesteps
 
 
 @dataclass(frozen=True)
 class BinaryDiffusion:
-    """The process of models whose black-and-white pictures are noised by flips."""
+    """The forward process, and what the network's logits are of."""
 
     schedule: BinarySchedule
-    config: ModelConfig
+    predicts: BinaryPredicts
 
-    def denoiser(self, network: Network) -> BinaryDenoise:
-        """What the network's output stands for."""
+    @classmethod
+    def from_config(cls, config: BinaryConfig) -> BinaryDiffusion:
+        return cls(BinarySchedule.from_config(config), config.predicts)
 
-        def denoise(x_t: Images, timestep: Timesteps) -> BinaryPrediction:
-            output = network(x_t, timestep)
-            return from_output(self.config.binary.predicts, self.schedule, output, x_t, timestep)
-
-        return denoise
-
-    def check(self, config: SamplingConfig, init: Init | None = None) -> Tensor:
-        """The ascending timesteps (N,) that will be visited.
-
-        Raises:
-            UsageError: ones that the schedule does not have, or that the network cannot take;
-                settings of Gaussian samplers.
-        """
-        for name in GAUSSIAN_ONLY:
-            default = SamplingConfig.model_fields[name].default
-            if getattr(config, name) != default:
-                raise UsageError(
-                    f"{name} {getattr(config, name)}: a binary model draws coins, which have no "
-                    f"such setting; leave out {name}"
-                )
-        grid = visited(self.schedule, config, init)
-        if self.config.binary.predicts == "posterior" and len(grid) != int(grid[-1]) + 1:
-            raise UsageError(
+    def check_grid(self, grid: Tensor) -> None:
+        """Raises ValueError if the network cannot take the steps of the ascending `grid` (N,)."""
+        if self.predicts == "posterior" and len(grid) != int(grid[-1]) + 1:
+            raise ValueError(
                 "the network predicts the posterior, which is of single steps; "
                 f"use num_steps {self.schedule.num_timesteps}"
             )
-        return grid
 
-    def steps(
+    def denoiser(self, network: Network) -> BinaryDenoise:
+        """The prediction that the network's output stands for."""
+
+        def denoise(x_t: Images, timestep: Timesteps) -> BinaryPrediction:
+            return self._prediction(network(x_t, timestep), x_t, timestep)
+
+        return denoise
+
+    def guided(
         self,
-        prompts: Network,
-        both: Network,
-        config: SamplingConfig,
-        init: Init | None,
-        seeds: Sequence[tuple],
-        device: torch.device,
-        guide: ClipGuide | None = None,
-    ) -> Iterator[Step]:
-        """See `Process.steps`; `check` refuses a guide. Raises as `check`."""
-        grid = self.check(config, init)
-        guided = binary_classifier_free(self.denoiser(both), config.guidance_scale)
-        denoise = guided_as(config, self.denoiser(prompts), guided)
-        unet = self.config.unet
-        noise = ImageNoise(seeds, (unet.in_channels, unet.image_size, unet.image_size), device)
-        x = noise()
-        if init is None:
-            return sample(denoise, self.schedule, BinaryAncestral(), grid, fair_coins(x), noise)
-        init = init.to(device)
-        picture = binarised(((init.image + 1) * 127.5)[None], self.config.binary.threshold)
-        flips = torch.special.ndtr(x)
-        x = self.schedule.add_noise(picture.expand_as(x), flips, grid[-1:].expand(len(x)))
-        if init.redraw is not None:
-            denoise = binary_inpaint(denoise, self.schedule, picture, init.redraw)
-        return sample(denoise, self.schedule, BinaryAncestral(), grid, x, noise)
+        network: Network,
+        pair: NetworkPair,
+        guidance_scale: float,
+        interval: tuple[int, int] | None,
+    ) -> BinaryDenoise:
+        """With classifier-free guidance at the timesteps of `interval`; None: at all."""
+        conditional = self.denoiser(network)
+        if guidance_scale == 1.0:
+            return conditional
 
-    @staticmethod
-    def to_uint8(x: Images) -> Tensor:
-        """Pixels -1 and +1 (B, 1, H, W) as RGB (B, 3, H, W): 0 and 255."""
-        return ((x > 0) * 255).to(torch.uint8).expand(-1, 3, -1, -1).cpu()
+        def both(x_t: Images, timestep: Timesteps) -> tuple[BinaryPrediction, BinaryPrediction]:
+            cond, uncond = pair(x_t, timestep)
+            return self._prediction(cond, x_t, timestep), self._prediction(uncond, x_t, timestep)
+
+        guided = binary_classifier_free(both, guidance_scale)
+        return binary_interval(guided, conditional, interval)
+
+    def draw(
+        self,
+        denoise: BinaryDenoise,
+        grid: Tensor,
+        noise: Callable[[], Tensor],
+        init: Images | None = None,
+        redraw: Tensor | None = None,
+    ) -> Iterator[BinaryStep]:
+        """Steps down the ascending `grid` (N,), from fair coins or from a picture.
+
+        Args:
+            noise: draws z ~ N(0, I) (B, 1, H, W).
+            init: (1, 1, H, W) in {-1, +1}, noised to grid[-1] to start from.
+            redraw: (1, 1, H, W) bool, where pixels of `init` are drawn anew; None: everywhere.
+        """
+        z = noise()
+        if init is None:
+            return sample_binary(denoise, self.schedule, grid, fair_coins(z), noise)
+        timestep = grid[-1:].to(z.device).expand(len(z))
+        x = self.schedule.add_noise(init.expand_as(z), torch.special.ndtr(z), timestep)
+        if redraw is not None:
+            denoise = binary_inpaint(denoise, self.schedule, init, redraw)
+        return sample_binary(denoise, self.schedule, grid, x, noise)
+
+    def _prediction(self, output: Images, x_t: Images, timestep: Timesteps) -> BinaryPrediction:
+        return from_output(self.predicts, self.schedule, output, x_t, timestep)

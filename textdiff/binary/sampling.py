@@ -2,13 +2,13 @@
 
     x_T: fair coins;     x_{t-1} = +1 where u < Q_t(x_t), else -1,     u ~ U[0, 1)
 
-The loop draws standard normals z; u = Phi(z) is uniform. The comparison is made in the logarithm,
+Noise comes as standard normals z; u = Phi(z) is uniform. The comparison is made in the logarithm,
 log Phi(z) < log sigmoid(logit Q), which is exact at both ends: Q = 1 always gives +1, Q = 0 never.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,22 +31,50 @@ def fair_coins(z: Images) -> Images:
 
 
 @dataclass(frozen=True)
-class BinaryAncestral:
-    """One draw of each pixel per step, the last step included."""
+class BinaryStep:
+    """One finished step; see `sampling.base.Step`."""
 
-    def update(
-        self,
-        x_t: Images,
-        predictions: Sequence[BinaryPrediction],
-        chain: BinarySchedule,
-        index: int,
-        noise: Callable[[], Tensor],
-    ) -> Images:
-        """x at the next less noisy step of `chain`; see `sampling.base.Sampler.update`."""
-        timestep = torch.full((len(x_t),), index, device=x_t.device)
-        logits = reverse_logits(chain, predictions[-1], x_t, timestep)
-        log_u = log_normal_cdf(noise().to(logits.dtype))
-        return torch.where(log_u < F.logsigmoid(logits), 1.0, -1.0).to(x_t.dtype)
+    index: int
+    timestep: int
+    x_t: Images
+    prediction: BinaryPrediction
+
+    @property
+    def x_0_hat(self) -> Images:
+        """What each pixel is expected to be, in [-1, 1]."""
+        return self.prediction.x_0_hat
+
+
+@torch.no_grad()
+def sample_binary(
+    denoise: BinaryDenoise,
+    schedule: BinarySchedule,
+    grid: Tensor,
+    x_T: Images,
+    noise: Callable[[], Tensor],
+) -> Iterator[BinaryStep]:
+    """Yields a step per entry of the ascending `grid` (N,); the sample is the last one's x_t.
+
+    x_T: (B, C, H, W) fair coins; or, to start from a picture, one noised to grid[-1].
+    noise: draws z ~ N(0, I) of x_T's shape; coins are drawn on the last step too.
+    """
+    chain = schedule.respaced(grid)
+    x_t = x_T
+    for index in reversed(range(chain.num_timesteps)):
+        timestep = int(chain.timesteps[index])
+        prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
+        x_t = ancestral_step(chain, prediction, x_t, index, noise())
+        yield BinaryStep(index, timestep, x_t, prediction)
+
+
+def ancestral_step(
+    chain: BinarySchedule, prediction: BinaryPrediction, x_t: Images, index: int, z: Tensor
+) -> Images:
+    """x at the next less noisy step of `chain`, one draw per pixel. z ~ N(0, I), of x_t's shape."""
+    timestep = torch.full((len(x_t),), index, device=x_t.device)
+    logits = reverse_logits(chain, prediction, x_t, timestep)
+    log_u = log_normal_cdf(z.to(x_t.dtype).to(logits.dtype))
+    return torch.where(log_u < F.logsigmoid(logits), 1.0, -1.0).to(x_t.dtype)
 
 
 def binary_inpaint(
@@ -61,10 +89,10 @@ def binary_inpaint(
     """
 
     def knowing(x_t: Images, timestep: Timesteps) -> BinaryPrediction:
-        said = denoise(x_t, timestep)
+        prediction = denoise(x_t, timestep)
         known = init.expand_as(x_t) * torch.inf
-        if said.predicts == "posterior":  # of every step, so timesteps are those of `schedule`
+        if prediction.predicts == "posterior":  # of single steps: timesteps are `schedule`'s
             known = schedule.posterior_logits(init.expand_as(x_t), x_t, timestep)
-        return BinaryPrediction(torch.where(redraw, said.logits, known), said.predicts)
+        return BinaryPrediction(torch.where(redraw, prediction.logits, known), prediction.predicts)
 
     return knowing

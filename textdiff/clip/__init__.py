@@ -1,17 +1,5 @@
 """CLIP: its towers, its tokens and its contrastive loss. Captions and images in, features out."""
 
-from textdiff._lazy import lazy_exports
+import lazy_loader
 
-__getattr__, __all__ = lazy_exports(
-    __name__,
-    {
-        "ClipConfig": "config",
-        "ClipModel": "model",
-        "NoisedClip": "noised",
-        "NoisedClipConfig": "config",
-        "TextFeatures": "model",
-        "Tokens": "tokens",
-        "contrastive_loss": "contrastive.loss",
-        "sigmoid_loss": "contrastive.loss",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

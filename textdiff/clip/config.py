@@ -55,7 +55,7 @@ class ImageTowerConfig(Settings):
             )
         return self
 
-    def to_open_clip(self) -> dict:
+    def to_open_clip(self) -> dict[str, Any]:
         """open_clip's `vision_cfg`."""
         vit = self.kind == "vit"
         return {
@@ -98,7 +98,7 @@ class ClipConfig(Settings):
     embed_dim: int = Field(192, ge=1, description="length of the feature both towers end in")
     quick_gelu: bool = Field(False, description="OpenAI's x sigmoid(1.702 x) in place of GELU")
 
-    def to_open_clip(self) -> dict:
+    def to_open_clip(self) -> dict[str, Any]:
         """open_clip's `model_cfg`."""
         return {
             "embed_dim": self.embed_dim,
@@ -109,7 +109,7 @@ class ClipConfig(Settings):
 
 
 class NoisedClipConfig(Settings):
-    """What noised.yaml holds: which x_t a noised CLIP has learned to read."""
+    """Contents of noised.yaml: the noised pictures x_t that a noised CLIP was trained on."""
 
     image_size: int = Field(ge=1, description="side of x_t in pixels")
     schedule: dict[str, Any] = Field(
@@ -123,7 +123,9 @@ class NoisedClipConfig(Settings):
 
     @property
     def num_timesteps(self) -> int:
-        return self.schedule["num_timesteps"]
+        """T: timesteps are 0..T-1."""
+        count: int = self.schedule["num_timesteps"]
+        return count
 
     @pydantic.model_validator(mode="after")
     def _leaves_timesteps(self) -> NoisedClipConfig:

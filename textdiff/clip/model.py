@@ -1,11 +1,11 @@
-"""CLIP over open_clip: the sole owner of CLIP's pixel range, resizing and tokens.
+"""CLIP over open_clip: the one place that knows CLIP's pixel range, resizing and tokens.
 
     images, uint8 or [-1, 1] -> resize -> (p - mean) / std with p in [0, 1] -> image tower -> (B, E)
     captions -> ids (B, L) -> transformer -> final layer norm = tokens (B, L, W)
              -> at the end-of-text token = pooled (B, W) -> projection = projected (B, E)
 
-A causal text tower cannot see what follows a token, so that padding behind the longest caption of
-a batch changes nothing before it and is not computed.
+A causal text tower does not see what follows a token. So what is padding in all captions of a batch
+need not be computed.
 """
 
 from __future__ import annotations
@@ -13,20 +13,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textdiff import checkpoint
+from textdiff.attention import faster_kernel
 from textdiff.clip import source
-from textdiff.clip.attention import quick_attention
 from textdiff.clip.config import ClipConfig
 from textdiff.clip.tokens import Tokens, tokenize
 from textdiff.errors import UsageError
 from textdiff.types import Conditioning, Features, Images, TokenFeatures, TokenMask
 
-# With mean = std = 1/2 the image tower sees [-1, 1], which suits pictures that are not photographs.
+if TYPE_CHECKING:
+    from open_clip import CLIP, CustomTextCLIP
+    from open_clip.transformer import TextTransformer
+
+# mean = std = 1/2 give the image tower [-1, 1]: photographs' statistics do not fit other pictures.
 FRESH_PREPROCESS = {
     "mean": [0.5, 0.5, 0.5],
     "std": [0.5, 0.5, 0.5],
@@ -38,11 +43,11 @@ MAX_LOGIT_SCALE = 100.0
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """What the text tower says of B captions.
+    """Output of the text tower for B captions.
 
-    tokens: (B, L, W) after the final layer norm; what stands behind a caption's end means nothing.
-    pooled: (B, W) of them, at the end-of-text token.
-    projected: (B, E) pooled, projected into the space shared with images; not normalised.
+    tokens: (B, L, W) after the final layer norm; features behind a caption's end have no meaning.
+    pooled: (B, W) token features at the end-of-text token.
+    projected: (B, E) pooled features projected into the space of images; not normalised.
     mask: (B, L) True at real tokens.
     """
 
@@ -55,12 +60,15 @@ class TextFeatures:
 class ClipModel(nn.Module):
     """An open_clip model (`.model`) with its preprocessing and tokenizer."""
 
+    mean: Tensor  # (3, 1, 1), of pixels in [0, 1]
+    std: Tensor
+
     def __init__(self, origin: source.Source) -> None:
         super().__init__()
-        self.model = origin.module
+        self.model: CLIP | CustomTextCLIP = origin.module
         self.frozen = False
         self._origin = origin
-        self._preprocess = origin.module.visual.preprocess_cfg
+        self._preprocess = origin.preprocess_cfg
         for name in ("mean", "std"):
             values = torch.tensor(self._preprocess[name], dtype=torch.float32).view(3, 1, 1)
             self.register_buffer(name, values, persistent=False)
@@ -100,22 +108,27 @@ class ClipModel(nn.Module):
     @property
     def embed_dim(self) -> int:
         """E, the length of image features and projected text features."""
-        return self._origin.model_cfg["embed_dim"]
+        embed_dim: int = self._origin.model_cfg["embed_dim"]
+        return embed_dim
 
     @property
     def text_width(self) -> int:
         """W, the length of a token feature."""
-        return self._text.token_embedding.embedding_dim
+        width: int = self._text.token_embedding.embedding_dim
+        return width
 
     @property
     def context_length(self) -> int:
         """Most tokens of a caption, start and end included."""
-        return self._text.context_length
+        length: int = self._text.context_length
+        return length
 
     @property
     def image_size(self) -> int:
         """Side of the square that the image tower sees, in pixels."""
         size = self.model.visual.image_size
+        height: int
+        width: int
         height, width = (size, size) if isinstance(size, int) else size
         if height != width:
             raise UsageError(f"this CLIP's image tower is {height} x {width}; take a square one")
@@ -131,11 +144,13 @@ class ClipModel(nn.Module):
     @property
     def logit_scale(self) -> Tensor:
         """Scalar exp(t); the stored parameter is t."""
-        return self.model.logit_scale.exp()
+        scale: Tensor = self.model.logit_scale.exp()
+        return scale
 
     @property
-    def _text(self) -> nn.Module:
-        """Holder of the text tower's parts: `CustomTextCLIP` has it apart, `CLIP` is it."""
+    def _text(self) -> TextTransformer | CLIP:
+        """The module that has the text tower's parts: one of its own in `CustomTextCLIP`, the whole
+        model in `CLIP`."""
         return getattr(self.model, "text", self.model)
 
     @torch.no_grad()
@@ -177,7 +192,7 @@ class ClipModel(nn.Module):
 
     @torch.no_grad()
     def conditioning(self, prompts: Tokens | list[str], length: int | None = None) -> Conditioning:
-        """What a U-Net sees of `prompts`: every prompt padded to one length, so that they stack.
+        """What a U-Net sees of `prompts`, all padded to one length.
 
         Token features behind a prompt's end are 0 and masked. The pooled feature is the projected
         one scaled to norm sqrt(E), so that its elements have mean square 1.
@@ -188,7 +203,7 @@ class ClipModel(nn.Module):
                 are cut and keep their end-of-text token.
 
         Raises:
-            UsageError: `length` is none that this text tower can give.
+            UsageError: this text tower cannot give `length` tokens per prompt.
         """
         length = length or self.context_length
         if length > self.context_length or (
@@ -199,7 +214,7 @@ class ClipModel(nn.Module):
                 f"{self.context_length}" + (" or less" if self._is_trimmable else "")
             )
         tokens = prompts if isinstance(prompts, Tokens) else self.tokenize(prompts, length)
-        with torch.autocast(self.mean.device.type, enabled=False):  # the same bits in a cache
+        with torch.autocast(self.mean.device.type, enabled=False):  # cached or not, the same bits
             features = self.encode_text(tokens)
         missing = tokens.ids.shape[1] - features.tokens.shape[1]
         real = features.tokens.masked_fill(~features.mask.unsqueeze(-1), 0.0)
@@ -216,7 +231,8 @@ class ClipModel(nn.Module):
 
     @property
     def _pool_type(self) -> str:
-        return getattr(self._text, "pool_type", None) or self._text.text_pool_type
+        pool_type: str = getattr(self._text, "pool_type", None) or self._text.text_pool_type
+        return pool_type
 
     def _text_states(self, ids: Tensor) -> TokenFeatures:
         """open_clip's text tower up to the final layer norm, at any length up to the context."""
@@ -224,20 +240,24 @@ class ClipModel(nn.Module):
         dtype = text.transformer.get_cast_dtype()
         x = text.token_embedding(ids).to(dtype) + text.positional_embedding[:length].to(dtype)
         causal = None if text.attn_mask is None else text.attn_mask[:length, :length]
-        with quick_attention(ids.device, length):
-            return text.ln_final(text.transformer(x, attn_mask=causal))
+        with faster_kernel(ids.device, length):
+            states: TokenFeatures = text.ln_final(text.transformer(x, attn_mask=causal))
+        return states
 
     def _pool_text(self, states: TokenFeatures, ids: Tensor) -> Features:
         from open_clip.transformer import text_global_pool
 
         end = getattr(self._text, "eos_id", None) or getattr(self._text, "text_eos_id", None)
-        return text_global_pool(states, ids, self._pool_type, eos_token_id=end)
+        pooled: Features = text_global_pool(states, ids, self._pool_type, eos_token_id=end)
+        return pooled
 
     def _project_text(self, pooled: Features) -> Features:
         projection = self._text.text_projection
         if projection is None:
             return pooled
-        return projection(pooled) if isinstance(projection, nn.Module) else pooled @ projection
+        is_layer = isinstance(projection, nn.Module)
+        projected: Features = projection(pooled) if is_layer else pooled @ projection
+        return projected
 
     # Images
 
@@ -256,12 +276,13 @@ class ClipModel(nn.Module):
         if images.dtype == torch.uint8:
             images = images.to(self.mean.dtype) * 2 / 255 - 1
         pixels = (self._resize(images.to(self.mean.dtype)) + 1) / 2
-        with quick_attention(pixels.device, self._image_tokens):
-            return tower((pixels - self.mean) / self.std)
+        with faster_kernel(pixels.device, self._image_tokens):
+            features: Features = tower((pixels - self.mean) / self.std)
+        return features
 
     @property
     def _image_tokens(self) -> int:
-        """Tokens that the image tower attends over."""
+        """Length of the rows that the image tower attends over; 0: unknown."""
         tower = self.model.visual
         holder = tower.attnpool if self.tower_kind == "resnet" else tower
         return len(getattr(holder, "positional_embedding", ()))
@@ -276,12 +297,12 @@ class ClipModel(nn.Module):
         size = (side, side) if mode == "squash" else (side * height // fit, side * width // fit)
         kernel = "bilinear" if self._preprocess["interpolation"] == "bilinear" else "bicubic"
         resized = F.interpolate(images, size, mode=kernel, antialias=True)
-        # Bicubic overshoots at edges. A picture file would cut that at [-1, 1]; noised images
-        # reach further by themselves and keep it.
+        # Bicubic overshoots at edges. As in a picture file, what overshoots [-1, 1] is cut; noised
+        # images reach further by themselves and keep their own range.
         low = images.detach().amin(dim=(1, 2, 3), keepdim=True).clamp(max=-1.0)
         high = images.detach().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
         # Centred crop (`shortest`, negative margins) or padding (`longest`); `squash` needs none.
         top, left = (side - size[0]) // 2, (side - size[1]) // 2
         margins = (left, side - size[1] - left, top, side - size[0] - top)
-        fill = 2 * self._preprocess["fill_color"] / 255 - 1
+        fill: float = 2 * self._preprocess["fill_color"] / 255 - 1
         return F.pad(resized.clamp(low, high), margins, value=fill)

@@ -1,15 +1,15 @@
 """A CLIP whose image tower reads noised pictures x_t and their timestep (GLIDE, arXiv 2112.10741).
 
     x_t, t -> image tower, shifted by `TimestepShift(t)` at its joints -> features f(x_t, t), (B, E)
-    captions -> text tower as ever                                     -> features g(c), (B, E)
+    captions -> text tower, without timestep                           -> features g(c), (B, E)
 
-The shifts start at exactly zero: before training f(x_t, t) is the clean CLIP's feature of x_t. At
-one timestep they are constants, which fit into biases that the tower has; so f(x_t, 0) is a plain
-CLIP again (`clean`), one that open_clip can hold.
+The shifts start at exactly zero: before training, f(x_t, t) is the clean CLIP's feature of x_t. At
+any one timestep they are constants, which can be added to biases of the tower; so f(x_t, 0) is a
+plain CLIP again (`clean`), which open_clip can load.
 
-Fine-tuning takes some of what the tower knew of clean pictures. With `clean_below` a frozen copy of
-the tower as it was reads t < clean_below, so that f(x_0, 0) stays the clean CLIP's feature to the
-bit. A batch of one timestep still passes through one tower; the other costs its memory alone.
+Fine-tuning makes the tower worse on clean pictures. With `clean_below`, a frozen copy of the tower
+from before fine-tuning reads t < clean_below, so that f(x_0, 0) stays the clean CLIP's feature to
+the bit. A batch of one timestep passes through one of the towers alone; the copy costs only memory.
 
     folder/noised.yaml               image_size, schedule, where the weights came from
     folder/noised_clip.safetensors   every tensor
@@ -60,7 +60,7 @@ class NoisedClip(nn.Module):
         if config.clean_below:
             self.clean_visual = copy.deepcopy(clip.model.visual).requires_grad_(False)
         with torch.random.fork_rng(devices=[]):
-            torch.random.default_generator.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             self.time = TimestepShift([joint.width for joint in self._joints])
         self.time.to(clip.mean.device)
         self.train(clip.training)
@@ -94,12 +94,12 @@ class NoisedClip(nn.Module):
 
     def clean(self) -> ClipModel:
         """A copy without timestep that gives the features of t = 0. Its scale is the fine-tuned
-        one, also where the features are those of the CLIP that training started from."""
+        one, even where its image tower is the frozen copy."""
         return self.at(0)
 
     @torch.no_grad()
     def at(self, timestep: int) -> ClipModel:
-        """A copy that takes every picture for one of `timestep`, 0..T-1."""
+        """A copy without timestep that gives the features of `timestep`, 0..T-1."""
         clip = copy.deepcopy(self.clip)
         if timestep < self.config.clean_below:
             clip.model.visual = copy.deepcopy(self.clean_visual)
@@ -116,19 +116,19 @@ class NoisedClip(nn.Module):
         return self.eval()
 
     def train_parts(self, text: bool) -> NoisedClip:
-        """In training mode; what is trained are the image tower, the timestep layers, the scale,
-        and the text tower if `text`. A copy of the clean image tower stays as it is."""
+        """Training mode, with gradients for the image tower, the timestep layers, the scale and, if
+        `text`, the text tower. The frozen copy of the image tower has none."""
         model = self.clip.model
         self.clip.requires_grad_(text)
         for part in (model.visual, self.time, model.logit_scale):
             part.requires_grad_(True)
-        if getattr(model, "logit_bias", None) is not None:  # softmax does not see it
+        if getattr(model, "logit_bias", None) is not None:  # a constant for the softmax
             model.logit_bias.requires_grad_(False)
         return self.train()
 
     def train(self, mode: bool = True) -> NoisedClip:
-        """Training mode, unless frozen. Batch norms keep their statistics: those of a batch would
-        mix noise levels, and would not be what the clean CLIP starts from."""
+        """Training mode, unless frozen. Batch norms keep the clean CLIP's statistics: those of a
+        batch would mix noise levels."""
         super().train(mode and not self.clip.frozen)
         if self.clean_visual is not None:
             self.clean_visual.eval()
@@ -215,7 +215,7 @@ class NoisedClip(nn.Module):
         """Unit image features (B, E), unit text features (B, E), scalar exp(t): for the loss.
 
         Args:
-            texts: tokens, or (B, E) features of them where the text tower does not change.
+            texts: tokens, or their features (B, E) where the text tower is not trained.
         """
         if isinstance(texts, Tokens):
             texts = self.encode_text(texts).projected

@@ -3,8 +3,8 @@
     folder/open_clip_config.json        {"model_cfg": {...}, "preprocess_cfg": {mean, std, ...}}
     folder/open_clip_model.safetensors  every tensor of the module, nothing else
 
-Weights are loaded strictly: what the file and the config do not agree on is an error, so that no
-part of a loaded model is ever random.
+Weights are loaded strictly: where file and config disagree is an error, so that no part of a loaded
+model is ever random.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from textdiff import checkpoint
+from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
 
 CONFIG = "open_clip_config.json"
@@ -34,7 +35,15 @@ class Source:
 
     module: nn.Module
     model_cfg: dict[str, Any]
-    tokenizer: Any
+    tokenizer: Tokenizer
+
+    @property
+    def preprocess_cfg(self) -> dict[str, Any]:
+        """How pictures are made ready: size, mean, std, interpolation, resize_mode, fill_color."""
+        import open_clip
+
+        preprocess_cfg: dict[str, Any] = open_clip.get_model_preprocess_cfg(self.module)
+        return preprocess_cfg
 
 
 def load(name: str) -> Source:
@@ -50,7 +59,9 @@ def load(name: str) -> Source:
     return _load_pretrained(name)
 
 
-def instantiate(model_cfg: dict, preprocess_cfg: dict, seed: int = 0) -> nn.Module:
+def instantiate(
+    model_cfg: dict[str, Any], preprocess_cfg: dict[str, Any], seed: int = 0
+) -> nn.Module:
     """A module with random weights drawn from `seed`; the global random state stays as it was.
 
     Raises:
@@ -65,10 +76,11 @@ def instantiate(model_cfg: dict, preprocess_cfg: dict, seed: int = 0) -> nn.Modu
     if "timm_model_name" in arguments["vision_cfg"]:
         arguments["vision_cfg"]["timm_model_pretrained"] = False
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        module = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**arguments)
+        torch.default_generator.manual_seed(seed)
+        towers = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**arguments)
     preprocess = merge_preprocess_dict(PreprocessCfg(), preprocess_cfg)
-    open_clip.set_model_preprocess_cfg(module, {**preprocess, "size": module.visual.image_size})
+    open_clip.set_model_preprocess_cfg(towers, {**preprocess, "size": towers.visual.image_size})
+    module: nn.Module = towers
     return module
 
 
@@ -78,7 +90,7 @@ def save(source: Source, folder: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # clone: safetensors refuses tensors that share memory.
     tensors = {name: tensor.clone() for name, tensor in source.module.state_dict().items()}
-    preprocess = source.module.visual.preprocess_cfg
+    preprocess = source.preprocess_cfg
     config = {
         "model_cfg": source.model_cfg,
         "preprocess_cfg": {
@@ -128,7 +140,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {_one_line(error)}") from None
     parts = config.get("model_cfg") if isinstance(config, dict) else None
-    if not isinstance(parts, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= parts.keys():
+    required = {"embed_dim", "vision_cfg", "text_cfg"}
+    if not isinstance(config, dict) or not isinstance(parts, dict) or not required <= parts.keys():
         raise CheckpointError(f"{path} needs a model_cfg with embed_dim, vision_cfg and text_cfg")
     return config
 
@@ -139,11 +152,11 @@ def _load_strictly(module: nn.Module, tensors: dict[str, torch.Tensor], folder: 
 
     expected = module.state_dict()
     for name in sorted(expected | tensors):
-        wanted, found = shape(expected.get(name)), shape(tensors.get(name))
-        if wanted != found:
+        by_config, in_file = shape(expected.get(name)), shape(tensors.get(name))
+        if by_config != in_file:
             raise CheckpointError(
-                f"{folder}: config and weights disagree on '{name}': {found} in {WEIGHTS}, "
-                f"{wanted} by {CONFIG}; take both files from one model"
+                f"{folder}: config and weights disagree on '{name}': {in_file} in {WEIGHTS}, "
+                f"{by_config} by {CONFIG}; take both files from one model"
             )
     module.load_state_dict(tensors, strict=True)
 
@@ -172,7 +185,7 @@ def _load_pretrained(name: str) -> Source:
             f"open_clip has no weights '{tag}' for {model}; did you mean {' or '.join(near)}?"
         )
     model_cfg = open_clip.get_model_config(model)
-    # Weights made with QuickGELU want it, whatever the architecture of that name says.
+    # Weights trained with QuickGELU need it, whatever the config of the architecture says.
     quick_gelu = any(cfg.get("quick_gelu", False) for cfg in (model_cfg, pretrained))
     model_cfg["quick_gelu"] = quick_gelu
     _check_text_tower(model_cfg)
@@ -190,7 +203,7 @@ def _load_pretrained(name: str) -> Source:
     return Source(module, model_cfg, open_clip.get_tokenizer(model))
 
 
-def _check_text_tower(model_cfg: dict) -> None:
+def _check_text_tower(model_cfg: dict[str, Any]) -> None:
     text = model_cfg["text_cfg"]
     foreign = next((key for key in ("hf_model_name", "embed_cls") if text.get(key)), None)
     if "multimodal_cfg" in model_cfg or foreign:

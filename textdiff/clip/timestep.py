@@ -1,4 +1,4 @@
-"""How an image tower learns of the timestep: a vector per picture, added to early features.
+"""How an image tower reads the timestep: a vector per picture, added to early features.
 
     shift_j(t) = W_j silu(W e(t) + b) + b_j        e(t): sinusoids;  W_j = b_j = 0 at first
     features at joint j <- features + shift_j(t)
@@ -12,7 +12,7 @@ for all pictures can be folded into that bias:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -45,9 +45,10 @@ class TimestepShift(nn.Module):
 
 @dataclass(frozen=True)
 class Joint:
-    """module: what gives the features, tokens (B, L, width) or maps (B, width, H, W).
+    """Where a shift is added.
 
-    bias: (..., width), added to these features at every timestep.
+    module: its output are the features, tokens (B, L, width) or maps (B, width, H, W).
+    bias: (..., width), which the tower adds to these features at every timestep.
     """
 
     module: nn.Module
@@ -59,7 +60,7 @@ class Joint:
 
 
 def joints(visual: nn.Module) -> list[Joint]:
-    """Those of an open_clip image tower.
+    """The joints of an open_clip image tower.
 
     Raises:
         UsageError: it is neither a vision transformer nor open_clip's ResNet.
@@ -76,8 +77,8 @@ def joints(visual: nn.Module) -> list[Joint]:
         return [Joint(visual.patch_dropout, visual.positional_embedding)]
     trunk = getattr(visual, "trunk", visual)
     if isinstance(trunk, TimmVisionTransformer) and trunk.pos_embed is not None:
-        covered = trunk.patch_embed.num_patches + trunk.num_prefix_tokens
-        if trunk.pos_embed.shape[1] == covered:
+        num_tokens = trunk.patch_embed.num_patches + trunk.num_prefix_tokens
+        if trunk.pos_embed.shape[1] == num_tokens:
             return [Joint(trunk.patch_drop, trunk.pos_embed)]
     raise UsageError(
         f"timesteps cannot be added to this CLIP's image tower ({type(trunk).__name__}); "
@@ -87,15 +88,19 @@ def joints(visual: nn.Module) -> list[Joint]:
 
 @contextmanager
 def shifted(joints: Sequence[Joint], shifts: Sequence[Features]) -> Iterator[None]:
-    """While it lasts, the features at each joint are shifted, each picture's by its own."""
+    """A context in which the features at each joint are shifted.
+
+    Args:
+        shifts: (B, width) per joint, a row for each picture.
+    """
     with ExitStack() as hooks:
         for joint, shift in zip(joints, shifts, strict=True):
             hooks.enter_context(joint.module.register_forward_hook(_adding(shift)))
         yield
 
 
-def _adding(shift: Features):
-    def hook(_module: nn.Module, _inputs: tuple, features: Tensor) -> Tensor:
+def _adding(shift: Features) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+    def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], features: Tensor) -> Tensor:
         maps = features.ndim == 4
         return features + (shift[:, :, None, None] if maps else shift[:, None])
 

@@ -3,16 +3,52 @@
     "a red apple" -> [start, a, red, apple, end, 0, 0, ...]    ids (B, L)
                      [    1, 1,   1,     1,   1, 0, 0, ...]    mask (B, L)
 
-A caption longer than L is cut so that its last token is the end-of-text token; the cut are counted.
+A caption longer than L is cut so that its last token is the end-of-text token; cut captions are
+counted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 
 from textdiff.types import TokenMask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class _Tokenizer(Protocol):
+    def __call__(self, texts: list[str], context_length: int) -> torch.Tensor:
+        """Ids (B, context_length) int64, cut or padded."""
+        ...
+
+
+@runtime_checkable
+class BytePairTokenizer(_Tokenizer, Protocol):
+    """CLIP's own: `open_clip.SimpleTokenizer`."""
+
+    eot_token_id: int
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text` alone, without start and end."""
+        ...
+
+
+@runtime_checkable
+class WrappedTokenizer(_Tokenizer, Protocol):
+    """A tokenizer of transformers: `open_clip.HFTokenizer`."""
+
+    tokenizer: PreTrainedTokenizerBase
+
+    def clean_fn(self, text: str) -> str:
+        """`text` without what the tokenizer should not see, such as HTML entities."""
+        ...
+
+
+Tokenizer = BytePairTokenizer | WrappedTokenizer
 
 
 @dataclass(frozen=True)
@@ -45,8 +81,8 @@ class Tokens:
         return replace(self, ids=self.ids[:, :longest], mask=self.mask[:, :longest])
 
 
-def tokenize(tokenizer, captions: list[str], length: int) -> Tokens:
-    """`captions` through an open_clip tokenizer, padded or cut to `length` tokens each."""
+def tokenize(tokenizer: Tokenizer, captions: list[str], length: int) -> Tokens:
+    """Tokens of captions, each padded or cut to `length`."""
     ids = tokenizer(captions, context_length=length)
     is_end = (ids == _end_of_text(tokenizer)).long()
     mask = is_end.cumsum(dim=1) - is_end == 0
@@ -56,19 +92,15 @@ def tokenize(tokenizer, captions: list[str], length: int) -> Tokens:
     return Tokens(ids, mask, num_truncated=cut)
 
 
-def _is_byte_pair(tokenizer) -> bool:
-    """Is it CLIP's own tokenizer, or one of transformers inside open_clip's wrapper?"""
-    return hasattr(tokenizer, "eot_token_id")
-
-
-def _end_of_text(tokenizer) -> int:
-    if _is_byte_pair(tokenizer):
+def _end_of_text(tokenizer: Tokenizer) -> int:
+    if isinstance(tokenizer, BytePairTokenizer):
         return tokenizer.eot_token_id
-    wrapped = tokenizer.tokenizer
-    return wrapped.sep_token_id if wrapped.eos_token_id is None else wrapped.eos_token_id
+    inner = tokenizer.tokenizer
+    end: int = inner.sep_token_id if inner.eos_token_id is None else inner.eos_token_id
+    return end
 
 
-def _uncut_length(tokenizer, caption: str) -> int:
-    if _is_byte_pair(tokenizer):
+def _uncut_length(tokenizer: Tokenizer, caption: str) -> int:
+    if isinstance(tokenizer, BytePairTokenizer):
         return len(tokenizer.encode(caption)) + 2
     return len(tokenizer.tokenizer(tokenizer.clean_fn(caption)).input_ids)

@@ -21,6 +21,7 @@ def run(settings: ClipScoreSettings) -> None:
         clip_protocol,
         data_protocol,
         model_protocol,
+        sampling_protocol,
     )
     from textdiff.evaluation.results import to_json, write_result
     from textdiff.files import check_file
@@ -48,6 +49,6 @@ def run(settings: ClipScoreSettings) -> None:
         "clip": clip_protocol(settings.clip or f"{settings.model}/clip", clip),
         "data": data_protocol(data),
         "prompt_seed": settings.prompt_seed,
-        "sampling": settings.sampling() if pipe else None,
+        "sampling": sampling_protocol(settings) if pipe else None,
     }
     write_result(settings.json, {**protocol, **to_json(result)})

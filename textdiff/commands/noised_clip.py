@@ -14,8 +14,8 @@ def run(settings: NoisedClipSettings) -> None:
         UsageError: pictures of another size, timesteps outside, or matplotlib is missing.
         CheckpointError: a CLIP that cannot be used.
     """
-    from textdiff.commands.finetune_clip import fit_data
     from textdiff.data import open_data
+    from textdiff.data.config import fit_data
     from textdiff.devices import pick_device
     from textdiff.evaluation.noised_clip.clips import load_pair
     from textdiff.evaluation.noised_clip.measure import choose_timesteps, measure_noised_clip

@@ -25,6 +25,7 @@ def run(settings: PromptFollowingSettings) -> None:
         clip_protocol,
         data_protocol,
         model_protocol,
+        sampling_protocol,
     )
     from textdiff.evaluation.results import to_json, write_result
     from textdiff.files import check_file, replacing
@@ -54,6 +55,6 @@ def run(settings: PromptFollowingSettings) -> None:
         "model": model_protocol(settings.model, pipe),
         "judge": clip_protocol(settings.judge, judge),
         "data": data_protocol(data),
-        "sampling": settings.sampling(),
+        "sampling": sampling_protocol(settings),
     }
     write_result(settings.json, {**protocol, **to_json(result)})

@@ -44,38 +44,41 @@ def run(settings: SampleSettings) -> None:
             CLIP that cannot guide the model.
         BadImage: a picture that cannot be read. CheckpointError: no such model or CLIP.
     """
-    from textdiff.data import labelled_grid
+    from textdiff.data import labelled_grid, to_pil
     from textdiff.data.picture_files import read_picture, save_png
     from textdiff.devices import pick_device
-    from textdiff.evaluation.protocol import model_protocol
+    from textdiff.evaluation.protocol import model_protocol, sampling_protocol
     from textdiff.evaluation.results import to_json
     from textdiff.files import check_folder, replacing
     from textdiff.pipeline import TextToImage
+    from textdiff.pipeline.init import Init, square_picture
 
     prompts = read_prompts(settings.prompt, settings.prompt_file)
     paths = {name: getattr(settings, name) for name in ("init_image", "mask", "clip_image")}
-    pictures = {
-        name: path and read_picture("--" + name.replace("_", "-"), path)
-        for name, path in paths.items()
-    }
+    init_image, mask, clip_image = (
+        path and read_picture("--" + name.replace("_", "-"), path) for name, path in paths.items()
+    )
     check_folder("--out", settings.out)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
-    drawn = pipe(prompts, settings.num_images, True, **pictures, **settings.sampling())
-    origin = {
-        **settings.sampling(),
-        **paths,
-        "model": to_json(model_protocol(settings.model, pipe)),
-    }
-    guide = pipe.guide(settings)
-    if guide is not None:
-        origin["clip_guide_weights"] = guide.weights_hash()
-    out, wanted = Path(settings.out), [p for p in prompts for _ in range(settings.num_images)]
-    for k, (prompt, picture) in enumerate(zip(wanted, drawn, strict=True)):
+    size = pipe.config.unet.image_size
+    plan = pipe.plan(
+        [prompt for prompt in prompts for _ in range(settings.num_images)],
+        settings,
+        init=Init.from_pictures(init_image, mask, settings.strength, size),
+        clip_image=clip_image and square_picture("clip_image", clip_image, size),
+    )
+    pictures = to_pil(pipe.draw(plan, progress=True))
+    origin = {**sampling_protocol(settings), **paths}
+    origin["model"] = to_json(model_protocol(settings.model, pipe))
+    if plan.guide is not None:
+        origin["clip_guide_weights"] = plan.guide.weights_hash()
+    out = Path(settings.out)
+    for k, (prompt, picture) in enumerate(zip(plan.prompts, pictures, strict=True)):
         path = out / f"{k:05d}-seed{settings.seed}.png"
         save_png(picture, path, {"prompt": prompt, "index": k, **origin})
     with replacing(out / "grid.png") as temporary:
-        labelled_grid(drawn, wanted, settings.columns).save(temporary)
-    count = f"{len(drawn)} picture{'s' if len(drawn) > 1 else ''}"
+        labelled_grid(pictures, plan.prompts, settings.columns).save(temporary)
+    count = f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''}"
     print(f"{count} and grid.png in {out}")
 
 

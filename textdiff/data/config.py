@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from textdiff.config import Settings
+from textdiff.errors import UsageError
 
 Style = Literal["colour", "lines"]
 
@@ -30,11 +31,6 @@ class DataConfig(Settings):
         "colour",
         description="openmoji only; lines: outlines alone, in pure black and white (one drawing of "
         "several emoji, e.g. the hearts, keeps to one split)",
-    )
-    captions: Literal["names", "keywords"] = Field(
-        "names",
-        description="openmoji only; keywords: training shows aliases and Unicode keywords too, in "
-        "every other epoch or so (held-out data keep to the names)",
     )
     skin_tones: bool = Field(False, description="openmoji only: with the skin-tone variants")
     max_images: int | None = Field(
@@ -77,3 +73,17 @@ class DataConfig(Settings):
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction must be below 1")
         return self
+
+
+def fit_data(data: DataConfig, size: int, origin: str) -> DataConfig:
+    """`data` with pictures of `size`, which `origin` has, unless another size was asked for.
+
+    Raises:
+        UsageError: it was.
+    """
+    if "image_size" in data.model_fields_set and data.image_size != size:
+        raise UsageError(
+            f"--data.image-size {data.image_size}, but {origin} has pictures of {size}x{size}; "
+            f"give {size} or leave it out"
+        )
+    return data.model_copy(update={"image_size": size})

@@ -3,7 +3,7 @@
     bytes or path -> header: format, size within limits -> decode the first frame -> upright by EXIF
                   -> RGB, alpha on white -> square by crop, pad or stretch -> uint8 (3, size, size)
 
-Nothing is decoded before its header passed, so a small file cannot ask for gigabytes.
+No pixel is decoded before the header is checked, so that a small file cannot ask for gigabytes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", 
 WHITE = (255, 255, 255)
 
 
-class BadImage(DataError):  # noqa: N818, a value to count as much as an error
-    """An image that cannot be used. `reason` comes from a small set, so that it can be counted."""
+class BadImage(DataError):  # noqa: N818, as much a value to count as an error
+    """An image that cannot be used.
 
-    def __init__(self, reason: str, where: str = "image"):
+    reason: one of a small set of texts, so that images can be counted by it.
+    where: file name or row.
+    """
+
+    def __init__(self, reason: str, where: str = "image") -> None:
         super().__init__(reason, where)
         self.reason, self.where = reason, where
 
@@ -69,15 +73,15 @@ def to_square(rgb: Image.Image, config: DataConfig) -> Tensor:
 
 
 def stated_size(image: bytes | str | Path, config: DataConfig) -> tuple[int, int]:
-    """(width, height) that the header states; the same guard as `decode_image`, no pixels read."""
+    """(width, height) by the header, without reading pixels. Raises as `decode_image`."""
     with _opened(image, config) as opened:
         return opened.size
 
 
 def _opened(image: bytes | str | Path, config: DataConfig) -> Image.Image:
-    """The image with only its header read, once that passed the guard."""
+    """The image with only its header read. Raises BadImage if the header does not pass."""
     try:
-        with warnings.catch_warnings():  # the limit below is ours, PIL would warn beside it
+        with warnings.catch_warnings():  # PIL would warn at a limit of its own
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             opened = Image.open(
                 io.BytesIO(image) if isinstance(image, bytes) else image, "r", FORMATS
@@ -88,7 +92,7 @@ def _opened(image: bytes | str | Path, config: DataConfig) -> Image.Image:
         raise BadImage("too many pixels") from None
     except UnidentifiedImageError:
         raise BadImage(f"not an image in {', '.join(FORMATS)}") from None
-    except Exception as error:  # as above, while reading the header
+    except Exception as error:  # as in to_rgb: PIL raises nearly anything
         raise BadImage("unreadable file") from error
     width, height = opened.size
     reason = None
@@ -139,9 +143,8 @@ def _square(image: Image.Image, config: DataConfig) -> Image.Image:
     if config.resize == "stretch":
         return image.resize(size, resample)
     scale = config.image_size / max(image.size)
-    inner = tuple(max(1, round(side * scale)) for side in image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
     padded = Image.new("RGB", size, WHITE)
-    padded.paste(
-        image.resize(inner, resample), tuple((s - i) // 2 for s, i in zip(size, inner, strict=True))
-    )
+    corner = (size[0] - width) // 2, (size[1] - height) // 2
+    padded.paste(image.resize((width, height), resample), corner)
     return padded

@@ -19,22 +19,24 @@ from typing import Any
 
 from torch import Tensor
 
-from textdiff.data.base import SPLIT_NAMES, Entry, Split, choose, pick_column
+from textdiff.data.columns import pick_column
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import SUFFIXES, decode_image, stated_size
+from textdiff.data.entries import SPLIT_NAMES, Entry, Split, choose
 from textdiff.errors import DataError
 
 IMAGE_COLUMNS = ("file_name", "image", "filename", "path")
 CAPTION_COLUMNS = ("text", "caption", "captions")
-Row = tuple[str, dict[str, Any]]  # where it stands ("metadata.csv, line 3"), its columns
+Row = tuple[str, dict[str, Any]]  # its place, such as "metadata.csv, line 3", and its columns
 
 
 class Folder:
     """A `Source` of the images under a folder."""
 
-    attribution = None
+    entries: list[Entry]
+    attribution: str | None = None
 
-    def __init__(self, config: DataConfig):
+    def __init__(self, config: DataConfig) -> None:
         self._root = Path(config.source).expanduser()
         self._config = config
         if not self._root.is_dir():
@@ -99,7 +101,7 @@ class Folder:
         return [Entry(name, tuple(captions[name]), name, splits[name]) for name in sorted(captions)]
 
     def _inside(self, folder: Path, file_name: Any, where: str) -> str:
-        """The name relative to the root of an image that exists there."""
+        """The image's name relative to the root. Raises DataError unless it exists there."""
         if not isinstance(file_name, str) or not file_name.strip():
             raise DataError(f"{where}: the file name is empty or no text")
         shown = file_name[:100]

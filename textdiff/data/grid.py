@@ -21,7 +21,7 @@ INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (226, 226, 226)
 
 
 def to_pil(images: Tensor) -> list[Image.Image]:
-    """uint8 (n, 3, H, W) -> n pictures."""
+    """Pictures of a uint8 batch (n, 3, H, W)."""
     return [Image.fromarray(image.permute(1, 2, 0).cpu().numpy()) for image in images]
 
 
@@ -38,7 +38,7 @@ def labelled_grid(
     factor = max(1, math.ceil(PICTURE_SIDE / max(max(image.size) for image in images)))
     width = factor * max(image.width for image in images)
     height = factor * max(image.height for image in images)
-    font = ImageFont.load_default(size=LABEL_SIZE)
+    font = _font(LABEL_SIZE)
     line_height = sum(font.getmetrics()) + 1
     wrapped = [wrap(printable(label, font), width, font.getlength) for label in labels]
     label_height = max(map(len, wrapped)) * line_height + (4 if any(wrapped) else 0)
@@ -52,10 +52,10 @@ def labelled_grid(
     )
     draw = ImageDraw.Draw(sheet)
     if title:
-        title_font = ImageFont.load_default(size=TITLE_SIZE)
+        title_font = _font(TITLE_SIZE)
         room = sheet.width - 2 * GAP
-        line = wrap(printable(title, title_font), room, title_font.getlength, max_lines=1)
-        draw.text((GAP, GAP - 2), "".join(line), INK, title_font)
+        shortened = wrap(printable(title, title_font), room, title_font.getlength, max_lines=1)
+        draw.text((GAP, GAP - 2), "".join(shortened), INK, title_font)
     for index, (image, lines) in enumerate(zip(images, wrapped, strict=True)):
         x = GAP + index % columns * (width + GAP)
         y = top + index // columns * (height + label_height + GAP)
@@ -83,7 +83,11 @@ def stacked(sheets: Sequence[Image.Image]) -> Image.Image:
 def wrap(
     text: str, width: float, length: Callable[[str], float], max_lines: int = LABEL_LINES
 ) -> list[str]:
-    """Lines of at most `width` as measured by `length`; what does not fit ends in an ellipsis."""
+    """`text` in at most `max_lines` lines; if it is longer, the last one ends in an ellipsis.
+
+    Args:
+        width: of a line, at most; `length` measures it.
+    """
     lines: list[str] = []
     for word in text.split():
         if lines and length(f"{lines[-1]} {word}") <= width:
@@ -102,24 +106,31 @@ def wrap(
     return lines
 
 
-def printable(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """`text` with what `font` cannot draw folded to its base letter, or to '?'."""
+def printable(text: str, font: ImageFont.FreeTypeFont) -> str:
+    """`text` with each character that `font` lacks replaced by its base letter, or by '?'."""
     missing = _glyph("\U0010ffff", font)
 
-    def drawn(char: str) -> bool:
+    def can_draw(char: str) -> bool:
         return char.isspace() or (ord(char) > 31 and _glyph(char, font) != missing)
 
     def fold(char: str) -> str:
-        if drawn(char):
+        if can_draw(char):
             return char
         if unicodedata.category(char) == "Pd":  # dashes
             return "-"
         base = [c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c)]
-        return "".join(c if drawn(c) else "?" for c in base)
+        return "".join(c if can_draw(c) else "?" for c in base)
 
     return "".join(map(fold, text))
 
 
-def _glyph(char: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple:
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise RuntimeError("labels need a Pillow that is built with FreeType")
+    return font
+
+
+def _glyph(char: str, font: ImageFont.FreeTypeFont) -> tuple[tuple[int, int], bytes]:
     mask = font.getmask(char)
     return mask.size, bytes(mask)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from textdiff.data.base import SPLIT_NAMES, Entry, Split, choose, pick_column
+from textdiff.data.columns import pick_column
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage, decode_image, stated_size
+from textdiff.data.entries import SPLIT_NAMES, Entry, Split, choose
 from textdiff.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ CAPTION_COLUMNS = ("text", "caption", "captions", "txt", "prompt", "sentences")
 class HuggingFace:
     """A `Source` of the rows of a data set; an entry is named by its split and row."""
 
-    attribution = None
+    entries: list[Entry]
+    attribution: str | None = None
 
-    def __init__(self, config: DataConfig):
+    def __init__(self, config: DataConfig) -> None:
         from datasets import Image
 
         self._config = config
@@ -62,9 +64,10 @@ class HuggingFace:
     def _encoded(self, index: int) -> bytes | str:
         split, row = self.entries[index].identifier.rsplit(":", 1)
         (stored,) = self._images[split][int(row)].values()
-        if not stored or not (stored["bytes"] or stored["path"]):
+        encoded: bytes | str | None = stored and (stored["bytes"] or stored["path"])
+        if not encoded:
             raise BadImage("no image in this row")
-        return stored["bytes"] or stored["path"]
+        return encoded
 
 
 def _load(source: str) -> dict[str, Dataset]:
@@ -72,10 +75,12 @@ def _load(source: str) -> dict[str, Dataset]:
     import datasets
 
     try:
+        loaded: dict[str, Dataset]  # a DatasetDict
         if source.endswith(".parquet"):
-            files = _parquet_files(source)
-            return datasets.load_dataset("parquet", data_files=files)
-        return datasets.load_dataset(source)
+            loaded = datasets.load_dataset("parquet", data_files=_parquet_files(source))
+        else:
+            loaded = datasets.load_dataset(source)
+        return loaded
     except DataError:
         raise
     except Exception as error:  # of the hub, the network or a foreign file
@@ -104,7 +109,7 @@ def _relative(path: Path) -> str:
 
 
 def _entry(split: str, row: int, value: Any, column: str, stated: Any, where: str) -> Entry:
-    """A row without a caption gets the empty one, which makes its image count as unusable."""
+    """The entry of a row. One without caption gets the empty caption: its image is unusable."""
     texts = value if isinstance(value, list) else [value]
     if not all(text is None or isinstance(text, str) for text in texts):
         raise DataError(

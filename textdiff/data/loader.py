@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -46,11 +46,11 @@ def batches(
     loader = DataLoader(
         steps,
         batch_size=None,
-        sampler=itertools.count(start_step),  # type: ignore[arg-type]
+        sampler=itertools.count(start_step),
         num_workers=workers,
         worker_init_fn=_start_worker,
         multiprocessing_context="spawn",  # forking a process with threads or CUDA can hang
-        generator=torch.Generator(),  # else the loader draws from the global one
+        generator=torch.Generator(),  # by default the loader draws from the global one
     )
     for result in loader:
         if isinstance(result.outcome, DataError):
@@ -61,14 +61,14 @@ def batches(
 
 @dataclass(frozen=True)
 class _Result:
-    """What a worker sends: a step's batches or the user's error, and the bad images it knows."""
+    """What a worker sends: a step's batches or an error, and the bad images that it knows."""
 
     outcome: list[Batch] | DataError
     bad: dict[int, str]
 
 
 @dataclass
-class _Steps(Dataset):
+class _Steps(Dataset[_Result]):
     data: CaptionedImages
     order: EndlessOrder
     batch_size: int
@@ -79,7 +79,7 @@ class _Steps(Dataset):
     def __getitem__(self, step: int) -> _Result:
         try:
             outcome: list[Batch] | DataError = self.step(step)
-        except DataError as error:  # as a value: the loader would wrap it in a traceback
+        except DataError as error:  # returned, as the loader would wrap it in a traceback
             outcome = DataError(str(error))
         return _Result(outcome, dict(self.data.bad))
 
@@ -91,21 +91,14 @@ class _Steps(Dataset):
         epochs, ids = self.order.at(torch.arange(first, first + self.batch_size))
         used, image = self.data.read(ids.tolist())
         captions = [
-            pick_caption(
-                self.data.captions[index], self.order.seed, epoch, index, self.data.variants[index]
-            )
+            pick_caption(self.data.captions[index], self.order.seed, epoch, index)
             for index, epoch in zip(used, epochs.tolist(), strict=True)
         ]
         return Batch(image, captions, torch.tensor(used), epochs)
 
 
-def pick_caption(
-    captions: list[str], seed: int, epoch: int, sample_id: int, variants: Sequence[str] = ()
-) -> str:
-    """One of an image's captions, or in every other epoch or so of its variants if there are any;
-    f(seed, epoch, sample id)."""
-    if variants and seed_of(seed, "variant", epoch, sample_id) % 2:
-        captions = list(variants)
+def pick_caption(captions: list[str], seed: int, epoch: int, sample_id: int) -> str:
+    """One of an image's captions, a function of (seed, epoch, sample id)."""
     if len(captions) == 1:
         return captions[0]
     return captions[seed_of(seed, "caption", epoch, sample_id) % len(captions)]

@@ -3,10 +3,10 @@
     colour   SVG on white -> resvg at 4x -> box filter
     lines    SVG's line layers on white -> the same -> black where enough of a pixel is covered
 
-The line drawing is the uncoloured emoji: outlines 2 units wide in a picture of 72. What counts as
-enough depends on how wide that is in pixels, w = 2 size / 72. A stroke that straddles two rows of
-pixels covers w / 2 of each, so the limit lies below w / 2 and no line breaks; strokes wider than a
-pixel need no such help.
+The line drawing is the uncoloured emoji: strokes 2 units wide in a picture of 72, or
+w = 2 size / 72 pixels. How much is enough depends on w. A stroke between two rows of pixels covers
+w / 2 of each, so that the limit lies below w / 2, or lines would break; for strokes wider than a
+pixel it is 1/2.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from textdiff.data.config import Style
@@ -37,7 +38,7 @@ def line_layers(svg: Path) -> str | None:
     return ElementTree.tostring(root, encoding="unicode") if drawn else None
 
 
-def render(svg: Path, size: int, style: Style = "colour") -> np.ndarray:
+def render(svg: Path, size: int, style: Style = "colour") -> NDArray[np.uint8]:
     """An SVG file on white as (3, size, size) uint8; lines: 0 or 255, the same in each channel."""
     import resvg_py
 

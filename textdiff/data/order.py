@@ -14,9 +14,9 @@ from textdiff.randomness import generator
 
 
 class EndlessOrder:
-    """Every epoch visits each of `num_samples` ids once, in its own order."""
+    """Each epoch visits each of `num_samples` ids once, in an order of its own."""
 
-    def __init__(self, num_samples: int, seed: int):
+    def __init__(self, num_samples: int, seed: int) -> None:
         if num_samples < 1:
             raise ValueError(f"an order needs at least one sample, got {num_samples}")
         self.num_samples = num_samples
@@ -28,14 +28,14 @@ class EndlessOrder:
         epochs = positions // self.num_samples
         offsets = positions % self.num_samples
         ids = torch.empty_like(positions)
-        for epoch in epochs.unique().tolist():
+        for epoch in torch.unique(epochs).tolist():
             inside = epochs == epoch
             ids[inside] = self._permutation(epoch)[offsets[inside]]
         return epochs, ids
 
     def _permutation(self, epoch: int) -> Tensor:
         if epoch not in self._recent:
-            while len(self._recent) > 1:  # a batch crosses from one epoch to the next, keep both
+            while len(self._recent) > 1:  # two, as a batch may cross from one epoch to the next
                 del self._recent[next(iter(self._recent))]
             self._recent[epoch] = torch.randperm(
                 self.num_samples, generator=generator(self.seed, "order", epoch)

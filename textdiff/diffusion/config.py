@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -36,7 +36,7 @@ class ScheduleConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _count_betas(cls, values: dict) -> dict:
+    def _count_betas(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Explicit betas say T themselves."""
         betas = values.get("betas") if isinstance(values, dict) else None
         if isinstance(betas, (list, tuple)) and betas:

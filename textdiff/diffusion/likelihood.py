@@ -29,7 +29,7 @@ from textdiff.diffusion.config import VarianceType
 from textdiff.diffusion.normal import scaled_tail
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import log_variance
-from textdiff.types import AnyPrediction, Chain, Images, PerSample, Prediction, Timesteps
+from textdiff.types import Denoise, PerSample, Prediction, Samples, Timesteps
 
 HALF_BIN = 1 / 255
 # Standard deviations to the end of the line: beyond any bin, and with squares that are float32.
@@ -43,7 +43,7 @@ def normal_kl(mean_1: Tensor, log_var_1: Tensor, mean_2: Tensor, log_var_2: Tens
     return (distance + torch.expm1(difference) - difference) / 2
 
 
-def discretised_log_prob(x_0: Images, mean: Images, log_var: Tensor) -> Tensor:
+def discretised_log_prob(x_0: Samples, mean: Samples, log_var: Tensor) -> Tensor:
     """log P of grey levels under N(mean, var), elementwise in nats (DDPM eq. 13, exact Phi).
 
     x_0: one of the 256 levels 2u/255 - 1.
@@ -76,8 +76,8 @@ def _log_normal_interval(lower: Tensor, upper: Tensor) -> Tensor:
 def bound_term(
     schedule: NoiseSchedule,
     prediction: Prediction,
-    x_0: Images,
-    x_t: Images,
+    x_0: Samples,
+    x_t: Samples,
     timestep: Timesteps,
     variance: VarianceType,
 ) -> PerSample:
@@ -102,11 +102,11 @@ def bound_term(
 
 @torch.no_grad()
 def bound_terms(
-    denoise: Callable[[Images, Timesteps], AnyPrediction],
-    chain: Chain,
-    x_0: Images,
-    noise: Callable[[Timesteps], Images],
-    term: Callable[[AnyPrediction, Images, Images, Timesteps], PerSample],
+    denoise: Denoise,
+    chain: NoiseSchedule,
+    x_0: Samples,
+    noise: Callable[[Timesteps], Samples],
+    term: Callable[[Prediction, Samples, Samples, Timesteps], PerSample],
     indices: Iterable[Timesteps],
 ) -> Iterator[tuple[Timesteps, PerSample]]:
     """Yields (index, L_t in bits/dim) per entry of `indices`, both (B,): a timestep for each image.
@@ -115,7 +115,7 @@ def bound_terms(
 
     Args:
         chain: the model's schedule, or that respaced, whose bound it then is.
-        noise: eps (B, C, H, W), or coins, for the timesteps (B,) that the network is told.
+        noise: eps (B, ...) for the timesteps (B,) that the network is told.
         term: L_t of (prediction, x_0, x_t, index), such as `bound_term` of chain and variance.
         indices: steps of `chain`; its timesteps only where it is not respaced.
     """
@@ -150,7 +150,7 @@ def stratified_timesteps(edges: Tensor, uniforms: Tensor) -> Tensor:
     return edges[:-1] + (uniforms.double() * edges.diff()).long()
 
 
-def prior_term(schedule: NoiseSchedule, x_0: Images) -> PerSample:
+def prior_term(schedule: NoiseSchedule, x_0: Samples) -> PerSample:
     """L_T in bits/dim, (B,): how far x_T is from pure noise. The network has no part in it."""
     last = torch.full((len(x_0),), schedule.num_timesteps - 1, device=x_0.device)
     mean = schedule.at("signal", last, x_0) * x_0
@@ -159,6 +159,6 @@ def prior_term(schedule: NoiseSchedule, x_0: Images) -> PerSample:
     return bits_per_dim(normal_kl(mean, log_var, zero, zero))
 
 
-def bits_per_dim(nats: Images) -> PerSample:
-    """Nats per element (B, C, H, W) to bits per dimension (B,)."""
+def bits_per_dim(nats: Samples) -> PerSample:
+    """Nats per element (B, ...) to bits per dimension (B,)."""
     return nats.flatten(1).mean(1) / math.log(2)

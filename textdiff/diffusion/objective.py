@@ -19,17 +19,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from textdiff.diffusion.config import ObjectiveConfig, PredictionType
 from textdiff.diffusion.likelihood import bound_term
 from textdiff.diffusion.prediction import from_output, target
 from textdiff.diffusion.schedule import NoiseSchedule
-from textdiff.types import Images, PerSample, Prediction, Timesteps
+from textdiff.types import PerSample, Prediction, Samples, Timesteps
 
 
-def simple_loss(target: Images, output: Images) -> PerSample:
-    """Squared error averaged over C, H, W. target, output: (B, C, H, W) -> (B,).
+def simple_loss(target: Samples, output: Samples) -> PerSample:
+    """Squared error averaged over all but the batch. target, output: (B, ...) -> (B,).
 
     L_simple where the target is eps.
 
@@ -45,7 +46,7 @@ def min_snr_weight(
     prediction: PredictionType,
     schedule: NoiseSchedule,
     timestep: Timesteps,
-    like: Images,
+    like: Samples,
     gamma: float = 5.0,
 ) -> PerSample:
     """Weight of a prediction's squared error that makes x_0's min(snr, gamma), (B,), of the type
@@ -53,19 +54,19 @@ def min_snr_weight(
     snr, on_x_0 = (
         schedule.at(table, timestep, like).flatten() for table in ("snr", "posterior_x_0")
     )
-    factor = {"x_0": 1.0, "eps": snr, "v": snr + 1, "mean": on_x_0**2}[prediction]
-    return snr.clamp(max=gamma) / factor
+    factors = {"x_0": torch.ones_like(snr), "eps": snr, "v": snr + 1, "mean": on_x_0**2}
+    return snr.clamp(max=gamma) / factors[prediction]
 
 
 def v1_loss(
     schedule: NoiseSchedule,
     prediction: Prediction,
-    x_0: Images,
-    x_t: Images,
+    x_0: Samples,
+    x_t: Samples,
     timestep: Timesteps,
     variance: str = "fixed_large",
 ) -> PerSample:
-    """Squared error of the posterior mean over 2 sigma^2, averaged over C, H, W, (B,).
+    """Squared error of the posterior mean over 2 sigma^2, averaged over all but the batch, (B,).
 
     variance: fixed_large (sigma^2 = beta), or fixed_small (beta_tilde, clipped at t = 0).
     """
@@ -84,12 +85,12 @@ class Objective:
     schedule: NoiseSchedule
 
     def __call__(
-        self, output: Images, x_0: Images, eps: Images, x_t: Images, timestep: Timesteps
+        self, output: Samples, x_0: Samples, eps: Samples, x_t: Samples, timestep: Timesteps
     ) -> dict[str, PerSample]:
         """Values per example (B,): "loss", and the parts that it is made of.
 
         Args:
-            output: (B, C or 2C, H, W), what the network said of x_t; the losses have x_0's dtype.
+            output: (B, C or 2C, ...), what the network puts out for x_t; losses have x_0's dtype.
 
         Raises:
             ValueError: hybrid without a learned variance.
@@ -114,7 +115,7 @@ class Objective:
         return {"loss": error}
 
     def _variance_term(
-        self, said: Prediction, x_0: Images, x_t: Images, timestep: Timesteps
+        self, said: Prediction, x_0: Samples, x_t: Samples, timestep: Timesteps
     ) -> Tensor:
         """T L_t with gradients for the variance alone."""
         fixed = replace(said, x_0=said.x_0.detach(), eps=said.eps.detach())

@@ -16,29 +16,33 @@ from dataclasses import replace
 from textdiff.diffusion.config import PredictionType
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import variance_mix
-from textdiff.types import Images, Prediction, Timesteps
+from textdiff.types import Prediction, Samples, Timesteps
 
 
-def from_eps(schedule: NoiseSchedule, eps: Images, x_t: Images, timestep: Timesteps) -> Prediction:
-    """The Prediction of a network that outputs eps; all (B, C, H, W), timestep (B,)."""
+def from_eps(
+    schedule: NoiseSchedule, eps: Samples, x_t: Samples, timestep: Timesteps
+) -> Prediction:
+    """The Prediction of a network that outputs eps; both (B, ...), timestep (B,)."""
     a, b = (schedule.at(table, timestep, x_t) for table in ("signal", "noise"))
     return Prediction(x_0=(x_t - b * eps) / a, eps=eps)
 
 
-def from_x_0(schedule: NoiseSchedule, x_0: Images, x_t: Images, timestep: Timesteps) -> Prediction:
+def from_x_0(
+    schedule: NoiseSchedule, x_0: Samples, x_t: Samples, timestep: Timesteps
+) -> Prediction:
     """The Prediction that goes with an x_0."""
     a, b = (schedule.at(table, timestep, x_t) for table in ("signal", "noise"))
     return Prediction(x_0=x_0, eps=(x_t - a * x_0) / b)
 
 
-def from_v(schedule: NoiseSchedule, v: Images, x_t: Images, timestep: Timesteps) -> Prediction:
+def from_v(schedule: NoiseSchedule, v: Samples, x_t: Samples, timestep: Timesteps) -> Prediction:
     """The Prediction of a network that outputs v."""
     a, b = (schedule.at(table, timestep, x_t) for table in ("signal", "noise"))
     return Prediction(x_0=a * x_t - b * v, eps=b * x_t + a * v)
 
 
 def from_mean(
-    schedule: NoiseSchedule, mean: Images, x_t: Images, timestep: Timesteps
+    schedule: NoiseSchedule, mean: Samples, x_t: Samples, timestep: Timesteps
 ) -> Prediction:
     """The Prediction of a network that outputs the mean of q(x_{t-1} | x_t, x_0)."""
     on_x_0 = schedule.at("posterior_x_0", timestep, x_t)
@@ -52,12 +56,12 @@ FROM_OUTPUT = {"eps": from_eps, "x_0": from_x_0, "v": from_v, "mean": from_mean}
 def from_output(
     prediction: PredictionType,
     schedule: NoiseSchedule,
-    output: Images,
-    x_t: Images,
+    output: Samples,
+    x_t: Samples,
     timestep: Timesteps,
 ) -> Prediction:
-    """The Prediction that a network's output (B, C or 2C, H, W) stands for; the second C of 2C
-    channels are its learned variance."""
+    """The Prediction that a network's output (B, C or 2C, ...) stands for; the second C of 2C
+    channels are its learned variance. x_t: (B, C, ...)."""
     channels = x_t.shape[1]
     found = FROM_OUTPUT[prediction](schedule, output[:, :channels], x_t, timestep)
     if output.shape[1] == channels:
@@ -68,10 +72,10 @@ def from_output(
 def target(
     prediction: PredictionType,
     schedule: NoiseSchedule,
-    x_0: Images,
-    eps: Images,
+    x_0: Samples,
+    eps: Samples,
     timestep: Timesteps,
-) -> Images:
+) -> Samples:
     """What a network of this kind should output for x_t = a x_0 + b eps."""
     if prediction == "eps":
         return eps

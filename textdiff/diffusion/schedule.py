@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from textdiff.diffusion.config import ScheduleConfig
-from textdiff.diffusion.tables import check_ascending, lookup
-from textdiff.types import Images, Timesteps
+from textdiff.diffusion.tables import Cast, check_ascending, lookup
+from textdiff.types import Samples, Timesteps
 
 MAX_BETA = 0.999
 
@@ -39,7 +39,7 @@ class NoiseSchedule:
 
     betas: Tensor
     timesteps: Tensor = field(default=None)  # type: ignore[assignment]
-    _cast: dict = field(default_factory=dict, repr=False)
+    _cast: Cast = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         betas = torch.as_tensor(self.betas, dtype=torch.float64, device="cpu")
@@ -161,7 +161,7 @@ class NoiseSchedule:
             self.alphas.sqrt() * (1 - prev) / (1 - ac),
         )
 
-    def at(self, table: str, timestep: Timesteps, like: Images) -> Tensor:
+    def at(self, table: str, timestep: Timesteps, like: Samples) -> Tensor:
         """Entries of a table at `timestep` (B,), to broadcast over `like`; see `tables.lookup`.
         `table` is "signal" (sqrt ac), "noise" (sqrt(1 - ac)) or the name of a property."""
         values = {
@@ -172,12 +172,12 @@ class NoiseSchedule:
         }.get(table, lambda: getattr(self, table))
         return lookup(self._cast, table, values, timestep, like)
 
-    def add_noise(self, x_0: Images, eps: Images, timestep: Timesteps) -> Images:
-        """x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps (DDPM eq. 4). x_0, eps: (B, C, H, W)."""
+    def add_noise(self, x_0: Samples, eps: Samples, timestep: Timesteps) -> Samples:
+        """x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps (DDPM eq. 4). x_0, eps: (B, ...)."""
         return self.at("signal", timestep, x_0) * x_0 + self.at("noise", timestep, x_0) * eps
 
-    def posterior(self, x_0: Images, x_t: Images, timestep: Timesteps) -> tuple[Tensor, Tensor]:
-        """Mean (B, C, H, W) and variance (B, 1, 1, 1) of q(x_{t-1} | x_t, x_0) (DDPM eq. 6, 7)."""
+    def posterior(self, x_0: Samples, x_t: Samples, timestep: Timesteps) -> tuple[Tensor, Tensor]:
+        """Mean (B, ...) and variance (B, 1, ...) of q(x_{t-1} | x_t, x_0) (DDPM eq. 6, 7)."""
         mean = (
             self.at("posterior_x_0", timestep, x_t) * x_0
             + self.at("posterior_x_t", timestep, x_t) * x_t

@@ -9,14 +9,16 @@ from torch import Tensor
 
 from textdiff.types import Timesteps
 
+Cast = dict[tuple[str, torch.dtype, torch.device], Tensor]  # tables by name, type and device
+
 
 def lookup(
-    cast: dict, name: str, table: Callable[[], Tensor], timestep: Timesteps, like: Tensor
+    cast: Cast, name: str, table: Callable[[], Tensor], timestep: Timesteps, like: Tensor
 ) -> Tensor:
     """Entries of a table at `timestep` (B,), of the type and device of `like` (B, ...) and shaped
     to broadcast over it. Half precision gets the float64 entry, rounded once.
 
-    cast: tables by name, type and device, so that each is made and cast only once.
+    cast: tables made before, so that each is made and cast only once.
     """
     key = (name, like.dtype, like.device)
     if key not in cast:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from textdiff.diffusion.config import VarianceType
 from textdiff.diffusion.schedule import NoiseSchedule
-from textdiff.types import Images, Prediction, Timesteps
+from textdiff.types import Prediction, Samples, Timesteps
 
 # IDDPM leaves v free. A mean that errs wants more than beta, so v may leave [0, 1], but not so
 # far that the exponential overflows.
@@ -30,7 +30,7 @@ NO_LEARNED_VARIANCE = (
 )
 
 
-def variance_mix(raw: Images) -> Images:
+def variance_mix(raw: Samples) -> Samples:
     """v of the network's raw output. Outside of its range it keeps its gradient, so that training
     can lead it back."""
     v = (raw + 1) / 2
@@ -61,7 +61,7 @@ def log_variance(
     """log sigma^2 at `timestep`, which counts the steps of `schedule`.
 
     Returns:
-        (B, 1, 1, 1) of a fixed variance, (B, C, H, W) of a learned one.
+        (B, 1, ...) of a fixed variance, (B, ...) of a learned one.
 
     Raises:
         ValueError: a learned variance is asked of a network without one.

@@ -63,9 +63,4 @@ def captioned_pictures(data: CaptionedImages) -> Judged:
 
 def drawn_pictures(pipe: TextToImage, prompts: list[str], settings: SamplingConfig) -> Judged:
     """One picture per prompt, with a progress bar."""
-    import torch
-    from torchvision.transforms.functional import pil_to_tensor
-
-    from textdiff.commands.sample import draw
-
-    return Judged(prompts, torch.stack([pil_to_tensor(p) for p in draw(pipe, prompts, settings)]))
+    return Judged(prompts, pipe.draw(pipe.plan(prompts, settings), progress=True))

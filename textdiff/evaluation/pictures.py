@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from tqdm import tqdm
 
 from textdiff.data import CaptionedImages, EndlessOrder
 from textdiff.errors import DataError
@@ -70,11 +69,4 @@ def draw_pictures(
     Raises:
         UsageError: settings that the model cannot follow, or a prompt that is too long.
     """
-    num_steps = len(pipe.check(prompts, config))
-    batches = -(-len(prompts) // config.batch_size)
-    finished = []
-    with tqdm(total=batches * num_steps, unit="step") as bar:
-        for done, images in pipe.images(prompts, config):
-            bar.update(done - bar.n)
-            finished.append(images)
-    return PromptedPictures(list(prompts), torch.cat([each for each in finished if len(each)]))
+    return PromptedPictures(list(prompts), pipe.draw(pipe.plan(prompts, config), progress=True))

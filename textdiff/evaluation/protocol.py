@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textdiff.errors import UsageError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from textdiff.clip import ClipModel, NoisedClip
     from textdiff.data import CaptionedImages
     from textdiff.pipeline import TextToImage
+    from textdiff.pipeline.config import SamplingConfig
 
 PACKAGES = ("torch", "open_clip_torch", "diffusers", "Pillow")
 
@@ -74,6 +75,17 @@ def data_protocol(data: CaptionedImages) -> DataProtocol:
         resample=data.config.resample,
         fingerprint=data.fingerprint,
     )
+
+
+def sampling_protocol(config: SamplingConfig) -> dict[str, Any]:
+    """How pictures are drawn: a key per flag, without those that a command adds."""
+    from textdiff.pipeline.config import sampling_only
+
+    values = sampling_only(config).model_dump(mode="json")
+    clip_guidance = values.pop("clip_guidance")
+    for short, key in config.short_names.items():
+        values[short] = clip_guidance[key.removeprefix("clip_guidance.")]
+    return values
 
 
 def device_name(device: torch.device) -> str:

@@ -8,39 +8,45 @@ x_0_hat and v_hat are affine in eps_hat at a given x_t, so the same combination 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from torch import Tensor
 
-from textdiff.types import Denoise, Images, Prediction, Timesteps
+from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
 # (guided, conditional, x_t, timestep) -> what is made of the guided prediction
-Correction = Callable[[Prediction, Prediction, Images, Timesteps], Prediction]
+Correction = Callable[[Prediction, Prediction, Samples, Timesteps], Prediction]
+
+
+class DenoisePair(Protocol):
+    """A denoiser with two texts bound to each row: (conditional, unconditional) predictions of the
+    same x_t (B, ...), in one pass through the network."""
+
+    def __call__(self, x_t: Samples, timestep: Timesteps, /) -> tuple[Prediction, Prediction]: ...
 
 
 def classifier_free(
-    denoise: Denoise, guidance_scale: float, correction: Correction | None = None
+    pair: DenoisePair, guidance_scale: float, correction: Correction | None = None
 ) -> Denoise:
-    """Guides `denoise`, whose conditioning holds 2B rows: the B prompts, then their B negatives.
+    """The guided denoiser of a pair.
 
-    Both halves go through the network as one batch. At scale 1.0 bind the prompts alone and do
-    not call this: the second pass would be wasted. A learned variance is that of the prompts.
-    A gradient is wrapped around this, not guided by it.
+    At scale 1.0 use the conditional denoiser instead: the second half of the pass would be wasted.
+    A learned variance is the conditional one. A gradient is wrapped around this, not guided by it.
 
     Args:
         correction: such as `guidance.rescale`.
     """
 
-    def guided(x_t: Images, timestep: Timesteps) -> Prediction:
-        both = denoise(x_t.repeat(2, 1, 1, 1), timestep.repeat(2))
-        (x_0, x_0_uncond), (eps, eps_uncond) = both.x_0.chunk(2), both.eps.chunk(2)
-        mix = None if both.variance_mix is None else both.variance_mix.chunk(2)[0]
+    def combine(cond: Tensor, uncond: Tensor) -> Tensor:
+        return uncond + guidance_scale * (cond - uncond)
 
-        def combine(cond: Tensor, uncond: Tensor) -> Tensor:
-            return uncond + guidance_scale * (cond - uncond)
-
-        found = Prediction(combine(x_0, x_0_uncond), combine(eps, eps_uncond), mix)
+    def guided(x_t: Samples, timestep: Timesteps) -> Prediction:
+        cond, uncond = pair(x_t, timestep)
+        prediction = Prediction(
+            combine(cond.x_0, uncond.x_0), combine(cond.eps, uncond.eps), cond.variance_mix
+        )
         if correction is None:
-            return found
-        return correction(found, Prediction(x_0, eps, mix), x_t, timestep)
+            return prediction
+        return correction(prediction, cond, x_t, timestep)
 
     return guided

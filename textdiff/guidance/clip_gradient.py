@@ -20,13 +20,13 @@ import torch
 
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.guidance.similarity import Reward
-from textdiff.types import Denoise, Images, Prediction, Timesteps
+from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
 
 def at_x_t(denoise: Denoise, reward: Reward, scale: float) -> Denoise:
     """Guides `denoise` by `reward(x_t, timestep)`."""
 
-    def guided(x_t: Images, timestep: Timesteps) -> Prediction:
+    def guided(x_t: Samples, timestep: Timesteps) -> Prediction:
         with torch.enable_grad():
             x = x_t.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(reward(x, timestep).sum(), x)
@@ -49,7 +49,7 @@ def at_x_0(
             x_0_hat with it.
     """
 
-    def through(x_t: Images, timestep: Timesteps) -> Prediction:
+    def through(x_t: Samples, timestep: Timesteps) -> Prediction:
         with torch.enable_grad():
             x = x_t.detach().requires_grad_()
             said = denoise(x, timestep)
@@ -57,7 +57,7 @@ def at_x_0(
             (gradient,) = torch.autograd.grad(value, x)
         return replace(_detached(said), gradient=scale * gradient)
 
-    def past(x_t: Images, timestep: Timesteps) -> Prediction:
+    def past(x_t: Samples, timestep: Timesteps) -> Prediction:
         said = denoise(x_t, timestep)
         with torch.enable_grad():
             x_0 = said.x_0.detach().requires_grad_()

@@ -8,31 +8,31 @@ timesteps, both ends inclusive. `only_at` takes any timesteps, such as every sec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 
-from textdiff.types import AnyPrediction, Images, Timesteps
+from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
 
 def interval(
-    inside: Callable[[Images, Timesteps], AnyPrediction],
-    outside: Callable[[Images, Timesteps], AnyPrediction],
+    inside: Denoise,
+    outside: Denoise,
     low: int,
     high: int,
-) -> Callable[[Images, Timesteps], AnyPrediction]:
+) -> Denoise:
     """`inside`, which guides, at timesteps low..high, and `outside`, which need not run the network
     twice, elsewhere."""
     return only_at(inside, outside, range(low, high + 1))
 
 
 def only_at(
-    inside: Callable[[Images, Timesteps], AnyPrediction],
-    outside: Callable[[Images, Timesteps], AnyPrediction],
+    inside: Denoise,
+    outside: Denoise,
     timesteps: Container[int],
-) -> Callable[[Images, Timesteps], AnyPrediction]:
+) -> Denoise:
     """`inside` at these timesteps and `outside` at all others. All rows of a batch share their
     timestep, as they do in sampling."""
 
-    def chosen(x_t: Images, timestep: Timesteps) -> AnyPrediction:
+    def chosen(x_t: Samples, timestep: Timesteps) -> Prediction:
         return (inside if int(timestep[0]) in timesteps else outside)(x_t, timestep)
 
     return chosen

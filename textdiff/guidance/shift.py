@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from textdiff.diffusion.schedule import NoiseSchedule
-from textdiff.types import Denoise, Images, Prediction, Timesteps
+from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
 DIVERGES_FROM = 10.0
 
@@ -46,7 +46,7 @@ def held(denoise: Denoise, schedule: NoiseSchedule, past_unet: bool = False) -> 
     """
     warned = False
 
-    def warn(found: Tensor, most: Tensor, x_t: Images, timestep: Timesteps) -> None:
+    def warn(found: Tensor, most: Tensor, x_t: Samples, timestep: Timesteps) -> None:
         nonlocal warned
         reached = _rms(x_t)
         wild = ~((found <= most) & (reached <= DIVERGES_FROM)).flatten()
@@ -62,7 +62,7 @@ def held(denoise: Denoise, schedule: NoiseSchedule, past_unet: bool = False) -> 
             *(value.flatten()[first] for value in (found, most, reached)),
         )
 
-    def holding(x_t: Images, timestep: Timesteps) -> Prediction:
+    def holding(x_t: Samples, timestep: Timesteps) -> Prediction:
         said = denoise(x_t, timestep)
         if said.gradient is None:
             return said
@@ -82,7 +82,7 @@ def held(denoise: Denoise, schedule: NoiseSchedule, past_unet: bool = False) -> 
 def _scaled(
     denoise: Denoise, schedule: NoiseSchedule, factor: Callable[[Tensor], Tensor]
 ) -> Denoise:
-    def scaled(x_t: Images, timestep: Timesteps) -> Prediction:
+    def scaled(x_t: Samples, timestep: Timesteps) -> Prediction:
         said = denoise(x_t, timestep)
         if said.gradient is None:
             return said
@@ -92,13 +92,13 @@ def _scaled(
     return scaled
 
 
-def _size(gradient: Images, schedule: NoiseSchedule, timestep: Timesteps) -> Tensor:
+def _size(gradient: Samples, schedule: NoiseSchedule, timestep: Timesteps) -> Tensor:
     return _rms(schedule.at("noise", timestep, gradient) * gradient)
 
 
-def _rms(x: Images) -> Tensor:
-    """(B, 1, 1, 1)."""
-    return x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+def _rms(x: Samples) -> Tensor:
+    """Over all but the batch, (B, 1, ...)."""
+    return x.square().mean(dim=tuple(range(1, x.ndim)), keepdim=True).sqrt()
 
 
 def _nonzero(size: Tensor) -> Tensor:

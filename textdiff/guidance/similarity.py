@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from textdiff.clip import features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
-from textdiff.types import Features, Images, PerSample, Timesteps
+from textdiff.types import Features, Images, PerSample, Samples, Timesteps
 
 Encode = Callable[[Images, Timesteps], Features]  # unit features of x_t, or of x_0 at timestep 0
-Reward = Callable[[Images, Timesteps], PerSample]  # log p(c | x_t) of each picture
+Reward = Callable[[Samples, Timesteps], PerSample]  # log p(c | x_t) of each picture
 
 
 def image_encoder(clip: ClipModel | NoisedClip) -> Encode:
@@ -30,10 +30,9 @@ def image_encoder(clip: ClipModel | NoisedClip) -> Encode:
     return lambda x, timestep: F.normalize(clip.encode_image(x), dim=-1)
 
 
-@torch.no_grad()
-def text_features(clip: ClipModel | NoisedClip, prompts: Sequence[str]) -> Features:
-    """Unit features g of the prompts, (n, E)."""
-    return F.normalize(clip.encode_text(list(prompts)).projected, dim=-1)
+def unit_text_features(clip: ClipModel | NoisedClip, prompts: Sequence[str]) -> Features:
+    """Unit features g of the prompts, (n, E), on the CLIP's device."""
+    return F.normalize(features.text_features(clip, prompts).to(clip.logit_scale.device), dim=-1)
 
 
 def similarity(encode: Encode, target: Features, logit_scale: Tensor | float = 1.0) -> Reward:

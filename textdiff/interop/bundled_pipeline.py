@@ -22,23 +22,23 @@ import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline, ImagePipelineOutput, SchedulerMixin, UNet2DConditionModel
 from diffusers.utils.torch_utils import randn_tensor
+from numpy import ndarray
+from PIL.Image import Image
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-try:
-    import ftfy
-except ImportError:
-    ftfy = None
-
 PLAIN = re.compile(r"[\s!-%'-~]*", re.ASCII)  # what cleaning does not change: no & and no accents
+Text = dict[str, Tensor | None]  # what the U-Net takes beside x_t and timestep, by argument
 
 
 def clean(caption: str) -> str:
     """`caption` as CLIP's training cleaned it."""
     if PLAIN.fullmatch(caption):
         return caption
-    if ftfy is None:
-        raise ImportError(f"the prompt {caption!r} is cleaned by ftfy: pip install ftfy")
+    try:
+        import ftfy
+    except ImportError:
+        raise ImportError(f"the prompt {caption!r} is cleaned by ftfy: pip install ftfy") from None
     return html.unescape(html.unescape(ftfy.fix_text(caption)))
 
 
@@ -61,8 +61,8 @@ class TextDiffPipeline(DiffusionPipeline):
         )
         self.register_to_config(patch_size=patch_size)
 
-    def encode(self, prompts: list[str]) -> dict[str, Tensor | None]:
-        """What the U-Net takes beside x_t and timestep.
+    def encode(self, prompts: list[str]) -> Text:
+        """The features of the prompts.
 
         Raises:
             ValueError: a prompt that is longer than the text tower's context.
@@ -84,7 +84,7 @@ class TextDiffPipeline(DiffusionPipeline):
             "class_labels": pooled if self.unet.config.class_embed_type else None,
         }
 
-    def predict(self, x: Tensor, timestep: Tensor, text: dict, guidance_scale: float) -> Tensor:
+    def predict(self, x: Tensor, timestep: Tensor, text: Text, guidance_scale: float) -> Tensor:
         """The U-Net's output, (B, C or 2C, H, W); a learned variance is that of the prompts."""
         folded = F.pixel_unshuffle(x, self.config.patch_size)
         if guidance_scale != 1.0:
@@ -109,7 +109,7 @@ class TextDiffPipeline(DiffusionPipeline):
         generator: torch.Generator | list[torch.Generator] | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
-    ) -> ImagePipelineOutput | tuple:
+    ) -> ImagePipelineOutput | tuple[list[Image] | ndarray | Tensor]:
         """Pictures of each prompt in turn.
 
         Args:

@@ -24,6 +24,8 @@ from textdiff.errors import CheckpointError, UsageError
 from textdiff.interop.tokenizer import PROBES
 
 if TYPE_CHECKING:
+    from open_clip import CLIP
+    from open_clip.transformer import TextTransformer
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 END_OF_TEXT = 49407
@@ -62,7 +64,7 @@ def text_encoder_to_transformers(
     return theirs
 
 
-def _config(clip: ClipModel, text: nn.Module) -> CLIPTextConfig:
+def _config(clip: ClipModel, text: CLIP | TextTransformer) -> CLIPTextConfig:
     from transformers import CLIPTextConfig
 
     if text.attn_mask is None:
@@ -137,7 +139,7 @@ def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _check_outputs(clip: ClipModel, theirs: CLIPTextModelWithProjection) -> None:
+def _check_outputs(clip: ClipModel, theirs: nn.Module) -> None:
     import transformers
 
     tokens: Tokens = clip.tokenize(list(PROBES))

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError
@@ -43,7 +41,7 @@ def unet_to_diffusers(unet: UNet, folder: str | Path | None = None) -> UNet2DCon
     return theirs
 
 
-def unet_from_diffusers(folder_or_model: str | Path | nn.Module) -> UNet:
+def unet_from_diffusers(folder_or_model: str | Path | UNet2DConditionModel) -> UNet:
     """The same network as ours, in eval mode.
 
     Args:
@@ -54,14 +52,14 @@ def unet_from_diffusers(folder_or_model: str | Path | nn.Module) -> UNet:
     Raises:
         CheckpointError: no such files, or a network that ours cannot be; names the option.
     """
-    if isinstance(folder_or_model, nn.Module):
-        options, tensors = dict(folder_or_model.config), folder_or_model.state_dict()
-        where = f"this {type(folder_or_model).__name__}"
-    else:
+    if isinstance(folder_or_model, (str, Path)):
         folder = Path(folder_or_model)
         folder = folder / "unet" if (folder / "unet" / CONFIG).is_file() else folder
         options, where = _read_config(folder), str(folder)
         tensors = checkpoint.load_tensors(_weights(folder))
+    else:
+        options, tensors = dict(folder_or_model.config), folder_or_model.state_dict()
+        where = f"this {type(folder_or_model).__name__}"
     unet = UNet(layout_from_diffusers(options, where)).eval()
     checkpoint.load_module(unet, tensors, where)
     return unet
@@ -85,7 +83,7 @@ def folded(unet: UNet) -> UNet:
     return same
 
 
-def _read_config(folder: Path) -> dict:
+def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         reason = f"has no {CONFIG}" if folder.is_dir() else "is no folder"

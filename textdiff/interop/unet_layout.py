@@ -15,16 +15,18 @@ the one that was written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.models.config import UNetConfig
 
+T = TypeVar("T")
+
 # Options of diffusers that our U-Net has no choice in: those of its values that mean what ours
 # does, first the default, which a config file may leave out.
-FIXED: dict[str, tuple] = {
+FIXED: dict[str, tuple[Any, ...]] = {
     "act_fn": ("silu", "swish"),
     "addition_embed_type": (None,),
     "attention_type": ("default",),
@@ -181,7 +183,7 @@ def _per_level(of: Mapping[str, Any], option: str, where: str) -> list[int]:
     return list(value)
 
 
-def _one_of(of: Mapping[str, Any], option: str, meaning: dict | None, where: str) -> Any:
+def _one_of(of: Mapping[str, Any], option: str, meaning: dict[str, Any] | None, where: str) -> Any:
     value = of[option]
     if meaning is None and value is None:
         _refuse(where, option, value, "of 1 or more")
@@ -209,7 +211,7 @@ def _attention(of: Mapping[str, Any], levels: int, where: str) -> tuple[bool, ..
     return down
 
 
-def _attended(values: list, attention: tuple[bool, ...]) -> set:
+def _attended(values: list[T], attention: tuple[bool, ...]) -> set[T]:
     """Of the levels that attend, and of the last, as the middle block has its values."""
     return {value for value, on in zip(values, [*attention[:-1], True], strict=True) if on}
 

@@ -44,8 +44,7 @@ def kid(x: Features, y: Features) -> float:
     Raises:
         ValueError: fewer than two rows, or widths that differ.
     """
-    once = [torch.ones(1, len(rows)) for rows in (x, y)]
-    return kid_of_resamples(x, y, *once).item()
+    return kid_of_resamples(x, y, torch.ones(1, len(x)), torch.ones(1, len(y))).item()
 
 
 def kid_of_resamples(

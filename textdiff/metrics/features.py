@@ -1,4 +1,4 @@
-"""From images and captions to the features that metrics are functions of."""
+"""Retrieval on the features of a data set."""
 
 from __future__ import annotations
 
@@ -8,25 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from textdiff.clip.features import CHUNK, image_features, text_features
 from textdiff.clip.model import ClipModel
 from textdiff.data.base import CaptionedImages
 from textdiff.metrics.retrieval import Numbers, Retrieval, image_text_retrieval
-from textdiff.types import Features, Pictures
-
-CHUNK = 256
-
-
-@torch.no_grad()
-def image_features(clip: ClipModel, images: Pictures) -> Features:
-    """Features (n, D) of uint8 images (n, 3, H, W), not normalised, on the CPU."""
-    return torch.cat([clip.encode_image(chunk).cpu() for chunk in images.split(CHUNK)])
-
-
-@torch.no_grad()
-def text_features(clip: ClipModel, captions: Sequence[str]) -> Features:
-    """Projected features (n, D) of captions, not normalised, on the CPU."""
-    chunks = [list(captions[i : i + CHUNK]) for i in range(0, len(captions), CHUNK)]
-    return torch.cat([clip.encode_text(chunk).projected.cpu() for chunk in chunks])
 
 
 def all_captions(data: CaptionedImages, indices: Sequence[int]) -> tuple[list[str], Numbers]:

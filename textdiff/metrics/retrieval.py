@@ -22,7 +22,7 @@ from torch import Tensor
 from textdiff.errors import DataError
 from textdiff.types import Features
 
-Numbers = Int[Tensor, "n"]  # one integer per query, text or image
+Numbers = Int[Tensor, " n"]  # one integer per query, text or image
 CHUNK = 1024  # queries scored at once: 100 MB of float32 scores against 25,000 candidates
 
 

@@ -1,11 +1,5 @@
 """The denoising network: noised image, timestep and text features in, predicted noise out."""
 
-from textdiff._lazy import lazy_exports
+import lazy_loader
 
-__getattr__, __all__ = lazy_exports(
-    __name__,
-    {
-        "UNet": "unet",
-        "UNetConfig": "config",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,5 @@
 """Attention of the image to itself and to the text.
 
-    attend(q, k, v) = softmax(q k^T / sqrt(head_dim)) v
     TransformerBlock:  x += attn1(norm1(x));  x += attn2(norm2(x), text);  x += ff(norm3(x))
     SpatialTransformer:  image + proj_out(blocks(proj_in(norm(image)))), pixels as tokens
 
@@ -10,42 +9,14 @@ their keys: so the weights are those of diffusers' `Transformer2DModel`.
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from textdiff.attention import attend
 from textdiff.models.config import UNetConfig
-
-# On CPU, the longest row of keys for which plain matrix products beat the fused kernel.
-PLAIN_MAX_KEYS_FP32 = 64
-PLAIN_MAX_KEYS_HALF = 256
+from textdiff.models.initial import zero_parameters
 
 KeysValues = tuple[Tensor, Tensor]  # (B, heads, L, head_dim) both
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Softmax attention by the kernel that is fastest for the device, precision and length.
-
-    On CPU the fused kernel's backward is slow in bf16, and in fp32 where rows are short. Forward
-    and backward in fp32 (one AVX2 core, batch 64, heads of 32) take the plain form 0.79 of the
-    fused time at 64 queries x 12 keys, 0.97 at 64 x 64 and 2.0 at 256 x 256.
-
-    q: (B, heads, N, head_dim), as the result. k, v: (B, heads, L, head_dim).
-    mask: bool, broadcastable to (B, heads, N, L), True = attend; each query needs a True.
-    """
-    half = q.dtype in (torch.bfloat16, torch.float16)
-    longest = PLAIN_MAX_KEYS_HALF if half else PLAIN_MAX_KEYS_FP32
-    if q.device.type == "cpu" and k.shape[-2] <= longest:
-        return attend_plain(q, k, v, mask)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-
-
-def attend_plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """`attend` by its formula, all N x L scores in memory."""
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf"))
-    return scores.softmax(dim=-1) @ v
 
 
 class Attention(nn.Module):
@@ -135,8 +106,7 @@ class SpatialTransformer(nn.Module):
             TransformerBlock(channels, config) for _ in range(config.transformer_layers)
         )
         self.proj_out = _projection(channels, config)
-        nn.init.zeros_(self.proj_out.weight)
-        nn.init.zeros_(self.proj_out.bias)
+        zero_parameters(self.proj_out)
 
     def forward(self, image: Tensor, text: TextSource, text_mask: Tensor | None) -> Tensor:
         """image: (B, C, H, W) -> (B, C, H, W)."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from textdiff.types import PerSample
 
-Token = Int[Tensor, "batch"]  # 0..K-1
+Token = Int[Tensor, " batch"]  # 0..K-1
 Tokens = Int[Tensor, "batch length"]
 TokenTable = Float[Tensor, "batch length tokens"]  # a distribution over the K tokens per position
 

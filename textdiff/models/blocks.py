@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from textdiff.models.attention import SpatialTransformer, TextSource
 from textdiff.models.config import UNetConfig
+from textdiff.models.initial import zero_parameters
 from textdiff.models.upsample import upsample_conv
 
 
@@ -41,8 +42,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = _conv3x3(out_channels, out_channels)
         same = in_channels == out_channels
         self.conv_shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        zero_parameters(self.conv2)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """x: (B, in_channels, H, W) -> (B, out_channels, H, W)."""

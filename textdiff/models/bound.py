@@ -46,14 +46,16 @@ class DeepCache:
 class BoundText:
     """B prompts and N timesteps as the layers of one U-Net take them.
 
+    A call may give fewer pictures, B / k of them: the output then holds each picture with each of
+    the k texts that are bound to it, rows B / k apart, as classifier-free guidance asks for with
+    k = 2. What comes before the text is computed once per picture.
+
     keys_values: of each attention to the text, (B, heads, L, head_dim) both.
     mask: (B, 1, 1, L) True where a token is real; None: all are.
     pooled: (B, time_dim), the pooled feature projected; None where the network uses none.
     timesteps: N of them, ascending, the only ones that it can be called with; all rows of a call
         share theirs.
     time: (N, time_dim).
-    halves: the second half of the pictures equals the first, as for classifier-free guidance; what
-        comes before the text is then computed for one of them.
     deep: None: every step runs the whole network.
     """
 
@@ -62,7 +64,6 @@ class BoundText:
     pooled: Tensor | None
     timesteps: tuple[int, ...]
     time: Tensor
-    halves: bool = False
     deep: DeepCache | None = None
 
     def __getitem__(self, rows: slice | list[int]) -> BoundText:
@@ -80,9 +81,10 @@ class BoundText:
         """The same, running the deeper levels at every `every`-th step alone; 1: at each."""
         return replace(self, deep=DeepCache(every) if every > 1 else None)
 
-    def guided(self) -> BoundText:
-        """The same, for pictures whose second half equals the first."""
-        return replace(self, halves=True)
+    def __len__(self) -> int:
+        """B."""
+        keys, _ = next(iter(self.keys_values.values()))
+        return len(keys)
 
     def place(self, timestep: Timesteps) -> int:
         """Where in `timesteps` the one stands that all rows (B,) share. A GPU is waited for once.

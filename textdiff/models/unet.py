@@ -30,6 +30,7 @@ from textdiff.models.blocks import DownBlock, MidBlock, ResidualBlock, UpBlock
 from textdiff.models.bound import BoundText, added, trimmed
 from textdiff.models.config import UNetConfig
 from textdiff.models.embeddings import TimestepEmbedding
+from textdiff.models.initial import zero_parameters
 from textdiff.types import Conditioning, Images, Timesteps
 
 
@@ -68,8 +69,7 @@ class UNet(nn.Module):
 
         self.conv_norm_out = nn.GroupNorm(config.norm_groups, channels[0])
         self.conv_out = nn.Conv2d(channels[0], config.network_channels * area, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
+        zero_parameters(self.conv_out)
 
     def forward(
         self, x_t: Images, timestep: Timesteps, conditioning: Conditioning | BoundText | None
@@ -77,7 +77,8 @@ class UNet(nn.Module):
         """One prediction for each image.
 
         Args:
-            x_t: (B, in_channels, H, W), H and W multiples of `config.size_multiple`.
+            x_t: (B, in_channels, H, W), H and W multiples of `config.size_multiple`; with text
+                bound by `bind` also B / k pictures for its B texts, see `BoundText`.
             timestep: (B,) int64, 0 = least noisy.
             conditioning: tokens (B, L, cross_attention_dim), pooled (B, pooled_dim) where the
                 config names one (else it is ignored), mask (B, L) with a True in each row. Or the
@@ -99,10 +100,10 @@ class UNet(nn.Module):
         bound = conditioning
         place = bound.place(timestep)
         emb = F.silu(bound.embedding(place)).to(x_t.dtype)
-        # halves differ from where text enters: at once if it does so beside the timestep
-        shared = bound.halves and bound.pooled is None and not self.config.attention[0]
-        deep = bound.deep and partial(bound.deep, place)
-        return self._run(x_t, emb, bound.keys_values, bound.mask, shared, deep)
+        copies, deep = len(bound) // len(x_t), bound.deep and partial(bound.deep, place)
+        if bound.pooled is not None or self.config.attention[0]:  # text enters at once
+            x_t, copies = x_t.repeat(copies, 1, 1, 1), 1
+        return self._run(x_t, emb, bound.keys_values, bound.mask, copies, deep)
 
     @torch.no_grad()
     def bind(self, conditioning: Conditioning, timesteps: Tensor) -> BoundText:
@@ -137,28 +138,27 @@ class UNet(nn.Module):
         emb: Tensor,
         text: TextSource,
         mask: Tensor | None,
-        shared: bool = False,
+        copies: int = 1,
         deep: Callable[[Callable[[], Tensor]], Tensor] | None = None,
     ) -> Images:
         """The layers, with emb, text and mask as in `blocks`.
 
-        shared: x_t holds everything twice; the first level on the way down sees it once.
+        copies: texts per picture; the first level on the way down sees each picture once.
         deep: is given what runs the deeper levels, and returns their output, or an earlier one.
         """
 
-        def twice(x: Tensor) -> Tensor:
-            return x.repeat(2, 1, 1, 1) if shared else x
+        def copied(x: Tensor) -> Tensor:
+            return x.repeat(copies, 1, 1, 1) if copies > 1 else x
 
-        x = x_t[: len(x_t) // 2] if shared else x_t
-        skips = [self.conv_in(F.pixel_unshuffle(x, self.config.patch_size))]
+        skips = [self.conv_in(F.pixel_unshuffle(x_t, self.config.patch_size))]
         x, new_skips = self.down_blocks[0](skips[0], emb, text, mask)
         skips += new_skips
 
         def deeper() -> Tensor:
-            return self._deeper(twice(x), emb, text, mask)
+            return self._deeper(copied(x), emb, text, mask)
 
         x = deeper() if deep is None else deep(deeper)
-        x = self.up_blocks[-1](x, [twice(skip) for skip in skips], emb, text, mask)
+        x = self.up_blocks[-1](x, [copied(skip) for skip in skips], emb, text, mask)
         x = self.conv_out(F.silu(self.conv_norm_out(x)))
         return F.pixel_shuffle(x, self.config.patch_size)
 
@@ -195,6 +195,11 @@ class UNet(nn.Module):
         config = self.config
         if not isinstance(conditioning, BoundText):
             self._check_text(conditioning)
+        elif len(conditioning) % len(x_t):
+            raise ValueError(
+                f"{len(x_t)} pictures for {len(conditioning)} bound texts; give as many, or a "
+                "divisor of their number"
+            )
         if x_t.shape[1] != config.in_channels:
             raise ValueError(
                 f"x_t has {x_t.shape[1]} channels; this U-Net takes {config.in_channels}"

@@ -1,14 +1,5 @@
 """Prompt in, images out: a trained model with its CLIP, and what draws with it."""
 
-from textdiff._lazy import lazy_exports
+import lazy_loader
 
-__getattr__, __all__ = lazy_exports(
-    __name__,
-    {
-        "CLIP_FOLDER": "text_to_image",
-        "MODEL_FILE": "text_to_image",
-        "ModelConfig": "config",
-        "SamplingConfig": "config",
-        "TextToImage": "text_to_image",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -23,83 +23,91 @@ from textdiff.guidance.clip_gradient import at_x_0, at_x_t
 from textdiff.guidance.cutouts import cutout_encoder
 from textdiff.guidance.interval import only_at
 from textdiff.guidance.shift import held, limited, normalised
-from textdiff.guidance.similarity import image_encoder, similarity, text_features
-from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.guidance.similarity import image_encoder, similarity, unit_text_features
+from textdiff.pictures import to_float
+from textdiff.pipeline.config import ClipGuidanceConfig, ModelConfig, SamplingConfig
 from textdiff.sampling.threshold import gradient_threshold
 from textdiff.types import Denoise, Features
 
 
 @dataclass(frozen=True)
 class ClipGuide:
-    """A frozen CLIP and what it guides B pictures towards: (B or 1, E), sums of unit features."""
+    """A frozen CLIP, what it guides B pictures towards, and how.
+
+    target: (B or 1, E), sums of unit features.
+    thresholded: x_0_hat is kept in [-1, 1]; then the gradient may not drive it out either.
+    """
 
     clip: ClipModel | NoisedClip
     target: Features
+    config: ClipGuidanceConfig
+    thresholded: bool = False
 
     @classmethod
     @torch.no_grad()
-    def of(
+    def towards(
         cls,
         clip: ClipModel | NoisedClip,
         prompts: Sequence[str],
         config: SamplingConfig,
-        image: Tensor | None = None,
+        picture: Tensor | None = None,
     ) -> ClipGuide:
-        """Each picture towards its prompt; or all of them towards `config.clip_prompts`, or
-        towards `image` (3, S, S) in [-1, 1]."""
-        if image is not None:
-            pictures = image[None].to(clip.logit_scale.device)
-            timestep = torch.zeros(1, dtype=torch.int64, device=pictures.device)
-            return cls(clip, image_encoder(clip)(pictures, timestep))
-        if config.clip_prompts:
-            features = text_features(clip, config.clip_prompts)
-            weights = config.clip_weights or [1.0] * len(features)
-            return cls(clip, features.new_tensor([weights]) @ features)
-        return cls(clip, text_features(clip, prompts))
+        """Each picture towards its prompt; or all of them towards `config.clip_guidance.prompts`,
+        or towards `picture` (3, S, S) uint8."""
+        guidance, thresholded = config.clip_guidance, config.threshold != "none"
+        if picture is not None:
+            x_0 = to_float(picture[None]).to(clip.logit_scale.device)
+            timestep = torch.zeros(1, dtype=torch.int64, device=x_0.device)
+            target = image_encoder(clip)(x_0, timestep)
+        elif guidance.prompts:
+            features = unit_text_features(clip, guidance.prompts)
+            weights = guidance.weights or [1.0] * len(features)
+            target = features.new_tensor([weights]) @ features
+        else:
+            target = unit_text_features(clip, prompts)
+        return cls(clip, target, guidance, thresholded)
 
     def guided(
         self,
         denoise: Denoise,
         schedule: NoiseSchedule,
         grid: Tensor,
-        config: SamplingConfig,
-        seeds: Sequence[tuple],
+        seeds: Sequence[tuple[int | str, ...]],
     ) -> Denoise:
-        """`denoise` with a gradient at the steps of `grid` that `config` wants guided.
+        """`denoise` with a gradient at those steps of the ascending `grid` that are to be guided.
 
         seeds: of the B pictures, a tuple of parts each.
         """
-        encode = image_encoder(self.clip)
-        if config.clip_cutouts:
-            encode = cutout_encoder(encode, config.clip_cutouts, seeds)
+        config, encode = self.config, image_encoder(self.clip)
+        if config.cutouts:
+            encode = cutout_encoder(encode, config.cutouts, seeds)
         reward = similarity(encode, self.target, self.clip.logit_scale)
-        scale = config.clip_guidance_scale
-        at_noise = seen(self.clip, config) == "x_t"
-        if at_noise:
-            guided = at_x_t(denoise, reward, scale)
+        on_x_t = guide_input(self.clip, config) == "x_t"
+        if on_x_t:
+            guided = at_x_t(denoise, reward, config.scale)
         else:
-            guided = at_x_0(denoise, schedule, reward, scale, config.clip_through_unet)
-        if config.clip_normalise:
-            guided = normalised(guided, schedule, scale)
-        if config.clip_gradient_max is not None:
-            guided = limited(guided, schedule, config.clip_gradient_max)
-        guided = held(guided, schedule, not at_noise and not config.clip_through_unet)
-        if config.threshold != "none":
+            guided = at_x_0(denoise, schedule, reward, config.scale, config.through_unet)
+        if config.normalise:
+            guided = normalised(guided, schedule, config.scale)
+        if config.gradient_max is not None:
+            guided = limited(guided, schedule, config.gradient_max)
+        guided = held(guided, schedule, not on_x_t and not config.through_unet)
+        if self.thresholded:
             guided = gradient_threshold(guided, schedule)
         return only_at(guided, denoise, guided_timesteps(grid, config))
 
 
-def guided_timesteps(grid: Tensor, config: SamplingConfig) -> set[int]:
+def guided_timesteps(grid: Tensor, config: ClipGuidanceConfig) -> set[int]:
     """Those of the ascending `grid` that lie in the interval, every k-th from the noisiest."""
-    low, high = config.clip_guidance_interval or (0, int(grid[-1]))
+    low, high = config.interval or (0, int(grid[-1]))
     inside = [timestep for timestep in reversed(grid.tolist()) if low <= timestep <= high]
-    return set(inside[:: config.clip_guidance_every])
+    return set(inside[:: config.every])
 
 
-def seen(clip: ClipModel | NoisedClip, config: SamplingConfig) -> str:
-    """What `clip` looks at, "x_t" or "x_0"."""
-    if config.clip_guidance_at != "auto":
-        return config.clip_guidance_at
+def guide_input(clip: ClipModel | NoisedClip, config: ClipGuidanceConfig) -> str:
+    """What `clip` reads, "x_t" or "x_0"."""
+    if config.at != "auto":
+        return config.at
     return "x_t" if isinstance(clip, NoisedClip) else "x_0"
 
 
@@ -116,20 +124,21 @@ def load_guide(name: str) -> ClipModel | NoisedClip:
 
 def check_guide(clip: ClipModel | NoisedClip, config: SamplingConfig, model: ModelConfig) -> None:
     """Raises UsageError if `clip` cannot guide the model so."""
-    name, at_noise = config.clip_guide or "the model's own CLIP", seen(clip, config) == "x_t"
-    if config.deep_cache_every > 1 and config.clip_through_unet and not at_noise:
+    guidance = config.clip_guidance
+    name, on_x_t = guidance.guide or "the model's own CLIP", guide_input(clip, guidance) == "x_t"
+    if config.deep_cache_every > 1 and guidance.through_unet and not on_x_t:
         raise UsageError(
             f"deep_cache_every {config.deep_cache_every} with clip_guidance_at x_0: the gradient "
             "goes back through the whole U-Net, so nothing of it can be kept; leave out "
             "deep_cache_every, or use clip_through_unet false or a noised CLIP at x_t"
         )
-    if config.clip_cutouts and at_noise:
+    if guidance.cutouts and on_x_t:
         raise UsageError(
             "clip_cutouts with clip_guidance_at x_t: a resized cutout of x_t has another noise "
             "than its timestep says; leave out clip_cutouts, or use clip_guidance_at x_0"
         )
     if not isinstance(clip, NoisedClip):
-        if at_noise:
+        if on_x_t:
             raise UsageError(
                 f"{name} takes no timestep, so it cannot read x_t; use clip_guidance_at x_0, or "
                 "the folder of a noised CLIP (textdiff finetune-clip)"
@@ -141,7 +150,7 @@ def check_guide(clip: ClipModel | NoisedClip, config: SamplingConfig, model: Mod
             f"{model.unet.image_size}; fine-tune the CLIP on the pictures of this model"
         )
     ours, theirs = model.schedule.model_dump(), ScheduleConfig(**clip.schedule_config).model_dump()
-    for key in ours if at_noise else ():
+    for key in ours if on_x_t else ():
         if ours[key] != theirs[key]:
             raise UsageError(
                 f"{name} learned noise with schedule.{key} {theirs[key]}, the U-Net with "
@@ -152,21 +161,21 @@ def check_guide(clip: ClipModel | NoisedClip, config: SamplingConfig, model: Mod
 def check_target(
     clip: ClipModel | NoisedClip | None,
     prompts: Sequence[str],
-    config: SamplingConfig,
-    image: Tensor | None,
+    clip_prompts: Sequence[str],
+    clip_image: Tensor | None,
 ) -> None:
-    """Raises UsageError if what to guide towards is missing, said twice, too long for the text
-    tower, or said without a CLIP that guides."""
+    """Raises UsageError if what to guide towards is missing, given twice, too long for the text
+    tower, or given without a CLIP that guides."""
     if clip is None:
-        if image is not None or config.clip_prompts:
-            name = "clip_prompts" if image is None else "clip_image"
+        if clip_image is not None or clip_prompts:
+            name = "clip_prompts" if clip_image is None else "clip_image"
             raise UsageError(f"{name} without guidance by CLIP; give a clip_guidance_scale above 0")
         return
-    if image is not None:
-        if config.clip_prompts:
+    if clip_image is not None:
+        if clip_prompts:
             raise UsageError("clip_image and clip_prompts; CLIP guides towards one of them")
         return
-    for prompt in dict.fromkeys(config.clip_prompts or prompts):
+    for prompt in dict.fromkeys(clip_prompts or prompts):
         if not prompt.strip():
             raise UsageError(
                 "CLIP cannot guide towards an empty prompt; say where to in clip_prompts"

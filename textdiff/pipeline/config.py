@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from textdiff.binary.config import BinaryConfig
 from textdiff.config import Settings
@@ -35,8 +37,78 @@ class ModelConfig(Settings):
         return self
 
 
+def check_interval(name: str, ends: tuple[int, int] | None) -> None:
+    """Raises ValueError if the interval of timesteps holds none."""
+    if ends and ends[0] > ends[1]:
+        raise ValueError(f"{name} {ends[0]} {ends[1]} is empty; give the lower end first")
+
+
+class ClipGuidanceConfig(Settings):
+    """How the gradient of a CLIP guides."""
+
+    scale: float = Field(
+        0.0, ge=0, description="guidance by the gradient of a CLIP's logit; 0 is off, 1 Bayes' rule"
+    )
+    guide: str | None = Field(
+        None, description="folder of the CLIP or noised CLIP that guides; none: the model's own"
+    )
+    at: Literal["auto", "x_t", "x_0"] = Field(
+        "auto",
+        description="what CLIP sees: x_t, which takes a noised CLIP, or x_0_hat; "
+        "auto: x_t if it can",
+    )
+    prompts: tuple[str, ...] = Field(
+        (), description="what CLIP guides towards in place of the prompt; one or several"
+    )
+    weights: tuple[float, ...] = Field(
+        (), description="one per clip prompt, below 0 to push away; none: all 1"
+    )
+    interval: tuple[int, int] | None = Field(
+        None, description="lowest and highest timestep that CLIP guides at; none: all"
+    )
+    every: int = Field(1, ge=1, description="CLIP guides every k-th step only")
+    through_unet: bool = Field(
+        True, description="x_0: with the U-Net's Jacobian; without it is faster and cruder"
+    )
+    cutouts: int = Field(
+        0, ge=0, description="x_0: random views that CLIP sees in place of the whole picture"
+    )
+    normalise: bool = Field(
+        False,
+        description="only the gradient's direction counts: it shifts eps_hat by "
+        "clip_guidance_scale times the noise, at every step",
+    )
+    gradient_max: float | None = Field(
+        None, gt=0, description="most that the gradient may shift eps_hat, in sizes of the noise"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> ClipGuidanceConfig:
+        check_interval("clip_guidance_interval", self.interval)
+        if self.weights and len(self.weights) != len(self.prompts):
+            raise ValueError(
+                f"{len(self.weights)} clip_weights for {len(self.prompts)} clip_prompts; "
+                "give one for each"
+            )
+        return self
+
+
 class SamplingConfig(Settings):
     """How pictures are drawn."""
+
+    short_names: ClassVar[Mapping[str, str]] = {
+        "clip_guidance_scale": "clip_guidance.scale",
+        "clip_guide": "clip_guidance.guide",
+        "clip_guidance_at": "clip_guidance.at",
+        "clip_prompts": "clip_guidance.prompts",
+        "clip_weights": "clip_guidance.weights",
+        "clip_guidance_interval": "clip_guidance.interval",
+        "clip_guidance_every": "clip_guidance.every",
+        "clip_through_unet": "clip_guidance.through_unet",
+        "clip_cutouts": "clip_guidance.cutouts",
+        "clip_normalise": "clip_guidance.normalise",
+        "clip_gradient_max": "clip_guidance.gradient_max",
+    }
 
     sampler: Literal["ddim", "ddpm", "dpmpp", "dpmpp_sde", "unipc"] = Field(
         "ddim", description="update rule; dpmpp, DPM-Solver++(2M), and unipc need fewer steps"
@@ -81,41 +153,7 @@ class SamplingConfig(Settings):
         description="with an init image: share of the forward process that is gone back; "
         "none: 0.6, with a mask 1",
     )
-    clip_guidance_scale: float = Field(
-        0.0, ge=0, description="guidance by the gradient of a CLIP's logit; 0 is off, 1 Bayes' rule"
-    )
-    clip_guide: str | None = Field(
-        None, description="folder of the CLIP or noised CLIP that guides; none: the model's own"
-    )
-    clip_guidance_at: Literal["auto", "x_t", "x_0"] = Field(
-        "auto",
-        description="what CLIP sees: x_t, which takes a noised CLIP, or x_0_hat; "
-        "auto: x_t if it can",
-    )
-    clip_prompts: tuple[str, ...] = Field(
-        (), description="what CLIP guides towards in place of the prompt; one or several"
-    )
-    clip_weights: tuple[float, ...] = Field(
-        (), description="one per clip prompt, below 0 to push away; none: all 1"
-    )
-    clip_guidance_interval: tuple[int, int] | None = Field(
-        None, description="lowest and highest timestep that CLIP guides at; none: all"
-    )
-    clip_guidance_every: int = Field(1, ge=1, description="CLIP guides every k-th step only")
-    clip_through_unet: bool = Field(
-        True, description="x_0: with the U-Net's Jacobian; without it is faster and cruder"
-    )
-    clip_cutouts: int = Field(
-        0, ge=0, description="x_0: random views that CLIP sees in place of the whole picture"
-    )
-    clip_normalise: bool = Field(
-        False,
-        description="only the gradient's direction counts: it shifts eps_hat by "
-        "clip_guidance_scale times the noise, at every step",
-    )
-    clip_gradient_max: float | None = Field(
-        None, gt=0, description="most that the gradient may shift eps_hat, in sizes of the noise"
-    )
+    clip_guidance: ClipGuidanceConfig = ClipGuidanceConfig()
     batch_size: int = Field(64, ge=1, description="images drawn at once")
     precision: Literal["no", "bf16", "auto"] = Field(
         "no", description="of the U-Net; bf16 is faster and rougher; auto: bf16 if a probe says so"
@@ -129,17 +167,17 @@ class SamplingConfig(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> SamplingConfig:
-        for name in ("guidance_interval", "clip_guidance_interval"):
-            ends = getattr(self, name)
-            if ends and ends[0] > ends[1]:
-                raise ValueError(f"{name} {ends[0]} {ends[1]} is empty; give the lower end first")
-        if self.clip_weights and len(self.clip_weights) != len(self.clip_prompts):
-            raise ValueError(
-                f"{len(self.clip_weights)} clip_weights for {len(self.clip_prompts)} clip_prompts; "
-                "give one for each"
-            )
+        check_interval("guidance_interval", self.guidance_interval)
         return self
 
-    def sampling(self) -> dict[str, Any]:
-        """These settings alone, without those that a command adds."""
-        return {name: getattr(self, name) for name in SamplingConfig.model_fields}
+    def with_scales(self, guidance_scale: float, clip_guidance_scale: float) -> Self:
+        """The same settings with these scales."""
+        clip_guidance = self.clip_guidance.model_copy(update={"scale": clip_guidance_scale})
+        scales = {"guidance_scale": guidance_scale, "clip_guidance": clip_guidance}
+        return self.model_copy(update=scales)
+
+
+def sampling_only(config: SamplingConfig) -> SamplingConfig:
+    """`config` without what a command's settings add to it."""
+    names = SamplingConfig.model_fields
+    return SamplingConfig.model_construct(**{name: getattr(config, name) for name in names})

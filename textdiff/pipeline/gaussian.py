@@ -6,21 +6,23 @@ x_T ~ N(0, I), or a noised picture ── sample(denoise, sampler, grid) ◄─�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from textdiff.diffusion.config import PredictionType
 from textdiff.diffusion.prediction import from_output
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import pick_variance
 from textdiff.errors import UsageError
-from textdiff.guidance import classifier_free, rescale
+from textdiff.guidance import classifier_free, interval, rescale
+from textdiff.pictures import PictureCodec
 from textdiff.pipeline.clip_guide import ClipGuide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init
-from textdiff.pipeline.process import Network, guided_as, visited
+from textdiff.pipeline.network import TextNetwork
+from textdiff.pipeline.plan import DrawPlan, plan_grid
 from textdiff.sampling.base import Sampler, Step, sample
 from textdiff.sampling.ddim import DDIM
 from textdiff.sampling.ddpm import DDPM
@@ -29,7 +31,7 @@ from textdiff.sampling.inpaint import inpaint
 from textdiff.sampling.noise import ImageNoise
 from textdiff.sampling.threshold import dynamic_threshold, static_threshold
 from textdiff.sampling.unipc import UniPC
-from textdiff.types import Denoise, Images, Prediction, Timesteps
+from textdiff.types import Denoise, Network, Prediction, Samples, Timesteps
 
 SAMPLERS: dict[str, Callable[[SamplingConfig], Sampler]] = {
     "ddim": lambda config: DDIM(config.eta),
@@ -52,36 +54,28 @@ class GaussianDiffusion:
     """The process of models whose pictures are noised by N(0, I)."""
 
     schedule: NoiseSchedule
-    config: ModelConfig
+    prediction: PredictionType
+    learned_variance: bool
+
+    @classmethod
+    def from_config(cls, config: ModelConfig) -> GaussianDiffusion:
+        schedule = NoiseSchedule.from_config(config.schedule)
+        return cls(schedule, config.prediction, config.unet.learned_variance)
 
     def denoiser(self, network: Network) -> Denoise:
-        """What the network's output stands for."""
+        """The prediction that the network's output stands for."""
 
-        def denoise(x_t: Images, timestep: Timesteps) -> Prediction:
-            output = network(x_t, timestep)
-            return from_output(self.config.prediction, self.schedule, output, x_t, timestep)
+        def denoise(x_t: Samples, timestep: Timesteps) -> Prediction:
+            return self._prediction(network(x_t, timestep), x_t, timestep)
 
         return denoise
 
-    def guided(self, prompts: Network, both: Network, config: SamplingConfig) -> Denoise:
-        """With guidance and threshold as `config` says; networks as in `Process.steps`."""
-        correction = None
-        if config.guidance_rescale:
-            correction = rescale(self.schedule, config.guidance_rescale)
-        guided = classifier_free(self.denoiser(both), config.guidance_scale, correction)
-        denoise = guided_as(config, self.denoiser(prompts), guided)
-        if config.threshold == "static":
-            return static_threshold(denoise, self.schedule)
-        if config.threshold == "dynamic":
-            return dynamic_threshold(denoise, self.schedule, config.threshold_percentile)
-        return denoise
-
-    def check(self, config: SamplingConfig, init: Init | None = None) -> Tensor:
+    def plan_grid(self, config: SamplingConfig, init: Init | None = None) -> Tensor:
         """The ascending timesteps (N,) that will be visited.
 
         Raises:
             UsageError: ones that the schedule does not have, or in another order; a learned
-                variance of a model that has none.
+                variance of a model that has none; settings that have no effect.
         """
         self.sampler(config)
         for name, needed in BELONGS_TO.items():
@@ -92,44 +86,65 @@ class GaussianDiffusion:
                     f"{name} {getattr(config, name)} has no effect with {key} "
                     f"{getattr(config, key)}; leave it out, or use {key} {' or '.join(values)}"
                 )
-        return visited(self.schedule, config, init)
+        return plan_grid(self.schedule, config, init)
 
     def sampler(self, config: SamplingConfig) -> Sampler:
-        """The update rule. Raises as `check`."""
-        learned = self.config.unet.learned_variance
+        """The update rule. Raises as `plan_grid`."""
         try:
-            variance = pick_variance(config.variance, learned, otherwise="fixed_small")
+            variance = pick_variance(
+                config.variance, self.learned_variance, otherwise="fixed_small"
+            )
         except ValueError as error:
             raise UsageError(f"variance learned: {error}") from None
         config = config.model_copy(update={"variance": variance})
         return SAMPLERS[config.sampler](config)
 
-    def steps(
+    def guided(self, network: TextNetwork, config: SamplingConfig) -> Denoise:
+        """With classifier-free guidance and threshold as `config` says."""
+        denoise = self._classifier_free(network, config)
+        if config.threshold == "static":
+            return static_threshold(denoise, self.schedule)
+        if config.threshold == "dynamic":
+            return dynamic_threshold(denoise, self.schedule, config.threshold_percentile)
+        return denoise
+
+    def _classifier_free(self, network: TextNetwork, config: SamplingConfig) -> Denoise:
+        conditional = self.denoiser(network)
+        if config.guidance_scale == 1.0:
+            return conditional
+
+        def pair(x_t: Samples, timestep: Timesteps) -> tuple[Prediction, Prediction]:
+            cond, uncond = network.pair(x_t, timestep)
+            return self._prediction(cond, x_t, timestep), self._prediction(uncond, x_t, timestep)
+
+        correction = None
+        if config.guidance_rescale:
+            correction = rescale(self.schedule, config.guidance_rescale)
+        guided = classifier_free(pair, config.guidance_scale, correction)
+        if config.guidance_interval is None:
+            return guided
+        return interval(guided, conditional, *config.guidance_interval)
+
+    def draw(
         self,
-        prompts: Network,
-        both: Network,
-        config: SamplingConfig,
-        init: Init | None,
-        seeds: Sequence[tuple],
-        device: torch.device,
+        network: TextNetwork,
+        plan: DrawPlan,
+        noise: ImageNoise,
+        codec: PictureCodec,
         guide: ClipGuide | None = None,
     ) -> Iterator[Step]:
-        """See `Process.steps`. Raises as `check`."""
-        grid = self.check(config, init)
-        denoise = self.guided(prompts, both, config)
+        """Steps down the plan's grid for the pictures that `network` and `noise` are of."""
+        grid, init = plan.grid, plan.init
+        denoise = self.guided(network, plan.config)
         if guide is not None:
-            denoise = guide.guided(denoise, self.schedule, grid, config, seeds)
-        unet = self.config.unet
-        noise = ImageNoise(seeds, (unet.in_channels, unet.image_size, unet.image_size), device)
+            denoise = guide.guided(denoise, self.schedule, grid, noise.seeds)
         x = noise()
         if init is not None:
-            init = init.to(device)
-            x = self.schedule.add_noise(init.image.expand_as(x), x, grid[-1:].expand(len(x)))
+            x_0 = codec.encode(init.picture[None]).to(x.device)
+            x = self.schedule.add_noise(x_0.expand_as(x), x, grid[-1:].expand(len(x)))
             if init.redraw is not None:
-                denoise = inpaint(denoise, self.schedule, init.image, init.redraw)
-        return sample(denoise, self.schedule, self.sampler(config), grid, x, noise)
+                denoise = inpaint(denoise, self.schedule, x_0, init.redraw.to(x.device))
+        return sample(denoise, self.schedule, self.sampler(plan.config), grid, x, noise)
 
-    @staticmethod
-    def to_uint8(images: Images) -> Tensor:
-        """Float images in [-1, 1] (values outside are clipped) to uint8 0..255 on the CPU."""
-        return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()
+    def _prediction(self, output: Samples, x_t: Samples, timestep: Timesteps) -> Prediction:
+        return from_output(self.prediction, self.schedule, output, x_t, timestep)

@@ -1,6 +1,6 @@
 """A picture to start from, and a mask of what to draw anew.
 
-init image ── as the data room reads pictures ──► (3, S, S) in [-1, 1]
+init image ── as the data room reads pictures ──► (3, S, S) uint8
 mask, white = draw anew, black = keep ── cut alike, nearest ──► (1, S, S) bool
 """
 
@@ -25,17 +25,17 @@ WHITE_FROM = 128  # mask pixels of at least this grey are white
 class Init:
     """What pictures start from.
 
-    image: (C, S, S) float32 in [-1, 1].
+    picture: (3, S, S) uint8.
     strength: in (0, 1], the share of the forward process that is gone back.
     redraw: (1, S, S) bool, True where pixels are drawn anew; None: everywhere.
     """
 
-    image: Tensor
+    picture: Tensor
     strength: float
     redraw: Tensor | None = None
 
     @classmethod
-    def of(
+    def from_pictures(
         cls,
         image: Image.Image | Tensor | None,
         mask: Image.Image | Tensor | None,
@@ -54,7 +54,7 @@ class Init:
             if mask is not None:
                 raise UsageError("a mask without an init image; give the picture it is for")
             return None
-        pixels = square("init_image", image, size)
+        pixels = square_picture("init_image", image, size)
         if mask is None:
             return cls(pixels, strength or IMG2IMG_STRENGTH)
         picture, painted = _rgb("init_image", image), _rgb("mask", mask)
@@ -67,19 +67,15 @@ class Init:
         redraw = to_square(painted.convert("L").convert("RGB"), config)[:1] >= WHITE_FROM
         return cls(pixels, strength or 1.0, redraw)
 
-    def to(self, device: torch.device | str) -> Init:
-        redraw = None if self.redraw is None else self.redraw.to(device)
-        return Init(self.image.to(device), self.strength, redraw)
-
     def kept_steps(self, grid: Tensor, num_timesteps: int) -> Tensor:
         """Of the ascending timesteps `grid` those below `strength` T, at least one: the same
         strength starts from the same noise on every grid."""
         return grid[: max(1, int((grid < self.strength * num_timesteps).sum()))]
 
 
-def square(name: str, image: Image.Image | Tensor, size: int) -> Tensor:
-    """A picture of any size and mode as (3, size, size) float32 in [-1, 1]. Raises as `Init.of`."""
-    return to_square(_rgb(name, image), DataConfig(image_size=size)).float() / 127.5 - 1
+def square_picture(name: str, image: Image.Image | Tensor, size: int) -> Tensor:
+    """A picture of any size and mode as (3, size, size) uint8. Raises as `Init.from_pictures`."""
+    return to_square(_rgb(name, image), DataConfig(image_size=size))
 
 
 def _rgb(name: str, image: Image.Image | Tensor) -> Image.Image:

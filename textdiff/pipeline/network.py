@@ -1,12 +1,13 @@
 """The U-Net as a sampling run calls it: text bound, at its precision, parts of it kept.
 
-distinct prompts, negative ── CLIP ── UNet.bind, once ──► rows of a batch ──► two networks
+distinct prompts, negative ── CLIP ── UNet.bind, once ──► rows of a batch ──► TextNetwork
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,33 +15,53 @@ from torch import Tensor
 from textdiff.clip.model import ClipModel
 from textdiff.models.bound import BoundText
 from textdiff.models.unet import UNet
-from textdiff.pipeline.config import SamplingConfig
-from textdiff.pipeline.process import Network
+from textdiff.types import Images, Timesteps
 
 
-def networks_of(
-    unet: UNet, clip: ClipModel, prompts: Sequence[str], config: SamplingConfig, timesteps: Tensor
-) -> tuple[Network, Network]:
-    """`unet` with the B `prompts` bound, and with them and then B times the negative prompt, for
-    one run through the ascending `timesteps` (N,).
+@dataclass(frozen=True)
+class TextNetwork:
+    """A U-Net with B prompts bound, and their B negatives, for one run down a grid of timesteps.
 
-    Each distinct text is encoded and projected once. The second network takes pictures whose
-    second half equals the first.
+    As a call it is the network with the prompts alone; `pair` is the network with both texts for
+    each picture, in one pass. It takes and returns pictures of any precision.
     """
-    distinct = list(dict.fromkeys([*prompts, config.negative_prompt]))
-    place = {text: row for row, text in enumerate(distinct)}
-    rows = [place[prompt] for prompt in prompts]
-    negative = [place[config.negative_prompt]] * len(rows)
-    both = unet.bind(clip.conditioning(distinct), timesteps)[rows + negative]
-    every = config.deep_cache_every
-    alone = bound_network(unet, both[: len(rows)].reusing(every))
-    return alone, bound_network(unet, both.guided().reusing(every))
+
+    unet: UNet
+    prompts: BoundText
+    both: BoundText
+
+    @classmethod
+    def bind(
+        cls,
+        unet: UNet,
+        clip: ClipModel,
+        prompts: Sequence[str],
+        negative_prompt: str,
+        timesteps: Tensor,
+        *,
+        deep_cache_every: int = 1,
+    ) -> TextNetwork:
+        """For the ascending `timesteps` (N,). Each distinct text is encoded and projected once."""
+        distinct = list(dict.fromkeys([*prompts, negative_prompt]))
+        place = {text: row for row, text in enumerate(distinct)}
+        rows = [place[prompt] for prompt in prompts]
+        negative = [place[negative_prompt]] * len(rows)
+        both = unet.bind(clip.conditioning(distinct), timesteps)[rows + negative]
+        alone = both[: len(rows)]
+        return cls(unet, alone.reusing(deep_cache_every), both.reusing(deep_cache_every))
+
+    def __call__(self, x_t: Images, timestep: Timesteps) -> Tensor:
+        return run_bound(self.unet, self.prompts, x_t, timestep)
+
+    def pair(self, x_t: Images, timestep: Timesteps) -> tuple[Tensor, Tensor]:
+        """(conditional, unconditional) outputs for the same x_t (B, C, H, W)."""
+        conditional, unconditional = run_bound(self.unet, self.both, x_t, timestep).chunk(2)
+        return conditional, unconditional
 
 
-def bound_network(unet: UNet, text: BoundText) -> Network:
-    """Takes and returns pictures of any precision, whatever that of `unet`."""
-    dtype = unet.conv_in.weight.dtype
-    return lambda x_t, timestep: unet(x_t.to(dtype), timestep, text).to(x_t.dtype)
+def run_bound(unet: UNet, text: BoundText, x_t: Images, timestep: Timesteps) -> Tensor:
+    """The output for pictures of any precision, in theirs, whatever that of `unet`."""
+    return unet(x_t.to(unet.conv_in.weight.dtype), timestep, text).to(x_t.dtype)
 
 
 def rounded(unet: UNet) -> UNet:
@@ -66,7 +87,7 @@ class RoundedCopy:
         self._copy: UNet | None = None
         self._copied: list[tuple[Tensor, int]] = []
 
-    def of(self, unet: UNet) -> UNet:
+    def get(self, unet: UNet) -> UNet:
         weights = [parameter.detach() for parameter in unet.parameters()]
         if not self._is_of(weights):
             self.drop()  # before memory is taken for the next

@@ -1,115 +1,84 @@
-"""What `TextToImage` asks of a kind of diffusion: a grid, steps, bytes."""
+"""The kinds of diffusion that `TextToImage` draws with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from textdiff.binary.prediction import BinaryDenoise
-from textdiff.errors import UsageError
-from textdiff.guidance import interval
+from textdiff.binary.schedule import BinarySchedule
+from textdiff.diffusion.config import ProcessType
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.pictures import BitCodec, PictureCodec, PixelCodec
+from textdiff.pipeline.binary import BinaryDrawing
 from textdiff.pipeline.clip_guide import ClipGuide
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pipeline.gaussian import GaussianDiffusion
 from textdiff.pipeline.init import Init
-from textdiff.sampling.base import Step
-from textdiff.sampling.grid import timestep_grid
-from textdiff.types import AnyPrediction, Chain, Denoise, Images, Timesteps
+from textdiff.pipeline.network import TextNetwork
+from textdiff.pipeline.plan import DrawPlan
+from textdiff.sampling.noise import ImageNoise
+from textdiff.types import Denoise, Network, Samples
 
-Network = Callable[[Images, Timesteps], Tensor]  # a U-Net with its conditioning bound
+
+class ProcessStep(Protocol):
+    """A finished step: the state after it, and what the picture is expected to be."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def timestep(self) -> int: ...
+
+    @property
+    def x_t(self) -> Samples: ...
+
+    @property
+    def x_0_hat(self) -> Samples: ...
 
 
 class Process(Protocol):
-    """A kind of diffusion with its schedule and the meaning of its network's output."""
+    """A kind of diffusion: its schedule, and the meaning of its network's output."""
+
+    @property
+    def schedule(self) -> NoiseSchedule | BinarySchedule: ...
 
     def denoiser(self, network: Network) -> Denoise | BinaryDenoise:
-        """What the network's output stands for."""
+        """The prediction that the network's output stands for."""
         ...
 
-    def check(self, config: SamplingConfig, init: Init | None = None) -> Tensor:
+    def plan_grid(self, config: SamplingConfig, init: Init | None) -> Tensor:
         """The ascending timesteps (N,) that will be visited.
 
         Raises:
-            UsageError: settings that this kind, schedule or network cannot follow.
+            UsageError: settings that this kind, its schedule or its network cannot follow.
         """
         ...
 
-    def steps(
+    def draw(
         self,
-        prompts: Network,
-        both: Network,
-        config: SamplingConfig,
-        init: Init | None,
-        seeds: Sequence[tuple],
-        device: torch.device,
+        network: TextNetwork,
+        plan: DrawPlan,
+        noise: ImageNoise,
+        codec: PictureCodec,
         guide: ClipGuide | None = None,
-    ) -> Iterator[Step]:
-        """Draws one picture per entry of `seeds`, a tuple of parts each (`ImageNoise`).
+    ) -> Iterator[ProcessStep]:
+        """Steps down the plan's grid for the pictures that `network` and `noise` are of.
 
         Args:
-            prompts: the network with the B prompts bound.
-            both: the network with the B prompts, then their B negatives; it takes pictures whose
-                second half equals the first.
+            codec: of the picture that the plan starts from, if it does.
             guide: a CLIP whose gradient guides besides.
         """
         ...
 
-    def to_uint8(self, x: Images) -> Tensor:
-        """Finished pictures (B, C, H, W) as bytes 0..255 on the CPU."""
-        ...
 
-
-def guided_as(
-    config: SamplingConfig,
-    plain: Callable[[Images, Timesteps], AnyPrediction],
-    guided: Callable[[Images, Timesteps], AnyPrediction],
-) -> Callable[[Images, Timesteps], AnyPrediction]:
-    """`guided` at the timesteps where `config` guides, `plain` at the others."""
-    if config.guidance_scale == 1.0:
-        return plain
-    if config.guidance_interval is None:
-        return guided
-    return interval(guided, plain, *config.guidance_interval)
-
-
-def visited(schedule: Chain, config: SamplingConfig, init: Init | None = None) -> Tensor:
-    """The ascending timesteps (N,) that these settings visit.
-
-    Raises:
-        UsageError: ones that the schedule does not have, or in another order.
-    """
-    if config.guidance_interval and config.guidance_interval[0] >= schedule.num_timesteps:
-        low, high = config.guidance_interval
-        raise UsageError(
-            f"guidance_interval {low} {high} meets none of the schedule's timesteps "
-            f"0..{schedule.num_timesteps - 1}"
-        )
-    if config.timesteps is not None:
-        grid = listed_grid(config.timesteps, schedule.num_timesteps)
-    else:
-        try:
-            grid = timestep_grid(schedule, config.num_steps, config.spacing)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-    return grid if init is None else init.kept_steps(grid, schedule.num_timesteps)
-
-
-def listed_grid(timesteps: Sequence[int], num_timesteps: int) -> Tensor:
-    """Timesteps listed noisiest first as an ascending grid (N,).
-
-    Raises:
-        UsageError: names the first entry that is outside 0..T-1 or does not descend.
-    """
-    for k, timestep in enumerate(timesteps):
-        if not 0 <= timestep < num_timesteps:
-            raise UsageError(
-                f"timesteps[{k}] = {timestep} is none of the schedule's 0..{num_timesteps - 1}"
-            )
-        if k and timestep >= timesteps[k - 1]:
-            raise UsageError(
-                f"timesteps[{k}] = {timestep} is not below timesteps[{k - 1}] = "
-                f"{timesteps[k - 1]}; list each once, the noisiest first"
-            )
-    return torch.tensor(timesteps).flip(0)
+PROCESSES: dict[ProcessType, Callable[[ModelConfig], Process]] = {
+    "gaussian": GaussianDiffusion.from_config,
+    "binary": BinaryDrawing.from_config,
+}
+CODECS: dict[ProcessType, Callable[[ModelConfig], PictureCodec]] = {
+    "gaussian": lambda config: PixelCodec(config.unet.image_size),
+    "binary": lambda config: BitCodec(config.unet.image_size, config.binary.threshold),
+}

@@ -1,18 +1,5 @@
 """Samplers: one loop in base.py, one update rule per file."""
 
-from textdiff._lazy import lazy_exports
+import lazy_loader
 
-__getattr__, __all__ = lazy_exports(
-    __name__,
-    {
-        "DDIM": "ddim",
-        "DDPM": "ddpm",
-        "DPMSolverPP": "dpm_solver",
-        "ImageNoise": "noise",
-        "Step": "base",
-        "UniPC": "unipc",
-        "invert": "inversion",
-        "sample": "base",
-        "timestep_grid": "grid",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,38 +7,32 @@
 
 Samplers hold no state: those of several steps find the earlier predictions in `predictions`.
 Steps are yielded, so that previews and progress bars need no callback.
-
-The loop serves every kind of diffusion. Gaussian samplers end on x_0_hat and draw no noise on the
-last step; binary ones draw their coins on the last step too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from textdiff.types import AnyChain, AnyPrediction, Images, Timesteps
-
-# the same two as type checkers want them in a Protocol
-Said = TypeVar("Said", contravariant=True)
-Along = TypeVar("Along", contravariant=True)
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.types import Denoise, Prediction, Samples
 
 
-class Sampler(Protocol[Said, Along]):
-    """An update rule."""
+class Sampler(Protocol):
+    """An update rule. It ends on x_0_hat and draws no noise on the last step."""
 
     def update(
         self,
-        x_t: Images,
-        predictions: Sequence[Said],
-        chain: Along,
+        x_t: Samples,
+        predictions: Sequence[Prediction],
+        chain: NoiseSchedule,
         index: int,
         noise: Callable[[], Tensor],
-    ) -> Images:
+    ) -> Samples:
         """x at the next less noisy step of `chain`, the respaced schedule.
 
         predictions: the last three, fewer at first; [-1] is of x_t, [-2] of the step before it.
@@ -49,36 +43,46 @@ class Sampler(Protocol[Said, Along]):
 
 
 @dataclass(frozen=True)
-class Step(Generic[AnyPrediction]):
-    """One finished step: x is the state after it, prediction what the denoiser said before it."""
+class Step:
+    """One finished step.
+
+    index: of the grid, N-1 first and 0 last.
+    timestep: at which the denoiser was asked.
+    x_t: the state after the step; after the last one the sample.
+    prediction: what the denoiser predicted at the start of the step.
+    """
 
     index: int
     timestep: int
-    x: Images
-    prediction: AnyPrediction
+    x_t: Samples
+    prediction: Prediction
+
+    @property
+    def x_0_hat(self) -> Samples:
+        """What the sample would be by this prediction."""
+        return self.prediction.x_0
 
 
 @torch.no_grad()
 def sample(
-    denoise: Callable[[Images, Timesteps], AnyPrediction],
-    schedule: AnyChain,
-    sampler: Sampler[AnyPrediction, AnyChain],
+    denoise: Denoise,
+    schedule: NoiseSchedule,
+    sampler: Sampler,
     grid: Tensor,
-    x_T: Images,
+    x_T: Samples,
     noise: Callable[[], Tensor],
-) -> Iterator[Step[AnyPrediction]]:
-    """Yields a Step per entry of `grid` (N,), ascending timesteps; the last step's x is the sample.
+) -> Iterator[Step]:
+    """Yields a Step per entry of the ascending `grid` (N,); the sample is the last one's x_t.
 
-    x_T: (B, C, H, W) standard normal, or fair coins; or, to start from a picture, one noised to
-        grid[-1].
+    x_T: (B, ...) standard normal; or, to start from a picture, one noised to grid[-1].
     noise: draws z ~ N(0, I) of x_T's shape; cast to its type.
     """
     chain = schedule.respaced(grid)
-    x = x_T
-    predictions: list[AnyPrediction] = []
+    x_t = x_T
+    predictions: list[Prediction] = []
     for index in reversed(range(chain.num_timesteps)):
         timestep = int(chain.timesteps[index])
-        prediction = denoise(x, torch.full((len(x),), timestep, device=x.device))
+        prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
         predictions = [*predictions[-2:], prediction]
-        x = sampler.update(x, predictions, chain, index, lambda: noise().to(x_T.dtype))
-        yield Step(index, timestep, x, prediction)
+        x_t = sampler.update(x_t, predictions, chain, index, lambda: noise().to(x_T.dtype))
+        yield Step(index, timestep, x_t, prediction)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.sampling.score import score_form
-from textdiff.types import Images, Prediction
+from textdiff.types import Prediction, Samples
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class DDIM:
 
     def update(
         self,
-        x_t: Images,
+        x_t: Samples,
         predictions: Sequence[Prediction],
         chain: NoiseSchedule,
         index: int,
         noise: Callable[[], Tensor],
-    ) -> Images:
+    ) -> Samples:
         prediction = score_form(predictions[-1], chain, index)
         ac, ac_next = float(chain.alphas_cumprod[index]), float(chain.alphas_cumprod_prev[index])
         variance = self.eta**2 * (1 - ac_next) / (1 - ac) * (1 - ac / ac_next)

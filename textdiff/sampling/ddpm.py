@@ -21,7 +21,7 @@ from torch import Tensor
 from textdiff.diffusion.config import VarianceType
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import log_variance
-from textdiff.types import Images, Prediction
+from textdiff.types import Prediction, Samples
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class DDPM:
 
     def update(
         self,
-        x_t: Images,
+        x_t: Samples,
         predictions: Sequence[Prediction],
         chain: NoiseSchedule,
         index: int,
         noise: Callable[[], Tensor],
-    ) -> Images:
+    ) -> Samples:
         prediction = predictions[-1]
         if index == 0:
             return prediction.x_0

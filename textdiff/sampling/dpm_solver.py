@@ -25,7 +25,7 @@ from torch import Tensor
 
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.sampling.score import score_forms
-from textdiff.types import Images, Prediction
+from textdiff.types import Prediction, Samples
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class DPMSolverPP:
 
     def update(
         self,
-        x_t: Images,
+        x_t: Samples,
         predictions: Sequence[Prediction],
         chain: NoiseSchedule,
         index: int,
         noise: Callable[[], Tensor],
-    ) -> Images:
+    ) -> Samples:
         predictions = score_forms(predictions, chain, index)
         if index == 0:
             return predictions[-1].x_0
@@ -61,7 +61,7 @@ def log_snr_step(chain: NoiseSchedule, index: int) -> float:
     return float(chain.half_log_snr[index - 1] - chain.half_log_snr[index])
 
 
-def midway(predictions: Sequence[Prediction], chain: NoiseSchedule, index: int) -> Images:
+def midway(predictions: Sequence[Prediction], chain: NoiseSchedule, index: int) -> Samples:
     """D: x_0_hat in the middle of the step from `index`, on the line through the last two."""
     x_0 = predictions[-1].x_0
     if len(predictions) == 1:

@@ -18,18 +18,31 @@ constant binary schedules may spend most of their timesteps there.
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from textdiff.sampling.config import Spacing
-from textdiff.types import Chain
 
 RHO = 7
 MAX_LOG_SIGMA = 6 * math.log(10)  # SNR 1e-12
 
 
-def timestep_grid(schedule: Chain, num_steps: int, spacing: Spacing = "trailing") -> Tensor:
+class Levels(Protocol):
+    """What a grid asks of a schedule with T timesteps.
+
+    half_log_snr: (T,) float64, falling.
+    """
+
+    @property
+    def num_timesteps(self) -> int: ...
+
+    @property
+    def half_log_snr(self) -> Tensor: ...
+
+
+def timestep_grid(schedule: Levels, num_steps: int, spacing: Spacing = "trailing") -> Tensor:
     """Ascending timesteps (num_steps,) int64 of `schedule`, no two the same.
 
     The noisiest is T-1, where sampling starts, in every spacing but leading.
@@ -53,35 +66,35 @@ def _pushed_apart(grid: Tensor, num_timesteps: int) -> Tensor:
     return (grid - i).cummax(0).values.clamp(max=num_timesteps - len(grid)) + i
 
 
-def _trailing(schedule: Chain, num_steps: int) -> Tensor:
+def _trailing(schedule: Levels, num_steps: int) -> Tensor:
     T = schedule.num_timesteps
     i = torch.arange(num_steps, dtype=torch.float64).flip(0)
     return (T - i * T / num_steps).round().long() - 1
 
 
-def _leading(schedule: Chain, num_steps: int) -> Tensor:
+def _leading(schedule: Levels, num_steps: int) -> Tensor:
     return torch.arange(num_steps) * (schedule.num_timesteps // num_steps)
 
 
-def _linspace(schedule: Chain, num_steps: int) -> Tensor:
+def _linspace(schedule: Levels, num_steps: int) -> Tensor:
     i = torch.arange(num_steps, dtype=torch.float64)
     return (i * (schedule.num_timesteps - 1) / max(num_steps - 1, 1)).round().long()
 
 
-def _log_snr(schedule: Chain, num_steps: int) -> Tensor:
+def _log_snr(schedule: Levels, num_steps: int) -> Tensor:
     log_sigma = _log_sigma(schedule)
     low, high = log_sigma[0], log_sigma[-2:][0]
     return _nearest(log_sigma, torch.linspace(low, high, num_steps, dtype=torch.float64))
 
 
-def _karras(schedule: Chain, num_steps: int) -> Tensor:
+def _karras(schedule: Levels, num_steps: int) -> Tensor:
     log_sigma = _log_sigma(schedule)
     low, high = (log_sigma[0] / RHO).exp(), (log_sigma[-2:][0] / RHO).exp()
     root = torch.linspace(low, high, num_steps, dtype=torch.float64)
     return _nearest(log_sigma, RHO * root.log())
 
 
-def _log_sigma(schedule: Chain) -> Tensor:
+def _log_sigma(schedule: Levels) -> Tensor:
     return (-schedule.half_log_snr).clamp(max=MAX_LOG_SIGMA)
 
 

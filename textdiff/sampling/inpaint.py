@@ -19,11 +19,11 @@ import torch
 
 from textdiff.diffusion.prediction import from_x_0
 from textdiff.diffusion.schedule import NoiseSchedule
-from textdiff.types import Denoise, Images, Prediction, Timesteps
+from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
 
 def inpaint(
-    denoise: Denoise, schedule: NoiseSchedule, init: Images, redraw: torch.Tensor
+    denoise: Denoise, schedule: NoiseSchedule, init: Samples, redraw: torch.Tensor
 ) -> Denoise:
     """`denoise` that knows the pixels of `init` outside `redraw`. It goes outside of thresholds.
 
@@ -34,7 +34,7 @@ def inpaint(
         redraw: (B or 1, 1, H, W) bool, True where pixels are drawn anew.
     """
 
-    def knowing(x_t: Images, timestep: Timesteps) -> Prediction:
+    def knowing(x_t: Samples, timestep: Timesteps) -> Prediction:
         said = denoise(x_t, timestep)
         known = from_x_0(schedule, init.expand_as(x_t), x_t, timestep)
         return replace(

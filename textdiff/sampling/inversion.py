@@ -20,14 +20,14 @@ from torch import Tensor
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.sampling.base import Step
 from textdiff.sampling.score import score_form
-from textdiff.types import Denoise, Images
+from textdiff.types import Denoise, Samples
 
 
 @torch.no_grad()
-def invert(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Images) -> Iterator[Step]:
-    """Yields a Step per entry of `grid` (N,), ascending timesteps; the last step's x is x_T.
+def invert(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Samples) -> Iterator[Step]:
+    """Yields a Step per entry of `grid` (N,), ascending timesteps; the last step's x_t is x_T.
 
-    Each Step's x (B, C, H, W) is the noised picture at its timestep. Give `sample` the same
+    Each Step's x_t (B, ...) is the noised picture at its timestep. Give `sample` the same
     denoiser and grid, DDIM(eta=0) and x_T to return. Guidance scales well above 1 make the way
     there and the way back differ.
     """

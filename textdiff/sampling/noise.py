@@ -15,16 +15,22 @@ class ImageNoise:
 
     Args:
         seeds: one tuple of parts per image, e.g. (seed, image number); see `randomness.seed_of`.
-        shape: (C, H, W).
+        shape: of one sample, e.g. (C, H, W).
         device: where the noise is used. It is drawn on the CPU, so that a seed means the same
             picture on every device.
     """
 
-    def __init__(self, seeds: Sequence[tuple], shape: tuple[int, ...], device="cpu"):
+    def __init__(
+        self,
+        seeds: Sequence[tuple[int | str, ...]],
+        shape: tuple[int, ...],
+        device: torch.device | str = "cpu",
+    ):
+        self.seeds = list(seeds)
         self.generators = [generator("sampling", *parts) for parts in seeds]
         self.shape, self.device = shape, device
 
     def __call__(self) -> Tensor:
-        """The next draw, (len(seeds), C, H, W) float32."""
+        """The next draw, (len(seeds), *shape) float32."""
         draws = [torch.randn(self.shape, generator=g) for g in self.generators]
         return torch.stack(draws).to(self.device)

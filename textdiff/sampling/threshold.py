@@ -22,7 +22,7 @@ import torch
 
 from textdiff.diffusion.prediction import from_x_0
 from textdiff.diffusion.schedule import NoiseSchedule
-from textdiff.types import Denoise, Images, Prediction, Timesteps
+from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
 
 def static_threshold(denoise: Denoise, schedule: NoiseSchedule) -> Denoise:
@@ -35,9 +35,9 @@ def dynamic_threshold(
 ) -> Denoise:
     """`denoise` with x_0_hat clipped to [-s, s] and divided by s. percentile: in (0, 1]."""
 
-    def bound(x_0: Images) -> Images:
+    def bound(x_0: Samples) -> Samples:
         s = torch.quantile(x_0.abs().flatten(1).float(), percentile, dim=1).clamp(min=1)
-        s = s.to(x_0.dtype).view(-1, 1, 1, 1)
+        s = s.to(x_0.dtype).view(-1, *[1] * (x_0.ndim - 1))
         return x_0.clamp(-s, s) / s
 
     return _bounded(denoise, schedule, bound)
@@ -46,7 +46,7 @@ def dynamic_threshold(
 def gradient_threshold(denoise: Denoise, schedule: NoiseSchedule) -> Denoise:
     """`denoise`, whose x_0_hat lies in [-1, 1], with a gradient that does not drive it out."""
 
-    def bounded(x_t: Images, timestep: Timesteps) -> Prediction:
+    def bounded(x_t: Samples, timestep: Timesteps) -> Prediction:
         said = denoise(x_t, timestep)
         if said.gradient is None:
             return said
@@ -58,9 +58,9 @@ def gradient_threshold(denoise: Denoise, schedule: NoiseSchedule) -> Denoise:
 
 
 def _bounded(
-    denoise: Denoise, schedule: NoiseSchedule, bound: Callable[[Images], Images]
+    denoise: Denoise, schedule: NoiseSchedule, bound: Callable[[Samples], Samples]
 ) -> Denoise:
-    def bounded(x_t: Images, timestep: Timesteps) -> Prediction:
+    def bounded(x_t: Samples, timestep: Timesteps) -> Prediction:
         said = denoise(x_t, timestep)
         agreeing = from_x_0(schedule, bound(said.x_0), x_t, timestep)
         return replace(said, x_0=agreeing.x_0, eps=agreeing.eps)

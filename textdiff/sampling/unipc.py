@@ -25,7 +25,7 @@ from torch import Tensor
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.sampling.dpm_solver import DPMSolverPP, log_snr_step, midway
 from textdiff.sampling.score import score_forms
-from textdiff.types import Images, Prediction
+from textdiff.types import Prediction, Samples
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class UniPC:
 
     def update(
         self,
-        x_t: Images,
+        x_t: Samples,
         predictions: Sequence[Prediction],
         chain: NoiseSchedule,
         index: int,
         noise: Callable[[], Tensor],
-    ) -> Images:
+    ) -> Samples:
         predictions = score_forms(predictions, chain, index)
         if len(predictions) > 1 and index > 0:
             a, h = float(chain.alphas_cumprod[index].sqrt()), log_snr_step(chain, index + 1)
@@ -49,7 +49,7 @@ class UniPC:
         return DPMSolverPP().update(x_t, predictions, chain, index, noise)
 
 
-def _in_hindsight(predictions: Sequence[Prediction], chain: NoiseSchedule, index: int) -> Images:
+def _in_hindsight(predictions: Sequence[Prediction], chain: NoiseSchedule, index: int) -> Samples:
     """D of the step that came to `index`, from x_0_hat at its end, at its start, and before it."""
     *before, start, end = (prediction.x_0 for prediction in predictions)
     if not before:

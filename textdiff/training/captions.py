@@ -8,11 +8,11 @@ from functools import lru_cache
 
 import torch
 
+from textdiff.clip.features import text_features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.clip.tokens import Tokens
 from textdiff.errors import UsageError
-from textdiff.metrics.features import text_features
 from textdiff.types import Conditioning, Features
 
 LIMIT_BYTES = 2 * 2**30

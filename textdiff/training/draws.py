@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,6 @@ from torch import Tensor
 from textdiff.data.base import CaptionedImages
 from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.randomness import generator
-from textdiff.training.captions import CaptionEmbeddings
 from textdiff.types import Batch, Conditioning, PerSample
 
 QUARTERS = 4
@@ -26,7 +25,7 @@ CHUNK = 64  # held-out images per forward pass
 class Draws:
     """eps (B, C, H, W), timestep (B,), dropped: B times whether the caption is.
 
-    weight: (B,) factors of the losses that make up for how timesteps were drawn; None: uniformly.
+    weight: (B,) factors of the losses that undo how often each timestep is drawn; None: all 1.
     """
 
     eps: Tensor
@@ -44,21 +43,24 @@ class Draws:
         return ["" if drop else caption for caption, drop in pairs]
 
 
-def keys_of(batch: Batch, seed: int, step: int) -> list[tuple]:
-    """What the draws of each sample are a function of."""
+Key = tuple[str | int, ...]  # all that the draws of a sample are a function of
+
+
+def keys_of(batch: Batch, seed: int, step: int) -> list[Key]:
+    """The key of each sample in training."""
     ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
     return [(seed, step, epoch, sample_id) for epoch, sample_id in ids]
 
 
 def draw(
-    keys: list[tuple],
+    keys: Sequence[Key],
     shape: tuple[int, ...],
     num_timesteps: int,
     caption_drop: float,
     importance: ImportanceTimesteps | None = None,
 ) -> Draws:
-    """Noise, timestep and caption drop of each sample, a function of its key alone, and of what
-    `importance` remembers if timesteps are drawn by it."""
+    """Noise, timestep and caption drop of each sample, a function of its key alone; with
+    `importance` the timestep also depends on the terms it remembers."""
     eps, timestep, dropped, uniforms = [], [], [], []
     for key in keys:
         g = generator("diffusion", *key)
@@ -76,10 +78,11 @@ def draw(
 def quarters(
     loss: Callable[[Tensor, Draws, Conditioning], PerSample],
     data: CaptionedImages,
+    *,
     count: int,
-    embed: CaptionEmbeddings,
+    embed: Callable[[Sequence[str]], Conditioning],
     seed: int,
-    channels: int,
+    shape: tuple[int, ...],
     num_timesteps: int,
 ) -> list[float]:
     """Mean loss of held-out images with their first captions in each quarter of the timesteps, the
@@ -88,15 +91,15 @@ def quarters(
     Args:
         loss: of images (B, 3, S, S) uint8, draws and conditioning, (B,).
         count: how many of the images; fewer if there are not so many.
-        channels: of the noise.
+        shape: of the noise of one image.
     """
     ids, image = data.read(range(min(len(data), count)))
     conditioning = embed([data.captions[index][0] for index in ids])
     chunks = [slice(i, i + CHUNK) for i in range(0, len(ids), CHUNK)]
     means = []
     for quarter in range(QUARTERS):
-        keys = [("held out", seed, quarter, row) for row in range(len(ids))]
-        draws = draw(keys, (channels, *image.shape[2:]), num_timesteps, caption_drop=0.0)
+        keys: list[Key] = [("held out", seed, quarter, row) for row in range(len(ids))]
+        draws = draw(keys, shape, num_timesteps, caption_drop=0.0)
         # the drawn timestep moved into this quarter
         draws.timestep = (draws.timestep + quarter * num_timesteps) // QUARTERS
         losses = [loss(image[rows], draws[rows], conditioning[rows]) for rows in chunks]

@@ -1,124 +1,119 @@
-"""What `textdiff train` starts from: a fresh U-Net that fits data and CLIP, and its task."""
+"""What `textdiff train` starts from: a fresh U-Net that fits data and CLIP, and its prompts."""
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from textdiff.config import build
-from textdiff.errors import UsageError
+import torch
+
+from textdiff.checkpoint import checkpoints
+from textdiff.clip.model import ClipModel
+from textdiff.config import build, to_yaml
+from textdiff.data.base import CaptionedImages
+from textdiff.data.order import EndlessOrder
+from textdiff.diffusion.config import ProcessType
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.files import write_text
 from textdiff.models.config import UNetConfig
-
-if TYPE_CHECKING:
-    from textdiff.clip import ClipModel
-    from textdiff.commands.train import PreviewConfig, TrainSettings
-    from textdiff.data import CaptionedImages
-    from textdiff.pipeline import TextToImage
-    from textdiff.training.captions import CaptionEmbeddings
-    from textdiff.training.loop import Task
+from textdiff.models.unet import UNet
+from textdiff.pictures import BitCodec, PixelCodec
+from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pipeline.text_to_image import CLIP_FOLDER, MODEL_FILE, TextToImage
+from textdiff.randomness import seed_of
 
 
-def fit_unet(settings: TrainSettings, clip: ClipModel) -> UNetConfig:
+def fit_unet(
+    unet: UNetConfig,
+    *,
+    clip: ClipModel,
+    image_size: int,
+    process: ProcessType,
+    loss: str,
+    use_pooled: bool,
+) -> UNetConfig:
     """The U-Net's settings with image size and text widths taken from data and CLIP.
 
     The bound trains a variance: hybrid always, vlb where `unet.learned_variance` asks for one.
+
+    Args:
+        loss: the objective's.
+        use_pooled: whether the U-Net sees the pooled text feature.
 
     Raises:
         UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve;
             channels that are not those of a picture; a learned variance that nothing trains.
     """
-    unet, loss, binary = settings.unet, settings.objective.loss, settings.process == "binary"
+    binary = process == "binary"
+    codec = BitCodec(image_size) if binary else PixelCodec(image_size)
     if unet.learned_variance and (binary or loss not in ("hybrid", "vlb")):
         raise UsageError(
             f"{'process binary' if binary else f'objective.loss {loss}'} trains no variance; use "
             "hybrid or vlb, or leave out unet.learned_variance"
         )
-    found = {
-        "image_size": settings.data.image_size,
-        "in_channels": 1 if binary else 3,
+    given = {
+        "image_size": image_size,
+        "in_channels": codec.shape[0],
         "cross_attention_dim": clip.text_width,
-        "pooled_dim": clip.embed_dim if settings.use_pooled else None,
+        "pooled_dim": clip.embed_dim if use_pooled else None,
         **({"learned_variance": True} if loss == "hybrid" else {}),
     }
-    for name in unet.model_fields_set & found.keys():
-        if getattr(unet, name) != found[name]:
+    for name in unet.model_fields_set & given.keys():
+        if getattr(unet, name) != given[name]:
             raise UsageError(
                 f"unet.{name} is {getattr(unet, name)}, but data, CLIP and objective ask for "
-                f"{found[name]}; leave it out"
+                f"{given[name]}; leave it out"
             )
-    if unet.out_channels not in (None, found["in_channels"]):
+    if unet.out_channels not in (None, given["in_channels"]):
         raise UsageError(
-            f"unet.out_channels is {unet.out_channels}, but pictures have {found['in_channels']} "
+            f"unet.out_channels is {unet.out_channels}, but pictures have {given['in_channels']} "
             "channels; leave it out"
         )
-    return build(UNetConfig, [("unet", {**unet.model_dump(), **found})])
+    return build(UNetConfig, [("unet", {**unet.model_dump(), **given})])
 
 
-def build_pipeline(settings: TrainSettings, clip: ClipModel) -> TextToImage:
+def fresh_pipeline(config: ModelConfig, *, clip: ClipModel, seed: int) -> TextToImage:
     """A pipeline around a fresh U-Net, its weights a function of the seed."""
-    import torch
-
-    from textdiff.models import UNet
-    from textdiff.pipeline import ModelConfig, TextToImage
-    from textdiff.randomness import seed_of
-
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(settings.seed, "unet"))
-        unet = UNet(settings.unet)
-    config = ModelConfig(
-        clip=settings.clip,
-        process=settings.process,
-        prediction=settings.prediction,
-        schedule=settings.schedule,
-        binary=settings.binary,
-        unet=settings.unet,
-    )
-    return TextToImage.of(unet, clip, config)
+        torch.manual_seed(seed_of(seed, "unet"))
+        unet = UNet(config.unet)
+    return TextToImage(unet, clip, config)
 
 
-def build_task(
-    settings: TrainSettings,
-    pipe: TextToImage,
-    embed: CaptionEmbeddings,
-    held_out: CaptionedImages | None,
-    prompts: list[str],
-) -> Task:
-    """The task of the kind of diffusion that `settings` name."""
-    from textdiff.training.tasks.binary import BinaryTask
-    from textdiff.training.tasks.diffusion import DiffusionTask
-
-    common = {
-        "pipe": pipe,
-        "embed": embed,
-        "seed": settings.seed,
-        "caption_drop": settings.caption_drop,
-        "held_out": held_out,
-        "eval_images": settings.eval_images,
-        "prompts": prompts,
-        "preview": settings.preview,
-    }
-    if settings.process == "binary":
-        return BinaryTask(**common)
-    return DiffusionTask(**common, objective=settings.objective)
-
-
-def preview_prompts(preview: PreviewConfig, data: CaptionedImages, pipe: TextToImage) -> list[str]:
-    """Captions from all over the data that the text tower sees whole; a function of the seed.
+def preview_prompts(
+    data: CaptionedImages, pipe: TextToImage, *, count: int, config: SamplingConfig
+) -> list[str]:
+    """`count` captions from all over the data that the text tower sees whole; a function of
+    `config.seed`.
 
     Raises:
-        UsageError: they cannot be drawn as `preview` says.
+        UsageError: they cannot be drawn as `config` says.
     """
-    import torch
-
-    from textdiff.data import EndlessOrder
-
-    _, ids = EndlessOrder(len(data), preview.seed).at(torch.arange(len(data)))
+    _, ids = EndlessOrder(len(data), config.seed).at(torch.arange(len(data)))
     captions = (data.captions[index][0] for index in ids.tolist())
     fitting = (caption for caption in captions if pipe.fits(caption))
-    prompts = list(itertools.islice(fitting, preview.num_prompts))
+    prompts = list(itertools.islice(fitting, count))
     if prompts:
         try:
-            pipe.check(prompts, preview)
+            pipe.plan(prompts, config)
         except UsageError as error:
             raise UsageError(f"preview: {error}") from None
     return prompts
+
+
+def check_same_clip(folder: Path, clip: ClipModel) -> None:
+    """Raises CheckpointError if the run in `folder` has checkpoints made with another CLIP."""
+    kept = folder / CLIP_FOLDER
+    if not kept.is_dir() or not any(checkpoints(folder / "checkpoints")):
+        return
+    if ClipModel.load(kept).weights_hash() != clip.weights_hash():
+        raise CheckpointError(
+            f"{folder} was trained with another CLIP than --clip names; "
+            f"use --clip {kept} or another --run-dir"
+        )
+
+
+def write_model(folder: Path, pipe: TextToImage) -> None:
+    """Writes what, beside checkpoints, makes the run folder loadable as a model."""
+    pipe.clip.save(folder / CLIP_FOLDER)
+    write_text(folder / MODEL_FILE, to_yaml(pipe.config))

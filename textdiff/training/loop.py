@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -28,67 +28,25 @@ from textdiff.errors import (
     StoppedBySignalError,
     UsageError,
 )
+from textdiff.models.unet import UNet
 from textdiff.randomness import seed_of
 from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
+from textdiff.training.processes import main_value, on_any
+from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
-from textdiff.training.saved_state import read_checkpoint, write_checkpoint
+from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
 from textdiff.training.signals import stop_on_signal
+from textdiff.training.task import AfterUpdate, Exporting, Stateful, Task
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from textdiff.data import CaptionedImages
-
-
-class Task(Protocol):
-    """What is trained, and how well it does. `name` is the stem of its weights file."""
-
-    name: str
-    model: nn.Module
-
-    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Per-example (B,) or scalar values; "loss" is what is minimised. `model` is the task's
-        own, wrapped for several processes."""
-        ...
-
-    def state(self) -> dict[str, Tensor]:
-        """Tensors beside the weights that a resumed run needs; loading fills them in place."""
-        ...
-
-    def after_update(self) -> None:
-        """Called after each optimizer step, e.g. to clamp a scale."""
-        ...
-
-    def saved(self, run: RunFolder) -> None:
-        """Called on the main process after each checkpoint, e.g. to export."""
-        ...
-
-    def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
-        """Held-out numbers of the model as it stands; may write pictures. Must draw no global
-        random numbers. Called on the main process alone."""
-        ...
-
-
-@dataclass
-class Progress:
-    """Where a run stands; what a checkpoint's state.json holds beside the settings."""
-
-    step: int = 0
-    seconds: float = 0.0  # of training so far, earlier sittings included
-    started: float = field(default_factory=time.monotonic)
-
-    def elapsed(self) -> float:
-        return self.seconds + time.monotonic() - self.started
-
-    def share(self, config: TrainConfig) -> float:
-        """How much of the run is done, in [0, 1]."""
-        by_time = self.elapsed() / (60 * config.max_minutes) if config.max_minutes else 0.0
-        return min(1.0, max(self.step / config.steps, by_time))
 
 
 class Trainer:
@@ -104,6 +62,7 @@ class Trainer:
 
     def __init__(
         self,
+        *,
         task: Task,
         data: CaptionedImages,
         config: TrainConfig,
@@ -111,7 +70,7 @@ class Trainer:
         run: RunFolder,
         seed: int,
         ema_decay: float | None,
-        fixed: dict,
+        fixed: dict[str, Any],
     ):
         self.task, self.data, self.config, self.run = task, data, config, run
         self.accelerator, self.seed, self.fixed = accelerator, seed, fixed
@@ -149,16 +108,8 @@ class Trainer:
             if policy == "must":
                 raise CheckpointError(f"--resume must: no checkpoint under {self.run.checkpoints}")
             return
-        self.progress = Progress(*read_checkpoint(self, folder))
+        self.progress = Progress(*read_checkpoint(folder, self._state()))
         self.accelerator.print(f"resuming from {folder}")
-
-    def save(self) -> Path:
-        """Writes a checkpoint on the main process; the others wait. Returns its folder."""
-        if self.accelerator.is_main_process:
-            write_checkpoint(self)
-            self.task.saved(self.run)
-        self.accelerator.wait_for_everyone()
-        return self.run.checkpoints / f"step-{self.progress.step:06d}"
 
     @property
     def finished(self) -> bool:
@@ -172,29 +123,18 @@ class Trainer:
             NonFiniteLossError: names step, samples and the last good checkpoint.
             StoppedBySignalError: SIGINT or SIGTERM arrived; a checkpoint was saved first.
         """
-        source = batches(
-            self.data,
-            seed=self.seed,
-            batch_size=self.config.batch_size,
-            accumulation=self.config.accumulation,
-            start_step=self.progress.step,
-            rank=self.accelerator.process_index,
-            world_size=self.accelerator.num_processes,
-            workers=self.config.workers,
-        )
-        with stop_on_signal() as stop, Meter(self) as meter:
+        with stop_on_signal() as stop, self._meter() as meter:
             self.progress.started = time.monotonic()
-            for micro_batches in source:
-                share = self._share()
-                losses = self._step(micro_batches, share)
+            for micro_batches in self._batches():
+                values = self._step(micro_batches)
                 self.progress.step += 1
                 done = self._share() >= 1
-                meter.add(losses, done)
-                stopped = self._any(stop.received) and not done
+                meter.add(values, flush=done)
+                stopped = on_any(self.accelerator, stop.received) and not done
                 with meter.paused():
-                    if done or (self.progress.step % self.config.eval_every == 0 and not stopped):
+                    if done or (self._every(self.config.eval_every) and not stopped):
                         self._evaluate()
-                    if done or stopped or self.progress.step % self.config.checkpoint_every == 0:
+                    if done or stopped or self._every(self.config.checkpoint_every):
                         folder = self.save()
                 if stopped:
                     raise StoppedBySignalError(
@@ -204,10 +144,32 @@ class Trainer:
                 if done:
                     break
 
-    def _step(self, micro_batches: list[Batch], share: float) -> dict[str, float]:
-        """One optimizer step; returns this rank's mean of each value that the task reported."""
-        step, config = self.progress.step, self.config
-        lr = config.lr * lr_factor(config, step, share)
+    def _batches(self) -> Iterator[list[Batch]]:
+        """The micro-batches of each step to come, this process's share of them."""
+        return batches(
+            self.data,
+            seed=self.seed,
+            batch_size=self.config.batch_size,
+            accumulation=self.config.accumulation,
+            start_step=self.progress.step,
+            rank=self.accelerator.process_index,
+            world_size=self.accelerator.num_processes,
+            workers=self.config.workers,
+        )
+
+    def _meter(self) -> Meter:
+        return Meter(
+            name=self.task.name,
+            config=self.config,
+            progress=self.progress,
+            run=self.run,
+            accelerator=self.accelerator,
+        )
+
+    def _step(self, micro_batches: list[Batch]) -> dict[str, float]:
+        """One optimizer step; returns this process's mean of each value that the task reported."""
+        step = self.progress.step
+        lr = self.config.lr * lr_factor(self.config, step, self._share())
         set_lr(self.optimizer, lr)
         torch.manual_seed(seed_of(self.seed, "modules", step, self.accelerator.process_index))
         self.model.train()
@@ -225,12 +187,12 @@ class Trainer:
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / len(micro_batches)
         means = _read({**sums, "grad_norm": self._clip_gradients()})
-        drawn = torch.cat([batch.sample_ids for batch in micro_batches])
+        samples = torch.cat([batch.sample_ids for batch in micro_batches])
         if not math.isfinite(means["loss"]):
-            drawn = drawn[~torch.cat(finite).cpu()]
-        self._check_finite("loss", means["loss"], drawn)
+            samples = samples[~torch.cat(finite).cpu()]
+        self._check_finite("loss", means["loss"], samples)
         if self.scaler is None:  # fp16's scaler skips such a step by itself
-            self._check_finite("gradient norm", means["grad_norm"], drawn)
+            self._check_finite("gradient norm", means["grad_norm"], samples)
         self._update()
         return {**means, "lr": lr}
 
@@ -240,32 +202,34 @@ class Trainer:
             self.scaler.unscale_(self.optimizer)
         return nn.utils.clip_grad_norm_(self.task.model.parameters(), self.config.max_grad_norm)
 
+    def _check_finite(self, name: str, value: float, samples: Tensor) -> None:
+        """Ends the run where `value` is not finite on any process; `samples`: ids to name."""
+        if not on_any(self.accelerator, not math.isfinite(value)):
+            return
+        if math.isfinite(value):
+            raise NonFiniteLossError(f"another process met a {name} that is not finite")
+        ids = samples.tolist()
+        good, _ = checkpoint.newest_good(self.run.checkpoints)
+        raise NonFiniteLossError(
+            f"the {name} is {value} at step {self.progress.step} (samples {ids[:8]}"
+            f"{', ...' if len(ids) > 8 else ''}); last good checkpoint: {good or 'none'}; "
+            "lower --train.lr or look at these samples"
+        )
+
     def _update(self) -> None:
         if self.scaler is not None:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         else:
             self.optimizer.step()
-        self.task.after_update()
+        if isinstance(self.task, AfterUpdate):
+            self.task.after_update()
         if self.ema:
             self.ema.update()
 
-    def _check_finite(self, name: str, value: float, drawn: Tensor) -> None:
-        """`drawn`: the ids of the samples to name."""
-        if not self._any(not math.isfinite(value)):
-            return
-        if math.isfinite(value):
-            raise NonFiniteLossError(f"another process met a {name} that is not finite")
-        samples = drawn.tolist()
-        good, _ = checkpoint.newest_good(self.run.checkpoints)
-        raise NonFiniteLossError(
-            f"the {name} is {value} at step {self.progress.step} (samples {samples[:8]}"
-            f"{', ...' if len(samples) > 8 else ''}); last good checkpoint: {good or 'none'}; "
-            "lower --train.lr or look at these samples"
-        )
-
     @torch.no_grad()
     def _evaluate(self) -> None:
+        """Logs the task's held-out numbers, of the average where there is one."""
         if self.accelerator.is_main_process:
             self.task.model.eval()
             average = self.ema.applied() if self.ema else nullcontext()
@@ -280,21 +244,39 @@ class Trainer:
                 tqdm.write(f"step {self.progress.step}: {shown}")
         self.accelerator.wait_for_everyone()
 
-    def _share(self) -> float:
-        """Progress as rank 0 sees it: clocks differ, decisions must not."""
-        share = self.progress.share(self.config)
-        if self.accelerator.num_processes == 1 or not self.config.max_minutes:
-            return share
-        tensor = torch.tensor(share, dtype=torch.float64, device=self.accelerator.device)
-        torch.distributed.broadcast(tensor, src=0)
-        return tensor.item()
+    def save(self) -> Path:
+        """Writes a checkpoint on the main process; the others wait. Returns its folder."""
+        if self.accelerator.is_main_process:
+            write_checkpoint(
+                self.run.checkpoints,
+                self._state(),
+                step=self.progress.step,
+                seconds=self.progress.elapsed(),
+                keep=self.config.keep_checkpoints,
+            )
+            if isinstance(self.task, Exporting):
+                self.task.export(self.run.path)
+        self.accelerator.wait_for_everyone()
+        return self.run.checkpoints / f"step-{self.progress.step:06d}"
 
-    def _any(self, flag: bool) -> bool:
-        """Whether `flag` is set on any rank."""
-        if self.accelerator.num_processes == 1:
-            return flag
-        tensor = torch.tensor(float(flag), device=self.accelerator.device)
-        return self.accelerator.reduce(tensor, "sum").item() > 0
+    def _state(self) -> TrainingState:
+        return TrainingState(
+            name=self.task.name,
+            model=self.task.model,
+            optimizer=self.optimizer,
+            ema=self.ema,
+            scaler=self.scaler,
+            task=self.task.state() if isinstance(self.task, Stateful) else {},
+            fixed=self.fixed,
+        )
+
+    def _every(self, steps: int) -> bool:
+        return self.progress.step % steps == 0
+
+    def _share(self) -> float:
+        """Progress as the main process sees it: clocks differ, decisions must not."""
+        share = self.progress.share(self.config)
+        return main_value(self.accelerator, share) if self.config.max_minutes else share
 
 
 def _read(values: dict[str, Tensor]) -> dict[str, float]:
@@ -303,7 +285,7 @@ def _read(values: dict[str, Tensor]) -> dict[str, float]:
 
 
 def _checkpoint_activations(task: Task) -> None:
-    if not hasattr(task.model, "checkpoint_activations"):
+    if not isinstance(task.model, UNet):
         raise UsageError(
             f"train.activation_checkpointing is for the U-Net; the {task.name} has none; leave it "
             "out (CLIP pre-training has train.encoder_batch_size)"

@@ -9,23 +9,43 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from textdiff.training.config import TrainConfig
+from textdiff.training.progress import Progress
+from textdiff.training.run_folder import RunFolder
+
 if TYPE_CHECKING:
-    from textdiff.training.loop import Trainer
+    from accelerate import Accelerator
 
 
 class Meter:
-    """Averages what the task reports, over steps and processes."""
+    """Averages what the task reports, over steps and processes.
 
-    def __init__(self, trainer: Trainer):
+    Args:
+        name: of what is trained.
+        config: its `steps`, `max_minutes` and `log_every`, and the batch for images per second.
+        progress: of the run, which the loop keeps up to date.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        config: TrainConfig,
+        progress: Progress,
+        run: RunFolder,
+        accelerator: Accelerator,
+    ):
         from tqdm import tqdm
 
-        self.trainer, self.sums, self.count = trainer, {}, 0
-        config, accelerator = trainer.config, trainer.accelerator
+        self.config, self.progress, self.run = config, progress, run
+        self.accelerator = accelerator
+        self.sums: dict[str, float] = {}
+        self.count = 0
         self.rows = config.batch_size * config.accumulation * accelerator.num_processes
         self.bar = tqdm(
             total=config.steps,
-            initial=trainer.progress.step,
-            desc=f"training {trainer.task.name}",
+            initial=progress.step,
+            desc=f"training {name}",
             unit="step",
             disable=not accelerator.is_main_process,
             mininterval=1.0,
@@ -43,30 +63,30 @@ class Meter:
     def __enter__(self) -> Meter:
         return self
 
-    def __exit__(self, *_exception) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.bar.close()
 
     def add(self, values: dict[str, float], flush: bool) -> None:
-        step = self.trainer.progress.step
+        """The values of the step just done; `flush` writes them whatever `log_every` says."""
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
         self.bar.update()
-        if flush or step % self.trainer.config.log_every == 0:
-            self._write(step)
+        if flush or self.progress.step % self.config.log_every == 0:
+            self._write()
 
-    def _write(self, step: int) -> None:
-        accelerator, minutes = self.trainer.accelerator, self.trainer.config.max_minutes
+    def _write(self) -> None:
         means = torch.tensor([value / self.count for value in self.sums.values()])
-        if accelerator.num_processes > 1:
-            means = accelerator.reduce(means.to(accelerator.device), "mean")
-        values = dict(zip(self.sums, means.tolist(), strict=True))
+        if self.accelerator.num_processes > 1:
+            means = self.accelerator.reduce(means.to(self.accelerator.device), "mean")
+        values: dict[str, float] = dict(zip(self.sums, means.tolist(), strict=True))
         now = time.monotonic()
         speed = self.rows * self.count / (now - self.since)
-        values |= {"images_per_second": speed, "seconds": self.trainer.progress.elapsed()}
-        self.trainer.run.log(step, values)
+        values |= {"images_per_second": speed, "seconds": self.progress.elapsed()}
+        self.run.log(self.progress.step, values)
         shown = {"loss": f"{values['loss']:.4f}", "img/s": f"{speed:.0f}"}
-        if minutes:
-            shown["left"] = f"{max(0.0, minutes - values['seconds'] / 60):.1f} min"
+        if self.config.max_minutes:
+            left = max(0.0, self.config.max_minutes - values["seconds"] / 60)
+            shown["left"] = f"{left:.1f} min"
         self.bar.set_postfix(shown)
         self.sums, self.count, self.since = {}, 0, now

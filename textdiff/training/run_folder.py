@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textdiff.config import Settings, to_yaml
 from textdiff.errors import UsageError
 from textdiff.files import write_text
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 
 class RunFolder:
-    """The main process writes; on the others every method does nothing.
+    """The main process (`main`) writes; on the others every method does nothing.
 
     Raises:
         UsageError: the path exists and is no folder.
@@ -22,7 +26,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"run folder {self.path} is a file; name another --run-dir")
-        self._board = None
+        self._board: SummaryWriter | None = None
 
     def start(self, settings: Settings, step: int, tensorboard: bool) -> None:
         """Writes config.yaml and cuts metrics that a resumed run will write again (> `step`)."""
@@ -57,6 +61,6 @@ class RunFolder:
 
 def _step(line: str) -> float:
     try:
-        return json.loads(line)["step"]
+        return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
         return float("inf")  # the torn last line of a killed run

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+from pathlib import Path
 
 from textdiff.data.grid import labelled_grid, to_pil
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.training.run_folder import RunFolder
+
+COLUMNS = 8
 
 
 def draw_samples(
-    pipe: TextToImage, prompts: list[str], preview: SamplingConfig, run: RunFolder, step: int
+    pipe: TextToImage, prompts: Sequence[str], config: SamplingConfig, file: Path
 ) -> None:
     """Writes a labelled grid of `prompts` if there are any; always the same noise."""
     if not prompts:
         return
-    finished = [images for _, images in pipe.images(prompts, preview)]
-    images = torch.cat([images for images in finished if len(images)])
-    grid = labelled_grid(to_pil(images), prompts, columns=min(8, len(images)))
-    with replacing(run.path / "samples" / f"step-{step:06d}.png") as temporary:
+    images = pipe.draw(pipe.plan(prompts, config))
+    grid = labelled_grid(to_pil(images), prompts, columns=min(COLUMNS, len(images)))
+    with replacing(file) as temporary:
         grid.save(temporary)

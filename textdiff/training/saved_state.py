@@ -1,56 +1,67 @@
-"""What a checkpoint of a run holds, and how a run takes it up again.
+"""What a checkpoint of a run holds, and how a run continues from it.
 
 <task>.safetensors   the weights              ema.safetensors    their average
 optimizer            its moments, by name     task               what the task itself remembers
-state.json           step, seconds, number of EMA updates, fp16's scale, settings held fixed
+state.json           step, seconds, number of EMA updates, fp16's scale, fixed settings
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError
+from textdiff.training.ema import EMA
 from textdiff.training.optimizer import load_optimizer, optimizer_tensors
 
-if TYPE_CHECKING:
-    from textdiff.training.loop import Trainer
 
-# settings that came later; a run that names one of them not at all was trained without it
-LATER = ("augment", "clean_below", "clean_share", "distill_by_signal", "loss")
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """All that changes while a run lasts, but for its progress. Loading fills it in place.
+
+    name: of the task, and of the file of its weights.
+    scaler: of losses in fp16, None in other precisions.
+    task: tensors that the task remembers.
+    fixed: settings as JSON; a resumed run must have exactly the same.
+    """
+
+    name: str
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    ema: EMA | None
+    scaler: torch.amp.GradScaler | None
+    task: dict[str, Tensor]
+    fixed: dict[str, Any]
 
 
-def write_checkpoint(trainer: Trainer) -> None:
-    """Under the run's checkpoints, by its step."""
-    task, ema, scaler = trainer.task, trainer.ema, trainer.scaler
+def write_checkpoint(
+    folder: Path, state: TrainingState, *, step: int, seconds: float, keep: int
+) -> None:
+    """The checkpoint of `step` under `folder`, of which the newest `keep` stay."""
     groups = {
-        task.name: task.model.state_dict(),
-        "optimizer": optimizer_tensors(trainer.optimizer, task.model),
+        state.name: state.model.state_dict(),
+        "optimizer": optimizer_tensors(state.optimizer, state.model),
     }
-    if ema:
-        groups["ema"] = ema.averages
-    if task.state():
-        groups["task"] = task.state()
-    state = {
-        "seconds": trainer.progress.elapsed(),
-        "ema_updates": ema.updates if ema else 0,
-        "scaler": scaler.state_dict() if scaler is not None else None,
-        "fixed": trainer.fixed,
+    if state.ema:
+        groups["ema"] = state.ema.averages
+    if state.task:
+        groups["task"] = state.task
+    values = {
+        "seconds": seconds,
+        "ema_updates": state.ema.updates if state.ema else 0,
+        "scaler": state.scaler.state_dict() if state.scaler is not None else None,
+        "fixed": state.fixed,
     }
-    checkpoint.save_checkpoint(
-        trainer.run.checkpoints,
-        trainer.progress.step,
-        groups,
-        state,
-        trainer.config.keep_checkpoints,
-    )
+    checkpoint.save_checkpoint(folder, step, groups, values, keep)
 
 
-def read_checkpoint(trainer: Trainer, folder: Path) -> tuple[int, float]:
-    """Fills tensors in place; returns the step and the seconds of training until it.
+def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
+    """Fills `state`; returns the step of the checkpoint and the seconds of training until it.
 
     Raises:
         CheckpointError: made with other settings, or of another model.
@@ -59,32 +70,30 @@ def read_checkpoint(trainer: Trainer, folder: Path) -> tuple[int, float]:
     def tensors(stem: str) -> dict[str, Tensor]:
         return checkpoint.load_tensors(folder / f"{stem}.safetensors")
 
-    task, ema = trainer.task, trainer.ema
-    state = checkpoint.load_state(folder)
-    _check_fixed(state["fixed"], trainer.fixed, folder)
-    weights = folder / f"{task.name}.safetensors"
-    checkpoint.load_module(task.model, tensors(task.name), weights)
+    values = checkpoint.load_state(folder)
+    _check_fixed(values["fixed"], state.fixed, folder)
+    weights = folder / f"{state.name}.safetensors"
+    checkpoint.load_module(state.model, tensors(state.name), weights)
     where = str(folder / "optimizer")
-    load_optimizer(trainer.optimizer, task.model, tensors("optimizer"), where)
-    if ema:
+    load_optimizer(state.optimizer, state.model, tensors("optimizer"), where)
+    if state.ema:
         averages = tensors("ema")
-        for name, average in ema.averages.items():
+        for name, average in state.ema.averages.items():
             average.copy_(averages[name])
-        ema.updates = state["ema_updates"]
-    if task.state():
+        state.ema.updates = values["ema_updates"]
+    if state.task:
         saved = tensors("task")
-        for name, tensor in task.state().items():
+        for name, tensor in state.task.items():
             tensor.copy_(saved[name])
-    if trainer.scaler is not None:
-        trainer.scaler.load_state_dict(state["scaler"])
-    return state["step"], state["seconds"]
+    if state.scaler is not None:
+        state.scaler.load_state_dict(values["scaler"])
+    return values["step"], values["seconds"]
 
 
-def _check_fixed(saved: dict, fixed: dict, folder: Path) -> None:
-    # what else only one of them names, another version of textdiff had no setting for
-    for key in sorted(saved.keys() & fixed.keys() | set(LATER)):
+def _check_fixed(saved: dict[str, Any], fixed: dict[str, Any], folder: Path) -> None:
+    for key in sorted(saved.keys() | fixed.keys()):
         before, now = saved.get(key), fixed.get(key)
-        if before != now and (before or now):
+        if before != now:
             raise CheckpointError(
                 f"{folder} was trained with {key} = {before}, now it is {now}; "
                 "set it back or name another --run-dir"

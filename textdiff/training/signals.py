@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 class Stop:
@@ -16,14 +17,15 @@ class Stop:
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
     """SIGINT and SIGTERM set a flag that the loop reads between steps; a second one kills."""
-    stop, previous = Stop(), {}
+    stop = Stop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in numbers}
 
-    def handle(number: int, _frame) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         stop.received = True
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.getsignal(number)
+    for number in numbers:
         signal.signal(number, handle)
     try:
         yield stop

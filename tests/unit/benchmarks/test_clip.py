@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from tests.helpers.paths import ROOT
-from textdiff.commands.train_clip import TrainClipSettings
 from textdiff.config import parse_flags
 from textdiff.data import open_data
 from textdiff.models.bound import BoundText
 from textdiff.models.unet import UNet
 from textdiff.training.launch import accelerator_for
+from textdiff.training.settings.clip import TrainClipSettings
 
 
 @pytest.fixture
@@ -51,9 +51,10 @@ def test_an_epoch_shows_each_picture_once_but_for_the_last_batch(bench, settings
     assert loader.steps == 2 * whole // 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 5])
 def test_open_clip_trains_for_as_many_steps_as_asked(bench, settings, steps):
-    options = argparse.Namespace(steps=steps, open_clip_captions="names", open_clip_lr=None)
+    options = argparse.Namespace(steps=steps, open_clip_lr=None)
     clip, spent = bench.train_open_clip(settings, options, accelerator_for("no"))
     assert spent["step"] == steps
     start = bench.fresh_open_clip(settings)

@@ -13,11 +13,11 @@ from PIL import Image
 from tests.helpers.paths import ROOT
 from textdiff import TextToImage
 from textdiff.commands.cli import run
-from textdiff.commands.train import TrainSettings
 from textdiff.config import parse_flags
 from textdiff.data import DataConfig, open_data
 from textdiff.diffusion import ScheduleConfig
 from textdiff.models import UNet
+from textdiff.training.settings.text_to_image import TrainSettings
 
 PLAIN = ["--block-channels", "8", "16", "--layers", "1", "--head-dim", "8", "--norm-groups", "4"]
 
@@ -36,7 +36,7 @@ def data(shapes):
 def fresh(pipe, **changes) -> TextToImage:
     """With a U-Net whose output is 0."""
     config = pipe.config.model_copy(update=changes)
-    return TextToImage.of(UNet(config.unet).eval(), pipe.clip, config)
+    return TextToImage(UNet(config.unet).eval(), pipe.clip, config)
 
 
 def test_a_network_that_says_nothing_errs_by_all_of_the_noise(bench, pipe, data):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.helpers.paths import ROOT
-from tests.unit.pipeline.test_network import remade
+from tests.helpers.unets import remade
 from textdiff.types import Conditioning
 
 PROMPTS = ["red circle", "green cross"]
@@ -59,6 +59,7 @@ def test_quartiles_lie_within_what_was_measured(module):
     assert module("rounds").spread([1.0, 2.0]) == {"low": 1.25, "median": 1.5, "high": 1.75}
 
 
+@pytest.mark.slow
 def test_diffusers_solvers_come_nearer_with_more_steps(module, plain, theirs):
     """To our DDIM of all steps, with every solver and grid that the search tries."""
     modules, rmse = module("diffusers_sampling"), module("rounds").rmse
@@ -125,6 +126,7 @@ def test_luck_of_the_searched_seed_is_not_confirmed(module):
         assert all(row["ratio_to_best"]["median"] == 1 for row in measure)
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark(module, plain, tmp_path, monkeypatch, capsys):
     plain.save(tmp_path / "model")
     monkeypatch.setattr(module("sampling_quality"), "STEPS", (8, 16))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,17 +19,24 @@ from textdiff.models import UNetConfig
 TINY = ["--block-channels", "8", "16", "--layers", "1", "--head-dim", "8", "--norm-groups", "4"]
 
 
-def run(script: str, *flags: str) -> str:
-    command = [sys.executable, str(ROOT / "benchmarks" / script), *TINY, *flags]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def bench(monkeypatch, capsys):
+    """Runs a benchmark in this process; gives what it prints."""
+
+    def printed(name: str, *flags: str) -> str:
+        monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+        monkeypatch.setattr("sys.argv", [f"{name}.py", *TINY, *flags])
+        importlib.import_module(name).main()
+        return capsys.readouterr().out
+
+    return printed
 
 
-def test_training_step_compares_equal_networks(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_training_step_compares_equal_networks(bench, tmp_path: Path) -> None:
     flags = ["--image-size", "8", "--batch-size", "2", "--repeats", "2", "--precision", "no"]
     flags += ["--variants", "ours", "recomputed", "diffusers", "diffusers tuned"]
-    table = run("training_step.py", *flags, "--no-alone", "--json", str(tmp_path / "a.json"))
+    table = bench("training_step", *flags, "--no-alone", "--json", str(tmp_path / "a.json"))
     rows = [line for line in table.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [
         "| ours", "| recomputed", "| diffusers", "| diffusers tuned",
@@ -43,9 +49,10 @@ def test_training_step_compares_equal_networks(tmp_path: Path) -> None:
     assert found["variants"]["ours"]["times_the_first"]["median"] == 1
 
 
-def test_each_gain_is_of_a_step_without_one_thing(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_each_gain_is_of_a_step_without_one_thing(bench, tmp_path: Path) -> None:
     flags = ["--image-size", "8", "--batch-size", "2", "--repeats", "2", "--precision", "bf16"]
-    run("training_gains.py", *flags, "--json", str(tmp_path / "a.json"))
+    bench("training_gains", *flags, "--json", str(tmp_path / "a.json"))
     found = json.loads((tmp_path / "a.json").read_text())["results"]
     assert list(found) == ["all"] + [
         f"without {name}"
@@ -77,6 +84,7 @@ def loop(monkeypatch, shapes, tiny_clip):
     return DiffusersLoop(open_data(config, "train"), clip, unet, settings)
 
 
+@pytest.mark.slow
 def test_the_loop_of_diffusers_parts_trains(loop) -> None:
     before = [parameter.detach().clone() for parameter in loop.unet.parameters()]
     loop.train(12)

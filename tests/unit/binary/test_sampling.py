@@ -16,9 +16,14 @@ from textdiff.binary.prediction import (
     BinaryPrediction,
     reverse_logits,
 )
-from textdiff.binary.sampling import BinaryAncestral, binary_inpaint, fair_coins
+from textdiff.binary.sampling import (
+    ancestral_step,
+    binary_inpaint,
+    fair_coins,
+    sample_binary,
+)
 from textdiff.binary.schedule import BinarySchedule
-from textdiff.sampling import ImageNoise, sample, timestep_grid
+from textdiff.sampling import ImageNoise, timestep_grid
 
 CASES = golden("binary")["by_id"]
 PICTURES = torch.tensor(  # three of four pixels, in proportions WEIGHTS
@@ -53,11 +58,11 @@ def normals(shape: tuple[int, ...], seed: int):
     return lambda: torch.randn(shape, generator=rng, dtype=torch.float64)
 
 
-def draw(denoise, schedule, grid, noise, sampler=None) -> list[Tensor]:
+def draw(denoise, schedule, grid, noise) -> list[Tensor]:
     """States x_T, ..., x_0."""
     x_T = fair_coins(noise()).double()
-    steps = sample(denoise, schedule, sampler or BinaryAncestral(), grid, x_T, noise)
-    return [x_T, *(step.x for step in steps)]
+    steps = sample_binary(denoise, schedule, grid, x_T, noise)
+    return [x_T, *(step.x_t for step in steps)]
 
 
 def test_golden_path():
@@ -122,7 +127,7 @@ def test_certain_predictions_leave_nothing_to_chance():
     x_t = torch.ones(1, 1, 1, 4)
     prediction = BinaryPrediction(torch.tensor([1, 1, -1, -1]).view(1, 1, 1, 4) * math.inf)
     extremes = torch.tensor([9.0, -9.0, 9.0, -9.0]).view(1, 1, 1, 4)
-    x = BinaryAncestral().update(x_t, [prediction], chain, 0, lambda: extremes)
+    x = ancestral_step(chain, prediction, x_t, 0, extremes)
     assert x.flatten().tolist() == [1, 1, -1, -1]
 
 
@@ -148,13 +153,13 @@ def test_half_precision_pictures_stay_what_they_are(dtype):
     schedule = BinarySchedule.cosine(10)
     logits = torch.tensor([3.0, -3.0, 0.5, -0.5], dtype=dtype).view(1, 1, 1, 4)
     noise = normals((1, 1, 1, 4), 0)
-    steps = sample(
-        lambda x_t, timestep: BinaryPrediction(logits), schedule, BinaryAncestral(),
-        torch.arange(10), fair_coins(noise()).to(dtype), noise,
-    )  # fmt: skip
+    x_T = fair_coins(noise()).to(dtype)
+    steps = sample_binary(
+        lambda x_t, timestep: BinaryPrediction(logits), schedule, torch.arange(10), x_T, noise
+    )
     for step in steps:
-        assert step.x.dtype == dtype
-        assert set(step.x.abs().flatten().tolist()) == {1.0}
+        assert step.x_t.dtype == dtype
+        assert set(step.x_t.abs().flatten().tolist()) == {1.0}
 
 
 @pytest.mark.parametrize("predicts", ["x_0", "posterior"])

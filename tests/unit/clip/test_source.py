@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.helpers.tokenizers import word_tokenizer
 from textdiff.clip import ClipConfig, ClipModel
 from textdiff.clip import source as clip_source
 from textdiff.clip.source import CONFIG, WEIGHTS
@@ -110,8 +111,6 @@ def test_interrupted_save_leaves_the_old_files(folder, pristine, monkeypatch):
 
 
 def test_folder_with_a_tokenizer_of_transformers_survives_a_round_trip(tmp_path):
-    from tests.unit.clip.test_tokens import word_tokenizer
-
     tokenizer = word_tokenizer(tmp_path / "tokenizer")
     text = TEXT | {"context_length": 4, "vocab_size": 4, "hf_tokenizer_name": "any/name"}
     text |= {"no_causal_mask": True, "pool_type": "last"}

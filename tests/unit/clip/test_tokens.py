@@ -6,6 +6,7 @@ import open_clip
 import pytest
 import torch
 
+from tests.helpers.tokenizers import word_tokenizer
 from textdiff.clip.tokens import tokenize
 
 CAPTIONS = ["a red apple", "", "x " * 50]
@@ -49,21 +50,3 @@ def test_tokenizers_of_transformers_know_their_end(tmp_path):
     assert tokens.ids.tolist() == [[2, 3, 1, 0], [2, 2, 2, 1]]
     assert tokens.lengths.tolist() == [3, 4]
     assert tokens.num_truncated == 1
-
-
-def word_tokenizer(folder):
-    """open_clip's wrapper of a transformers tokenizer with four words, read from `folder`."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    words = Tokenizer(
-        models.WordLevel({"<pad>": 0, "</s>": 1, "red": 2, "apple": 3}, unk_token="<pad>")
-    )
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 1)]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=words, eos_token="</s>", pad_token="<pad>"
-    ).save_pretrained(folder)
-    return open_clip.tokenizer.HFTokenizer(str(folder), context_length=4)

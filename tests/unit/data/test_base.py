@@ -1,17 +1,11 @@
-"""Splits, replacement of unusable images, fingerprints, and which source a name means."""
-
-from dataclasses import replace
-from itertools import chain
+"""Images with their captions, replacement of unusable images, fingerprints."""
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
-from textdiff.data import BadImage, CaptionedImages, DataConfig, open_data
-from textdiff.data.base import Entry, assign_splits, choose, source_kind
-from textdiff.errors import DataError, UsageError
+from textdiff.data import BadImage, CaptionedImages, DataConfig
+from textdiff.data.entries import Entry
+from textdiff.errors import DataError
 
 
 class Numbers:
@@ -34,53 +28,6 @@ class Numbers:
 
 def numbers(count, broken=(), **config):
     return CaptionedImages(Numbers(count, broken), DataConfig(image_size=4, **config), "all")
-
-
-def entries_of(groups, splits=None):
-    splits = splits or [None] * len(groups)
-    return [
-        Entry(str(i), ("a",), g, s) for i, (g, s) in enumerate(zip(groups, splits, strict=True))
-    ]
-
-
-@given(st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=60))
-def test_a_group_is_never_split(groups):
-    splits = assign_splits(entries_of(groups), 0.3, 0.3)
-    assert len(set(zip(groups, splits, strict=True))) == len(set(groups))
-
-
-def test_fractions_are_kept_roughly():
-    splits = assign_splits(entries_of([str(i) for i in range(4000)]), 0.1, 0.2)
-    assert splits.count("val") == pytest.approx(400, abs=60)
-    assert splits.count("test") == pytest.approx(800, abs=90)
-
-
-def test_an_image_keeps_its_side_when_others_are_added():
-    names = [str(i) for i in range(500)]
-    few, many = (assign_splits(entries_of(names[:n]), 0.1, 0.1) for n in (300, 500))
-    assert few == many[:300]
-
-
-def test_a_small_set_still_gets_every_split():
-    assert set(assign_splits(entries_of("abc"), 0.05, 0.05)) == {"train", "val", "test"}
-    assert assign_splits(entries_of("a"), 0.05, 0.05) == ["train"]
-    assert set(assign_splits(entries_of("abcdefgh"), 0, 0)) == {"train"}
-
-
-def test_stated_splits_win_and_get_nothing_by_hash():
-    names = [str(i) for i in range(200)]
-    stated = ["test"] * 50 + ["train"] * 100 + [None] * 50
-    splits = assign_splits(entries_of(names, stated), 0.2, 0.2)
-    assert splits[:50] == ["test"] * 50
-    assert set(splits[50:]) == {"train", "val"}
-
-
-def test_choosing_is_stable_under_growth_of_the_limit():
-    entries = entries_of([str(i) for i in range(100)])
-    ten, twenty = choose(entries, 10), choose(entries, 20)
-    assert len(ten) == 10 and set(ten) < set(twenty)
-    assert twenty == sorted(twenty, key=entries.index)
-    assert choose(entries, None) == choose(entries, 1000) == entries
 
 
 def test_images_captions_and_identifiers_belong_together():
@@ -153,78 +100,3 @@ def test_fingerprint_sees_captions_names_and_looks():
     ]
     assert len(set(prints)) == 5
     assert CaptionedImages(Numbers(5), small, "all").fingerprint == prints[0]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for name in "abc":
-        Image.new("RGB", (8, 8), "red").save(tmp_path / f"{name}.png")
-        (tmp_path / f"{name}.txt").write_text(f"letter {name}")
-    return tmp_path
-
-
-def test_splits_are_disjoint_and_cover_all(folder):
-    config = DataConfig(source=str(folder))
-    parts = [open_data(config, split).identifiers for split in ("train", "val", "test")]
-    assert sorted(chain(*parts)) == open_data(config, "all").identifiers
-    assert open_data(config, "all").identifiers == ["a.png", "b.png", "c.png"]
-
-
-def test_an_empty_split_says_how_to_mend_it(folder):
-    config = DataConfig(source=str(folder), val_fraction=0)
-    with pytest.raises(DataError, match=r"val split is empty; raise val_fraction"):
-        open_data(config, "val")
-
-
-def test_an_unknown_split(folder):
-    with pytest.raises(DataError, match="train, val, test or all"):
-        open_data(DataConfig(source=str(folder)), "dev")
-
-
-@pytest.mark.parametrize(
-    ("source", "kind"),
-    [("openmoji", "openmoji"), ("a/*.parquet", "hf"), ("owner/name", "hf")],
-)
-def test_kind_by_name(source, kind):
-    assert source_kind(DataConfig(source=source)) == kind
-
-
-def test_kind_of_a_folder_and_by_choice(folder):
-    assert source_kind(DataConfig(source=str(folder))) == "folder"
-    assert source_kind(DataConfig(source=str(folder), kind="hf")) == "hf"
-
-
-@pytest.mark.parametrize("source", ["opnmoji", "/no/such/folder", "./pictures"])
-def test_an_unknown_source_says_what_was_tried(source):
-    with pytest.raises(DataError, match=r"not 'openmoji', not an existing folder, .* owner/name"):
-        open_data(DataConfig(source=source))
-
-
-def test_fractions_must_leave_something():
-    from textdiff.config import build
-
-    with pytest.raises(UsageError, match="must be below 1"):
-        build(DataConfig, [("a.yaml", {"val_fraction": 0.5, "test_fraction": 0.5})])
-
-
-def with_variants(split):
-    source = Numbers(40)
-    source.entries = [replace(entry, variants=("a", "b")) for entry in source.entries]
-    return CaptionedImages(source, DataConfig(image_size=4, test_fraction=0.2), split)
-
-
-def test_variants_are_for_training_alone():
-    train, test = with_variants("train"), with_variants("test")
-    assert train.variants == [["a", "b"]] * len(train)
-    assert test.variants == [[]] * len(test)
-    assert test.training_captions == [text for row in test.captions for text in row]
-    assert train.training_captions[:3] == [train.captions[0][0], "a", "b"]
-
-
-def test_variants_change_the_fingerprint_of_what_is_trained_on_alone():
-    def plain(split):
-        config = DataConfig(image_size=4, test_fraction=0.2)
-        return CaptionedImages(Numbers(40), config, split).fingerprint
-
-    assert with_variants("train").fingerprint != plain("train")
-    assert with_variants("test").fingerprint == plain("test")

@@ -91,15 +91,6 @@ def test_captions_change_with_the_epoch_and_are_used_evenly():
     assert min(map(drawn.count, captions)) > 880
 
 
-def test_variants_are_shown_half_of_the_time_and_change_no_other_draw():
-    captions, variants = ["a", "b"], ["x", "y", "z"]
-    drawn = [pick_caption(captions, 0, epoch, 5, variants) for epoch in range(3000)]
-    plain = [pick_caption(captions, 0, epoch, 5) for epoch in range(3000)]
-    assert sum(map(drawn.count, captions)) == pytest.approx(1500, abs=120)
-    assert min(map(drawn.count, variants)) > 420
-    assert all(a == b for a, b in zip(drawn, plain, strict=True) if a in captions)
-
-
 @pytest.mark.slow
 def test_workers_change_nothing(data):
     options = {"batch_size": 3, "accumulation": 2, "start_step": 2}

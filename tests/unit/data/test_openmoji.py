@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from textdiff.data import DataConfig, open_data
-from textdiff.data.base import assign_splits
-from textdiff.data.openmoji import _build, base_emoji, caption, catalogue
+from textdiff.data.openmoji import _build
+from textdiff.data.openmoji_catalogue import base_emoji, caption, catalogue
 from textdiff.data.openmoji_render import black_from, line_layers, render
+from textdiff.data.splits import assign_splits
 from textdiff.errors import DataError, UsageError
 
 

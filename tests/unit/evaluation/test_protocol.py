@@ -18,8 +18,10 @@ from textdiff.evaluation.protocol import (
     data_protocol,
     device_name,
     model_protocol,
+    sampling_protocol,
     versions,
 )
+from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig
 
 
 def open_shapes(shapes, image_size: int):
@@ -64,3 +66,12 @@ def test_pictures_of_another_size_are_refused(pipe, shapes):
     check_image_size(open_shapes(shapes, 16), pipe)
     with pytest.raises(UsageError, match=r"draws 16x16 pictures, .* is 32; give --data.image-size"):
         check_image_size(open_shapes(shapes, 32), pipe)
+
+
+def test_sampling_is_named_as_its_flags():
+    guidance = ClipGuidanceConfig(scale=2, interval=(1, 5), through_unet=False)
+    found = sampling_protocol(SamplingConfig(num_steps=7, clip_guidance=guidance))
+    assert (found["num_steps"], found["guidance_scale"]) == (7, 3.0)
+    assert (found["clip_guidance_scale"], found["clip_guidance_interval"]) == (2.0, [1, 5])
+    assert (found["clip_through_unet"], found["clip_guide"]) == (False, None)
+    assert "clip_guidance" not in found

@@ -104,7 +104,7 @@ def test_golden_linear_reward_end_to_end():
     guided = at_x_0(exact, schedule, lambda x, t: (x * w).sum((1, 2, 3)), inputs["scale"])
     grid = torch.tensor(inputs["timesteps"]).flip(0)
     steps = sample(guided, schedule, DDIM(), grid, tensor(inputs["x_T"]), no_noise)
-    assert_golden(torch.stack([step.x for step in steps]), expected["x_next"])
+    assert_golden(torch.stack([step.x_t for step in steps]), expected["x_next"])
 
 
 # exact distributions
@@ -202,6 +202,17 @@ def network(unet):
     return denoise
 
 
+def pair_of(network):
+    """(conditional, unconditional) predictions of a Denoise of 2B rows."""
+
+    def pair(x_t: Tensor, timestep: Tensor) -> tuple[Prediction, Prediction]:
+        both = network(x_t.repeat(2, 1, 1, 1), timestep.repeat(2))
+        x_0, eps = both.x_0.chunk(2), both.eps.chunk(2)
+        return Prediction(x_0[0], eps[0]), Prediction(x_0[1], eps[1])
+
+    return pair
+
+
 X_T = standard_normal((2, 3, 8, 8), seed=3)()
 TIMESTEP = torch.tensor([600, 600])
 WEIGHT = standard_normal((3 * 64, 5), seed=4)()
@@ -219,9 +230,9 @@ REWARD = similarity(encode, WHERE, 20.0)
 def test_gradient_at_x_0_is_that_of_the_whole(network):
     """With classifier-free guidance inside, against one autograd of everything."""
     with torch.no_grad():
-        said = at_x_0(classifier_free(network, 2.5), COSINE, REWARD, 1.5)(X_T, TIMESTEP)
+        said = at_x_0(classifier_free(pair_of(network), 2.5), COSINE, REWARD, 1.5)(X_T, TIMESTEP)
     x = X_T.clone().requires_grad_()
-    x_0 = classifier_free(network, 2.5)(x, TIMESTEP).x_0
+    x_0 = classifier_free(pair_of(network), 2.5)(x, TIMESTEP).x_0
     (1.5 * 20 * (encode(x_0, 0 * TIMESTEP) * WHERE).sum()).backward()
     torch.testing.assert_close(said.gradient, x.grad)
     torch.testing.assert_close(said.x_0, x_0.detach())

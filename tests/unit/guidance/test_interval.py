@@ -39,15 +39,19 @@ def test_golden_scale_of_each_step():
 
 
 def test_network_sees_the_negatives_only_inside():
-    rows = []
+    passes = []
 
-    def network(x_t: Tensor, timestep: Tensor) -> Prediction:
-        rows.append(len(x_t))
+    def conditional(x_t: Tensor, timestep: Tensor) -> Prediction:
+        passes.append("prompts")
         return Prediction(x_t, x_t)
 
-    drawn(interval(classifier_free(network, 4.0), network, LOW, HIGH))
+    def pair(x_t: Tensor, timestep: Tensor) -> tuple[Prediction, Prediction]:
+        passes.append("both")
+        return Prediction(x_t, x_t), Prediction(x_t, x_t)
+
+    drawn(interval(classifier_free(pair, 4.0), conditional, LOW, HIGH))
     inside = [LOW <= timestep <= HIGH for timestep in CASE["inputs"]["timesteps"]]
-    assert rows == [4 if guided else 2 for guided in inside]
+    assert passes == ["both" if guided else "prompts" for guided in inside]
 
 
 def test_only_at_takes_any_timesteps():

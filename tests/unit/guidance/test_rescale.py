@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
@@ -23,13 +25,13 @@ X_T, COND, UNCOND = drawn(0), drawn(1), drawn(2)
 
 
 def guided(scale: float, phi: float, mix: Tensor | None = None) -> Prediction:
-    """What guidance makes of a network that says v = COND of prompts and UNCOND of negatives."""
+    """The guided prediction of a network whose v is COND with the prompt, UNCOND without."""
 
-    def denoise(x_t: Tensor, timestep: Tensor) -> Prediction:
-        said = from_v(SCHEDULE, torch.cat([COND, UNCOND]), x_t, timestep)
-        return Prediction(said.x_0, said.eps, mix)
+    def pair(x_t: Tensor, timestep: Tensor) -> tuple[Prediction, Prediction]:
+        cond, uncond = (from_v(SCHEDULE, v, x_t, timestep) for v in (COND, UNCOND))
+        return replace(cond, variance_mix=mix), uncond
 
-    return classifier_free(denoise, scale, rescale(SCHEDULE, phi))(X_T, TIMESTEP)
+    return classifier_free(pair, scale, rescale(SCHEDULE, phi))(X_T, TIMESTEP)
 
 
 def v_of(said: Prediction) -> Tensor:
@@ -63,5 +65,4 @@ def test_prediction_without_contrast_is_left_as_it_is():
 
 
 def test_learned_variance_is_handed_on():
-    mix = torch.cat([drawn(3), drawn(4)])
-    assert torch.equal(guided(5.0, 0.7, mix).variance_mix, drawn(3))
+    assert torch.equal(guided(5.0, 0.7, drawn(3)).variance_mix, drawn(3))

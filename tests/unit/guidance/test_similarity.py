@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from textdiff.clip import ClipConfig, ClipModel, NoisedClip, NoisedClipConfig
-from textdiff.guidance.similarity import image_encoder, similarity, text_features
+from textdiff.guidance.similarity import image_encoder, similarity, unit_text_features
 
 PROMPTS = ["red circle", "green cross"]
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -34,7 +34,7 @@ def noised(clean) -> NoisedClip:
 
 
 def test_the_reward_is_the_logit(clean):
-    target = text_features(clean, PROMPTS)
+    target = unit_text_features(clean, PROMPTS)
     found = similarity(image_encoder(clean), target, clean.logit_scale)(IMAGES, TIMESTEP)
     images, texts, scale = clean(IMAGES, PROMPTS)
     torch.testing.assert_close(found, (scale * images @ texts.T).diagonal())

@@ -17,7 +17,7 @@ from PIL import Image
 
 from textdiff.clip.config import ClipConfig
 from textdiff.clip.model import ClipModel
-from textdiff.diffusion import NoiseSchedule, ScheduleConfig
+from textdiff.diffusion import ScheduleConfig
 from textdiff.errors import UsageError
 from textdiff.interop import pipeline_to_diffusers
 from textdiff.models import UNet, UNetConfig
@@ -56,7 +56,7 @@ def model(clip: ClipModel, prediction: str = "v", pooled: bool = True, **unet) -
     network = UNet(config.unet)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2 if parameter.ndim > 1 else 0.5)
-    return TextToImage(network, clip, NoiseSchedule.from_config(config.schedule), config).to("cpu")
+    return TextToImage(network, clip, config).freeze()
 
 
 def same_noise(count: int) -> list[torch.Generator]:
@@ -145,6 +145,7 @@ def readme_script(folder: Path, prompt: str) -> str:
     return f"import os, torch\nos.chdir({str(folder)!r})\nFOLDER = '.'\n{lines}{draw}"
 
 
+@pytest.mark.slow
 def test_the_readmes_where_there_is_no_textdiff(clip, tmp_path):
     models = {"bundled": model(clip), "stock": model(clip, pooled=False)}
     prompts = {
@@ -218,7 +219,7 @@ def test_a_learned_variance_that_is_not_there_is_refused(clip, tmp_path):
 
 def test_a_schedule_of_another_diffusion_is_refused(clip, tmp_path):
     pipe = model(clip)
-    pipe.schedule = object()
+    pipe.config = pipe.config.model_copy(update={"process": "binary"})
     with pytest.raises(UsageError, match="black-and-white"):
         pipeline_to_diffusers(pipe, tmp_path)
 

@@ -51,7 +51,7 @@ def our_steps(schedule, prediction, sampler, num_steps, clip, channels) -> list[
     guarded = static_threshold(denoise, schedule) if clip else denoise
     grid = timestep_grid(schedule, num_steps)
     steps = sample(guarded, schedule, sampler, grid, x_T, lambda: torch.randn(SHAPE, generator=rng))
-    return [step.x for step in steps]
+    return [step.x_t for step in steps]
 
 
 def their_steps(scheduler, folder, num_steps, channels) -> list[Tensor]:

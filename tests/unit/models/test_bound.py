@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from tests.unit.models.test_unet import SMALL, configs, draw_inputs, trained
+from tests.helpers.unets import SMALL, Rows, configs, draw_inputs, trained
 from textdiff.models import UNet, UNetConfig
 from textdiff.models.bound import BoundText, DeepCache
 from textdiff.types import Conditioning
@@ -28,14 +28,6 @@ def bound_of(unet: UNet, rows: int = 3) -> tuple[torch.Tensor, Conditioning, Bou
     return x_t, conditioning, unet.bind(conditioning, GRID)
 
 
-class Rows:
-    """How many rows a layer has seen at each of its calls."""
-
-    def __init__(self, layer: torch.nn.Module) -> None:
-        self.seen: list[int] = []
-        layer.register_forward_pre_hook(lambda _layer, inputs: self.seen.append(len(inputs[0])))
-
-
 @settings(max_examples=15, derandomize=True)
 @given(configs())
 def test_bound_text_gives_the_same_output(config: UNetConfig) -> None:
@@ -48,12 +40,11 @@ def test_bound_text_gives_the_same_output(config: UNetConfig) -> None:
 
 @settings(max_examples=15, derandomize=True)
 @given(configs())
-def test_equal_halves_give_the_same_output(config: UNetConfig) -> None:
+def test_pictures_with_two_texts_each_give_the_same_output(config: UNetConfig) -> None:
     unet = trained(config)
     x_t, conditioning, bound = bound_of(unet, rows=4)
-    x_t = x_t[:2].repeat(2, 1, 1, 1)
-    expected = unet(x_t, at(400, 4), conditioning)
-    torch.testing.assert_close(unet(x_t, at(400, 4), bound.guided()), expected, **NEAR)
+    expected = unet(x_t[:2].repeat(2, 1, 1, 1), at(400, 4), conditioning)
+    torch.testing.assert_close(unet(x_t[:2], at(400, 2), bound), expected, **NEAR)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +52,11 @@ def test_equal_halves_give_the_same_output(config: UNetConfig) -> None:
     [({}, 2), ({"pooled_dim": 6}, 4), ({"attention": (True, True)}, 4)],
     ids=["no text at the first level", "text beside the timestep", "text at the first level"],
 )
-def test_equal_halves_are_computed_once_until_text_enters(change: dict, rows: int) -> None:
+def test_a_picture_is_computed_once_until_text_enters(change: dict, rows: int) -> None:
     unet = trained(PLAIN.model_copy(update=change))
     x_t, _, bound = bound_of(unet, rows=4)
     first, second = Rows(unet.conv_in), Rows(unet.down_blocks[1].resnets[0])
-    unet(x_t[:2].repeat(2, 1, 1, 1), at(400, 4), bound.guided())
+    unet(x_t[:2], at(400, 2), bound)
     assert (first.seen, second.seen) == ([rows], [4])
 
 
@@ -112,8 +103,8 @@ def test_gradient_of_the_pictures_is_the_same() -> None:
     x_t, conditioning, bound = bound_of(unet, rows=4)
     x = x_t[:2].clone().requires_grad_(True)
     gradients = [
-        torch.autograd.grad(unet(x.repeat(2, 1, 1, 1), at(400, 4), text).square().sum(), x)[0]
-        for text in (conditioning, bound.guided())
+        torch.autograd.grad(unet(rows, at(400, len(rows)), text).square().sum(), x)[0]
+        for rows, text in ((x.repeat(2, 1, 1, 1), conditioning), (x, bound))
     ]
     torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4)
 

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from tests.unit.models.test_bound import Rows
+from tests.helpers.unets import Rows
 from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.pipeline.clip_guide import guided_timesteps
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig
 from textdiff.pipeline.gaussian import SAMPLERS
 
 PROMPTS = ["red circle", "green cross"]
@@ -200,14 +200,14 @@ def test_interval_and_every_kth_step(draw, calls):
 
 
 def test_guided_timesteps_count_from_the_noisiest():
-    config = SamplingConfig(clip_guidance_every=2)
+    config = ClipGuidanceConfig(every=2)
     assert guided_timesteps(torch.tensor([1, 4, 7, 9]), config) == {9, 4}
 
 
 @pytest.mark.parametrize("through_unet", [True, False])
 def test_the_unet_runs_once_per_step(pipe, draw, through_unet):
     rows = []
-    pipe.unet.register_forward_pre_hook(lambda _unet, inputs: rows.append(len(inputs[0])))
+    pipe.unet.register_forward_hook(lambda _unet, _inputs, output: rows.append(len(output)))
     draw(clip_guide=None, clip_through_unet=through_unet)
     assert rows == [4] * 3
 
@@ -246,11 +246,9 @@ def test_samples_stay_finite_at_any_scale(pipe, noised, sampler):
     config = SamplingConfig(
         sampler=sampler, threshold="none", clip_guide=noised, clip_guidance_scale=1e9, num_steps=5
     )
-    xs, to_uint8 = [], pipe.process.to_uint8
-    object.__setattr__(pipe.process, "to_uint8", lambda x: xs.append(x) or to_uint8(x))
-    list(pipe.images(PROMPTS, config))
-    assert xs
-    assert all(x.isfinite().all() for x in xs)
+    steps = list(pipe.steps(pipe.plan(PROMPTS, config)))
+    assert len(steps) == 5
+    assert all(step.x_t.isfinite().all() for step in steps)
 
 
 def test_moderate_guidance_is_silent(draw, caplog):

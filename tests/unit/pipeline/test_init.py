@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 from tests.helpers.shapes import draw_shape
 from textdiff import TextToImage
 from textdiff.data import DataConfig, decode_image
-from textdiff.diffusion import NoiseSchedule
 from textdiff.errors import UsageError
 from textdiff.pipeline.gaussian import SAMPLERS
 from textdiff.pipeline.init import Init
@@ -40,20 +39,20 @@ def test_picture_is_cut_as_the_data_room_cuts_it(tmp_path):
     picture = gradient(60, 40)
     picture.save(tmp_path / "a.png")
     expected = decode_image(tmp_path / "a.png", DataConfig(image_size=16))
-    found = Init.of(picture, None, None, 16).image
-    torch.testing.assert_close(found, expected.float() / 127.5 - 1)
+    assert torch.equal(Init.from_pictures(picture, None, None, 16).picture, expected)
 
 
 def test_transparent_parts_are_white():
-    assert (Init.of(Image.new("RGBA", (16, 16), (9, 9, 9, 0)), None, None, 16).image == 1).all()
+    clear = Image.new("RGBA", (16, 16), (9, 9, 9, 0))
+    assert (Init.from_pictures(clear, None, None, 16).picture == 255).all()
 
 
 def test_tensor_is_read_as_the_picture_it_holds():
     picture = gradient(16, 16)
     tensor = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-    found = Init.of(tensor, tensor, None, 16)
-    expected = Init.of(picture, picture, None, 16)
-    assert torch.equal(found.image, expected.image)
+    found = Init.from_pictures(tensor, tensor, None, 16)
+    expected = Init.from_pictures(picture, picture, None, 16)
+    assert torch.equal(found.picture, expected.picture)
     assert torch.equal(found.redraw, expected.redraw)
 
 
@@ -61,17 +60,17 @@ def test_mask_is_cut_with_the_picture():
     picture, mask = Image.new("RGB", (60, 40)), Image.new("L", (60, 40), 0)
     ImageDraw.Draw(picture).rectangle((30, 20, 59, 39), fill="white")
     ImageDraw.Draw(mask).rectangle((30, 20, 59, 39), fill=255)
-    init = Init.of(picture, mask, None, 16)
+    init = Init.from_pictures(picture, mask, None, 16)
     assert init.redraw.sum() == 64
-    assert (init.image[:, init.redraw[0]] > 0).all()
-    assert (init.image[:, ~init.redraw[0]] < 0).all()
+    assert (init.picture[:, init.redraw[0]] > 127).all()
+    assert (init.picture[:, ~init.redraw[0]] < 128).all()
 
 
 @pytest.mark.parametrize(("grey", "anew"), [(0, False), (127, False), (128, True), (255, True)])
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 def test_mask_is_white_from_the_middle_grey_on(grey, anew, mode):
     mask = Image.new("L", (16, 16), grey).convert(mode)
-    assert (Init.of(APPLE, mask, None, 16).redraw == anew).all()
+    assert (Init.from_pictures(APPLE, mask, None, 16).redraw == anew).all()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_mask_is_white_from_the_middle_grey_on(grey, anew, mode):
     [(None, None, 0.6), (RIGHT_HALF, None, 1.0), (None, 0.3, 0.3), (RIGHT_HALF, 0.3, 0.3)],
 )
 def test_strength_unless_given(mask, strength, expected):
-    assert Init.of(APPLE, mask, strength, 16).strength == expected
+    assert Init.from_pictures(APPLE, mask, strength, 16).strength == expected
 
 
 @pytest.mark.parametrize(
@@ -94,8 +93,8 @@ def test_strength_is_a_share_of_the_forward_process(strength, kept):
 @pytest.mark.parametrize(
     ("init_image", "mask", "expected"),
     [
-        (None, RIGHT_HALF, "a mask without an init image"),
-        (APPLE, Image.new("L", (8, 16)), "the mask is 8x16, the init image 16x16"),
+        (None, RIGHT_HALF, "^a mask without an init image; give the picture it is"),
+        (APPLE, Image.new("L", (8, 16)), "^the mask is 8x16, the init image 16x16; give a mask"),
         (torch.zeros(3, 16, 16), None, r"init_image is a tensor \(3, 16, 16\) of torch.float32"),
         (APPLE, torch.zeros(1, 16, 16), r"mask is a tensor \(1, 16, 16\)"),
     ],
@@ -119,7 +118,7 @@ def test_network_first_sees_the_noised_picture(pipe):
     seen = []
     pipe.unet.register_forward_pre_hook(lambda _unet, inputs: seen.append(inputs[0]))
     drawn(pipe, init_image=APPLE, strength=0.3, guidance_scale=1.0)
-    image = Init.of(APPLE, None, 0.3, 16).image
+    image = pipe.codec.encode(Init.from_pictures(APPLE, None, 0.3, 16).picture[None])
     ac = float(pipe.schedule.alphas_cumprod[29])
     eps = (seen[0][0] - ac**0.5 * image) / (1 - ac) ** 0.5
     assert float(eps.mean()) == pytest.approx(0, abs=0.2)
@@ -138,9 +137,9 @@ def test_the_stronger_the_further_from_the_picture(pipe):
 
 def test_full_strength_from_pure_noise_is_text_to_image(pipe):
     """With zero terminal SNR nothing of the picture is left at the start."""
-    config = pipe.config.model_copy(update={"prediction": "v"})
-    schedule = NoiseSchedule.cosine(100).with_zero_terminal_snr()
-    pure = TextToImage(pipe.unet, pipe.clip, schedule, config).to("cpu")
+    schedule = pipe.config.schedule.model_copy(update={"zero_terminal_snr": True})
+    config = pipe.config.model_copy(update={"prediction": "v", "schedule": schedule})
+    pure = TextToImage(pipe.unet, pipe.clip, config)
     assert np.array_equal(drawn(pure, init_image=APPLE, strength=1.0), drawn(pure))
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from tests.unit.models.test_bound import Rows
+from tests.helpers.unets import Rows, remade
 from textdiff import TextToImage
 from textdiff.commands.cli import main
 from textdiff.errors import UsageError
 from textdiff.models import UNet
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.pipeline.network import networks_of, rounded
+from textdiff.pipeline.network import TextNetwork, rounded
+from textdiff.sampling import ImageNoise
 from textdiff.types import Conditioning
 
 PROMPTS = ["red circle", "green cross", "red circle"]
@@ -22,19 +24,6 @@ PROMPTS = ["red circle", "green cross", "red circle"]
 def drawn(pipe: TextToImage, prompts=PROMPTS, **settings) -> np.ndarray:
     pictures = pipe(prompts, **{"num_steps": 6, "seed": 1, **settings})
     return np.stack([np.asarray(picture) for picture in pictures]).astype(int)
-
-
-def remade(pipe: TextToImage, process: str = "gaussian", **changes) -> TextToImage:
-    """The tiny model with another U-Net, of random weights, which predicts v: eps would blow up
-    rounding where noise prevails."""
-    config = pipe.config.unet.model_copy(update=changes)
-    torch.manual_seed(0)
-    unet = UNet(config)
-    for parameter in unet.parameters():
-        if parameter.dim() > 1:
-            nn.init.normal_(parameter, std=0.7 * parameter[0].numel() ** -0.5)
-    kind = {"unet": config, "prediction": "v", "process": process}
-    return TextToImage.of(unet, pipe.clip, pipe.config.model_copy(update=kind)).to("cpu")
 
 
 @pytest.fixture
@@ -56,13 +45,31 @@ def either(request, pipe) -> TextToImage:
 def final(pipe: TextToImage, config: SamplingConfig, bound: bool) -> torch.Tensor:
     """Pictures (B, C, H, W) before they are rounded, text bound beforehand or projected anew at
     every step."""
+    plan = pipe.plan(PROMPTS, config)
+    if bound:
+        *_, last = pipe.steps(plan)
+        return last.x_t
     conditioning = pipe.clip.conditioning([*PROMPTS, config.negative_prompt])
     cond, negative = conditioning[:-1], conditioning[-1:].repeat(len(PROMPTS))
-    grid = pipe.check(PROMPTS, config) if bound else None
-    networks = [pipe.network(text, grid) for text in (cond, Conditioning.cat([cond, negative]))]
-    seeds = [(config.seed, k) for k in range(len(PROMPTS))]
-    *_, last = pipe.process.steps(*networks, config, None, seeds, torch.device("cpu"))
-    return last.x
+    noise = ImageNoise(plan.seeds(slice(0, len(PROMPTS))), pipe.codec.shape)
+    network = ProjectedAnew(pipe.unet, cond, Conditioning.cat([cond, negative]))
+    *_, last = pipe.process.draw(network, plan, noise, pipe.codec)
+    return last.x_t
+
+
+@dataclass
+class ProjectedAnew:
+    """As `TextNetwork`, with nothing computed beforehand and both halves in full."""
+
+    unet: UNet
+    cond: Conditioning
+    both: Conditioning
+
+    def __call__(self, x_t, timestep):
+        return self.unet(x_t, timestep, self.cond)
+
+    def pair(self, x_t, timestep):
+        return self.unet(x_t.repeat(2, 1, 1, 1), timestep.repeat(2), self.both).chunk(2)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +86,8 @@ def test_pictures_are_those_of_text_projected_at_every_step(either, settings):
     config = SamplingConfig(num_steps=6, **settings)
     expected = final(either, config, bound=False)
     torch.testing.assert_close(final(either, config, bound=True), expected, rtol=0, atol=1e-4)
-    pictures = drawn(either, **config.sampling() | {"seed": 0})
-    rounded = either.process.to_uint8(expected).permute(0, 2, 3, 1).numpy().astype(int)
+    pictures = drawn(either, num_steps=6, seed=0, **settings)
+    rounded = either.codec.decode(expected).permute(0, 2, 3, 1).numpy().astype(int)
     assert np.abs(pictures - rounded).max() <= 1
 
 
@@ -152,6 +159,7 @@ def test_deep_cache_leaks_into_no_other_batch_or_call(either, settings):
     assert np.array_equal(drawn(either, deep_cache_every=1), drawn(either))
 
 
+@pytest.mark.slow
 def test_error_of_the_deep_cache_is_bounded_and_falls_with_the_steps(unpooled):
     """Steps close to each other differ little, so what was kept is nearly right."""
 
@@ -233,7 +241,7 @@ def test_the_bf16_copy_is_dropped_when_weights_change(unpooled, change):
     before = drawn(unpooled, precision="bf16")
     change(unpooled)
     found = drawn(unpooled, precision="bf16")
-    fresh = TextToImage.of(unpooled.unet, unpooled.clip, unpooled.config).to("cpu")
+    fresh = TextToImage(unpooled.unet, unpooled.clip, unpooled.config).freeze()
     assert np.array_equal(found, drawn(fresh, precision="bf16"))
     assert not np.array_equal(found, before)
 
@@ -247,12 +255,12 @@ def test_the_bf16_copy_is_dropped_when_the_model_moves(unpooled, monkeypatch):
 
 def test_sampler_and_schedule_stay_in_fp32(unpooled):
     config = SamplingConfig(num_steps=2)
-    grid, rough = unpooled.check(PROMPTS, config), rounded(unpooled.unet)
-    networks = networks_of(rough, unpooled.clip, PROMPTS, config, grid)
-    seeds = [(0, k) for k in range(len(PROMPTS))]
+    plan, rough = unpooled.plan(PROMPTS, config), rounded(unpooled.unet)
+    network = TextNetwork.bind(rough, unpooled.clip, PROMPTS, "", plan.grid)
+    noise = ImageNoise(plan.seeds(slice(0, len(PROMPTS))), unpooled.codec.shape)
     assert rough.conv_in.weight.dtype == torch.bfloat16
-    for step in unpooled.process.steps(*networks, config, None, seeds, torch.device("cpu")):
-        assert (step.x.dtype, step.prediction.x_0.dtype) == (torch.float32, torch.float32)
+    for step in unpooled.process.draw(network, plan, noise, unpooled.codec):
+        assert (step.x_t.dtype, step.x_0_hat.dtype) == (torch.float32, torch.float32)
 
 
 @pytest.mark.parametrize("pays", [True, False])

@@ -15,7 +15,7 @@ from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.models import UNet
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.pipeline.gaussian import SAMPLERS, GaussianDiffusion
+from textdiff.pipeline.gaussian import SAMPLERS
 
 PROMPTS = ["red circle", "green cross"]
 FAST = {"num_steps": 3, "seed": 1}
@@ -49,6 +49,7 @@ def test_damaged_newest_checkpoint_gives_the_one_before(run_copy, caplog):
     assert str(newest) in caplog.text
 
 
+@pytest.mark.slow
 def test_run_without_averages_gives_its_weights(tmp_path, configs, shapes, tiny_clip):
     flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
     flags += ["--ema-decay", "none", "--train.steps", "1", "--preview.num-prompts", "0"]
@@ -63,6 +64,7 @@ def test_networks_are_frozen_and_in_eval_mode(pipe):
         assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+@pytest.mark.slow
 def test_run_folder_travels_without_the_clip_it_came_from(tmp_path, configs, shapes, tiny_clip):
     clip = shutil.copytree(tiny_clip, tmp_path / "clip")
     flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]
@@ -100,7 +102,7 @@ def test_exported_weights_that_are_damaged(pipe, tmp_path):
 @pytest.mark.parametrize(("scale", "rows"), [(1.0, 2), (3.0, 4), (0.0, 4)])
 def test_network_is_called_once_per_step_with_both_halves_only_if_guided(pipe, scale, rows):
     calls = []
-    pipe.unet.register_forward_pre_hook(lambda _unet, inputs: calls.append(len(inputs[0])))
+    pipe.unet.register_forward_hook(lambda _unet, _inputs, output: calls.append(len(output)))
     drawn(pipe, guidance_scale=scale)
     assert calls == [rows] * 3
 
@@ -121,7 +123,7 @@ def test_listed_timesteps_are_visited_as_they_are(pipe):
 
 def test_guidance_interval_skips_the_second_pass_outside(pipe):
     calls = []
-    pipe.unet.register_forward_pre_hook(lambda _unet, inputs: calls.append(len(inputs[0])))
+    pipe.unet.register_forward_hook(lambda _unet, _inputs, output: calls.append(len(output)))
     drawn(pipe, num_steps=4, guidance_interval=[24, 74])
     assert calls == [2, 4, 4, 4]  # timesteps 99, 74, 49, 24
 
@@ -164,7 +166,7 @@ def learned(pipe) -> TextToImage:
     unet = UNet(config)
     torch.nn.init.normal_(unet.conv_out.weight, std=0.2)
     model = pipe.config.model_copy(update={"unet": config})
-    return TextToImage(unet, pipe.clip, pipe.schedule, model).to("cpu")
+    return TextToImage(unet, pipe.clip, model).freeze()
 
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
@@ -199,17 +201,36 @@ def test_one_prompt_and_the_empty_one(pipe):
     assert drawn(pipe, "").shape == (1, 16, 16, 3)
 
 
-def test_progress_counts_steps_and_hands_over_finished_batches(pipe):
+def test_steps_count_up_over_batches(pipe):
     config = SamplingConfig(num_steps=3, batch_size=2)
-    yielded = [(done, len(images)) for done, images in pipe.images(["red"] * 3, config)]
-    assert yielded == [(1, 0), (2, 0), (3, 2), (4, 0), (5, 0), (6, 1)]
+    plan = pipe.plan(["red"] * 3, config)
+    steps = [(step.done, step.index, len(step.x_t)) for step in pipe.steps(plan)]
+    assert steps == [(1, 2, 2), (2, 1, 2), (3, 0, 2), (4, 2, 1), (5, 1, 1), (6, 0, 1)]
+    assert plan.num_steps == 6
 
 
 def test_later_part_of_a_job_is_drawn_as_in_one_go(pipe):
     config = SamplingConfig(num_steps=2, sampler="ddpm")
-    whole = torch.cat([images for _, images in pipe.images(["red"] * 4, config) if len(images)])
-    rest = [images for _, images in pipe.images(["red"] * 2, config, first=2) if len(images)]
-    assert (torch.cat(rest).int() - whole[2:].int()).abs().max() <= 1
+    whole = pipe.draw(pipe.plan(["red"] * 4, config))
+    rest = pipe.draw(pipe.plan(["red"] * 2, config, first=2))
+    assert (rest.int() - whole[2:].int()).abs().max() <= 1
+
+
+def test_previews_come_closer_to_the_picture(pipe):
+    """x_0_hat is shown while x_t is noise; the last one is the picture."""
+    plan = pipe.plan(PROMPTS, SamplingConfig(num_steps=20))
+    final = pipe.draw(plan).int()
+    steps = list(pipe.steps(plan))
+    errors = [
+        (pipe.codec.preview(step.x_0_hat).int() - final).square().float().mean().item()
+        for step in steps
+    ]
+    assert errors[0] > 4 * errors[-5] > errors[-1] == 0
+    assert all(step.x_t.shape == step.x_0_hat.shape for step in steps)
+
+
+def test_no_prompt_draws_no_picture(pipe):
+    assert pipe.draw(pipe.plan([], SamplingConfig())).shape == (0, 3, 16, 16)
 
 
 def test_drawing_leaves_the_global_generator_alone(pipe):
@@ -241,17 +262,13 @@ def test_long_prompt_is_refused_before_anything_is_drawn_and_named(pipe):
         ({"guidance_interval": [60, 30]}, "guidance_interval 60 30 is empty; give the lower end"),
         ({"variance": "learned"}, "the model has no learned variance; use fixed_small"),
         ({"strength": 0.5}, "strength without an init image"),
+        ({"negative_prompt": "word " * 40}, "does not fit the 12 tokens of the text tower; shorte"),
     ],
 )
 def test_impossible_settings(pipe, settings, expected):
     with pytest.raises(UsageError) as caught:
         pipe("red", **settings)
     assert expected in str(caught.value)
-
-
-def test_floats_to_bytes():
-    values = torch.tensor([-3.0, -1.0, 0.0, 0.5, 1.0, 3.0])
-    assert GaussianDiffusion.to_uint8(values).tolist() == [0, 0, 128, 191, 255, 255]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def our_steps(
     x_T, rng = start()
     grid = timestep_grid(schedule, num_steps, spacing)
     steps = sample(denoise, schedule, sampler, grid, x_T, lambda: torch.randn(SHAPE, generator=rng))
-    return torch.stack([step.x for step in steps])
+    return torch.stack([step.x_t for step in steps])
 
 
 def run(scheduler, x: Tensor, **options) -> Tensor:

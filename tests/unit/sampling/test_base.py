@@ -64,7 +64,7 @@ def golden_run(inputs: dict, sampler: Sampler, dtype=torch.float64) -> Tensor:
     x_T = torch.tensor(inputs["x_T"], dtype=dtype)
     noise = listed(inputs["noises"], dtype) if "noises" in inputs else no_noise
     return torch.stack(
-        [step.x for step in sample(denoise, schedule, sampler, grid_of(inputs), x_T, noise)]
+        [step.x_t for step in sample(denoise, schedule, sampler, grid_of(inputs), x_T, noise)]
     )
 
 

@@ -94,7 +94,7 @@ def test_an_ode_solver_converges_with_its_order(sampler, order, std):
     for number in intervals:
         grid = timestep_grid(schedule, number + 1, "linspace")
         steps = sample(gaussian(schedule, mean, std), schedule, sampler, grid, x_T, no_noise)
-        arrived = [step.x for step in steps][-2]
+        arrived = [step.x_t for step in steps][-2]
         errors.append(float((arrived - exact).abs().max()))
     assert slope(intervals, errors) == pytest.approx(-order, abs=0.1)
 

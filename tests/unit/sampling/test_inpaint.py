@@ -47,7 +47,7 @@ def steps(sampler):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_known_pixels_end_as_they_were(name):
     *_, last = steps(SAMPLERS[name])
-    assert torch.equal(last.x[KNOWN], INIT.expand(COUNT, 1, 2, 2)[KNOWN])
+    assert torch.equal(last.x_t[KNOWN], INIT.expand(COUNT, 1, 2, 2)[KNOWN])
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -56,7 +56,7 @@ def test_known_pixels_are_noised_as_the_forward_process_does(name):
     chain = SCHEDULE.respaced(GRID)
     for step in steps(SAMPLERS[name]):
         ac = float(chain.alphas_cumprod_prev[step.index])
-        residual = (step.x - ac**0.5 * INIT)[:, 0, 0]  # the two known pixels
+        residual = (step.x_t - ac**0.5 * INIT)[:, 0, 0]  # the two known pixels
         std = (1 - ac) ** 0.5
         assert float(residual.mean().abs()) <= 5 * std / (2 * COUNT) ** 0.5
         assert float(residual.std()) == pytest.approx(std, rel=5 / (4 * COUNT) ** 0.5)
@@ -70,7 +70,7 @@ def test_deterministic_samplers_keep_the_eps_of_a_known_pixel(name):
     for step in sample(denoise, SCHEDULE, SAMPLERS[name], GRID, x, no_noise):
         ac = float(chain.alphas_cumprod_prev[step.index])
         expected = ac**0.5 * INIT + (1 - ac) ** 0.5 * eps
-        torch.testing.assert_close(step.x[KNOWN], expected[KNOWN])
+        torch.testing.assert_close(step.x_t[KNOWN], expected[KNOWN])
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -79,7 +79,7 @@ def test_pixels_drawn_anew_do_not_see_the_init(name):
     _, x, noise = start()
     *_, alone = sample(DATA, SCHEDULE, SAMPLERS[name], GRID, x, noise)
     *_, last = steps(SAMPLERS[name])
-    torch.testing.assert_close(last.x[~KNOWN], alone.x[~KNOWN])
+    torch.testing.assert_close(last.x_t[~KNOWN], alone.x_t[~KNOWN])
 
 
 def test_pixels_drawn_anew_follow_the_known_ones():

@@ -22,7 +22,7 @@ def round_trip_error(schedule: NoiseSchedule, num_steps: int) -> float:
     """Largest, of pixels in [-1, 1]."""
     denoise, grid = gaussian(schedule, MEAN, STD), timestep_grid(schedule, num_steps)
     *_, noised = invert(denoise, schedule, grid, PICTURE)
-    back = final(denoise, schedule, DDIM(), grid, noised.x, no_noise)
+    back = final(denoise, schedule, DDIM(), grid, noised.x_t, no_noise)
     return float((back - PICTURE).abs().max())
 
 
@@ -46,7 +46,7 @@ def test_the_noise_is_that_of_the_exact_ode():
     ac, one = LINEAR.alphas_cumprod, torch.ones((), dtype=torch.float64)
     *_, last = invert(gaussian(LINEAR, MEAN, STD), LINEAR, timestep_grid(LINEAR, 1000), PICTURE)
     exact = gaussian_flow(PICTURE, one, ac[-1], MEAN, STD)
-    torch.testing.assert_close(last.x, exact, rtol=0, atol=0.02)
+    torch.testing.assert_close(last.x_t, exact, rtol=0, atol=0.02)
 
 
 def test_each_step_asks_at_the_timestep_that_x_has_reached():

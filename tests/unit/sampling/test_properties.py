@@ -65,8 +65,8 @@ def test_every_step_is_finite_and_the_last_is_x_0_hat(
     grid = timestep_grid(schedule, min(num_steps, num_timesteps), spacing)
     noise = standard_normal((2, 1, 2, 2), seed)
     steps = list(sample(network(schedule), schedule, sampler, grid, noise(), noise))
-    assert torch.stack([step.x for step in steps]).isfinite().all()
-    assert torch.equal(steps[-1].x, steps[-1].prediction.x_0)
+    assert torch.stack([step.x_t for step in steps]).isfinite().all()
+    assert torch.equal(steps[-1].x_t, steps[-1].prediction.x_0)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -77,5 +77,5 @@ def test_the_type_of_the_start_is_kept(sampler, schedule, dtype):
     noise = standard_normal((2, 1, 2, 2), seed=0)
     x_T, grid = noise().to(dtype), timestep_grid(chosen, 20)
     for step in sample(network(chosen), chosen, SAMPLERS[sampler], grid, x_T, noise):
-        assert step.x.dtype == dtype
-        assert step.x.isfinite().all()
+        assert step.x_t.dtype == dtype
+        assert step.x_t.isfinite().all()

@@ -99,7 +99,7 @@ def test_a_gradient_of_0_changes_nothing(sampler):
 def test_zero_terminal_snr_stays_finite_and_unguided_at_pure_noise(sampler):
     grid, noise = timestep_grid(TERMINAL, 5), standard_normal(X_T.shape, seed=1)
     steps = list(sample(guided(TERMINAL), TERMINAL, sampler, grid, X_T, noise))
-    assert all(step.x.isfinite().all() for step in steps)
+    assert all(step.x_t.isfinite().all() for step in steps)
     said = guided(TERMINAL)(X_T, torch.tensor([999, 999]))
     assert torch.equal(score_form(said, TERMINAL, 999).x_0, said.x_0)
 
@@ -116,4 +116,4 @@ def test_inversion_returns_with_the_gradient_on():
     tilted = gaussian(COSINE, 0.3 + 0.8 * 0.5**2, 0.5)
     found, expected = (list(invert(denoise, COSINE, grid, x_0)) for denoise in (pushed, tilted))
     for step, wanted in zip(found, expected, strict=True):
-        torch.testing.assert_close(step.x, wanted.x)
+        torch.testing.assert_close(step.x_t, wanted.x_t)

@@ -31,6 +31,7 @@ def faults(how: str) -> int:
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="for glibc's malloc")
 def test_a_block_that_was_freed_is_used_again() -> None:
     kept, left = faults("keep"), faults("leave")

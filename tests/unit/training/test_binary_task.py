@@ -11,6 +11,7 @@ from textdiff.binary.config import BinaryConfig
 from textdiff.binary.likelihood import prior_term
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.data import DataConfig, open_data
+from textdiff.pictures import BitCodec
 from textdiff.training.tasks.binary import BinaryTask
 from textdiff.types import Batch, Conditioning
 
@@ -41,8 +42,10 @@ def task_of(config: BinaryConfig | None = None, unet: FakeUNet | None = None, **
         unet=unet or FakeUNet(),
         schedule=BinarySchedule.from_config(config),
         config=SimpleNamespace(binary=config),
+        codec=BitCodec(16, config.threshold),
+        device=torch.device("cpu"),
     )
-    return BinaryTask(pipe, embed, **{"seed": 0, "caption_drop": 0.0, **arguments})
+    return BinaryTask(pipe=pipe, embed=embed, **{"seed": 0, "caption_drop": 0.0, **arguments})
 
 
 def batch_of(image: torch.Tensor) -> Batch:
@@ -92,7 +95,7 @@ def test_dropped_captions_become_the_empty_one(caption_drop, empty):
 def test_pictures_are_cut_at_the_threshold(level, sign):
     """At the least noisy of many timesteps nearly nothing is flipped."""
     task = task_of(BinaryConfig(num_timesteps=100_000, threshold=0.6))
-    task.schedule = task.schedule.respaced(torch.tensor([0]))
+    task.schedule = task.pipe.schedule = task.schedule.respaced(torch.tensor([0]))
     task.losses(task.model, batch_of(greys(2, level)), step=0)
     assert (task.model.seen[0][0] == sign).all()
 
@@ -126,7 +129,7 @@ def held_out(shapes):
 
 def test_held_out_quarters_go_from_the_least_noisy_to_the_noisiest(held_out):
     task = task_of(held_out=held_out)
-    first, again = task.evaluate(0, None), task.evaluate(0, None)
+    first, again = task.held_out_numbers(), task.held_out_numbers()
     assert first == again
     for quarter, (_, timestep, _) in enumerate(task.model.seen[:4]):
         assert len(timestep) == 4
@@ -136,7 +139,7 @@ def test_held_out_quarters_go_from_the_least_noisy_to_the_noisiest(held_out):
 
 def test_the_held_out_bound_is_the_sum_of_its_parts(held_out):
     task = task_of(BinaryConfig(num_timesteps=6, schedule="constant", delta=0.1), held_out=held_out)
-    values = task.evaluate(0, None)
+    values = task.held_out_numbers()
     quarters = sum(values[f"held_out/bits_per_dim_q{quarter}"] for quarter in (1, 2, 3, 4))
     expected = quarters + prior_term(task.schedule)
     assert values["held_out/bits_per_dim"] == pytest.approx(expected)
@@ -151,6 +154,7 @@ def test_a_white_picture_is_nearly_free_for_a_network_that_expects_white(shapes)
 
 def test_the_sample_grid_is_drawn_where_runs_keep_theirs(tmp_path):
     task = task_of(prompts=CAPTIONS)
-    task.pipe.images = lambda prompts, preview: iter([(1, greys(0)), (2, greys(len(prompts)))])
+    task.pipe.plan = lambda prompts, config: prompts
+    task.pipe.draw = lambda prompts: greys(len(prompts))
     assert task.evaluate(7, SimpleNamespace(path=tmp_path)) == {}
     assert [path.name for path in tmp_path.glob("samples/*")] == ["step-000007.png"]

@@ -1,65 +1,79 @@
-"""Two processes with batch B train like one with batch 2B (gloo, real launches)."""
+"""Two processes with batch B train like one with batch 2B (gloo)."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.paths import ROOT
+from tests.helpers.command import launch
+from tests.helpers.two_processes import run_in_two_processes
+from textdiff.commands.cli import run
+
+pytestmark = pytest.mark.slow
 
 # the histories of 2 buckets fill in the first step, from both processes' terms
 BY_IMPORTANCE = [
     *("--objective.loss", "vlb", "--objective.timesteps", "importance"),
     *("--objective.buckets", "2", "--objective.history", "1"),
 ]
+JOBS = {
+    "unet": ["train"],
+    "unet by importance": ["train", *BY_IMPORTANCE],
+    "clip": ["train-clip"],
+    "clip in groups": ["train-clip", "--train.encoder-batch-size", "1"],
+    "clip by sigmoid": ["train-clip", "--loss.kind", "sigmoid"],
+    "noised clip": ["finetune-clip", "--distill", "0.5"],
+}
 
 
-def launch(processes: int, script: str, arguments: list[str], folder: Path) -> list[float]:
-    """Losses per step of `accelerate launch --cpu --num_processes N script ...`."""
-    command = [
-        *(sys.executable, "-m", "accelerate.commands.launch", "--cpu"),
-        *("--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"),
-        *("--dynamo_backend", "no", "--main_process_port", "0"),
-        *(str(ROOT / "scripts" / script), *arguments, "--run-dir", str(folder)),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    environment |= {"ACCELERATE_USE_CPU": "true"}
-    environment |= {"HF_HOME": str(folder.parent / "hf")}  # not the user's own accelerate config
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=900, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+@pytest.fixture(scope="module")
+def job(configs, shapes, tiny_clip, tiny_run):
+    """The command line of a job by its name, for so many pictures per process."""
+    usual = {
+        "train": ["--config", configs / "unet.yaml", "--clip", tiny_clip],
+        "train-clip": ["--config", configs / "clip.yaml"],
+        "finetune-clip": [
+            *("--config", configs / "noised_clip.yaml", "--init", tiny_clip),
+            *("--noise.schedule-from", tiny_run),
+        ],
+    }
+    steps = ["--data.source", shapes, "--train.steps", "5", "--train.log-every", "1"]
+
+    def command_line(name: str, batch_size: int, folder: Path) -> list[str]:
+        command, *flags = JOBS[name]
+        more = ["--train.batch-size", batch_size, "--run-dir", folder]
+        return list(map(str, [command, *usual[command], *flags, *steps, *more]))
+
+    return command_line
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory, job) -> Path:
+    """A folder with the run folder of each job, trained by two processes."""
+    folder = tmp_path_factory.mktemp("together")
+    run_in_two_processes([job(name, 2, folder / name) for name in JOBS], folder)
+    return folder
+
+
+def curve(folder: Path) -> list[float]:
+    """The loss of each step."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     return [row["loss"] for row in map(json.loads, lines) if "loss" in row]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("script", "flags"),
-    [
-        ("train.py", []),
-        ("train.py", BY_IMPORTANCE),
-        ("train_clip.py", []),
-        ("train_clip.py", ["--train.encoder-batch-size", "1"]),
-        ("train_clip.py", ["--loss.kind", "sigmoid"]),
-    ],
-    ids=["unet", "unet by importance", "clip", "clip in groups", "clip by sigmoid"],
-)
-def test_two_processes_give_the_curve_of_one_with_twice_the_batch(
-    tmp_path, configs, shapes, tiny_clip, script, flags
-):
-    if script == "train.py":
-        arguments = ["--config", str(configs / "unet.yaml"), "--clip", str(tiny_clip), *flags]
-    else:
-        arguments = ["--config", str(configs / "clip.yaml"), *flags]
-    arguments += ["--data.source", str(shapes), "--train.steps", "5", "--train.log-every", "1"]
-    one = launch(1, script, [*arguments, "--train.batch-size", "4"], tmp_path / "one")
-    two = launch(2, script, [*arguments, "--train.batch-size", "2"], tmp_path / "two")
+@pytest.mark.parametrize("name", JOBS)
+def test_two_processes_give_the_curve_of_one_with_twice_the_batch(tmp_path, job, together, name):
+    run(job(name, 4, tmp_path / "one"))
+    one = curve(tmp_path / "one")
     assert len(one) == 5
     assert one[0] != pytest.approx(one[-1], rel=1e-3)  # it learned: the curve says something
-    assert two == pytest.approx(one, rel=2e-4)
+    assert curve(together / name) == pytest.approx(one, rel=2e-4)
+
+
+def test_accelerate_launches_as_many_processes_as_it_is_told(tmp_path, job, together):
+    _, *flags = job("clip", 2, tmp_path / "launched")
+    shown = launch(2, "train_clip.py", flags, hf_home=tmp_path / "hf")
+    assert "2 process(es)" in shown
+    assert curve(tmp_path / "launched") == curve(together / "clip")

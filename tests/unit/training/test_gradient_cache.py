@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.unit.training.test_tasks import batch_of, noise
+from tests.helpers.batches import batch_of, noise
 from textdiff.clip import ClipModel
 from textdiff.training.gradient_cache import encode_in_groups
 from textdiff.training.tasks.contrastive import ContrastiveTask
@@ -13,7 +13,7 @@ from textdiff.training.tasks.contrastive import ContrastiveTask
 
 def loss_and_gradients(folder, size: int | None) -> dict[str, torch.Tensor]:
     clip = ClipModel.load(folder).train().double()
-    task = ContrastiveTask(clip, seed=0, encoder_batch_size=size)
+    task = ContrastiveTask(clip=clip, seed=0, encoder_batch_size=size)
     loss = task.losses(clip, batch_of(noise(7)), step=0)["loss"]
     loss.backward()
     return {name: p.grad for name, p in clip.named_parameters()} | {"loss": loss.detach()}
@@ -53,6 +53,6 @@ def test_towers_see_no_more_pairs_than_asked_for(tiny_clip):
     clip = ClipModel.load(tiny_clip).train()
     seen: list[int] = []
     clip.model.visual.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
-    loss = ContrastiveTask(clip, 0, encoder_batch_size=3).losses(clip, batch_of(noise(7)), 0)
-    loss["loss"].backward()
+    task = ContrastiveTask(clip=clip, seed=0, encoder_batch_size=3)
+    task.losses(clip, batch_of(noise(7)), 0)["loss"].backward()
     assert seen == [3, 3, 1, 1, 3]  # the first group once, the others again from the last one on

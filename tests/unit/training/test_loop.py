@@ -18,8 +18,8 @@ from textdiff.models import attention, blocks
 from textdiff.models.upsample import upsample_conv_plain
 from textdiff.training.config import ClipTrainConfig, OptimizerConfig, TrainConfig
 from textdiff.training.ema import EMA
-from textdiff.training.loop import Progress
 from textdiff.training.optimizer import build_optimizer, lr_factor
+from textdiff.training.progress import Progress
 
 ADAMW = torch.optim.AdamW
 
@@ -32,6 +32,7 @@ def train(configs: Path, shapes: Path, clip: Path, folder: Path, *more: str) -> 
     return checkpoint.load_tensors(newest / "unet.safetensors")
 
 
+@pytest.mark.slow
 def test_drawing_samples_and_evaluating_do_not_change_the_weights(
     tmp_path, configs, shapes, tiny_clip
 ):
@@ -41,6 +42,7 @@ def test_drawing_samples_and_evaluating_do_not_change_the_weights(
     assert all(torch.equal(often[name], never[name]) for name in never)
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_the_weights(tmp_path, configs, shapes, tiny_clip):
     none = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.steps", "2")
     one = train(
@@ -49,6 +51,7 @@ def test_workers_do_not_change_the_weights(tmp_path, configs, shapes, tiny_clip)
     assert all(torch.equal(none[name], one[name]) for name in none)
 
 
+@pytest.mark.slow
 def test_accumulation_equals_the_larger_batch(tmp_path, configs, shapes, tiny_clip):
     """The moments too: AdamW's weights alone would not show gradients of another scale."""
     same = ["--train.max-grad-norm", "1e9", "--train.steps", "3"]
@@ -73,6 +76,7 @@ def losses(run_dir: Path) -> list[float]:
     return [row["loss"] for row in rows if "loss" in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["activation-checkpointing", "compile"])
 def test_options_for_speed_and_memory_keep_the_loss_curve(
     tmp_path, configs, shapes, tiny_clip, option, monkeypatch
@@ -97,6 +101,7 @@ SLOWER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faster", SLOWER)
 def test_what_is_done_for_speed_keeps_the_loss_curve(
     tmp_path, configs, shapes, tiny_clip, monkeypatch, faster
@@ -115,6 +120,7 @@ def test_what_is_done_for_speed_keeps_the_loss_curve(
     assert losses(tmp_path / "faster") == pytest.approx(losses(tmp_path / "slower"), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_bf16_keeps_the_loss_curve(tmp_path, configs, shapes, tiny_clip):
     train(configs, shapes, tiny_clip, tmp_path / "fp32")
     flags = ["--config", configs / "unet.yaml", "--data.source", shapes, "--clip", tiny_clip]
@@ -133,6 +139,7 @@ def test_activation_checkpointing_is_refused_where_there_is_none(tmp_path, confi
         run(["train-clip", *flags, *more])
 
 
+@pytest.mark.slow
 def test_gradients_are_scaled_down_to_their_largest_norm(tmp_path, configs, shapes, tiny_clip):
     """After one step AdamW's first moments are (1 - beta_1) times the gradients."""
     train(
@@ -154,6 +161,7 @@ def test_samples_come_from_the_average(tiny_run):
     assert not torch.equal(averages["conv_in.weight"], weights["conv_in.weight"])
 
 
+@pytest.mark.slow
 def test_velocity_without_pooled_feature_trains_and_draws(tmp_path, configs, shapes, tiny_clip):
     more = ("--prediction", "v", "--use-pooled", "false")
     weights = train(configs, shapes, tiny_clip, tmp_path / "run", *more)
@@ -163,6 +171,7 @@ def test_velocity_without_pooled_feature_trains_and_draws(tmp_path, configs, sha
     assert pipe("red circle", num_steps=2)[0].size == (16, 16)
 
 
+@pytest.mark.slow
 def test_a_run_stops_when_its_minutes_are_over(tmp_path, configs, shapes, tiny_clip):
     more = ("--train.max-minutes", "0.01", "--train.steps", "1000000")
     train(configs, shapes, tiny_clip, tmp_path / "run", *more, "--train.eval-every", "1000000")
@@ -172,6 +181,7 @@ def test_a_run_stops_when_its_minutes_are_over(tmp_path, configs, shapes, tiny_c
     assert state["seconds"] >= 0.6
 
 
+@pytest.mark.slow
 def test_resuming_with_other_settings_is_refused(tmp_path, configs, shapes, tiny_clip):
     train(configs, shapes, tiny_clip, tmp_path / "run", "--train.steps", "2")
     before = (tmp_path / "run" / "model.yaml").read_bytes()
@@ -180,6 +190,7 @@ def test_resuming_with_other_settings_is_refused(tmp_path, configs, shapes, tiny
     assert (tmp_path / "run" / "model.yaml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(
     tmp_path, configs, shapes, tiny_clip, monkeypatch
 ):
@@ -225,6 +236,7 @@ def test_tensorboard_gets_the_same_scalars(tiny_run):
     assert [event.value for event in events.Scalars("loss")] == pytest.approx(want)
 
 
+@pytest.mark.slow
 def test_non_finite_loss_names_step_samples_and_checkpoint(
     tmp_path, configs, shapes, tiny_clip, monkeypatch
 ):
@@ -309,7 +321,7 @@ def test_clip_hyperparameters_follow_the_tower(kind, betas, eps):
 
 
 def test_progress_follows_whichever_ends_first(monkeypatch):
-    monkeypatch.setattr("textdiff.training.loop.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("textdiff.training.progress.time.monotonic", lambda: 100.0)
     by_step = Progress(step=50)
     assert by_step.share(TrainConfig(steps=100)) == 0.5
     by_time = Progress(step=1, seconds=40, started=95.0)

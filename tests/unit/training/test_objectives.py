@@ -39,6 +39,7 @@ def losses(folder: Path) -> list[float]:
     return [row["loss"] for row in rows if "loss" in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", OBJECTIVES, ids=lambda path: path.stem)
 def test_config_trains_and_its_model_draws(train, config):
     folder = train("--config", config)
@@ -49,12 +50,14 @@ def test_config_trains_and_its_model_draws(train, config):
     assert len(pipe("red circle", num_steps=2)) == 1
 
 
+@pytest.mark.slow
 def test_loss_falls(train):
     """The hybrid objective on one picture after another: the last steps beat the first."""
     found = losses(train("--objective.loss", "hybrid", "--train.steps", "60"))
     assert sum(found[-15:]) < 0.9 * sum(found[:15])
 
 
+@pytest.mark.slow
 def test_importance_history_survives_a_resume(train):
     """Three steps, then three more, draw the same timesteps as six."""
     short = ["--train.checkpoint-every", "3", *IMPORTANCE, *FEW]
@@ -75,22 +78,25 @@ def test_importance_weights_reach_the_loss(pipe):
     from textdiff.diffusion import ObjectiveConfig
 
     objective = ObjectiveConfig(loss="vlb", timesteps="importance", buckets=2, history=1)
-    task = DiffusionTask(pipe, pipe.clip.conditioning, 0, 0.0, objective=objective)
+    task = DiffusionTask(
+        pipe=pipe, embed=pipe.clip.conditioning, seed=0, caption_drop=0.0, objective=objective
+    )
     task.importance.update(torch.tensor([0, 99]), torch.tensor([9.0, 1.0]))
     image = torch.zeros(64, 3, 16, 16, dtype=torch.uint8)
     ids, epochs = torch.arange(64), torch.zeros(64, dtype=torch.int64)
     found = task.losses(pipe.unet, Batch(image, ["red circle"] * 64, ids, epochs), step=0)["loss"]
-    (timestep, terms) = task.met[0]
+    (timestep, terms) = task.unseen[0]
     early = timestep < 50
     assert 0.75 < early.double().mean() < 1
     factor = (found / terms).detach()
     torch.testing.assert_close(factor[early], torch.full_like(factor[early], 0.5 / 0.8996))
     torch.testing.assert_close(factor[~early], torch.full_like(factor[~early], 0.5 / 0.1004))
     task.after_update()
-    assert task.met == []
+    assert task.unseen == []
     assert task.importance.counts.sum() == 2 + 64
 
 
+@pytest.mark.slow
 def test_another_objective_is_no_continuation(train):
     train("--train.steps", "2")
     with pytest.raises(CheckpointError, match=r"objective.loss = simple, now it is min_snr"):
@@ -141,6 +147,7 @@ def test_betas_that_leave_nothing_are_refused(train, tmp_path):
         train("--config", path)
 
 
+@pytest.mark.slow
 def test_explicit_betas_and_zero_terminal_snr_train(train, tmp_path):
     path = tmp_path / "betas.yaml"
     schedule = "{name: explicit, num_timesteps: 3, betas: [0.1, 0.2, 0.3], zero_terminal_snr: true}"

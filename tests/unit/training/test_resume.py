@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -31,7 +30,6 @@ def flags(configs: Path, shapes: Path, clip: Path, folder: Path) -> list[str]:
 def start(arguments: list[str]) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "textdiff", *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -61,51 +59,46 @@ def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, configs, shapes, tiny_clip) -> Path:
     folder = tmp_path_factory.mktemp("uninterrupted") / "run"
-    process = start(flags(configs, shapes, tiny_clip, folder))
+    run(flags(configs, shapes, tiny_clip, folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory, configs, shapes, tiny_clip) -> Path:
+    """The folder of a run that was killed and resumed, each in a process of its own."""
+    folder = tmp_path_factory.mktemp("resumed") / "run"
+    arguments = flags(configs, shapes, tiny_clip, folder)
+    process = start(arguments)
+    wait_for(folder / "checkpoints" / "step-000004", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    stopped_at = next(checkpoint.checkpoints(folder / "checkpoints")).name
+    assert "step-000004" <= stopped_at < f"step-{int(STEPS):06d}"
+
+    process = start([*arguments, "--resume", "must"])
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
+    assert "resuming from" in output
     return folder
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_run_has_the_same_bits(
-    tmp_path, configs, shapes, tiny_clip, uninterrupted
-):
-    arguments = flags(configs, shapes, tiny_clip, tmp_path / "run")
-    process = start(arguments)
-    wait_for(tmp_path / "run" / "checkpoints" / "step-000004", process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    stopped_at = next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints")).name
-    assert "step-000004" <= stopped_at < f"step-{int(STEPS):06d}"
-
-    resumed = start([*arguments, "--resume", "must"])
-    output, _ = resumed.communicate(timeout=300)
-    assert resumed.returncode == 0, output
-    assert "resuming from" in output
-
-    want, got = tensors_of(uninterrupted), tensors_of(tmp_path / "run")
+def test_killed_and_resumed_run_has_the_same_bits(uninterrupted, resumed):
+    want, got = tensors_of(uninterrupted), tensors_of(resumed)
     assert want.keys() == got.keys()
     different = [name for name in want if not torch.equal(want[name], got[name])]
     assert not different
 
 
 @pytest.mark.slow
-def test_resumed_run_logs_each_step_once(tmp_path, configs, shapes, tiny_clip, uninterrupted):
-    arguments = flags(configs, shapes, tiny_clip, tmp_path / "run")
-    process = start(arguments)
-    wait_for(tmp_path / "run" / "checkpoints" / "step-000002", process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    run(arguments)
-
+def test_resumed_run_logs_each_step_once(uninterrupted, resumed):
     def losses(folder: Path) -> list[tuple[int, float]]:
         lines = (folder / "metrics.jsonl").read_text().splitlines()
         rows = [json.loads(line) for line in lines]
         return [(row["step"], row["loss"]) for row in rows if "loss" in row]
 
-    assert losses(tmp_path / "run") == losses(uninterrupted)
+    assert losses(resumed) == losses(uninterrupted)
 
 
 @pytest.mark.slow
@@ -125,6 +118,7 @@ def test_signal_saves_a_checkpoint_and_exits_with_75(tmp_path, configs, shapes, 
     assert damaged == []
 
 
+@pytest.mark.slow
 def test_finished_run_is_left_alone(tmp_path, configs, shapes, tiny_clip, capsys):
     arguments = flags(configs, shapes, tiny_clip, tmp_path / "run")
     arguments[arguments.index(STEPS)] = "2"

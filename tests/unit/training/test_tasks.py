@@ -5,31 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.helpers.batches import CAPTIONS, batch_of, noise
 from textdiff.clip import ClipModel
 from textdiff.data import DataConfig, open_data
 from textdiff.training.captions import CaptionEmbeddings
 from textdiff.training.draws import draw
 from textdiff.training.tasks.contrastive import ContrastiveTask
 from textdiff.training.tasks.diffusion import DiffusionTask
-from textdiff.types import Batch
-
-CAPTIONS = ["red circle", "green cross"]
-
-
-def batch_of(image: torch.Tensor) -> Batch:
-    count = len(image)
-    return Batch(
-        image=image,
-        captions=(CAPTIONS * count)[:count],
-        sample_ids=torch.arange(count),
-        epochs=torch.zeros(count, dtype=torch.int64),
-    )
-
-
-def noise(count: int) -> torch.Tensor:
-    rng = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (count, 3, 16, 16), dtype=torch.uint8, generator=rng)
-
 
 # Draws
 
@@ -62,7 +44,7 @@ def test_dropped_captions_become_the_empty_one(pipe, caption_drop, shown):
         seen.extend(captions)
         return pipe.clip.conditioning(captions)
 
-    task = DiffusionTask(pipe, embed, seed=0, caption_drop=caption_drop)
+    task = DiffusionTask(pipe=pipe, embed=embed, seed=0, caption_drop=caption_drop)
     losses = task.losses(pipe.unet, batch_of(noise(2)), step=0)
     assert seen == shown
     assert losses["loss"].shape == (2,)
@@ -70,10 +52,12 @@ def test_dropped_captions_become_the_empty_one(pipe, caption_drop, shown):
 
 def test_held_out_quarters_go_from_the_least_noisy_to_the_noisiest(pipe, shapes):
     data = open_data(DataConfig(source=str(shapes), image_size=16, min_side=4), "val")
-    task = DiffusionTask(pipe, pipe.clip.conditioning, 0, caption_drop=1.0, held_out=data)
+    task = DiffusionTask(
+        pipe=pipe, embed=pipe.clip.conditioning, seed=0, caption_drop=1.0, held_out=data
+    )
     seen = []
     pipe.unet.register_forward_pre_hook(lambda _unet, inputs: seen.append(inputs[1]))
-    first, again = task.held_out_losses(), task.held_out_losses()
+    first, again = task.held_out_numbers(), task.held_out_numbers()
     assert first == again
     for quarter, timestep in enumerate(seen[:4]):
         assert len(timestep) == 4
@@ -108,7 +92,8 @@ def shown_to(clip: ClipModel, max_shift: int, step: int) -> torch.Tensor:
         seen.append(image)
         return clip(image, tokens)
 
-    ContrastiveTask(clip, seed=0, max_shift=max_shift).losses(model, batch_of(noise(16)), step)
+    task = ContrastiveTask(clip=clip, seed=0, max_shift=max_shift)
+    task.losses(model, batch_of(noise(16)), step)
     return seen[0]
 
 
@@ -135,5 +120,5 @@ def test_pictures_stay_where_they_are_without_a_shift(clip):
 
 def test_scale_is_clamped_after_an_update(clip):
     clip.model.logit_scale.data.fill_(9.0)
-    ContrastiveTask(clip, seed=0).after_update()
+    ContrastiveTask(clip=clip, seed=0).after_update()
     assert clip.logit_scale.item() == pytest.approx(100)

@@ -8,14 +8,14 @@ With P, Q the softmax of L over rows and over columns, G = (P + Q - 2 Id) / (2N)
 
     grad_I = exp(t) G X        grad_X = exp(t) G^T I        grad_t = sum(G * L)
 
-A large L is never held whole, but computed in tiles, in each pass again: see `two_way_logsumexp`.
-Of a batch on W processes, each rank does the rows of its own n images:
+A large L is never held whole, but computed in tiles, anew in each pass: see `two_way_logsumexp`.
+Where W processes share a batch, each computes the rows of L of its own n images, 1/W of all:
 
     own images, all texts ──► r of its rows, its part of every c ──► c over ranks ──► loss
 
-Texts travel once, column sums of N numbers with them; backward sends the texts' gradients home. So
-every rank computes 1/W of L, and gets the loss and (averaged by DDP: see `ranks`) the gradients of
-one process with the whole batch.
+Texts and N column sums are exchanged in the forward pass, the texts' gradients in the backward
+pass. Loss and gradients, averaged over ranks by DDP, are those of one process with the whole batch:
+see `ranks`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from textdiff.clip.contrastive.ranks import Ranks
 from textdiff.clip.contrastive.two_way_logsumexp import two_way_logsumexp
 from textdiff.types import Features
 
-# Measured at D = 512: tiles of 1024 gain up to 5% over 512 and take four times the memory; keeping
-# the logits saves a fifth of the time at every size, so that memory sets its limit, 64 MiB.
+# Measured at D = 512: tiles of 1024 are up to 5% faster than 512 and take four times the memory.
+# Keeping the logits saves a fifth of the time at every size; the limit is one of memory, 64 MiB.
 TILE_SIZE = 512
 DENSE_LOGITS = 4096 * 4096
 
@@ -49,22 +49,22 @@ def contrastive_loss(
     Args:
         image_features, text_features: (n, D) unit rows; row i of one belongs to row i of the other.
         logit_scale: scalar exp(t), not its logarithm t.
-        gather: over the pairs of all processes, whose n may differ, for use under DDP, which
-            averages gradients over ranks. None: whenever torch.distributed is initialised.
-        local: of this rank's rows and columns of L alone, the features of other ranks taken as
-            constants (open_clip's `local_loss` without `gather_with_grad`). The mean over ranks is
-            the loss of the whole batch, but its gradient lacks what the losses of other ranks
-            would send home; it spares that exchange.
-        tile_size: side of a tile of logits; memory beside gradients is that of about four, and of
-            what is kept.
-        dense_logits: up to this many logits of a rank are kept for the backward pass, which is
-            faster; 0: never.
+        gather: the loss of the pairs of all processes, for use under DDP, which averages gradients
+            over ranks; n may differ between processes. None: if torch.distributed is initialised.
+        local: the loss of this rank's rows and columns of L alone, with the features of other ranks
+            as constants (open_clip's `local_loss` without `gather_with_grad`). The mean over ranks
+            is the loss of the whole batch. Its gradient lacks the part that comes from the losses
+            of other ranks, and that part need not be exchanged.
+        tile_size: side of a tile of logits. Beside gradients and kept logits, memory is that of
+            about four tiles.
+        dense_logits: a rank that has up to this many logits keeps them for the backward pass, which
+            is faster; 0: never.
 
     Raises:
         ValueError: numbers of images and texts, or their lengths, differ.
     """
     _check_pairs(image_features, text_features)
-    ranks = Ranks.of(image_features, gather)
+    ranks = Ranks.sharing(image_features, gather)
     limits = (ranks.own.start, tile_size, dense_logits)
     # Under autocast to bfloat16 a logit near 100 would be off by up to 0.25.
     with torch.autocast(image_features.device.type, enabled=False):
@@ -89,7 +89,7 @@ def sigmoid_loss(
     *,
     tile_size: int = TILE_SIZE,
 ) -> Tensor:
-    """SigLIP's loss: every pair on its own is a match or not; summed over texts, mean over images.
+    """SigLIP's loss: each pair is classified as a match or not; sum over texts, mean over images.
 
     Args:
         logit_bias: scalar, added to all logits; -10 to start with, beside a scale of 10.
@@ -99,7 +99,7 @@ def sigmoid_loss(
         ValueError: as `contrastive_loss`.
     """
     _check_pairs(image_features, text_features)
-    ranks = Ranks.of(image_features, gather)
+    ranks = Ranks.sharing(image_features, gather)
     with torch.autocast(image_features.device.type, enabled=False):
         images, texts, scale, bias = _exact(image_features, text_features, logit_scale, logit_bias)
         rows = pairwise_sigmoid(
@@ -109,7 +109,7 @@ def sigmoid_loss(
 
 
 def _exact(*tensors: Tensor) -> list[Tensor]:
-    """In the widest precision among them, float32 at least."""
+    """All in the wider precision of the first two, float32 at least."""
     dtype = torch.float32
     for tensor in tensors[:2]:
         dtype = torch.promote_types(dtype, tensor.dtype)

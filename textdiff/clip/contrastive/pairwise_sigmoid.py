@@ -4,10 +4,12 @@
     l_i = sum_j -log sigmoid(z_ij L_ij) = sum_j softplus(L_ij) - L_i,first+i
     d l_i / d L_ij = sigmoid(L_ij) - [j = first + i]
 
-Pairs do not share a normaliser, so that a tile needs to know nothing of the others.
+Pairs do not share a normaliser, so that each tile is computed without the others.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,12 +27,21 @@ def pairwise_sigmoid(
 
     Row i of images matches row `first + i` of texts.
     """
-    return _PairwiseSigmoid.apply(images, texts, scale, bias, first, tile_size)
+    loss: PerSample = _PairwiseSigmoid.apply(images, texts, scale, bias, first, tile_size)
+    return loss
 
 
 class _PairwiseSigmoid(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, images, texts, scale, bias, first, tile_size):
+    def forward(
+        ctx: Any,
+        images: Tensor,
+        texts: Tensor,
+        scale: Tensor,
+        bias: Tensor,
+        first: int,
+        tile_size: int,
+    ) -> Tensor:
         ctx.first, ctx.tile_size = first, tile_size
         ctx.save_for_backward(images, texts, scale, bias)
         loss = images.new_zeros(len(images))
@@ -44,7 +55,7 @@ class _PairwiseSigmoid(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         images, texts, scale, bias = ctx.saved_tensors
         for_bias = torch.zeros_like(bias)
 

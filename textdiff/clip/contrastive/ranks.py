@@ -1,14 +1,15 @@
-"""What one batch spread over processes shares: rows in rank order, sums, sums of exponentials.
+"""Exchange between the processes that share one batch: rows in rank order, sums, log sum exp.
 
 Rank r of W holds sizes[r] of the N rows; sizes may differ. Every backward pass here is the exact
-transpose of its forward pass, so that backward on all ranks is that of  sum_r output_r.  A loss
-that ends in `sum` is the same number L on every rank; backward then gives each rank W times its
-share of dL, and the mean over ranks that DDP takes is dL itself, with no factor to set right.
+transpose of its forward pass: backward on all ranks gives the gradient of  sum_r output_r.  A loss
+that ends in `sum` is the same number L on every rank, so that each rank gets W times its share of
+dL. DDP averages over ranks, and the result is dL itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -19,17 +20,18 @@ from textdiff.types import Features, PerSample
 
 @dataclass(frozen=True)
 class Ranks:
-    """How the rows of a batch lie on processes; all of them call each method together."""
+    """Which rows of a batch each process holds. All processes must call each method together."""
 
     sizes: tuple[int, ...]
     rank: int = 0
 
     @classmethod
-    def of(cls, rows: Tensor, gather: bool | None) -> Ranks:
-        """Of a batch of which this process holds `rows`.
+    def sharing(cls, rows: Tensor, gather: bool | None) -> Ranks:
+        """The ranks of a batch of which this process holds `rows`.
 
         Args:
-            gather: False: nothing is shared. None: all is if torch.distributed is initialised.
+            gather: False: this process alone. None: all processes of torch.distributed, if it is
+                initialised.
         """
         if gather is None:
             gather = dist.is_available() and dist.is_initialized()
@@ -47,17 +49,23 @@ class Ranks:
 
     @property
     def own(self) -> slice:
-        """Where this rank's rows lie among all."""
+        """This rank's rows among all N."""
         first = sum(self.sizes[: self.rank])
         return slice(first, first + self.sizes[self.rank])
 
     def gather(self, rows: Features) -> Features:
-        """This rank's (n, D) to all ranks' (N, D)."""
-        return rows if len(self.sizes) == 1 else _Gather.apply(rows, self)
+        """All ranks' rows (N, D) from this rank's (n, D)."""
+        if len(self.sizes) == 1:
+            return rows
+        gathered: Features = _Gather.apply(rows, self)
+        return gathered
 
     def sum(self, value: Tensor) -> Tensor:
-        """Elementwise over ranks."""
-        return value if len(self.sizes) == 1 else _Sum.apply(value)
+        """Elementwise sum over ranks."""
+        if len(self.sizes) == 1:
+            return value
+        total: Tensor = _Sum.apply(value)
+        return total
 
     def logsumexp(self, value: PerSample) -> PerSample:
         """Elementwise log sum exp over ranks."""
@@ -72,19 +80,19 @@ class _Gather(torch.autograd.Function):
     """Each rank's rows broadcast into place. Backward: each rank's gradient reduced to its rank."""
 
     @staticmethod
-    def forward(ctx, rows: Tensor, ranks: Ranks) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, ranks: Ranks) -> Tensor:
         ctx.ranks = ranks
         gathered = rows.new_empty(ranks.total, *rows.shape[1:])
         gathered[ranks.own] = rows
-        for rank, part in enumerate(gathered.split(ranks.sizes)):
+        for rank, part in enumerate(torch.split(gathered, list(ranks.sizes))):
             if len(part):
                 dist.broadcast(part, src=rank)
         return gathered
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
-        grad = grad.clone(memory_format=torch.contiguous_format)  # the incoming one is not ours
-        for rank, part in enumerate(grad.split(ctx.ranks.sizes)):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        grad = grad.clone(memory_format=torch.contiguous_format)  # autograd owns the incoming one
+        for rank, part in enumerate(torch.split(grad, list(ctx.ranks.sizes))):
             if len(part):
                 dist.reduce(part, dst=rank)
         return grad[ctx.ranks.own], None
@@ -92,13 +100,13 @@ class _Gather(torch.autograd.Function):
 
 class _Sum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, value: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor) -> Tensor:
         total = value.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         total = grad.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total

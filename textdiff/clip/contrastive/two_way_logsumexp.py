@@ -3,22 +3,24 @@
     r_i = log sum_j exp L_ij        c_j = log sum_i exp L_ij        m_i = L_i,first+i
     d r_i / d L_ij = exp(L_ij - r_i)          d c_j / d L_ij = exp(L_ij - c_j)
 
-Forward computes each tile of L once. It keeps for each row and for each column the largest logit so
-far and the sum of exponentials below it (Milakov & Gimelshein, arXiv 1805.02867); one maximum for
-all would underflow where logits spread over more than 87, as they may from a scale of 44 on.
+Forward computes each tile of L once. For each row and each column it keeps the largest logit so far
+and the sum of exponentials relative to it (Milakov & Gimelshein, arXiv 1805.02867). One maximum for
+all of L would underflow where logits differ by more than 87, as they may from a scale of 44 on.
 Backward computes each tile once more.
 
-    |L_ij| <= scale max_i |I_i| max_j |X_j| <= 60:    exp(L_ij) itself is summed, once for both
+    |L_ij| <= scale max_i |I_i| max_j |X_j| <= 60
 
-Up to that bound, a scale of 60 for unit rows, no maximum is needed, and one exponential serves rows
-and columns, both passes where L is kept. Only a CPU looks whether it holds.
+Up to that bound, a scale of 60 for unit rows, exp(L_ij) is summed as it is, without a maximum. Then
+one exponential serves rows and columns, and both passes where L is kept. The bound is tested on a
+CPU alone.
 
-Multiply-adds: n N D for L, n N D for L again, 2 n N D for the gradients, so 4 n N D (8 n N D
-operations); a loss that multiplies out both L and L^T takes 6 (12), and one that keeps L 3 (6), as
-this one does where L fits a limit.
+Multiply-adds: n N D for L in each pass and 2 n N D for the gradients, together 4 n N D; 3 n N D
+where L is kept. A loss that multiplies out both L and L^T takes 6 n N D.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,12 +47,17 @@ def two_way_logsumexp(
         tile_size: side of a tile.
         dense_logits: up to this many logits are kept rather than computed again.
     """
-    return _TwoWay.apply(images, texts, scale, first, tile_size, dense_logits)
+    sums: tuple[PerSample, PerSample, PerSample] = _TwoWay.apply(
+        images, texts, scale, first, tile_size, dense_logits
+    )
+    return sums
 
 
-class _Running:
-    """log sum exp per row (or column) of the tiles added so far; `bounded`: their exponentials are
-    added to `total` as they are."""
+class _RunningLogSumExp:
+    """log sum exp of each row (or column) over the tiles added so far: top + log(total).
+
+    bounded: `top` stays 0, and exponentials are added to `total` as they are.
+    """
 
     def __init__(self, length: int, like: Tensor, bounded: bool) -> None:
         self.top = like.new_full((length,), 0 if bounded else -torch.inf)
@@ -63,25 +70,34 @@ class _Running:
         self.top[at] = top
 
     def value(self) -> Tensor:
-        return self.top + self.total.log()
+        logsumexp: Tensor = self.top + self.total.log()
+        return logsumexp
 
 
 def _is_bounded(images: Features, texts: Features, scale: Tensor) -> bool:
     if not (len(images) and len(texts)):
         return True
     if images.device.type != "cpu":
-        return False  # to know would mean to wait for a GPU, which has exponentials to spare
+        return False  # testing would wait for a GPU, where exponentials cost little
     largest = scale.abs() * images.norm(dim=1).max() * texts.norm(dim=1).max()
     return bool(largest <= BOUND)
 
 
 class _TwoWay(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, images, texts, scale, first, tile_size, dense_logits):
+    def forward(
+        ctx: Any,
+        images: Tensor,
+        texts: Tensor,
+        scale: Tensor,
+        first: int,
+        tile_size: int,
+        dense_logits: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         ctx.first, ctx.tile_size = first, tile_size
         ctx.bounded = bounded = _is_bounded(images, texts, scale)
         kept = images.new_empty(rows_kept(images, texts, dense_logits), len(texts))
-        rows, columns = (_Running(len(each), images, bounded) for each in (images, texts))
+        rows, columns = (_RunningLogSumExp(len(each), images, bounded) for each in (images, texts))
         matching = images.new_empty(len(images))
         for tile in logit_tiles(images, texts, scale, tile_size, kept):
             where, values = diagonal(tile, first)
@@ -99,7 +115,9 @@ class _TwoWay(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_rows, grad_columns, grad_matching):
+    def backward(
+        ctx: Any, grad_rows: Tensor, grad_columns: Tensor, grad_matching: Tensor
+    ) -> tuple[Tensor | None, ...]:
         images, texts, scale, row_top, row_total, column_top, column_total, kept = ctx.saved_tensors
         # exp(L - r) = exp(L - top) / total: near 100, r itself is rounded to 8e-6
         per_row, per_column = grad_rows / row_total, grad_columns / column_total
@@ -107,8 +125,9 @@ class _TwoWay(torch.autograd.Function):
         def weights(rows: slice, columns: slice, logits: Tensor) -> Tensor:
             if ctx.bounded:
                 exps = logits if len(kept) else logits.exp_()
-                return (per_row[rows, None] + per_column[columns]).mul_(exps)
-            by_row = (logits - row_top[rows, None]).exp_().mul_(per_row[rows, None])
+                both: Tensor = (per_row[rows, None] + per_column[columns]).mul_(exps)
+                return both
+            by_row: Tensor = (logits - row_top[rows, None]).exp_().mul_(per_row[rows, None])
             by_column = (logits - column_top[columns]).exp_()
             return by_row.addcmul_(by_column, per_column[columns])
 

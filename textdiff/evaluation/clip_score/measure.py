@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.evaluation.pictures import PromptedPictures
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.evaluation.tables import print_table
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
 from textdiff.metrics.clip_score import TORCHMETRICS_WEIGHT, clip_scores
-from textdiff.metrics.features import image_features, text_features
 
 
 @dataclass(frozen=True)

@@ -30,17 +30,17 @@ def draw_timed(
     Raises:
         UsageError: settings that the model cannot follow, or a prompt that is too long.
     """
-    for _ in itertools.islice(pipe.images(prompts, config), WARM_UP_STEPS):
+    plan, batches = pipe.plan(prompts, config), []
+    for _ in itertools.islice(pipe.steps(plan), WARM_UP_STEPS):
         pass
-    steps = len(pipe.check(prompts, config)) * -(-len(prompts) // config.batch_size)
-    finished = []
-    with tqdm(total=steps, desc=title, unit="step") as bar:
+    with tqdm(total=plan.num_steps, desc=title, unit="step") as bar:
         start = time.perf_counter()
-        for done, images in pipe.images(prompts, config):
-            bar.update(done - bar.n)
-            finished.extend([images] if len(images) else [])
+        for step in pipe.steps(plan):
+            bar.update()
+            if step.index == 0:
+                batches.append(pipe.codec.decode(step.x_t))
         seconds = time.perf_counter() - start  # bytes on the CPU: the device is done
-    return torch.cat(finished), seconds / len(prompts)
+    return torch.cat(batches), seconds / len(prompts)
 
 
 def write_sheet(path: str | Path, prompts: Sequence[str], rows: Mapping[str, Pictures]) -> None:

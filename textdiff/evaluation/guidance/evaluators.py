@@ -12,7 +12,7 @@ from textdiff.data import CaptionedImages, EndlessOrder
 from textdiff.errors import UsageError
 from textdiff.evaluation.evaluators import load_evaluator
 from textdiff.pipeline import TextToImage
-from textdiff.pipeline.clip_guide import seen
+from textdiff.pipeline.clip_guide import guide_input
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.types import Pictures
 
@@ -48,10 +48,10 @@ def find_guide(pipe: TextToImage, config: SamplingConfig, name: str) -> Guide:
     Raises:
         UsageError: a CLIP that cannot guide the model. CheckpointError: no CLIP there.
     """
-    clip = pipe.guide(config.model_copy(update={"clip_guidance_scale": 1.0}))
+    clip = pipe.guide(config.with_scales(1.0, 1.0))
     assert clip is not None
-    at = seen(clip, config)
-    past = at == "x_0" and not config.clip_through_unet
+    at = guide_input(clip, config.clip_guidance)
+    past = at == "x_0" and not config.clip_guidance.through_unet
     kind = "noised" if isinstance(clip, NoisedClip) else "clean"
     evaluator, reads = as_evaluator(clip, at)
     return Guide(name, clip, f"{kind} CLIP at {at}{' past the U-Net' * past}", evaluator, reads)

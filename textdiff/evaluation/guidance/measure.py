@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.evaluation.guidance.differences import estimate_of_finite, to_samples
 from textdiff.evaluation.guidance.sweep import (
     EvaluatorScores,
@@ -30,7 +31,6 @@ from textdiff.evaluation.guidance.sweep import (
 from textdiff.metrics.bootstrap import Estimate, count_draws, estimate_mean, resample
 from textdiff.metrics.clip_score import clip_scores
 from textdiff.metrics.distribution import frechet_distance, kid, kid_of_resamples
-from textdiff.metrics.features import image_features, text_features
 from textdiff.metrics.retrieval import prompt_following
 from textdiff.types import Features, PerSample, Pictures
 

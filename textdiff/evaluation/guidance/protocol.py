@@ -21,6 +21,7 @@ from textdiff.evaluation.protocol import (
     data_protocol,
     device_name,
     model_protocol,
+    sampling_protocol,
     versions,
 )
 from textdiff.pipeline import TextToImage
@@ -54,7 +55,7 @@ def sweep_protocol(
 ) -> SweepProtocol:
     """model: what the user called `pipe`. config: of sampling; its scales do not count."""
     reading = GuideReading(guide.reads, guide.evaluator.weights_hash())
-    sampling, clip_sampling = sampling_protocol(config)
+    sampling, clip_sampling = split_sampling(config)
     return SweepProtocol(
         metric=METRIC,
         model=model_protocol(model, pipe),
@@ -85,8 +86,8 @@ def prompt_protocol(
     )
 
 
-def sampling_protocol(config: SamplingConfig) -> tuple[dict[str, object], dict[str, object]]:
+def split_sampling(config: SamplingConfig) -> tuple[dict[str, object], dict[str, object]]:
     """Settings of sampling but the scales: those without CLIP, and those of guidance by CLIP."""
-    sampling = {name: each for name, each in config.sampling().items() if name not in SWEPT}
+    sampling = {n: v for n, v in sampling_protocol(config).items() if n not in SWEPT}
     clip = {name: sampling.pop(name) for name in list(sampling) if name.startswith("clip_")}
     return sampling, clip

@@ -99,14 +99,14 @@ def load(settings: GuidanceSettings, scales: Sequence[Scales]) -> Loaded:
     assert model is not None  # the settings' own check
     device = pick_device(settings.device)
     pipe = TextToImage.load(model, device)  # before data, which may take long to render
-    guide = find_guide(pipe, settings, settings.clip_guide or f"{model}/clip")
+    guide = find_guide(pipe, settings, settings.clip_guidance.guide or f"{model}/clip")
     evaluators = load_evaluators(settings.evaluators, device, pipe, model, guide)
     data = open_data(settings.data, split)
     check_image_size(data, pipe)
     real = real_pictures(data, settings.num_prompts, seed, pipe)
     check_prompts(real.prompts, data)
     for each in scales:
-        pipe.check(real.prompts, at_scales(settings, each))
+        pipe.plan(real.prompts, at_scales(settings, each))
     other = settings.reference_split or split
     others = data if other == split else open_data(settings.data, other)
     reference = reference_pictures(others, real.prompts, seed, settings.limit)
@@ -138,9 +138,7 @@ def scale_grid(guidance: Sequence[float], clip: Sequence[float]) -> list[Scales]
 
 
 def at_scales(config: SamplingConfig, scales: Scales) -> SamplingConfig:
-    return config.model_copy(
-        update={"guidance_scale": scales.guidance, "clip_guidance_scale": scales.clip}
-    )
+    return config.with_scales(scales.guidance, scales.clip)
 
 
 def repeat_each(prompts: Sequence[str], count: int) -> list[str]:

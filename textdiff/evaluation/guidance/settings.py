@@ -55,12 +55,10 @@ class GuidanceSettings(SamplingConfig):
 
     @model_validator(mode="after")
     def _swept(self) -> GuidanceSettings:
-        for swept, list_of in (
-            ("guidance_scale", "scales"),
-            ("clip_guidance_scale", "clip_scales"),
-        ):
-            if swept in self.model_fields_set:
-                raise ValueError(f"{swept} is what is swept; give {list_of}")
+        if "guidance_scale" in self.model_fields_set:
+            raise ValueError("guidance_scale is what is swept; give scales")
+        if "scale" in self.clip_guidance.model_fields_set:
+            raise ValueError("clip_guidance_scale is what is swept; give clip_scales")
         if self.table:
             given = self.model_fields_set - {"table", "plot"}
             if given:
@@ -78,7 +76,7 @@ class GuidanceSettings(SamplingConfig):
                 f"evaluators names {count} CLIP{'s' * (count != 1)}; give two or more, such as "
                 "runs/judge runs/judge-resnet"
             )
-        if self.clip_prompts:
+        if self.clip_guidance.prompts:
             raise ValueError(
                 "clip_prompts guides all pictures to the same text, by which no R@k can tell "
                 "their prompts apart; leave it out"

@@ -59,9 +59,9 @@ def there_and_back(
         denoise = pipe.denoiser(pipe.clip.conditioning(pictures.prompts[rows]), grid)
         x_0 = pipe.codec.encode(pictures.images[rows].to(pipe.device))
         *_, up = invert(denoise, pipe.schedule, grid, x_0)
-        *_, down = sample(denoise, pipe.schedule, DDIM(), grid, up.x, no_noise)
-        noises.append(up.x.cpu())
-        drawn.append(down.x.cpu())
+        *_, down = sample(denoise, pipe.schedule, DDIM(), grid, up.x_t, no_noise)
+        noises.append(up.x_t.cpu())
+        drawn.append(down.x_t.cpu())
     return Inversion(len(grid), torch.cat(noises), torch.cat(drawn))
 
 

@@ -137,6 +137,7 @@ def captions_of(kind: CaptionKind, own: list[str], seed: int) -> list[str]:
     return [own[donor[k]] for k in range(len(own))]
 
 
+@torch.no_grad()
 def measure_bounds(
     pipe: TextToImage,
     source: BoundTerms,

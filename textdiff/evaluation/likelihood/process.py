@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar, cast
 
 import torch
 
 from textdiff.binary import likelihood as binary_likelihood
+from textdiff.binary.prediction import BinaryDenoise
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.diffusion import NoiseSchedule, likelihood
 from textdiff.diffusion.config import ProcessType, VarianceType
@@ -23,9 +24,10 @@ from textdiff.pipeline import TextToImage
 from textdiff.sampling.config import Spacing
 from textdiff.sampling.grid import timestep_grid
 from textdiff.sampling.threshold import static_threshold
-from textdiff.types import AnyChain, Chain, Conditioning, Images, PerSample, Timesteps
+from textdiff.types import Conditioning, Denoise, Images, PerSample, Timesteps
 
 Noise = Callable[[Timesteps], Images]
+Schedule = TypeVar("Schedule", NoiseSchedule, BinarySchedule)
 
 
 class BoundTerms(Protocol):
@@ -37,7 +39,7 @@ class BoundTerms(Protocol):
     """
 
     @property
-    def chain(self) -> Chain: ...
+    def chain(self) -> NoiseSchedule | BinarySchedule: ...
 
     @property
     def variance(self) -> VarianceType | None: ...
@@ -89,9 +91,9 @@ class GaussianBoundTerms:
     def terms(
         self, conditioning: Conditioning, x_0: Images, eps: Noise, indices: Iterable[Timesteps]
     ) -> Iterator[tuple[Timesteps, PerSample]]:
-        denoise = self.pipe.denoiser(conditioning)
+        denoise = cast(Denoise, self.pipe.denoiser(conditioning))
         if self.clip_denoised:
-            denoise = static_threshold(denoise, self.pipe.schedule)
+            denoise = static_threshold(denoise, cast(NoiseSchedule, self.pipe.schedule))
         term = partial(likelihood.bound_term, self.chain, variance=self.variance)
         return likelihood.bound_terms(denoise, self.chain, x_0, eps, term, indices)
 
@@ -114,9 +116,8 @@ class BinaryBoundTerms:
         def coins(timestep: Timesteps) -> Images:
             return torch.special.ndtr(eps(timestep))
 
-        denoise = self.pipe.denoiser(conditioning)
-        term = partial(binary_likelihood.bound_term, self.chain)
-        return likelihood.bound_terms(denoise, self.chain, x_0, coins, term, indices)
+        denoise = cast(BinaryDenoise, self.pipe.denoiser(conditioning))
+        return binary_likelihood.bound_terms(denoise, self.chain, x_0, coins, indices)
 
     def prior(self, x_0: Images) -> PerSample:
         return torch.full((len(x_0),), binary_likelihood.prior_term(self.chain))
@@ -134,7 +135,7 @@ def _gaussian(
         variance = pick_variance(variance, learned, otherwise="fixed_large")
     except ValueError as error:
         raise UsageError(f"--variance learned: {error}") from None
-    chain = respaced(pipe.schedule, num_steps, spacing)
+    chain = respaced(cast(NoiseSchedule, pipe.schedule), num_steps, spacing)
     return GaussianBoundTerms(pipe, chain, variance, clip_denoised)
 
 
@@ -155,13 +156,14 @@ def _binary(
             "--num-steps: the network predicts the posterior, which is of single steps; "
             "leave it out"
         )
-    return BinaryBoundTerms(pipe, respaced(pipe.schedule, num_steps, spacing))
+    schedule = cast(BinarySchedule, pipe.schedule)
+    return BinaryBoundTerms(pipe, respaced(schedule, num_steps, spacing))
 
 
 BUILDERS: dict[ProcessType, Callable[..., BoundTerms]] = {"gaussian": _gaussian, "binary": _binary}
 
 
-def respaced(schedule: AnyChain, num_steps: int | None, spacing: Spacing) -> AnyChain:
+def respaced(schedule: Schedule, num_steps: int | None, spacing: Spacing) -> Schedule:
     """The schedule of so many steps; None: as it is. Raises UsageError if it has fewer."""
     if num_steps is None:
         return schedule

@@ -14,12 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from textdiff.clip import ClipModel, NoisedClip
+from textdiff.clip.features import text_features
 from textdiff.data import CaptionedImages
 from textdiff.diffusion import NoiseSchedule, ScheduleConfig
 from textdiff.errors import UsageError
 from textdiff.evaluation.noised_clip.result import Comparison, Means, NoisedClipResult
 from textdiff.metrics.bootstrap import estimate_mean
-from textdiff.metrics.features import all_captions, text_features
+from textdiff.metrics.features import all_captions
 from textdiff.metrics.noised import NoisedEncoder, even_timesteps, fixed_noise, noised_features
 from textdiff.metrics.retrieval import Numbers, chance_recall, image_text_retrieval
 from textdiff.metrics.zero_shot import class_weights, zero_shot_logits, zero_shot_ranks

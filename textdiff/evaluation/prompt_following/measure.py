@@ -12,11 +12,11 @@ from typing import Annotated
 import torch
 
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.evaluation.pictures import PromptedPictures
 from textdiff.evaluation.results import Key
 from textdiff.evaluation.tables import print_table
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
-from textdiff.metrics.features import image_features, text_features
 from textdiff.metrics.retrieval import chance_recall, prompt_following
 
 

@@ -1,9 +1,11 @@
 """CLIP pre-training as a task.
 
-image and caption (augmented) ──► unit features of both towers ──► loss over the pairs of all ranks
+image (shifted), caption ──► unit features of both towers ──► loss over the pairs of all ranks
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +15,12 @@ from textdiff.clip.model import ClipModel
 from textdiff.clip.tokens import Tokens
 from textdiff.data.base import CaptionedImages
 from textdiff.metrics.features import retrieval_on
-from textdiff.training.augment import augment_captions, augment_pictures, shift_pictures
-from textdiff.training.augment_config import AugmentConfig
 from textdiff.training.captions import CaptionTokens
 from textdiff.training.config import ContrastiveLossConfig
 from textdiff.training.gradient_cache import encode_in_groups
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.scale_watch import ScaleWatch
+from textdiff.training.shift import shift_pictures
 from textdiff.types import Batch, Features
 
 
@@ -29,15 +30,16 @@ class ContrastiveTask:
     Args:
         held_out: split for retrieval numbers, None without one.
         max_shift: pictures are shifted by up to this many pixels each way, borders repeated.
-        loss: over softmax (CLIP) or over single pairs (SigLIP; `clip` needs a logit bias).
+        loss: softmax over the batch (CLIP), or yes or no for each pair (SigLIP; `clip` needs a
+            logit bias).
         encoder_batch_size: pairs encoded at a time, see `gradient_cache`; None: all.
-        augment: what else is changed in pictures and captions.
     """
 
     name = "clip"
 
     def __init__(
         self,
+        *,
         clip: ClipModel,
         seed: int,
         held_out: CaptionedImages | None = None,
@@ -45,13 +47,11 @@ class ContrastiveTask:
         max_shift: int = 0,
         loss: ContrastiveLossConfig | None = None,
         encoder_batch_size: int | None = None,
-        augment: AugmentConfig | None = None,
     ):
         self.model, self.seed = clip, seed
         self.held_out, self.eval_images, self.max_shift = held_out, eval_images, max_shift
         self.loss = loss or ContrastiveLossConfig()
         self.encoder_batch_size = encoder_batch_size
-        self.augment = augment or AugmentConfig()
         self.watch = ScaleWatch()
         self.tokenize = CaptionTokens(clip)
         self.bias = clip.model.logit_bias
@@ -59,16 +59,14 @@ class ContrastiveTask:
             self.bias.requires_grad_(False)  # it cancels: DDP would wait for its gradient
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        device = self.model.model.logit_scale.device
-        images = shift_pictures(batch, self.max_shift, self.seed, step).to(device)
-        images = augment_pictures(images, batch, self.augment, self.seed, step)
-        tokens = self.tokenize(augment_captions(batch, self.augment, self.seed, step))
-        *features, scale = self.encode(model, images, tokens)
+        images = shift_pictures(batch, self.max_shift, self.seed, step)
+        images = images.to(self.model.logit_scale.device)
+        image, text, scale = self.encode(model, images, self.tokenize(batch.captions))
         self.watch.keep(scale, step)
         if self.loss.kind == "softmax":
-            loss = contrastive_loss(*features, scale, local=self.loss.local)
+            loss = contrastive_loss(image, text, scale, local=self.loss.local)
         else:
-            loss = sigmoid_loss(*features, scale, self.bias)
+            loss = sigmoid_loss(image, text, scale, self.bias)
         return {"loss": loss, "logit_scale": scale.detach()}
 
     def encode(
@@ -80,17 +78,14 @@ class ContrastiveTask:
             return encode_in_groups(model, self.model, images, tokens, size)
         return model(images, tokens)
 
-    def state(self) -> dict[str, Tensor]:
-        return {}
-
     def after_update(self) -> None:
         """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
         self.watch.see_kept()
         self.model.clamp_logit_scale_()
 
-    def saved(self, run: RunFolder) -> None:
+    def export(self, folder: Path) -> None:
         """Makes the run folder an open_clip folder with the weights as they stand."""
-        self.model.save(run.path)
+        self.model.save(folder)
 
     @torch.no_grad()
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:

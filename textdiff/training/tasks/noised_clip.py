@@ -4,31 +4,35 @@ image (shifted) ──► x_0;   (seed, step, sample id) ──► t of a densit
 x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps
 loss = contrastive_loss(f(x_t, t), g(caption)) + w mean(s(t) (1 - cos(f(x_t, t), f_clean(x_0))))
 
-s(t) = 1, or ac(t): what the clean tower says of x_0 can be told from x_t where there is little
-noise, and can not where there is much. A share of the pictures may be read at t = 0.
+s(t) = 1, or ac(t): under little noise x_t still shows what the clean tower sees in x_0, under much
+noise it does not. A share of the pictures may be read at t = 0.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textdiff.clip.contrastive.loss import contrastive_loss
+from textdiff.clip.features import text_features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.data.base import CaptionedImages
 from textdiff.diffusion.config import DensityConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
-from textdiff.metrics.features import all_captions, text_features
+from textdiff.metrics.features import all_captions
 from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
+from textdiff.pictures import to_float
 from textdiff.randomness import generator
-from textdiff.training.augment import shift_pictures
 from textdiff.training.captions import CaptionFeatures, CaptionTokens
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.scale_watch import ScaleWatch
+from textdiff.training.shift import shift_pictures
 from textdiff.types import Batch, Images, Timesteps
 
 EVAL_LEVELS = 4
@@ -42,7 +46,7 @@ class NoisedClipTask:
         teacher: clean CLIP to distil from, frozen; None without.
         distill: w, the weight of distillation.
         distill_by_signal: s(t) = ac(t).
-        clean_share: of the pictures, this many are drawn at t = 0, the others from `density`.
+        clean_share: share of the pictures that are drawn at t = 0, the others from `density`.
         held_out: split for retrieval numbers, None without one.
         max_shift: pictures are shifted by up to this many pixels each way before noise is added.
     """
@@ -51,6 +55,7 @@ class NoisedClipTask:
 
     def __init__(
         self,
+        *,
         clip: NoisedClip,
         schedule: NoiseSchedule,
         seed: int,
@@ -78,7 +83,7 @@ class NoisedClipTask:
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         image = shift_pictures(batch, self.max_shift, self.seed, step)
-        x_0 = image.to(self.model.logit_scale.device).float() / 127.5 - 1
+        x_0 = to_float(image.to(self.model.logit_scale.device))
         eps, timestep = self.draw(batch, step)
         timestep = timestep.to(x_0.device)
         x_t = self.schedule.add_noise(x_0, eps.to(x_0.device), timestep)
@@ -112,17 +117,14 @@ class NoisedClipTask:
             target = self.teacher.to(x_0.device).encode_image(x_0)
         return 1 - F.cosine_similarity(image_features.float(), target.float())
 
-    def state(self) -> dict[str, Tensor]:
-        return {}
-
     def after_update(self) -> None:
         """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
         self.watch.see_kept()
         self.model.clamp_logit_scale_()
 
-    def saved(self, run: RunFolder) -> None:
+    def export(self, folder: Path) -> None:
         """Makes the run folder one that `NoisedClip.load` reads."""
-        self.model.save(run.path)
+        self.model.save(folder)
 
     @torch.no_grad()
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
@@ -145,8 +147,8 @@ class NoisedClipTask:
 
 
 def training_density(density: Tensor, clean_below: int, clean_share: float) -> Tensor:
-    """`density` (T,) without the timesteps that the clean tower reads, and with t = 0 drawn that
-    often besides."""
+    """`density` (T,) without the timesteps below `clean_below`, and with `clean_share` of all draws
+    moved to t = 0."""
     density = density.clone()
     density[:clean_below] = 0
     density *= (1 - clean_share) / density.sum()

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.contrastive import pairs, unit_features, value_and_gradients
 from tests.helpers.golden import golden
 from textdiff.clip import contrastive_loss
 from textdiff.clip.contrastive.logit_tiles import rows_kept
@@ -20,28 +21,10 @@ DENSE = {"dense_logits": 10**9}
 FORMS = pytest.mark.parametrize("form", [TILED, DENSE], ids=["tiled", "dense"])
 
 
-def unit_features(rows: int, dim: int, seed: int, dtype=torch.float64) -> torch.Tensor:
-    rng = torch.Generator().manual_seed(seed)
-    return F.normalize(torch.randn(rows, dim, generator=rng, dtype=torch.float64), dim=1).to(dtype)
-
-
-def pairs(rows: int, dim: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features of images, and of texts close to theirs, as after some training."""
-    images = unit_features(rows, dim, seed)
-    return images, F.normalize(images + 0.7 * unit_features(rows, dim, seed + 1), dim=1)
-
-
 def by_the_formula(images, texts, scale) -> torch.Tensor:
     logits = scale * images @ texts.T
     labels = torch.arange(len(logits))
     return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
-
-
-def value_and_gradients(loss, *inputs: torch.Tensor, **options) -> list[torch.Tensor]:
-    leaves = [x.detach().clone().requires_grad_() for x in inputs]
-    value = loss(*leaves, **options)
-    value.backward()
-    return [value.detach(), *(leaf.grad for leaf in leaves)]
 
 
 @FORMS

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.unit.clip.contrastive.test_loss import unit_features
+from tests.helpers.contrastive import unit_features
 from textdiff.clip import contrastive_loss, sigmoid_loss
 
 PAIRS = 8

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.clip.contrastive.test_loss import pairs, unit_features, value_and_gradients
+from tests.helpers.contrastive import pairs, unit_features, value_and_gradients
 from textdiff.clip import sigmoid_loss
 
 T_AND_BIAS = (torch.tensor(10.0).double(), torch.tensor(-10.0).double())

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation.clip_score.measure import (
     ClipScoreResult,
@@ -15,7 +16,6 @@ from textdiff.evaluation.clip_score.measure import (
 from textdiff.evaluation.pictures import PromptedPictures, captioned_pictures
 from textdiff.evaluation.results import from_json, to_json
 from textdiff.metrics.clip_score import clip_scores
-from textdiff.metrics.features import image_features, text_features
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,11 @@ from textdiff.evaluation.guidance.evaluators import (
     reference_pictures,
 )
 from textdiff.pictures import to_float
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig
+
+
+def guided_by(**guidance: object) -> SamplingConfig:
+    return SamplingConfig(clip_guidance=ClipGuidanceConfig(**guidance))
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +50,20 @@ def data(shapes):
     ("config", "form"),
     [
         ({}, "clean CLIP at x_0"),
-        ({"clip_through_unet": False}, "clean CLIP at x_0 past the U-Net"),
-        ({"clip_guide": "NOISED"}, "noised CLIP at x_t"),
-        ({"clip_guide": "NOISED", "clip_guidance_at": "x_0"}, "noised CLIP at x_0"),
+        ({"through_unet": False}, "clean CLIP at x_0 past the U-Net"),
+        ({"guide": "NOISED"}, "noised CLIP at x_t"),
+        ({"guide": "NOISED", "at": "x_0"}, "noised CLIP at x_0"),
     ],
 )
 def test_forms_of_guidance(pipe, noised, config, form):
     named = {k: str(noised) if v == "NOISED" else v for k, v in config.items()}
-    guide = find_guide(pipe, SamplingConfig(**named), "its name")
+    guide = find_guide(pipe, guided_by(**named), "its name")
     assert (guide.form, guide.name) == (form, "its name")
 
 
 def test_a_clip_that_cannot_guide_so(pipe):
     with pytest.raises(UsageError, match="takes no timestep, so it cannot read x_t"):
-        find_guide(pipe, SamplingConfig(clip_guidance_at="x_t"), "clip")
+        find_guide(pipe, guided_by(at="x_t"), "clip")
 
 
 def test_a_noised_clip_reads_pictures_without_noise(noised, data):
@@ -98,16 +102,16 @@ def other_clip(tiny_clip, tmp_path) -> Path:
 
 
 def test_evaluators_that_took_part(pipe, noised, tiny_clip, other_clip):
-    guide = find_guide(pipe, SamplingConfig(clip_guide=str(noised)), "a-guide")
+    guide = find_guide(pipe, guided_by(guide=str(noised)), "a-guide")
     with pytest.raises(UsageError, match="is the CLIP that guides, a-guide; give one of another"):
         load_evaluators([str(noised / "clean")], "cpu", pipe, "a-model", guide)
-    guide = find_guide(pipe, SamplingConfig(clip_guide=str(other_clip)), "a-guide")
+    guide = find_guide(pipe, guided_by(guide=str(other_clip)), "a-guide")
     with pytest.raises(UsageError, match="is the CLIP that a-model was trained with"):
         load_evaluators([str(tiny_clip)], "cpu", pipe, "a-model", guide)
 
 
 def test_an_evaluator_twice(pipe, other_clip):
-    name, guide = str(other_clip), find_guide(pipe, SamplingConfig(), "clip")
+    name, guide = str(other_clip), find_guide(pipe, guided_by(), "clip")
     assert list(load_evaluators([name], "cpu", pipe, "a-model", guide)) == [name]
     with pytest.raises(UsageError, match=f"is the evaluator {name} again"):
         load_evaluators([name, name], "cpu", pipe, "a-model", guide)

@@ -7,10 +7,10 @@ import pytest
 from textdiff.data import DataConfig, open_data
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.evaluation.guidance import run
-from textdiff.evaluation.guidance.protocol import sampling_protocol
+from textdiff.evaluation.guidance.protocol import split_sampling
 from textdiff.evaluation.guidance.settings import GuidanceSettings
 from textdiff.evaluation.guidance.sweep import Scales
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig
 
 
 def test_each_pair_of_scales_is_drawn_once():
@@ -21,7 +21,7 @@ def test_each_pair_of_scales_is_drawn_once():
 def test_scales_are_those_of_sampling():
     settings = GuidanceSettings(model="m", evaluators=["a", "b"], num_steps=7)
     config = run.at_scales(settings, Scales(3.0, 2.0))
-    assert (config.guidance_scale, config.clip_guidance_scale, config.num_steps) == (3.0, 2.0, 7)
+    assert (config.guidance_scale, config.clip_guidance.scale, config.num_steps) == (3.0, 2.0, 7)
 
 
 def test_one_prompt_is_too_few(shapes):
@@ -44,8 +44,9 @@ def test_a_wrong_model_is_found_before_data(monkeypatch):
 
 
 def test_settings_of_clip_guidance_stand_apart_and_scales_nowhere():
-    config = SamplingConfig(clip_normalise=True, clip_guidance_every=2, guidance_scale=2, seed=4)
-    sampling, clip = sampling_protocol(config)
+    clip_guidance = ClipGuidanceConfig(normalise=True, every=2, scale=3)
+    config = SamplingConfig(clip_guidance=clip_guidance, guidance_scale=2, seed=4)
+    sampling, clip = split_sampling(config)
     assert (sampling["seed"], clip["clip_normalise"], clip["clip_guidance_every"]) == (4, True, 2)
     assert {"guidance_scale", "clip_guidance_scale"}.isdisjoint({*sampling, *clip})
     assert all(name.startswith("clip_") for name in clip)

@@ -123,7 +123,7 @@ def test_binary_model_that_knows_nothing_takes_one_bit_per_pixel(
     binary = BinaryConfig(num_timesteps=num_timesteps)
     config = ModelConfig(clip=pipe.config.clip, process="binary", binary=binary, unet=unet)
     torch.manual_seed(0)
-    result = measure_likelihood(TextToImage.of(UNet(unet), pipe.clip, config), data)
+    result = measure_likelihood(TextToImage(UNet(unet), pipe.clip, config), data)
     assert result.bounds["first"].total.value == pytest.approx(1, abs=tolerance)
 
 

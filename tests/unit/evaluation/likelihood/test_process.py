@@ -20,7 +20,7 @@ def learned_pipe(pipe) -> TextToImage:
     """A model with a learned variance, of random weights."""
     unet = pipe.config.unet.model_copy(update={"learned_variance": True})
     torch.manual_seed(0)
-    return TextToImage.of(UNet(unet), pipe.clip, pipe.config.model_copy(update={"unet": unet}))
+    return TextToImage(UNet(unet), pipe.clip, pipe.config.model_copy(update={"unet": unet}))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def binary_pipe(pipe) -> Callable[[str], TextToImage]:
             binary=BinaryConfig(num_timesteps=20, predicts=predicts),
             unet=unet,
         )
-        return TextToImage.of(UNet(unet), pipe.clip, config)
+        return TextToImage(UNet(unet), pipe.clip, config)
 
     return build
 

@@ -7,6 +7,7 @@ import torch
 
 from tests.helpers.noised import noised_clip
 from textdiff.clip import ClipModel
+from textdiff.clip.features import text_features
 from textdiff.data import CaptionedImages, DataConfig, open_data
 from textdiff.diffusion import NoiseSchedule
 from textdiff.errors import UsageError
@@ -18,7 +19,6 @@ from textdiff.evaluation.noised_clip.measure import (
 )
 from textdiff.evaluation.noised_clip.result import NoisedClipResult
 from textdiff.evaluation.results import from_json, to_json
-from textdiff.metrics.features import text_features
 from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.metrics.zero_shot import class_weights, zero_shot_logits, zero_shot_ranks

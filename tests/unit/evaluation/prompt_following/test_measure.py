@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation.pictures import PromptedPictures, real_pictures
 from textdiff.evaluation.prompt_following.measure import (
@@ -14,7 +15,6 @@ from textdiff.evaluation.prompt_following.measure import (
     print_rates,
 )
 from textdiff.evaluation.results import from_json, to_json
-from textdiff.metrics.features import image_features, text_features
 from textdiff.metrics.retrieval import prompt_following
 
 

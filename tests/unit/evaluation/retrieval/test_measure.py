@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation.results import from_json, to_json
 from textdiff.evaluation.retrieval.measure import (
@@ -16,7 +17,6 @@ from textdiff.evaluation.retrieval.measure import (
     measure_retrieval,
     print_rates,
 )
-from textdiff.metrics.features import image_features, text_features
 from textdiff.metrics.retrieval import image_text_retrieval
 
 

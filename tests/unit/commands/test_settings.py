@@ -1,0 +1,60 @@
+"""What the settings of commands refuse, by their flags and files alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.command import settings_of
+from textdiff.errors import UsageError
+
+
+def refusal(*command) -> str:
+    """The message, one line, of a command whose settings are wrong."""
+    with pytest.raises(UsageError) as caught:
+        settings_of(command)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.fixture
+def train(configs, tmp_path):
+    """A training whose settings are right."""
+    flags = ["--config", configs / "unet.yaml", "--clip", "clip", "--run-dir", tmp_path / "run"]
+    return ["train", *flags]
+
+
+def test_right_settings_are_let_through(train):
+    assert settings_of(train).train.steps == 6
+
+
+@pytest.mark.parametrize(
+    ("flags", "cause", "cure"),
+    [
+        (["--train.lrr", "1"], "unknown flag '--train.lrr'", "did you mean '--train.lr'?"),
+        (["--train.steps", "many"], "--train.steps: Input should be a valid integer", "'many'"),
+        (["--resume", "maybe"], "--resume: Input should be 'auto', 'must' or 'never'", "'maybe'"),
+        (["--config", "absent.yaml"], "config file absent.yaml", "does not exist"),
+        (["--data.image-size", "15"], "image size 15 cannot be halved 1 times", "multiple of 2"),
+    ],
+)
+def test_wrong_settings_of_training(train, flags, cause, cure):
+    message = refusal(*train, *flags)
+    assert cause in message
+    assert cure in message
+
+
+def test_unknown_key_of_a_config_file(train, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("train: {stepz: 4}")
+    message = refusal(*train, "--config", tmp_path / "wrong.yaml")
+    assert "wrong.yaml: unknown key 'train.stepz'; did you mean 'train.steps'?" in message
+
+
+def test_strength_of_more_than_all():
+    message = refusal("sample", "--model", "model", "--strength", "1.5")
+    assert "--strength: Input should be less than or equal to 1" in message
+
+
+def test_split_that_is_none():
+    message = refusal("retrieval", "--clip", "clip", "--split", "nothing")
+    assert "--split: Input should be 'train', 'val', 'test' or 'all'" in message

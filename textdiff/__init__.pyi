@@ -1,0 +1,3 @@
+from .pipeline import TextToImage as TextToImage
+
+__version__: str

@@ -1,0 +1,10 @@
+from .config import ClipConfig as ClipConfig
+from .config import NoisedClipConfig as NoisedClipConfig
+from .contrastive.loss import contrastive_loss as contrastive_loss
+from .contrastive.loss import sigmoid_loss as sigmoid_loss
+from .features import image_features as image_features
+from .features import text_features as text_features
+from .model import ClipModel as ClipModel
+from .model import TextFeatures as TextFeatures
+from .noised import NoisedClip as NoisedClip
+from .tokens import Tokens as Tokens

@@ -1,0 +1,69 @@
+"""From settings to the images of one split.
+
+DataConfig -> kind of source -> Source -> CaptionedImages of one split
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+from textdiff.data.base import CaptionedImages
+from textdiff.data.config import DataConfig
+from textdiff.data.entries import Source, Split
+from textdiff.data.folder import Folder
+from textdiff.data.hf import HuggingFace
+from textdiff.data.openmoji import OpenMoji
+from textdiff.errors import DataError, EmptySplitError
+
+SOURCES: dict[str, Callable[[DataConfig], Source]] = {
+    "openmoji": OpenMoji,
+    "folder": Folder,
+    "hf": HuggingFace,
+}
+
+
+def open_data(config: DataConfig, split: str = "train") -> CaptionedImages:
+    """The "train", "val", "test" or "all" images of `config.source`.
+
+    Raises:
+        DataError: no such source, unusable captions, or an empty split.
+        UsageError: a package that the source needs is missing.
+    """
+    if split not in (*get_args(Split), "all"):
+        raise DataError(f"unknown split '{split}': train, val, test or all")
+    source = SOURCES[source_kind(config)](config)
+    if not source.entries:
+        raise DataError(f"{config.source} holds no captioned images")
+    data = CaptionedImages(source, config, split)
+    if not len(data):
+        remedy = (
+            "lower val_fraction and test_fraction, or use more images"
+            if split == "train"
+            else f"raise {split}_fraction or give the data a {split} split of their own"
+        )
+        raise EmptySplitError(f"{config.source}: its {split} split is empty; {remedy}")
+    return data
+
+
+def source_kind(config: DataConfig) -> str:
+    """A key of SOURCES: config.kind, or what "auto" finds `config.source` to be.
+
+    Raises:
+        DataError: a source of no known kind.
+    """
+    source = config.source
+    if config.kind != "auto":
+        return config.kind
+    if source == "openmoji":
+        return "openmoji"
+    if Path(source).expanduser().is_dir():
+        return "folder"
+    if source.endswith(".parquet") or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source):
+        return "hf"
+    raise DataError(
+        f"data source '{source}' is not 'openmoji', not an existing folder, not a .parquet file or "
+        "glob, and not a Hugging Face name such as owner/name; correct it, or set kind"
+    )

@@ -1,0 +1,8 @@
+from .pipeline import pipeline_to_diffusers as pipeline_to_diffusers
+from .scheduler import scheduler_to_diffusers as scheduler_to_diffusers
+from .text_encoder import text_encoder_to_transformers as text_encoder_to_transformers
+from .tokenizer import tokenizer_to_transformers as tokenizer_to_transformers
+from .unet import unet_from_diffusers as unet_from_diffusers
+from .unet import unet_to_diffusers as unet_to_diffusers
+from .unet_layout import layout_from_diffusers as layout_from_diffusers
+from .unet_layout import layout_to_diffusers as layout_to_diffusers

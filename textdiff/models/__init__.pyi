@@ -1,0 +1,2 @@
+from .config import UNetConfig as UNetConfig
+from .unet import UNet as UNet

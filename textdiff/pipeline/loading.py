@@ -1,0 +1,80 @@
+"""A model folder read: its settings, its weights, its CLIP.
+
+A model folder holds model.yaml and clip/; its weights are unet.safetensors (exported) or the moving
+averages of the newest good checkpoint (a run folder).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from textdiff import checkpoint
+from textdiff.clip.model import ClipModel
+from textdiff.config import build, read_yaml
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.pipeline.config import ModelConfig
+
+MODEL_FILE = "model.yaml"
+WEIGHTS_FILE = "unet.safetensors"
+CLIP_FOLDER = "clip"
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """What model.yaml in `folder` says. Raises CheckpointError."""
+    file = folder / MODEL_FILE
+    if not file.is_file():
+        reason = "has no model.yaml" if folder.is_dir() else "does not exist"
+        raise CheckpointError(
+            f"{folder} {reason}; give a run folder of textdiff train, or an exported model"
+        )
+    try:
+        return build(ModelConfig, [(str(file), read_yaml(file))])
+    except UsageError as error:
+        raise CheckpointError(f"{file} describes no model of this version: {error}") from None
+
+
+def find_weights(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The weights file of a model folder, and the state of the checkpoint it is part of, if any."""
+    exported = folder / WEIGHTS_FILE
+    if exported.is_file():
+        return exported, {}
+    newest, damaged = checkpoint.newest_good(folder / "checkpoints")
+    for message in damaged:
+        logging.getLogger(__name__).warning("skipping a damaged checkpoint: %s", message)
+    if newest is None:
+        raise CheckpointError(f"{folder} has no checkpoint yet; train it for longer")
+    averages = newest / "ema.safetensors"
+    weights = averages if averages.is_file() else newest / WEIGHTS_FILE
+    return weights, checkpoint.load_state(newest)
+
+
+def check_trained_as(
+    config: ModelConfig, fixed: Mapping[str, Any], file: Path, trained: Path
+) -> None:
+    """Raises CheckpointError if model.yaml now reads the network's output in another way than the
+    training did: the weights would load, and draw nonsense."""
+    described = {"process": config.process, "prediction": config.prediction}
+    for section in ("schedule", "binary"):
+        values = getattr(config, section).model_dump(mode="json")
+        described |= {f"{section}.{key}": value for key, value in values.items()}
+    for key, value in described.items():
+        if key in fixed and fixed[key] != value:
+            raise CheckpointError(
+                f"{file} says {key} {value}, but {trained} was trained with {fixed[key]}; "
+                "put that back"
+            )
+
+
+def load_clip(folder: Path, config: ModelConfig) -> ClipModel:
+    local = folder / CLIP_FOLDER
+    source = local if local.is_dir() else config.clip
+    clip = ClipModel.load(source)
+    if clip.text_width != config.unet.cross_attention_dim:
+        raise CheckpointError(
+            f"{source} has text features of width {clip.text_width}, the U-Net of {folder} was "
+            f"trained on {config.unet.cross_attention_dim}; put the CLIP of its training there"
+        )
+    return clip

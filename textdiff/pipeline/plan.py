@@ -1,0 +1,145 @@
+"""What will be drawn, checked once and for all; and the steps in which it is drawn.
+
+prompts, SamplingConfig ── TextToImage.plan ──► DrawPlan ── TextToImage.steps ──► DrawStep ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from textdiff.clip.model import ClipModel
+from textdiff.clip.noised import NoisedClip
+from textdiff.errors import UsageError
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.init import Init
+from textdiff.sampling.grid import Levels, timestep_grid
+from textdiff.types import Pictures, Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawPlan:
+    """One picture per prompt, in batches; picture k has the noise of (seed, first + k).
+
+    grid: the ascending timesteps (N,) that each batch visits.
+    bf16: the U-Net is rounded to bf16.
+    guide: the CLIP whose gradient guides; None: none does.
+    clip_image: (3, S, S) uint8, towards which it guides in place of the prompts.
+    init: what the pictures start from; None: noise.
+    """
+
+    prompts: tuple[str, ...]
+    config: SamplingConfig
+    grid: Tensor
+    bf16: bool = False
+    guide: ClipModel | NoisedClip | None = None
+    clip_image: Pictures | None = None
+    init: Init | None = None
+    first: int = 0
+
+    @property
+    def batches(self) -> list[slice]:
+        """Rows of the prompts that are drawn at once."""
+        size = self.config.batch_size
+        starts = range(0, len(self.prompts), size)
+        return [slice(start, min(start + size, len(self.prompts))) for start in starts]
+
+    @property
+    def num_steps(self) -> int:
+        """Of the whole job."""
+        return len(self.batches) * len(self.grid)
+
+    def seeds(self, rows: slice) -> list[tuple[int, int]]:
+        """What the random draws of each of these pictures are a function of."""
+        return [(self.config.seed, self.first + k) for k in range(rows.start, rows.stop)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawStep:
+    """One finished step of a batch.
+
+    rows: of the plan's prompts that the batch draws.
+    index: of the grid, N-1 first; 0 is the batch's last, after which x_t is x_0.
+    timestep: that the denoiser was asked at.
+    done: steps done of the plan's `num_steps`, this one included.
+    x_t: (b, C, H, W), the state after the step.
+    x_0_hat: (b, C, H, W), what the denoiser takes the pictures to be; a codec's `preview` shows it.
+    """
+
+    rows: slice
+    index: int
+    timestep: int
+    done: int
+    x_t: Samples
+    x_0_hat: Samples
+
+
+def plan_grid(schedule: Levels, config: SamplingConfig, init: Init | None) -> Tensor:
+    """The ascending timesteps (N,) that these settings visit.
+
+    Raises:
+        UsageError: ones that the schedule does not have, or in another order; a guidance interval
+            that meets none of its timesteps.
+    """
+    T = schedule.num_timesteps
+    if config.guidance_interval and config.guidance_interval[0] >= T:
+        low, high = config.guidance_interval
+        raise UsageError(
+            f"guidance_interval {low} {high} meets none of the schedule's timesteps 0..{T - 1}"
+        )
+    if config.timesteps is not None:
+        grid = listed_grid(config.timesteps, T)
+    else:
+        try:
+            grid = timestep_grid(schedule, config.num_steps, config.spacing)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    return grid if init is None else init.kept_steps(grid, T)
+
+
+def listed_grid(timesteps: Sequence[int], num_timesteps: int) -> Tensor:
+    """Timesteps listed noisiest first as an ascending grid (N,).
+
+    Raises:
+        UsageError: names the first entry that is outside 0..T-1 or does not descend.
+    """
+    for k, timestep in enumerate(timesteps):
+        if not 0 <= timestep < num_timesteps:
+            raise UsageError(
+                f"timesteps[{k}] = {timestep} is none of the schedule's 0..{num_timesteps - 1}"
+            )
+        if k and timestep >= timesteps[k - 1]:
+            raise UsageError(
+                f"timesteps[{k}] = {timestep} is not below timesteps[{k - 1}] = "
+                f"{timesteps[k - 1]}; list each once, the noisiest first"
+            )
+    return torch.tensor(timesteps).flip(0)
+
+
+def check_prompts_fit(prompts: Sequence[str], clip: ClipModel) -> None:
+    """Raises UsageError for a prompt of which the text tower would see a part."""
+    for prompt in dict.fromkeys(prompts):
+        if clip.tokenize([prompt]).num_truncated:
+            raise UsageError(
+                f"prompt too long: '{prompt[:60]}...' does not fit the "
+                f"{clip.context_length} tokens of the text tower; shorten it"
+            )
+
+
+def check_settings(config: SamplingConfig, levels: int, init: Init | None) -> None:
+    """Raises UsageError for settings that contradict each other or a U-Net of so many levels."""
+    if config.strength is not None and init is None:
+        raise UsageError("strength without an init image; give the picture to start from")
+    if not config.text_to_unet and config.guidance_scale != 1:
+        raise UsageError(
+            f"guidance_scale {config.guidance_scale:g} with text_to_unet false: what would be "
+            "guided and what it is pushed away from are the same; give guidance_scale 1"
+        )
+    if config.deep_cache_every > 1 and levels == 1:
+        raise UsageError(
+            f"deep_cache_every {config.deep_cache_every}: this U-Net has one level, so there "
+            "is nothing below it to keep; leave out deep_cache_every"
+        )

@@ -1,0 +1,9 @@
+from .base import Step as Step
+from .base import sample as sample
+from .ddim import DDIM as DDIM
+from .ddpm import DDPM as DDPM
+from .dpm_solver import DPMSolverPP as DPMSolverPP
+from .grid import timestep_grid as timestep_grid
+from .inversion import invert as invert
+from .noise import ImageNoise as ImageNoise
+from .unipc import UniPC as UniPC

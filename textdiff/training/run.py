@@ -1,0 +1,108 @@
+"""One way to train: a command declares what, and this does it.
+
+settings ── specs/ ──► TrainingSpec ── run_training ──► run folder
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textdiff.config import Settings
+from textdiff.data.base import CaptionedImages
+from textdiff.files import write_text
+from textdiff.training.config import TrainConfig
+from textdiff.training.launch import accelerator_for
+from textdiff.training.loop import Trainer
+from textdiff.training.run_folder import RunFolder
+from textdiff.training.task import Task
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def nothing(_folder: Path) -> None:
+    """For a run folder that needs nothing of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """What is trained, on what, and for how long.
+
+    build_task: makes the task, for the processes and the device that it gets.
+    settings: written to the run folder as config.yaml.
+    fixed: settings as JSON that a resumed run must not change, besides the seed, the data and the
+        precision, which it never may.
+    ema_decay: of the weights' moving average; None keeps none.
+    check: raises CheckpointError if the run in a folder cannot be continued, for a reason that
+        `fixed` does not cover.
+    prepare: writes into the run folder what it needs besides, before the first step.
+    """
+
+    build_task: Callable[[Accelerator], Task]
+    data: CaptionedImages
+    config: TrainConfig
+    settings: Settings
+    seed: int
+    fixed: dict[str, Any]
+    ema_decay: float | None = None
+    check: Callable[[Path], None] = nothing
+    prepare: Callable[[Path], None] = nothing
+
+
+def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> None:
+    """Trains to the end of the budget. A run that is finished stays as it is.
+
+    Args:
+        resume: auto, must or never, see `Trainer.resume`.
+
+    Raises:
+        UsageError, CheckpointError: before anything is written.
+        NonFiniteLossError, StoppedBySignalError: see `Trainer.train`.
+    """
+    data, accelerator = spec.data, accelerator_for(spec.config.precision)
+    folder = RunFolder(run_dir, accelerator.is_main_process)
+    precision = accelerator.mixed_precision
+    trainer = Trainer(
+        task=spec.build_task(accelerator),
+        data=data,
+        config=spec.config,
+        accelerator=accelerator,
+        run=folder,
+        seed=spec.seed,
+        ema_decay=spec.ema_decay,
+        fixed={"seed": spec.seed, **spec.fixed, "data": data.fingerprint, "precision": precision},
+    )
+    spec.check(folder.path)
+    trainer.resume(resume)
+    if trainer.finished:
+        accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}")
+        return
+    if accelerator.is_main_process:
+        spec.prepare(folder.path)
+        if data.attribution:
+            write_text(folder.path / "ATTRIBUTION.txt", data.attribution)
+    folder.start(spec.settings, trainer.progress.step, spec.config.tensorboard)
+    parameters = sum(p.numel() for p in trainer.task.model.parameters())
+    accelerator.print(
+        f"{len(data)} images, {trainer.task.name} of {parameters / 1e6:.1f}M parameters, "
+        f"{accelerator.num_processes} process(es) on {accelerator.device}, "
+        f"precision {precision}, run folder {folder.path}"
+    )
+    try:
+        trainer.train()
+    finally:
+        folder.close()
+    report_rejected(accelerator, data)
+
+
+def report_rejected(accelerator: Accelerator, data: CaptionedImages) -> None:
+    """Says how many images of `data` could not be used so far, if any."""
+    if data.bad:
+        reasons = ", ".join(f"{reason} ({n})" for reason, n in data.rejected.most_common())
+        accelerator.print(
+            f"{len(data.bad)} of {len(data)} images could not be used and others took their place: "
+            f"{reasons}; 'textdiff data info {data.name}' names them"
+        )

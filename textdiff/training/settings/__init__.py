@@ -1,0 +1,1 @@
+"""Settings of each training command; nothing heavy is imported here."""

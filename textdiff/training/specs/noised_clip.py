@@ -1,0 +1,73 @@
+"""What `textdiff finetune-clip` trains: a CLIP on noised pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textdiff.clip.model import ClipModel
+from textdiff.data.open import open_data
+from textdiff.diffusion.config import ScheduleConfig
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.pipeline.config import ModelConfig
+from textdiff.training.captions import CaptionFeatures
+from textdiff.training.fresh_noised_clip import check_batch, fresh_noised_clip
+from textdiff.training.held_out import open_held_out
+from textdiff.training.run import TrainingSpec
+from textdiff.training.settings.noised_clip import FinetuneClipSettings
+from textdiff.training.tasks.noised_clip import NoisedClipTask
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+# what must not change while a run lasts
+FIXED = ("train_text", "distill", "distill_by_signal", "max_shift")
+FIXED_NOISE = ("clean_share", "clean_below")
+
+
+def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> TrainingSpec:
+    """Loads the data and the CLIP, for the x_t of `model`.
+
+    Raises:
+        UsageError, DataError, CheckpointError: what `settings` name cannot be used.
+    """
+    data, held_out = open_data(settings.data, "train"), open_held_out(settings.data)
+    noise, distill = settings.noise, settings.distill
+    clip = fresh_noised_clip(
+        settings.init, model, clean_below=noise.clean_below, seed=settings.seed
+    )
+    train = settings.train.for_tower(clip.clip.tower_kind)
+    settings = settings.model_copy(update={"train": train})
+
+    def build_task(accelerator: Accelerator) -> NoisedClipTask:
+        check_batch(train.batch_size, processes=accelerator.num_processes, distill=distill)
+        clip.to(accelerator.device)
+        texts = None if settings.train_text else CaptionFeatures(clip, data.all_captions)
+        return NoisedClipTask(
+            clip=clip.train_parts(text=settings.train_text),
+            schedule=NoiseSchedule.from_config(ScheduleConfig(**clip.schedule_config)),
+            seed=settings.seed,
+            density=noise,
+            texts=texts,
+            teacher=ClipModel.load(settings.init).freeze() if distill else None,
+            distill=distill,
+            distill_by_signal=settings.distill_by_signal,
+            clean_share=noise.clean_share,
+            held_out=held_out,
+            eval_images=settings.eval_images,
+            max_shift=settings.max_shift,
+        )
+
+    return TrainingSpec(
+        build_task=build_task,
+        data=data,
+        config=train,
+        settings=settings,
+        seed=settings.seed,
+        fixed={
+            **{key: getattr(settings, key) for key in FIXED},
+            **{key: getattr(noise, key) for key in FIXED_NOISE},
+            "init": clip.config.source_weights,
+            "schedule": clip.schedule_config,
+            "density": [noise.density, noise.power],
+        },
+    )

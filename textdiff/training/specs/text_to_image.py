@@ -1,0 +1,110 @@
+"""What `textdiff train` trains: a U-Net on captioned images, conditioned on a frozen CLIP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textdiff.clip.model import ClipModel
+from textdiff.data.base import CaptionedImages
+from textdiff.data.open import open_data
+from textdiff.pipeline.config import ModelConfig
+from textdiff.pipeline.text_to_image import TextToImage
+from textdiff.training.captions import CaptionEmbeddings
+from textdiff.training.fresh_model import (
+    check_same_clip,
+    fit_unet,
+    fresh_pipeline,
+    preview_prompts,
+    write_model,
+)
+from textdiff.training.held_out import open_held_out
+from textdiff.training.run import TrainingSpec
+from textdiff.training.settings.text_to_image import TrainSettings
+from textdiff.training.tasks.binary import BinaryTask
+from textdiff.training.tasks.diffusion import DiffusionTask
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+# what must not change while a run lasts
+FIXED = ("process", "prediction", "use_pooled", "caption_drop", "ema_decay")
+FIXED_SECTIONS = ("unet", "schedule", "objective", "binary")
+
+
+def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
+    """Loads data and CLIP and builds the U-Net.
+
+    Raises:
+        UsageError, DataError, CheckpointError: what `settings` name cannot be used.
+    """
+    data, held_out = open_data(settings.data, "train"), open_held_out(settings.data)
+    clip = ClipModel.load(settings.clip).freeze()
+    unet = fit_unet(
+        settings.unet,
+        clip=clip,
+        image_size=settings.data.image_size,
+        process=settings.process,
+        loss=settings.objective.loss,
+        use_pooled=settings.use_pooled,
+    )
+    settings = settings.model_copy(update={"unet": unet})
+    config = ModelConfig(
+        clip=settings.clip,
+        process=settings.process,
+        prediction=settings.prediction,
+        schedule=settings.schedule,
+        binary=settings.binary,
+        unet=unet,
+    )
+    pipe = fresh_pipeline(config, clip=clip, seed=settings.seed)
+
+    def build_task(accelerator: Accelerator) -> DiffusionTask | BinaryTask:
+        pipe.to(accelerator.device)
+        return _task(settings, pipe, data, held_out)
+
+    return TrainingSpec(
+        build_task=build_task,
+        data=data,
+        config=settings.train,
+        settings=settings,
+        seed=settings.seed,
+        fixed=_fixed(settings),
+        ema_decay=settings.ema_decay,
+        check=lambda folder: check_same_clip(folder, clip),
+        prepare=lambda folder: write_model(folder, pipe),
+    )
+
+
+def _task(
+    settings: TrainSettings,
+    pipe: TextToImage,
+    data: CaptionedImages,
+    held_out: CaptionedImages | None,
+) -> DiffusionTask | BinaryTask:
+    """The task of the kind of diffusion that `settings` name."""
+    preview = settings.preview
+    prompts = preview_prompts(data, pipe, count=preview.num_prompts, config=preview)
+    captions = data.all_captions + (held_out.all_captions if held_out else [])
+    common: dict[str, Any] = {
+        "pipe": pipe,
+        "embed": CaptionEmbeddings(pipe.clip, captions),
+        "seed": settings.seed,
+        "caption_drop": settings.caption_drop,
+        "held_out": held_out,
+        "eval_images": settings.eval_images,
+        "prompts": prompts,
+        "preview": preview,
+    }
+    if settings.process == "binary":
+        return BinaryTask(**common)
+    return DiffusionTask(**common, objective=settings.objective)
+
+
+def _fixed(settings: TrainSettings) -> dict[str, Any]:
+    """Dotted keys, as in the settings; `TextToImage.load` compares some with model.yaml."""
+    sections = {
+        f"{section}.{key}": value
+        for section in FIXED_SECTIONS
+        for key, value in getattr(settings, section).model_dump(mode="json").items()
+    }
+    return {**{key: getattr(settings, key) for key in FIXED}, **sections}

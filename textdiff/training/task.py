@@ -1,0 +1,60 @@
+"""What the loop trains. It knows no task by name; a task says no more than it has to say.
+
+Every task is a `Task`. One that needs more has the method of `Stateful`, `AfterUpdate` or
+`Exporting` besides, and the loop calls it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from textdiff.training.run_folder import RunFolder
+from textdiff.types import Batch
+
+
+class Task(Protocol):
+    """What is trained, and how well it does. `name` is the stem of its weights file."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Per-example (B,) or scalar values; "loss" is what is minimised. `model` is the task's
+        own, wrapped for several processes."""
+        ...
+
+    def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
+        """Held-out numbers of the model as it stands; may write pictures. Must draw no global
+        random numbers. Called on the main process alone."""
+        ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A task with tensors beside the weights that a resumed run needs."""
+
+    def state(self) -> dict[str, Tensor]:
+        """These tensors themselves, not copies: loading fills them in place."""
+        ...
+
+
+@runtime_checkable
+class AfterUpdate(Protocol):
+    """A task with something to do after each optimizer step, e.g. to clamp a scale."""
+
+    def after_update(self) -> None: ...
+
+
+@runtime_checkable
+class Exporting(Protocol):
+    """A task that, after each checkpoint, writes its model in a form of its own."""
+
+    def export(self, folder: Path) -> None:
+        """Writes into the run folder. Called on the main process alone."""
+        ...
