@@ -238,13 +238,12 @@ def open_clip_arguments(
 
 def measure(clip: ClipModel, test: CaptionedImages) -> dict[str, dict]:
     """R@k both ways with bootstrap intervals and chance."""
-    found = retrieval_on(clip.eval().cpu(), test)
+    search = retrieval_on(clip.eval().cpu(), test)
     results = {}
-    for direction, rates in found.directions.items():
-        owners = found.image_of_text if direction == "text_to_image" else None
+    for direction, ranking in search.retrieval.directions().items():
+        owners = search.image_of_text if direction == "text_to_image" else None
         results[direction] = {
-            f"R@{k}": report.interval(rates["ranks"] <= k, owners)
-            | {"chance": rates[f"chance R@{k}"]}
+            f"R@{k}": report.interval(ranking.ranks <= k, owners) | {"chance": ranking.chance(k)}
             for k in KS
         }
     return results

@@ -23,11 +23,11 @@ from torch import Tensor
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.config import build, read_yaml
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation import report
-from textdiff.evaluation.drawn import real_pictures
-from textdiff.metrics.features import image_features, text_features
+from textdiff.evaluation.pictures import real_pictures
 from textdiff.metrics.retrieval import prompt_following
 from textdiff.pipeline import SamplingConfig
 
@@ -81,7 +81,7 @@ def main() -> None:
 
     def judged(images: Tensor) -> dict[str, float]:
         features = image_features(judge, images)
-        ranks = prompt_following(features, candidates, torch.arange(len(images)))["ranks"]
+        ranks = prompt_following(features, candidates, torch.arange(len(images))).ranks
         return {f"R@{k}": report.interval((ranks <= k).double()) for k in (1, 5)}
 
     reference, seconds = draw(sampler="ddim", num_steps=options.reference)

@@ -47,8 +47,8 @@ from textdiff.data import CaptionedImages, DataConfig, open_data, to_pil
 from textdiff.data.grid import labelled_grid
 from textdiff.diffusion import ScheduleConfig
 from textdiff.evaluation import report
-from textdiff.evaluation.drawn import real_pictures
 from textdiff.evaluation.guidance.draw import stacked
+from textdiff.evaluation.pictures import real_pictures
 from textdiff.files import replacing
 from textdiff.interop import unet_from_diffusers
 from textdiff.pipeline import ModelConfig

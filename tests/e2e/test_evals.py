@@ -1,37 +1,39 @@
-"""The evals: what their JSON says, against the metrics computed by hand."""
+"""Evaluations as commands: their JSON, tables and pictures. What they measure is tested by room."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-from torchvision.transforms.functional import pil_to_tensor
 
-from textdiff import TextToImage
 from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
 from textdiff.commands.cli import run
 from textdiff.data import DataConfig, open_data
-from textdiff.errors import DataError, UsageError
-from textdiff.evaluation.drawn import real_pictures
-from textdiff.metrics.clip_score import clip_scores
-from textdiff.metrics.features import image_features, text_features
-from textdiff.metrics.retrieval import image_text_retrieval, prompt_following
+from textdiff.evaluation.clip_score.measure import measure_clip_score
+from textdiff.evaluation.pictures import draw_pictures, real_pictures
+from textdiff.evaluation.prompt_following.measure import measure_prompt_following
+from textdiff.pipeline.config import SamplingConfig
 
-INTERVAL = {"mean", "low", "high", "confidence", "resamples"}
 VERSIONS = {"textdiff", "torch", "open_clip_torch", "diffusers", "Pillow"}
-FAST = ["--num-steps", "2"]
+FAST = SamplingConfig(num_steps=2, seed=5)
+FAST_FLAGS = ["--num-steps", "2", "--seed", "5"]
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory, tiny_clip, shapes) -> Path:
+def data(shapes):
+    """What all of them look at."""
+    return open_data(DataConfig(source=str(shapes), image_size=16, min_side=4), "train")
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory, tiny_clip, data) -> Path:
     """A CLIP that took no part: the model's own with other text features, of which some have a
     positive cosine to pictures: else every CLIP score would be 0."""
     clip = ClipModel.load(tiny_clip)
-    data = open_data(config(shapes), "train")
     images = image_features(clip, data.images(range(8)))
     with torch.no_grad():
         clip.model.text_projection.copy_(clip.model.text_projection.flip(0))
@@ -44,246 +46,95 @@ def judge(tmp_path_factory, tiny_clip, shapes) -> Path:
 
 
 @pytest.fixture
-def measure(shapes, tmp_path):
-    """Runs an eval on the shapes; gives its JSON."""
+def document(data, tmp_path):
+    """Runs an evaluation of the training split; gives its JSON, whose data and versions are as
+    they should be."""
 
     def result(name: str, *flags: str | Path) -> dict:
         out = tmp_path / "new" / f"{name}.json"
-        usual = ["--data.image-size", "16", "--data.min-side", "4", "--json", out]
-        usual += [] if "--images" in flags else ["--data.source", shapes]
-        run([name, *map(str, [*usual, *flags])])
-        return json.loads(out.read_text())
+        usual = ["--data", data.name, "--data.image-size", "16", "--data.min-side", "4"]
+        run([name, *map(str, [*usual, "--split", "train", *flags, "--json", out])])
+        document = json.loads(out.read_text())
+        assert document["data"] == {
+            "source": data.name,
+            "split": "train",
+            "images": 8,
+            "image_size": 16,
+            "resize": "crop",
+            "resample": "bicubic",
+            "fingerprint": data.fingerprint,
+        }
+        assert document["versions"].keys() == VERSIONS
+        return document
 
     return result
 
 
-def config(source: Path) -> DataConfig:
-    return DataConfig(source=str(source), image_size=16, min_side=4)
+def test_retrieval(document, tiny_clip, capsys):
+    found = document("retrieval", "--clip", tiny_clip, "--limit", "5")
+    weights = ClipModel.load(tiny_clip).weights_hash()
+    assert found["clip"] == {"name": str(tiny_clip), "weights": weights, "image_size": 16}
+    assert found["searched"] == 5
+    assert "Retrieval among 5 images of" in capsys.readouterr().out
 
 
-def drawn(pipe: TextToImage, prompts: list[str]) -> torch.Tensor:
-    """What FAST draws, (n, 3, 16, 16) uint8."""
-    return torch.stack([pil_to_tensor(picture) for picture in pipe(prompts, num_steps=2)])
-
-
-def has_protocol_of_data(found: dict, source: Path, split: str) -> None:
-    data = open_data(config(source), split)
-    assert found["data"] == {
-        "source": str(source),
-        "split": split,
-        "images": len(data),
-        "image_size": 16,
-        "resize": "crop",
-        "resample": "bicubic",
-        "fingerprint": data.fingerprint,
-    }
-    assert found["versions"].keys() == VERSIONS
-
-
-# Retrieval
-
-
-def test_retrieval_tells_its_protocol(measure, tiny_clip, shapes):
-    found = measure("retrieval", "--clip", tiny_clip, "--split", "train")
-    has_protocol_of_data(found, shapes, "train")
-    assert found["clip"] == {
-        "name": str(tiny_clip),
-        "weights": ClipModel.load(tiny_clip).weights_hash(),
-        "image_size": 16,
-    }
-
-
-def test_retrieval_rates_are_those_of_the_metric(measure, tiny_clip, shapes):
-    found = measure("retrieval", "--clip", tiny_clip, "--split", "all")["results"]
-    data, clip = open_data(config(shapes), "all"), ClipModel.load(tiny_clip)
-    expected = image_text_retrieval(
-        image_features(clip, data.images(range(16))),
-        text_features(clip, [row[0] for row in data.captions]),
-        torch.arange(16),
-    )
-    for direction in ("image_to_text", "text_to_image"):
-        for k in (1, 5, 10):
-            rate = found[direction][f"R@{k}"]
-            assert rate.keys() == INTERVAL | {"chance"}
-            assert rate["mean"] == pytest.approx(expected[direction][f"R@{k}"])
-            assert rate["chance"] == pytest.approx(k / 16)
-            assert rate["low"] <= rate["mean"] <= rate["high"]
-
-
-def test_retrieval_among_the_first_images(measure, tiny_clip):
-    found = measure("retrieval", "--clip", tiny_clip, "--split", "train", "--limit", "3")
-    assert found["searched"] == 3
-    assert found["results"]["image_to_text"]["R@1"]["chance"] == pytest.approx(1 / 3)
-
-
-@pytest.fixture
-def one_bad(shapes, tmp_path) -> list[str | Path]:
-    """Flags for the shapes with one corrupt image among the 16."""
-    data = edited(shapes, tmp_path / "one_bad", str)
-    (data / "red-circle.png").write_bytes(b"no image")
-    return ["--data.source", data, "--data.max-bad-fraction", "0.1"]
-
-
-def test_retrieval_leaves_a_corrupt_image_out(measure, tiny_clip, one_bad):
-    found = measure("retrieval", "--clip", tiny_clip, "--split", "all", *one_bad)
-    assert found["searched"] == 15
-
-
-# CLIP score
-
-
-def test_clip_score_of_a_folder_of_images(measure, tiny_clip, shapes):
-    found = measure("clip-score", "--images", shapes, "--clip", tiny_clip)
-    data, clip = open_data(config(shapes), "all"), ClipModel.load(tiny_clip)
-    expected = clip_scores(
-        image_features(clip, data.images(range(16))),
-        text_features(clip, [row[0] for row in data.captions]),
-    )
-    assert expected.mean() > 0
-    assert found["results"]["given"]["mean"] == pytest.approx(expected.mean().item())
-    assert found["results"]["given"]["pictures"] == 16
-    assert (found["model"], found["sampling"], found["weight"]) == (None, None, 100.0)
-    has_protocol_of_data(found, shapes, "all")
-
-
-def test_clip_score_of_a_model_beside_real_pictures(measure, tiny_run, judge, shapes):
-    flags = ["--model", tiny_run, "--clip", judge, "--num-prompts", "3", "--seed", "5", *FAST]
-    found = measure("clip-score", *flags)
-    assert found["results"].keys() == {"drawn", "real"}
-    for numbers in found["results"].values():
-        assert numbers.keys() == INTERVAL | {"pictures"}
-        assert numbers["pictures"] == 3
-    assert found["model"]["step"] == 6
-    assert found["clip"]["weights"] != found["model"]["clip"]
-    assert (found["sampling"]["seed"], found["sampling"]["num_steps"]) == (5, 2)
-    has_protocol_of_data(found, shapes, "train")
-
-
-def test_clip_scores_are_those_of_the_judge_on_each_kind_of_picture(
-    measure, tiny_run, judge, shapes, pipe
-):
-    flags = ["--model", tiny_run, "--clip", judge, "--num-prompts", "8", *FAST]
-    found = measure("clip-score", *flags)["results"]
-    real = real_pictures(open_data(config(shapes), "train"), 8, 0, pipe)
-    clip = ClipModel.load(judge)
-    texts = text_features(clip, real.prompts)
-    for kind, images in {"drawn": drawn(pipe, real.prompts), "real": real.images}.items():
-        expected = clip_scores(image_features(clip, images), texts).mean().item()
-        assert found[kind]["mean"] == pytest.approx(expected, rel=1e-3, abs=1e-3)
-    assert abs(found["drawn"]["mean"] - found["real"]["mean"]) > 0.01
-
-
-def test_clip_score_judged_by_the_models_own_clip(measure, tiny_run):
-    found = measure("clip-score", "--model", tiny_run, "--num-prompts", "2", *FAST)
-    assert found["clip"]["weights"] == found["model"]["clip"]
-
-
-def test_weight_scales_the_score(measure, tiny_clip, shapes):
-    flags = ["--images", shapes, "--clip", tiny_clip]
-    paper = measure("clip-score", *flags, "--weight", "2.5")["results"]["given"]["mean"]
-    torchmetrics = measure("clip-score", *flags)["results"]["given"]["mean"]
-    assert paper > 0
-    assert torchmetrics == pytest.approx(40 * paper)
-
-
-def test_clip_score_leaves_a_corrupt_image_out(measure, tiny_clip, one_bad):
-    folder, limit = one_bad[1], one_bad[2:]
-    found = measure("clip-score", "--images", folder, "--clip", tiny_clip, *limit)
-    assert found["results"]["given"]["pictures"] == 15
-
-
-@pytest.mark.parametrize("flags", [[], ["--model", "a", "--images", "b"], ["--images", "b"]])
-def test_clip_score_of_nothing_of_both_or_without_a_judge(flags):
-    with pytest.raises(UsageError, match=r"either --model or --images|--images needs --clip"):
-        run(["clip-score", *flags])
-
-
-# Prompt following
-
-
-def test_prompt_following(measure, tiny_run, judge, shapes):
-    flags = ["--model", tiny_run, "--judge", judge, "--num-prompts", "5", *FAST]
-    found = measure("prompt-following", *flags)
-    assert found["prompts"] == 5
-    assert found["judge"]["weights"] == ClipModel.load(judge).weights_hash()
-    for pictures in ("drawn", "real"):
-        assert found["results"][pictures].keys() == {"R@1", "R@5"}
-        assert found["results"][pictures]["R@5"]["mean"] == 1.0
-        assert found["results"][pictures]["R@1"].keys() == INTERVAL
-    has_protocol_of_data(found, shapes, "train")
-
-
-@pytest.mark.parametrize("kind", ["drawn", "real"])
-def test_rate_is_that_of_the_judge_on_the_same_prompts(
-    measure, tiny_run, judge, shapes, pipe, kind
-):
-    flags = ["--model", tiny_run, "--judge", judge, "--num-prompts", "8", *FAST]
-    found = measure("prompt-following", *flags, "--prompt-seed", "2")
-    pictures = real_pictures(open_data(config(shapes), "train"), 8, 2, pipe)
-    if kind == "drawn":
-        pictures.images = drawn(pipe, pictures.prompts)
-    clip = ClipModel.load(judge)
-    expected = prompt_following(
-        image_features(clip, pictures.images),
-        text_features(clip, pictures.prompts),
-        torch.arange(8),
-    )
-    for k in (1, 5):
-        rate = found["results"][kind][f"R@{k}"]["mean"]
-        assert rate == pytest.approx(expected[f"R@{k}"])
-
-
-def test_prompt_following_draws_a_grid(measure, tiny_run, judge, tmp_path):
+def test_prompt_following(document, tiny_run, judge, data, pipe, tmp_path, capsys):
     grid = tmp_path / "pictures" / "grid.png"
-    flags = ["--model", tiny_run, "--judge", judge, "--num-prompts", "4", *FAST]
-    measure("prompt-following", *flags, "--grid", grid, "--grid-pictures", "3")
+    flags = ["--num-prompts", "6", "--prompt-seed", "2", "--grid", grid, "--grid-pictures", "3"]
+    found = document("prompt-following", "--model", tiny_run, "--judge", judge, *FAST_FLAGS, *flags)
+    real = real_pictures(data, 6, 2, pipe)
+    drawn = draw_pictures(pipe, real.prompts, FAST)
+    expected = measure_prompt_following(ClipModel.load(judge), {"drawn": drawn, "real": real})
+    for kind, rates in expected.rates.items():
+        assert found["results"][kind]["R@1"]["mean"] == pytest.approx(rates.at_1.value)
+        assert found["results"][kind]["R@5"]["mean"] == pytest.approx(rates.at_5.value)
+    assert (found["prompts"], found["prompt_seed"]) == (6, 2)
+    assert found["judge"]["weights"] == ClipModel.load(judge).weights_hash()
+    assert found["model"]["name"] == str(tiny_run)
+    assert (found["sampling"]["seed"], found["sampling"]["num_steps"]) == (5, 2)
+    assert "Prompt following among 6 prompts" in capsys.readouterr().out
     with Image.open(grid) as sheet:
         assert 3 * 96 < sheet.width < 4 * 96
 
 
-# Which real pictures
+def test_clip_score_of_a_model_beside_real_pictures(document, tiny_run, judge, data, pipe):
+    flags = ["--model", tiny_run, "--clip", judge, "--num-prompts", "6", *FAST_FLAGS]
+    found = document("clip-score", *flags)
+    real = real_pictures(data, 6, 0, pipe)
+    drawn = draw_pictures(pipe, real.prompts, FAST)
+    clip = ClipModel.load(judge).freeze()
+    expected = measure_clip_score(clip, {"drawn": drawn, "real": real}).scores
+    for kind, each in expected.items():
+        score = pytest.approx(each.score.value, rel=1e-3, abs=1e-3)
+        assert (found["results"][kind]["mean"], found["results"][kind]["pictures"]) == (score, 6)
+    assert abs(expected["drawn"].score.value - expected["real"].score.value) > 0.01
+    assert found["model"]["step"] == 6
+    assert found["clip"]["weights"] == clip.weights_hash() != found["model"]["clip"]
+    assert (found["sampling"]["seed"], found["sampling"]["num_steps"]) == (5, 2)
 
 
-def edited(shapes: Path, folder: Path, change) -> Path:
-    """A copy of the shapes, all in the training split, with rows of the metadata changed."""
-    shutil.copytree(shapes, folder)
-    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
-    rows = [{**row, "split": "train", "text": change(row["text"])} for row in rows]
-    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return folder
+def test_clip_score_of_a_folder(tiny_clip, shapes, tmp_path):
+    out, sizes = tmp_path / "score.json", ["--data.image-size", "16", "--data.min-side", "4"]
+    flags = ["--images", shapes, "--clip", tiny_clip, "--weight", "2.5", "--json", out]
+    run(["clip-score", *map(str, [*flags, *sizes])])
+    found = json.loads(out.read_text())
+    assert found["results"]["given"]["pictures"] == 16
+    assert (found["model"], found["sampling"], found["weight"]) == (None, None, 2.5)
+    assert (found["data"]["source"], found["data"]["split"]) == (str(shapes), "all")
 
 
-def test_prompts_are_distinct_and_belong_to_their_pictures(pipe, shapes, tmp_path):
-    by_colour = edited(shapes, tmp_path / "data", lambda text: text.split()[0])
-    real = real_pictures(open_data(config(by_colour), "all"), 16, 0, pipe)
-    assert sorted(real.prompts) == ["blue", "green", "red", "yellow"]
-    strongest = {"red": (0,), "green": (1,), "blue": (2,), "yellow": (0, 1)}
-    for prompt, image in zip(real.prompts, real.images, strict=True):
-        means = image.float().mean(dim=(1, 2))
-        others = [means[c] for c in range(3) if c not in strongest[prompt]]
-        assert min(means[c] for c in strongest[prompt]) > max(others)
-
-
-def test_captions_that_would_be_cut_are_passed_over(pipe, shapes, tmp_path):
-    def change(text: str) -> str:
-        return text if text.startswith("red") else "word " * 30 + text
-
-    real = real_pictures(
-        open_data(config(edited(shapes, tmp_path / "d", change)), "all"), 9, 0, pipe
-    )
-    assert sorted(real.prompts) == ["red circle", "red cross", "red square", "red triangle"]
-
-
-def test_no_caption_that_fits(pipe, shapes, tmp_path):
-    data = edited(shapes, tmp_path / "data", lambda text: "word " * 30)
-    with pytest.raises(DataError, match="no caption fits 12 tokens"):
-        real_pictures(open_data(config(data), "all"), 4, 0, pipe)
-
-
-def test_images_that_cannot_be_used_are_passed_over(pipe, shapes, tmp_path):
-    data = edited(shapes, tmp_path / "data", str)
-    (data / "red-circle.png").write_bytes(b"no image")
-    settings = config(data).model_copy(update={"max_bad_fraction": 0.1})
-    real = real_pictures(open_data(settings, "all"), 16, 0, pipe)
-    assert len(real.prompts) == len(real.images) == 15
-    assert "red circle" not in real.prompts
+def test_inversion(document, tiny_run, tmp_path, capsys):
+    grid = tmp_path / "grid.png"
+    flags = ["--num-pictures", "3", "--num-steps", "5", "20", "--grid", grid]
+    found = document("inversion", "--model", tiny_run, *flags, "--grid-pictures", "2")
+    assert (found["pictures"], found["guidance_scale"], found["threshold"]) == (3, 1.0, "none")
+    assert found["model"]["name"] == str(tiny_run)
+    few, many = found["results"]["5"], found["results"]["20"]
+    assert few["rmse"]["mean"] > 1.5 * many["rmse"]["mean"]
+    shown = capsys.readouterr().out
+    for steps, numbers in found["results"].items():
+        (row,) = (line for line in shown.splitlines() if f" {steps} " in line and "│" in line)
+        assert f"{numbers['rmse']['mean']:.2f}" in row
+        assert f"{numbers['psnr']['mean']:.2f}" in row
+    with Image.open(grid) as sheet:
+        assert 5 * 96 < sheet.width < 6 * 96

@@ -5,24 +5,20 @@ File names come from the picture's number and the seed, never from the prompt.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from textdiff.devices import pick_device
 from textdiff.errors import UsageError
-from textdiff.pipeline.config import SamplingConfig, sampling_only
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from textdiff.evaluation.settings import Device, Model
+from textdiff.pipeline.config import SamplingConfig
 
 
 class SampleSettings(SamplingConfig):
     """Drawing pictures."""
 
-    model: str = Field(description="run folder or exported model")
+    model: Model
     prompt: list[str] = Field([], description="one or more prompts")
     prompt_file: str | None = Field(None, description="text file with one prompt per line")
     num_images: int = Field(1, ge=1, description="pictures per prompt")
@@ -37,7 +33,7 @@ class SampleSettings(SamplingConfig):
     )
     out: str = Field("out", description="folder for the pictures")
     columns: int = Field(8, ge=1, description="pictures per row of the grid")
-    device: str = Field("auto", description="cpu, cuda, mps; auto: the fastest there is")
+    device: Device = "auto"
 
 
 def run(settings: SampleSettings) -> None:
@@ -48,103 +44,57 @@ def run(settings: SampleSettings) -> None:
             CLIP that cannot guide the model.
         BadImage: a picture that cannot be read. CheckpointError: no such model or CLIP.
     """
-    from textdiff.data.grid import labelled_grid
-    from textdiff.evaluation.report import describe_model
+    from textdiff.data import labelled_grid, to_pil
+    from textdiff.data.picture_files import read_picture, save_png
+    from textdiff.devices import pick_device
+    from textdiff.evaluation.protocol import model_protocol, sampling_protocol
+    from textdiff.evaluation.results import to_json
     from textdiff.files import check_folder, replacing
     from textdiff.pipeline import TextToImage
+    from textdiff.pipeline.init import Init, square_picture
 
-    prompts = read_prompts(settings)
-    given = {
-        name: read_picture("--" + name.replace("_", "-"), getattr(settings, name))
-        for name in ("init_image", "mask", "clip_image")
-    }
+    prompts = read_prompts(settings.prompt, settings.prompt_file)
+    paths = {name: getattr(settings, name) for name in ("init_image", "mask", "clip_image")}
+    init_image, mask, clip_image = (
+        path and read_picture("--" + name.replace("_", "-"), path) for name, path in paths.items()
+    )
     check_folder("--out", settings.out)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
-    wanted = [prompt for prompt in prompts for _ in range(settings.num_images)]
-    pictures = draw(pipe, wanted, settings, **given)
-    out, model = Path(settings.out), describe_model(settings.model, pipe)
-    origin = {**{name: getattr(settings, name) for name in given}, "model": model}
-    guide = pipe.guide(settings)
-    if guide is not None:
-        origin["clip_guide_weights"] = guide.weights_hash()
-    for k, (prompt, picture) in enumerate(zip(wanted, pictures, strict=True)):
-        name = f"{k:05d}-seed{settings.seed}.png"
-        save_png(
-            picture,
-            out / name,
-            {
-                "prompt": prompt,
-                "index": k,
-                **sampling_only(settings).model_dump(mode="json"),
-                **origin,
-            },
-        )
-    grid = labelled_grid(pictures, wanted, columns=min(settings.columns, len(pictures)))
+    size = pipe.config.unet.image_size
+    plan = pipe.plan(
+        [prompt for prompt in prompts for _ in range(settings.num_images)],
+        settings,
+        init=Init.from_pictures(init_image, mask, settings.strength, size),
+        clip_image=clip_image and square_picture("clip_image", clip_image, size),
+    )
+    pictures = to_pil(pipe.draw(plan, progress=True))
+    origin = {**sampling_protocol(settings), **paths}
+    origin["model"] = to_json(model_protocol(settings.model, pipe))
+    if plan.guide is not None:
+        origin["clip_guide_weights"] = plan.guide.weights_hash()
+    out = Path(settings.out)
+    for k, (prompt, picture) in enumerate(zip(plan.prompts, pictures, strict=True)):
+        path = out / f"{k:05d}-seed{settings.seed}.png"
+        save_png(picture, path, {"prompt": prompt, "index": k, **origin})
     with replacing(out / "grid.png") as temporary:
-        grid.save(temporary)
+        labelled_grid(pictures, plan.prompts, settings.columns).save(temporary)
     count = f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''}"
     print(f"{count} and grid.png in {out}")
 
 
-def read_prompts(settings: SampleSettings) -> list[str]:
-    """Prompts of the flags, then of the file; empty lines of the file are skipped."""
-    prompts = list(settings.prompt)
-    if settings.prompt_file:
-        try:
-            text = Path(settings.prompt_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"prompt file {settings.prompt_file}: {error}") from None
-        prompts += [line.strip() for line in text.splitlines() if line.strip()]
-    if not prompts:
-        raise UsageError('no prompt; give --prompt "a red apple" or --prompt-file FILE')
-    return prompts
-
-
-def read_picture(flag: str, path: str | None) -> Image | None:
-    """The picture that a flag names, through the data room's guard.
+def read_prompts(prompts: Sequence[str], path: str | None) -> list[str]:
+    """The prompts, then those of the file; empty lines of the file are skipped.
 
     Raises:
-        UsageError: no such file. BadImage: one that cannot be used.
+        UsageError: a file that cannot be read, or no prompt at all.
     """
-    from textdiff.data.config import DataConfig
-    from textdiff.data.decode import BadImage, open_image
-
-    if path is None:
-        return None
-    if not Path(path).is_file():
-        raise UsageError(f"{flag} {path}: no such file")
-    try:
-        return open_image(path, DataConfig())
-    except BadImage as error:
-        raise BadImage(error.reason, f"{flag} {path}") from None
-
-
-def draw(pipe: Any, prompts: list[str], settings: SamplingConfig, **given: Any) -> list[Image]:
-    """One picture per prompt, with a progress bar. given: `init_image`, `mask` and `clip_image`, if
-    any."""
-    from textdiff.data.grid import to_pil
-    from textdiff.pipeline.init import Init, square_picture
-
-    size, towards = pipe.config.unet.image_size, given.get("clip_image")
-    plan = pipe.plan(
-        prompts,
-        settings,
-        init=Init.from_pictures(
-            given.get("init_image"), given.get("mask"), settings.strength, size
-        ),
-        clip_image=None if towards is None else square_picture("clip_image", towards, size),
-    )
-    return to_pil(pipe.draw(plan, progress=True))
-
-
-def save_png(picture: Image, path: Path, metadata: dict[str, Any]) -> None:
-    """A PNG with text chunks `prompt` and `textdiff` (all of `metadata` as JSON)."""
-    from PIL.PngImagePlugin import PngInfo
-
-    from textdiff.files import replacing
-
-    info = PngInfo()
-    info.add_itxt("prompt", metadata["prompt"])
-    info.add_itxt("textdiff", json.dumps(metadata, ensure_ascii=False))
-    with replacing(path) as temporary:
-        picture.save(temporary, format="PNG", pnginfo=info)
+    lines: list[str] = []
+    if path:
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"prompt file {path}: {error}") from None
+    every = [*prompts, *(line.strip() for line in lines if line.strip())]
+    if not every:
+        raise UsageError('no prompt; give --prompt "a red apple" or --prompt-file FILE')
+    return every

@@ -3,6 +3,7 @@ from .config import DataConfig as DataConfig
 from .decode import BadImage as BadImage
 from .decode import decode_image as decode_image
 from .grid import labelled_grid as labelled_grid
+from .grid import stacked as stacked
 from .grid import to_pil as to_pil
 from .loader import batches as batches
 from .open import open_data as open_data

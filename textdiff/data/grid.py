@@ -70,6 +70,16 @@ def labelled_grid(
     return sheet
 
 
+def stacked(sheets: Sequence[Image.Image]) -> Image.Image:
+    """One below the other."""
+    width, height = max(sheet.width for sheet in sheets), sum(sheet.height for sheet in sheets)
+    whole, top = Image.new("RGB", (width, height), PAPER), 0
+    for sheet in sheets:
+        whole.paste(sheet, (0, top))
+        top += sheet.height
+    return whole
+
+
 def wrap(
     text: str, width: float, length: Callable[[str], float], max_lines: int = LABEL_LINES
 ) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from textdiff.metrics.bootstrap import Estimate, estimate_means
 from textdiff.randomness import generator
 from textdiff.types import Images, PerSample, Timesteps
 
@@ -42,15 +43,9 @@ class Bound:
         """The bound of each image (n,)."""
         return self.prior + self.between(0, int(self.edges[-1]))
 
-    def intervals(self, resamples: int = 1000) -> Tensor:
-        """Mean of L_t over images and its 95% bootstrap interval in each stratum: (3, K)."""
-        n = len(self.terms)
-        rng = generator("bootstrap", 0)
-        draws = torch.randint(n, (resamples, n), generator=rng)
-        shares = torch.zeros(resamples, n, dtype=torch.float64)
-        shares.scatter_add_(1, draws, torch.full_like(shares, 1 / n))
-        tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
-        return torch.cat([self.terms.mean(0)[None], (shares @ self.terms).quantile(tails, dim=0)])
+    def term_means(self) -> list[Estimate]:
+        """Mean of L_t over images in each stratum (K), with its interval."""
+        return estimate_means(self.terms)
 
 
 def noise_of(seed: int, identifiers: Sequence[str], like: Images) -> Callable[[Timesteps], Images]:

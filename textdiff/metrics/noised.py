@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 
 from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.pictures import to_float
 from textdiff.randomness import generator
-from textdiff.types import Features, Images, Timesteps
+from textdiff.types import Features, Images, Pictures, Timesteps
 
 CHUNK = 256
 
@@ -29,13 +29,13 @@ def fixed_noise(ids: Sequence[int], shape: Sequence[int], seed: int = 0, draw: i
 
 @torch.no_grad()
 def noised_features(
-    encode: NoisedEncoder, image: Tensor, eps: Images, timestep: int, schedule: NoiseSchedule
+    encode: NoisedEncoder, image: Pictures, eps: Images, timestep: int, schedule: NoiseSchedule
 ) -> Features:
     """Features (n, D) of uint8 pictures (n, 3, H, W) at one timestep, not normalised."""
     features = []
     for part, noise in zip(image.split(CHUNK), eps.split(CHUNK), strict=True):
         timesteps = torch.full((len(part),), timestep)
-        x_t = schedule.add_noise(part.float() / 127.5 - 1, noise, timesteps)
+        x_t = schedule.add_noise(to_float(part), noise, timesteps)
         features.append(encode(x_t, timesteps).cpu())
     return torch.cat(features)
 

@@ -12,6 +12,7 @@ candidates in random order,
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from textdiff.errors import DataError
 
+Numbers = Int[Tensor, " n"]  # ranks, labels, or indices of n things
 CHUNK = 1024  # queries scored at once: 100 MB of float32 scores against 25,000 candidates
 
 
@@ -36,22 +38,55 @@ def chance_recall(num_candidates: int, num_correct: int, k: int) -> float:
     return 1 - misses / math.comb(num_candidates, k) if k < num_candidates else 1.0
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """Where the right candidates ended among all, for the queries of one kind.
+
+    ranks: (q,) of each query's best right candidate, 1 the best; `ranks <= k` are the hits.
+    num_correct: (q,) how many candidates are right for each.
+    """
+
+    ranks: Numbers
+    num_correct: Numbers
+    num_candidates: int
+
+    def recall(self, k: int) -> float:
+        """R@k."""
+        return float((self.ranks <= k).double().mean())
+
+    def chance(self, k: int) -> float:
+        """R@k of candidates in random order."""
+        each = [chance_recall(self.num_candidates, m, k) for m in self.num_correct.tolist()]
+        return math.fsum(each) / len(each)
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Both directions of a search among n images with m texts.
+
+    image_to_text: (n,) queries; any text of the image is right.
+    text_to_image: (m,) queries.
+    """
+
+    image_to_text: Ranking
+    text_to_image: Ranking
+
+    def directions(self) -> dict[str, Ranking]:
+        """Both by name."""
+        return {"image_to_text": self.image_to_text, "text_to_image": self.text_to_image}
+
+
 def image_text_retrieval(
     image_features: Float[Tensor, "n dim"],
     text_features: Float[Tensor, "m dim"],
     image_of_text: Int[Tensor, " m"],
-    ks: tuple[int, ...] = (1, 5, 10),
-) -> dict[str, dict[str, float | Tensor]]:
-    """Image-to-text (any of the image's captions) and text-to-image (every caption is a query).
+) -> Retrieval:
+    """Ranks of images among texts and of texts among images.
 
     Args:
         image_features: (n, D) of any length.
         text_features: (m, D) of any length, m >= n.
         image_of_text: (m,) which image each text describes, 0..n-1.
-
-    Returns:
-        Under "image_to_text" and "text_to_image": "R@k" and "chance R@k" for each k, "median_rank",
-        "mean_rank", and "ranks", (n,) and (m,); `ranks <= k` are the hits to bootstrap.
 
     Raises:
         DataError: an image has no text, or a text no image.
@@ -68,20 +103,22 @@ def image_text_retrieval(
     images = F.normalize(image_features, dim=-1)
     texts = F.normalize(text_features, dim=-1)
     own = torch.arange(num_images, device=image_of_text.device)
-    one = torch.ones_like(image_of_text)
-    return {
-        "image_to_text": _direction(images, own, texts, image_of_text, texts_per_image, ks),
-        "text_to_image": _direction(texts, image_of_text, images, own, one, ks),
-    }
+    return Retrieval(
+        Ranking(_ranks_among(texts, image_of_text, images, own), texts_per_image, len(texts)),
+        Ranking(
+            _ranks_among(images, own, texts, image_of_text),
+            torch.ones_like(image_of_text),
+            num_images,
+        ),
+    )
 
 
 def prompt_following(
     image_features: Float[Tensor, "n dim"],
     prompt_features: Float[Tensor, "N dim"],
     target: Int[Tensor, " n"],
-    ks: tuple[int, ...] = (1, 5),
-) -> dict[str, float | Tensor]:
-    """How often the prompt an image was made for ranks among the first k of all prompts.
+) -> Ranking:
+    """Where the prompt that an image was made for ranks among all prompts.
 
     The features should come from a CLIP that took no part in making the images.
 
@@ -89,36 +126,24 @@ def prompt_following(
         image_features: (n, D) of any length.
         prompt_features: (N, D) of distinct prompts, of any length; two equal ones tie, and fail.
         target: (n,) which prompt each image was made for, 0..N-1.
-
-    Returns: as one direction of `image_text_retrieval`.
     """
     prompts = F.normalize(prompt_features, dim=-1)
     images = F.normalize(image_features, dim=-1)
     number = torch.arange(len(prompts), device=target.device)
-    return _direction(images, target, prompts, number, torch.ones_like(target), ks)
+    ranking = _ranks_among(prompts, number, images, target)
+    return Ranking(ranking, torch.ones_like(target), len(prompts))
 
 
-def _direction(
-    queries: Float[Tensor, "q dim"],
-    query_group: Int[Tensor, " q"],
+def _ranks_among(
     candidates: Float[Tensor, "n dim"],
     candidate_group: Int[Tensor, " n"],
-    num_correct: Int[Tensor, " q"],
-    ks: tuple[int, ...],
-) -> dict[str, float | Tensor]:
-    """A candidate is right for the queries of its group; a query has num_correct (q,) such."""
-    found = torch.cat(
+    queries: Float[Tensor, "q dim"],
+    query_group: Int[Tensor, " q"],
+) -> Int[Tensor, " q"]:
+    """Ranks (q,) of unit features; a candidate is right for the queries of its own group."""
+    return torch.cat(
         [
             ranks(some @ candidates.T, group[:, None] == candidate_group)
             for some, group in zip(queries.split(CHUNK), query_group.split(CHUNK), strict=True)
         ]
     )
-    result: dict[str, float | Tensor] = {}
-    for k in ks:
-        chances = [chance_recall(len(candidates), m, k) for m in num_correct.tolist()]
-        result[f"R@{k}"] = (found <= k).double().mean().item()
-        result[f"chance R@{k}"] = math.fsum(chances) / len(chances)
-    result["median_rank"] = found.double().quantile(0.5).item()
-    result["mean_rank"] = found.double().mean().item()
-    result["ranks"] = found
-    return result

@@ -92,12 +92,12 @@ class BoundText:
         Raises:
             ValueError: it was not bound, or the rows differ.
         """
-        said = set(timestep.tolist())
-        if len(said) > 1:
+        distinct = set(timestep.tolist())
+        if len(distinct) > 1:
             raise ValueError(
-                f"timesteps {sorted(said)} in one call; bound text takes the same one for all rows"
+                f"timesteps {sorted(distinct)} in one call; all rows of bound text share one"
             )
-        (wanted,) = said
+        (wanted,) = distinct
         if wanted not in self.timesteps:
             raise ValueError(
                 f"timestep {wanted} was not bound; bound are {', '.join(map(str, self.timesteps))}"

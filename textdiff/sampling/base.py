@@ -24,7 +24,10 @@ from textdiff.types import Denoise, Prediction, Samples
 
 @runtime_checkable
 class Sampler(Protocol):
-    """An update rule. It ends on x_0_hat and draws no noise on the last step."""
+    """An update rule: from x_t and the latest predictions to x at the next less noisy step.
+
+    At index 0 it returns x_0_hat and draws no noise.
+    """
 
     def update(
         self,
@@ -64,7 +67,6 @@ class Step:
         return self.prediction.x_0
 
 
-@torch.no_grad()
 def sample(
     denoise: Denoise,
     schedule: NoiseSchedule,
@@ -83,7 +85,8 @@ def sample(
     predictions: list[Prediction] = []
     for index in reversed(range(chain.num_timesteps)):
         timestep = int(chain.timesteps[index])
-        prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
-        predictions = [*predictions[-2:], prediction]
-        x_t = sampler.update(x_t, predictions, chain, index, lambda: noise().to(x_T.dtype))
+        with torch.no_grad():
+            prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
+            predictions = [*predictions[-2:], prediction]
+            x_t = sampler.update(x_t, predictions, chain, index, lambda: noise().to(x_T.dtype))
         yield Step(index, timestep, x_t, prediction)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from textdiff.evaluation.report import interval
+from textdiff.metrics.bootstrap import estimate_mean
 from textdiff.metrics.likelihood import Bound, noise_of, uniforms_of
 
 # two images; strata 0, 1..2 and 3..9
@@ -37,9 +37,10 @@ def test_sums_over_adjoining_ranges_add_up():
 def test_interval_of_each_term_is_that_of_the_evals():
     terms = torch.rand(30, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     bound = Bound(torch.zeros(30), torch.arange(4).expand(30, -1), terms, torch.arange(5))
-    for k, found in enumerate(bound.intervals().T.tolist()):
-        expected = interval(terms[:, k])
-        assert found == pytest.approx([expected[name] for name in ("mean", "low", "high")])
+    for k, found in enumerate(bound.term_means()):
+        expected = estimate_mean(terms[:, k])
+        for name in ("value", "low", "high"):
+            assert getattr(found, name) == pytest.approx(getattr(expected, name))
 
 
 def test_noise_of_an_image_is_the_same_in_every_batch():

@@ -47,11 +47,11 @@ def features_with_golden_similarity(image_of_text: torch.Tensor):
 def test_golden_summary_from_features(direction):
     image_of_text = torch.tensor(CASE["inputs"]["caption_to_image"])
     images, texts = features_with_golden_similarity(image_of_text)
-    found = image_text_retrieval(images, texts, image_of_text, ks=(1, 3, 5, 10))[direction]
+    ranking = image_text_retrieval(images, texts, image_of_text).directions()[direction]
     expected = CASE["outputs"]["pessimistic"][direction]
-    assert {k: v for k, v in found.items() if k in expected and k != "ranks"} == pytest.approx(
-        {k: v for k, v in expected.items() if k != "ranks"}
-    )
+    assert ranking.ranks.tolist() == expected["ranks"]
+    for k in (1, 3, 5, 10):
+        assert ranking.recall(k) == pytest.approx(expected[f"R@{k}"])
 
 
 score_tables = st.integers(1, 5).flatmap(
@@ -79,9 +79,8 @@ def test_order_of_texts_does_not_matter(num_images, more, seed):
     order = torch.randperm(len(owner), generator=rng)
     plain = image_text_retrieval(images, texts, owner)
     shuffled = image_text_retrieval(images, texts[order], owner[order])
-    i2t, t2i = "image_to_text", "text_to_image"
-    assert torch.equal(plain[i2t]["ranks"], shuffled[i2t]["ranks"])
-    assert torch.equal(plain[t2i]["ranks"][order], shuffled[t2i]["ranks"])
+    assert torch.equal(plain.image_to_text.ranks, shuffled.image_to_text.ranks)
+    assert torch.equal(plain.text_to_image.ranks[order], shuffled.text_to_image.ranks)
 
 
 def test_length_of_features_does_not_matter():
@@ -89,21 +88,21 @@ def test_length_of_features_does_not_matter():
     lengths = torch.arange(1, 7)[:, None]
     plain = image_text_retrieval(images, texts, owner)
     scaled = image_text_retrieval(images * lengths, texts / lengths, owner)
-    assert torch.equal(plain["image_to_text"]["ranks"], scaled["image_to_text"]["ranks"])
+    assert torch.equal(plain.image_to_text.ranks, scaled.image_to_text.ranks)
 
 
 def test_equal_features_are_no_success():
     same = torch.ones(4, 3)
-    found = image_text_retrieval(same, same, torch.arange(4), ks=(1, 4))["text_to_image"]
-    assert (found["R@1"], found["R@4"]) == (0.0, 1.0)
+    ranking = image_text_retrieval(same, same, torch.arange(4)).text_to_image
+    assert (ranking.recall(1), ranking.recall(4)) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("spoilt", [0, 1])
 def test_not_a_number_is_no_success(spoilt):
     both = [torch.eye(3), torch.eye(3)]
     both[spoilt] = torch.full((3, 3), torch.nan)
-    found = image_text_retrieval(*both, torch.arange(3), ks=(1,))
-    assert found["image_to_text"]["R@1"] == found["text_to_image"]["R@1"] == 0.0
+    retrieval = image_text_retrieval(*both, torch.arange(3))
+    assert retrieval.image_to_text.recall(1) == retrieval.text_to_image.recall(1) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -116,18 +115,17 @@ def test_chance_is_the_mean_over_all_orders(candidates, correct, k):
 
 
 def test_chance_counts_each_images_captions():
-    found = image_text_retrieval(
-        features(2, 3, 0), features(3, 3, 1), torch.tensor([0, 0, 1]), (1,)
-    )
-    assert found["image_to_text"]["chance R@1"] == pytest.approx((2 / 3 + 1 / 3) / 2)
-    assert found["text_to_image"]["chance R@1"] == pytest.approx(1 / 2)
+    image_of_text = torch.tensor([0, 0, 1])
+    retrieval = image_text_retrieval(features(2, 3, 0), features(3, 3, 1), image_of_text)
+    assert retrieval.image_to_text.chance(1) == pytest.approx((2 / 3 + 1 / 3) / 2)
+    assert retrieval.text_to_image.chance(1) == pytest.approx(1 / 2)
 
 
 def test_more_queries_than_one_chunk():
     """Every image finds its own text, on both sides of the chunk's edge."""
     images = features(1100, 16, 0)
-    found = image_text_retrieval(images, images, torch.arange(1100))
-    assert found["image_to_text"]["R@1"] == 1.0
+    retrieval = image_text_retrieval(images, images, torch.arange(1100))
+    assert retrieval.image_to_text.recall(1) == 1.0
 
 
 @pytest.mark.usefixtures("shapes_not_checked")
@@ -147,7 +145,7 @@ def test_texts_that_do_not_cover_the_images_are_refused(image_of_text, complaint
 def test_prompt_following_counts_the_right_prompt_among_all():
     prompts = torch.eye(4)
     images = torch.tensor([[1.0, 0, 0, 0], [0.9, 1.0, 0, 0], [0.8, 0.9, 0.0, 1.0]])
-    found = prompt_following(images, prompts, torch.tensor([0, 0, 0]), ks=(1, 2, 3))
-    assert found["ranks"].tolist() == [1, 2, 3]
-    assert [found[f"R@{k}"] for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
-    assert found["chance R@1"] == pytest.approx(1 / 4)
+    ranking = prompt_following(images, prompts, torch.tensor([0, 0, 0]))
+    assert ranking.ranks.tolist() == [1, 2, 3]
+    assert [ranking.recall(k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert ranking.chance(1) == pytest.approx(1 / 4)

@@ -1,93 +1,51 @@
-"""Pictures of a sweep: the same prompts and noise at every setting, timed; and a sheet of them."""
+"""Pictures of a setting, timed; and a sheet of the best settings' pictures."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-from torch import Tensor
+import torch
+from tqdm import tqdm
 
-from textdiff.data import labelled_grid, to_pil
-from textdiff.errors import UsageError
-from textdiff.evaluation.guidance.table import best_of_each_kind
+from textdiff.data import labelled_grid, stacked, to_pil
 from textdiff.files import replacing
-
-if TYPE_CHECKING:
-    from textdiff.commands.guidance import GuidanceSettings
-    from textdiff.evaluation.drawn import Judged
-    from textdiff.pipeline import TextToImage
-    from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline import TextToImage
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.types import Pictures
 
 WARM_UP_STEPS = 2
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """Draws `per_prompt` pictures of each prompt, those of the first prompt first."""
+def draw_timed(
+    pipe: TextToImage, prompts: Sequence[str], config: SamplingConfig, title: str = ""
+) -> tuple[Pictures, float]:
+    """A picture (n, 3, S, S) of each prompt, and seconds per picture; a progress bar says `title`.
 
-    pipe: TextToImage
-    prompts: list[str]
-    per_prompt: int
+    The clock runs while pictures are drawn; a few steps before it starts pay for what is done once,
+    such as choosing kernels.
 
-    @property
-    def wanted(self) -> list[str]:
-        """A prompt per picture."""
-        return [prompt for prompt in self.prompts for _ in range(self.per_prompt)]
-
-    def draw(self, config: SamplingConfig, first: int | None = None) -> tuple[Tensor, float]:
-        """Pictures (n, 3, S, S) uint8, all or the `first` ones, and seconds per picture.
-
-        The clock runs while pictures are drawn; a few steps before it starts pay for what is done
-        once, such as choosing kernels."""
-        wanted = self.wanted[:first]
-        plan = self.pipe.plan(wanted, config)
-        for _ in itertools.islice(self.pipe.steps(plan), WARM_UP_STEPS):
-            pass
+    Raises:
+        UsageError: settings that the model cannot follow, or a prompt that is too long.
+    """
+    plan, batches = pipe.plan(prompts, config), []
+    for _ in itertools.islice(pipe.steps(plan), WARM_UP_STEPS):
+        pass
+    with tqdm(total=plan.num_steps, desc=title, unit="step") as bar:
         start = time.perf_counter()
-        images = self.pipe.draw(plan, progress=True)  # bytes on the CPU: the device is done
-        return images, (time.perf_counter() - start) / len(wanted)
+        for step in pipe.steps(plan):
+            bar.update()
+            if step.index == 0:
+                batches.append(pipe.codec.decode(step.x_t))
+        seconds = time.perf_counter() - start  # bytes on the CPU: the device is done
+    return torch.cat(batches), seconds / len(prompts)
 
 
-def check_settings(pipe: TextToImage, prompts: list[str], settings: GuidanceSettings) -> None:
-    """Before anything is drawn. Raises UsageError: fewer than two prompts, or a setting that the
-    model cannot follow."""
-    if len(prompts) < 2:
-        raise UsageError(
-            f"split {settings.split} of {settings.data.source} has {len(prompts)} caption that can "
-            "be a prompt; among one there is nothing to choose, so give another --split"
-        )
-    for config in settings.sweep():
-        pipe.plan(prompts, config)
-
-
-def draw_grid(
-    path: Path, sweep: Sweep, real: Judged, found: dict[str, Any], settings: GuidanceSettings
-) -> None:
-    """Real pictures, then a row for the best setting of each kind: the first pictures of each."""
-    count, m = settings.grid_pictures, sweep.per_prompt
-    labels = sweep.wanted[:count]
-    rows = [("real pictures", real.images.repeat_interleave(m, dim=0)[:count])]
-    for result in best_of_each_kind(found["settings"]).values():
-        config = settings.with_scales(result["guidance_scale"], result["clip_guidance_scale"])
-        images, _ = sweep.draw(config, first=count)
-        rows.append((result["name"], images))
-    sheets = [labelled_grid(to_pil(i), labels, len(i), title) for title, i in rows]
+def write_sheet(path: str | Path, prompts: Sequence[str], rows: Mapping[str, Pictures]) -> None:
+    """Labelled pictures, a row of each name: one of each prompt."""
+    sheets = [labelled_grid(to_pil(r), prompts, len(prompts), name) for name, r in rows.items()]
     with replacing(path) as temporary:
         stacked(sheets).save(temporary)
     print(f"pictures: {path}")
-
-
-def stacked(sheets: Sequence[Image.Image]) -> Image.Image:
-    """One below the other."""
-    height = sum(sheet.height for sheet in sheets)
-    whole = Image.new("RGB", (max(sheet.width for sheet in sheets), height), "white")
-    top = 0
-    for sheet in sheets:
-        whole.paste(sheet, (0, top))
-        top += sheet.height
-    return whole

@@ -1,6 +1,6 @@
-"""What judges say of pictures: prompt following, CLIP score, distance from real pictures.
+"""Scores of pictures by CLIPs: prompt following, CLIP score, distance from real pictures.
 
-pictures ── each CLIP ──► features ──► ranks, scores by picture ──► means over held-out CLIPs
+pictures ── each CLIP ──► features ──► ranks, scores by picture ──► means over the evaluators
                                   └──► KID, Frechet distance from the real pictures' features
 
 A CLIP compares directions, so features enter with unit length; for KID times sqrt(D), which makes
@@ -9,146 +9,192 @@ its kernel (cos + 1)^3 and its values comparable between CLIPs.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from textdiff.clip import ClipModel
-from textdiff.evaluation.guidance.judges import Judges
-from textdiff.evaluation.guidance.pairs import as_samples, interval_of
-from textdiff.evaluation.report import interval
+from textdiff.clip.features import image_features, text_features
+from textdiff.evaluation.guidance.differences import estimate_of_finite, to_samples
+from textdiff.evaluation.guidance.sweep import (
+    EvaluatorScores,
+    HeldOutScores,
+    PictureScores,
+    PromptFollowing,
+    RecallGap,
+    ScoreSamples,
+)
+from textdiff.metrics.bootstrap import Estimate, count_draws, estimate_mean, resample
 from textdiff.metrics.clip_score import clip_scores
 from textdiff.metrics.distribution import frechet_distance, kid, kid_of_resamples
-from textdiff.metrics.features import image_features, text_features
 from textdiff.metrics.retrieval import prompt_following
-from textdiff.randomness import generator
-from textdiff.types import Features
+from textdiff.types import Features, PerSample, Pictures
 
 RESAMPLES = 1000
 FRECHET_RESAMPLES = 200  # each takes two eigen-decompositions
-KS = (1, 5)
+
+PromptOfPicture = Int[Tensor, " pictures"]
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A CLIP with its features of the N prompts (N, E) and of the real pictures (m, E)."""
+class Evaluator:
+    """A CLIP with its features of the N prompts (N, E) and of the reference pictures (m, E), these
+    of unit length."""
 
     clip: ClipModel
     prompts: Features
     reference: Features
 
-    @classmethod
-    def of(cls, clip: ClipModel, prompts: list[str], reference: Tensor) -> Judge:
-        return cls(clip, text_features(clip, prompts), unit_features(clip, reference))
-
 
 @dataclass(frozen=True)
-class Judgement:
-    """All judges of one sweep."""
+class Panel:
+    """All CLIPs that score pictures. held_out: the evaluators, by name. guide: the one that guides,
+    which is no evaluator: what it gains beyond them is what it was gamed by."""
 
-    held_out: dict[str, Judge]
-    guide: Judge
-
-    @classmethod
-    def of(cls, judges: Judges, prompts: list[str], reference: Tensor) -> Judgement:
-        """reference: real pictures (m, 3, S, S) uint8."""
-        held_out = {name: Judge.of(c, prompts, reference) for name, c in judges.held_out.items()}
-        return cls(held_out, Judge.of(judges.guide_as_judge, prompts, reference))
-
-    def numbers(self, images: Tensor, per_prompt: int) -> dict[str, Any]:
-        """As JSON, all with intervals; and samples, for differences between settings. Drawn
-        pictures are resampled by prompts, real ones by themselves.
-
-        Args:
-            images: (N per_prompt, 3, S, S) uint8, those of the first prompt first.
-        """
-        prompt = torch.arange(len(images)) // per_prompt
-        features = {name: unit_features(j.clip, images) for name, j in self.held_out.items()}
-        follows = {
-            name: followed(features[name], judge.prompts, prompt)
-            for name, judge in self.held_out.items()
-        }
-        guide = followed(unit_features(self.guide.clip, images), self.guide.prompts, prompt)
-        mean = {key: torch.stack([f[key] for f in follows.values()]).mean(0) for key in guide}
-        distances = {
-            name: resampled_distances(features[name], judge.reference, per_prompt)
-            for name, judge in self.held_out.items()
-        }
-        kid, kids = mean_kid(distances)
-        return {
-            "held_out": {**intervals(mean, prompt), "KID": interval_of(kid, kids)},
-            "evaluators": {
-                name: {
-                    **intervals(follows[name], prompt),
-                    **{key: interval_of(*found) for key, found in distances[name].items()},
-                }
-                for name in follows
-            },
-            "guide": intervals(guide, prompt),
-            "guide - held_out": {
-                f"R@{k}": interval(guide[f"R@{k}"] - mean[f"R@{k}"], prompt) for k in KS
-            },
-            "samples": {
-                "R@1": as_samples(mean["R@1"].unflatten(0, (-1, per_prompt)).mean(dim=1)),
-                "KID": as_samples(kids),
-            },
-        }
+    held_out: dict[str, Evaluator]
+    guide: Evaluator
 
 
-def unit_features(clip: ClipModel, images: Tensor) -> Features:
+def prepare_panel(
+    evaluators: Mapping[str, ClipModel],
+    guide: ClipModel,
+    prompts: Sequence[str],
+    reference: Pictures,
+) -> Panel:
+    """Computes what is the same for all pictures. reference: real pictures."""
+
+    def prepare(clip: ClipModel) -> Evaluator:
+        return Evaluator(clip, text_features(clip, prompts), unit_features(clip, reference))
+
+    return Panel({name: prepare(clip) for name, clip in evaluators.items()}, prepare(guide))
+
+
+def unit_features(clip: ClipModel, images: Pictures) -> Features:
     """(n, E) on the CPU."""
     return F.normalize(image_features(clip, images).float(), dim=-1)
 
 
-def followed(features: Features, prompts: Features, target: Tensor) -> dict[str, Tensor]:
-    """By picture (n,): whether its prompt is among the first k, and the CLIP score."""
-    ranks = prompt_following(features, prompts, target, KS)["ranks"]
-    hits = {f"R@{k}": (ranks <= k).double() for k in KS}
-    return {**hits, "CLIP score": clip_scores(features, prompts[target]).double()}
+@dataclass(frozen=True)
+class FollowingOfPictures:
+    """By picture (n,), float64: whether its prompt is among the first k, and the CLIP score."""
+
+    at_1: PerSample
+    at_5: PerSample
+    clip_score: PerSample
 
 
-def intervals(values: dict[str, Tensor], prompt: Tensor) -> dict[str, dict[str, float]]:
-    return {name: interval(each, prompt) for name, each in values.items()}
+@dataclass(frozen=True)
+class Distance:
+    """Between drawn and real pictures, and in each of B resamples (B,)."""
+
+    value: float
+    resampled: Float[Tensor, " resamples"]
+
+    @property
+    def estimate(self) -> Estimate:
+        return estimate_of_finite(self.value, self.resampled)
 
 
-def resampled_distances(
-    x: Features, y: Features, per_prompt: int
-) -> dict[str, tuple[float, Tensor]]:
-    """(value, values (b,) of resamples) of each distance between drawn and real pictures. Either
-    set is resampled by itself, in the same way for every judge and setting; drawn ones by prompts,
-    as the `per_prompt` pictures of one are no independent observations."""
-    prompts = len(x) // per_prompt
-    draws_x, draws_y = resamples("drawn", prompts), resamples("real", len(y))
-    wide = [features * features.shape[1] ** 0.5 for features in (x, y)]
-    counts = counted(draws_x, prompts), counted(draws_y, len(y))
-    pictures = torch.arange(len(x)).unflatten(0, (-1, per_prompt))  # a row of each prompt
-    drawn = pictures[draws_x[:FRECHET_RESAMPLES]].flatten(1)
-    pairs = zip(drawn, draws_y, strict=False)
-    return {
-        "KID": (kid(*wide), kid_of_resamples(*wide, *counts, per_prompt)),
-        "Frechet": (
-            frechet_distance(x, y),
-            torch.tensor([frechet_distance(x[a], y[b]) for a, b in pairs]).double(),
-        ),
+@dataclass(frozen=True)
+class Distances:
+    kid: Distance
+    frechet: Distance
+
+
+def score_pictures(panel: Panel, images: Pictures, per_prompt: int) -> PictureScores:
+    """Drawn pictures are resampled by prompts, real ones by themselves.
+
+    Args:
+        images: (N per_prompt, 3, S, S), those of the first prompt first.
+    """
+    held_out, guide = panel.held_out, panel.guide
+    prompt = torch.arange(len(images)) // per_prompt
+    features = {name: unit_features(each.clip, images) for name, each in held_out.items()}
+    following = {
+        name: follow_prompts(features[name], each.prompts, prompt)
+        for name, each in held_out.items()
     }
+    distances = {
+        name: resampled_distances(features[name], each.reference, per_prompt)
+        for name, each in held_out.items()
+    }
+    by_guide = follow_prompts(unit_features(guide.clip, images), guide.prompts, prompt)
+    mean, mean_kid = mean_following(following.values()), average_kid(distances.values())
+    return PictureScores(
+        held_out=HeldOutScores(estimate_following(mean, prompt), mean_kid.estimate),
+        evaluators={
+            name: EvaluatorScores(
+                estimate_following(following[name], prompt),
+                distances[name].kid.estimate,
+                distances[name].frechet.estimate,
+            )
+            for name in held_out
+        },
+        guide=estimate_following(by_guide, prompt),
+        gap=RecallGap(
+            estimate_mean(by_guide.at_1 - mean.at_1, prompt),
+            estimate_mean(by_guide.at_5 - mean.at_5, prompt),
+        ),
+        samples=ScoreSamples(
+            to_samples(mean.at_1.view(-1, per_prompt).mean(dim=1)),
+            to_samples(mean_kid.resampled),
+        ),
+    )
 
 
-def resamples(name: str, count: int) -> Tensor:
-    """(RESAMPLES, count) numbers of prompts or pictures."""
-    rng = generator("distance", name)
-    return torch.randint(count, (RESAMPLES, count), generator=rng)
+def follow_prompts(
+    features: Features, prompts: Features, prompt: PromptOfPicture
+) -> FollowingOfPictures:
+    """prompt: (n,) which of the prompts (N, E) each picture (n, E) was drawn for."""
+    ranks = prompt_following(features, prompts, prompt).ranks
+    scores = clip_scores(features, prompts[prompt]).double()
+    return FollowingOfPictures((ranks <= 1).double(), (ranks <= 5).double(), scores)
 
 
-def counted(draws: Tensor, count: int) -> Tensor:
-    """How often each of them is in each resample, (RESAMPLES, count)."""
-    ones = torch.ones(draws.shape, dtype=torch.float64)
-    return torch.zeros(len(draws), count, dtype=torch.float64).scatter_add_(1, draws, ones)
+def mean_following(by_evaluator: Collection[FollowingOfPictures]) -> FollowingOfPictures:
+    """Over evaluators, by picture."""
+
+    def mean(values: Iterable[PerSample]) -> PerSample:
+        return torch.stack(list(values)).mean(0)
+
+    return FollowingOfPictures(
+        at_1=mean(each.at_1 for each in by_evaluator),
+        at_5=mean(each.at_5 for each in by_evaluator),
+        clip_score=mean(each.clip_score for each in by_evaluator),
+    )
 
 
-def mean_kid(distances: dict[str, dict[str, tuple[float, Tensor]]]) -> tuple[float, Tensor]:
-    """KID averaged over the judges, and that of each resample (b,)."""
-    values, resampled = zip(*(found["KID"] for found in distances.values()), strict=True)
-    return sum(values) / len(values), torch.stack(resampled).mean(dim=0)
+def estimate_following(values: FollowingOfPictures, prompt: PromptOfPicture) -> PromptFollowing:
+    """Means over pictures, with intervals over prompts."""
+    columns = (values.at_1, values.at_5, values.clip_score)
+    return PromptFollowing(*(estimate_mean(column, prompt) for column in columns))
+
+
+def resampled_distances(x: Features, y: Features, per_prompt: int) -> Distances:
+    """Between drawn pictures x (N per_prompt, E) and real ones y (m, E).
+
+    Either set is resampled by itself, in the same way for every CLIP and setting; drawn ones by
+    prompts, as the `per_prompt` pictures of one are no independent observations.
+    """
+    draws_x = resample(len(x) // per_prompt, RESAMPLES, ("distance", "drawn"))
+    draws_y = resample(len(y), RESAMPLES, ("distance", "real"))
+    wide_x, wide_y = (features * features.shape[1] ** 0.5 for features in (x, y))
+    kids = kid_of_resamples(wide_x, wide_y, count_draws(draws_x), count_draws(draws_y), per_prompt)
+    pictures = torch.arange(len(x)).view(-1, per_prompt)  # a row of each prompt
+    drawn = pictures[draws_x[:FRECHET_RESAMPLES]].flatten(1)
+    frechets = [frechet_distance(x[a], y[b]) for a, b in zip(drawn, draws_y, strict=False)]
+    return Distances(
+        kid=Distance(kid(wide_x, wide_y), kids),
+        frechet=Distance(frechet_distance(x, y), torch.tensor(frechets).double()),
+    )
+
+
+def average_kid(by_evaluator: Collection[Distances]) -> Distance:
+    """KID averaged over evaluators, and that of each resample."""
+    kids = [each.kid for each in by_evaluator]
+    value = sum(kid.value for kid in kids) / len(kids)
+    return Distance(value, torch.stack([kid.resampled for kid in kids]).mean(dim=0))

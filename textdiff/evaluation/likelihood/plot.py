@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textdiff.evaluation.figures import COLOURS, INK, figure
+from textdiff.evaluation.likelihood.result import BoundSummary, LikelihoodResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_bounds(path: str, title: str, results: dict[str, dict[str, Any]]) -> None:
-    """One curve per kind of captions; `results` by kind, as `likelihood_table.summary` gives them.
+def plot_bounds(path: str, title: str, result: LikelihoodResult) -> None:
+    """One curve per kind of captions.
 
     Raises:
         UsageError: matplotlib is missing.
     """
-    with figure(path, 10, 4, "the plot of the bound") as drawn:
-        drawn.suptitle(title, x=0.01, ha="left", fontsize="medium", color=INK)
-        terms, sums = drawn.subplots(1, 2)
-        for colour, (kind, found) in zip(COLOURS, results.items(), strict=False):
-            draw_terms(terms, kind, found, colour)
-            draw_sums(sums, found, colour)
+    with figure(path, 10, 4, "the plot of the bound") as sheet:
+        sheet.suptitle(title, x=0.01, ha="left", fontsize="medium", color=INK)
+        terms, sums = sheet.subplots(1, 2)
+        for colour, (kind, bound) in zip(COLOURS, result.bounds.items(), strict=False):
+            plot_terms(terms, kind, bound, colour)
+            plot_sums(sums, bound, colour)
         terms.set(
             title="bits/dim of each timestep, first $L_0$; 95% interval of the mean",
             xlabel="t + 1",
@@ -35,21 +36,21 @@ def draw_bounds(path: str, title: str, results: dict[str, dict[str, Any]]) -> No
         sums.legend(loc="upper right")
 
 
-def draw_terms(axes: Axes, kind: str, found: dict[str, Any], colour: str) -> None:
+def plot_terms(axes: Axes, kind: str, bound: BoundSummary, colour: str) -> None:
     """L_t over t, at the middle of each stratum."""
-    values = found["terms"]
-    x = [(a + b) / 2 + 1 for a, b in zip(values["from"], values["to"], strict=True)]
-    label = f"captions: {kind}, $L_0$ {found['L_0']['mean']:.3f}"
-    axes.plot(x, values["mean"], color=colour, label=label)
-    axes.plot(x[0], values["mean"][0], "o", color=colour)
-    axes.fill_between(x, values["low"], values["high"], color=colour, alpha=0.25, linewidth=0)
+    terms = bound.terms
+    x = [(a + b) / 2 + 1 for a, b in zip(terms.first, terms.last, strict=True)]
+    label = f"captions: {kind}, $L_0$ {bound.L_0.value:.3f}"
+    axes.plot(x, terms.mean, color=colour, label=label)
+    axes.plot(x[0], terms.mean[0], "o", color=colour)
+    axes.fill_between(x, terms.low, terms.high, color=colour, alpha=0.25, linewidth=0)
 
 
-def draw_sums(axes: Axes, found: dict[str, Any], colour: str) -> None:
+def plot_sums(axes: Axes, bound: BoundSummary, colour: str) -> None:
     """prior + sum of L_s over s >= t."""
-    values, prior = found["terms"], found["prior"]["mean"]
-    parts = [n * bits for n, bits in zip(values["timesteps"], values["mean"], strict=True)]
-    so_far = list(accumulate(reversed(parts), initial=prior))[:0:-1]
-    label = f"total {found['total']['mean']:.3f}, prior {prior:.1e}"
-    x = [first + 1 for first in values["from"]]
+    terms = bound.terms
+    parts = [n * bits for n, bits in zip(terms.timesteps, terms.mean, strict=True)]
+    so_far = list(accumulate(reversed(parts), initial=bound.prior.value))[:0:-1]
+    label = f"total {bound.total.value:.3f}, prior {bound.prior.value:.1e}"
+    x = [first + 1 for first in terms.first]
     axes.step(x, so_far, where="post", color=colour, label=label)

@@ -8,165 +8,211 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from textdiff.clip import ClipModel, NoisedClip
+from textdiff.clip.features import text_features
 from textdiff.data import CaptionedImages
 from textdiff.diffusion import NoiseSchedule, ScheduleConfig
-from textdiff.evaluation.report import interval
-from textdiff.metrics.features import text_features
-from textdiff.metrics.noised import NoisedEncoder, fixed_noise, noised_features
-from textdiff.metrics.retrieval import chance_recall, image_text_retrieval
+from textdiff.errors import UsageError
+from textdiff.evaluation.noised_clip.result import Comparison, Means, NoisedClipResult
+from textdiff.metrics.bootstrap import estimate_mean
+from textdiff.metrics.features import all_captions
+from textdiff.metrics.noised import NoisedEncoder, even_timesteps, fixed_noise, noised_features
+from textdiff.metrics.retrieval import Numbers, chance_recall, image_text_retrieval
 from textdiff.metrics.zero_shot import class_weights, zero_shot_logits, zero_shot_ranks
+from textdiff.types import Features, Images, Pictures
 
-METRICS = (
-    "zero-shot",
-    *(f"{direction} R@{k}" for k in (1, 5) for direction in ("image to text", "text to image")),
-)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """timesteps: ascending. draws: noises per image. template: with {} for a class's caption.
-    seed: of the noise. limit: search among the first so many images; None: all."""
-
-    timesteps: list[int]
-    draws: int = 1
-    template: str = "{}"
-    seed: int = 0
-    limit: int | None = None
+METRICS = {  # what is ranked, and the last rank that is a hit
+    "zero-shot": ("zero-shot", 1),
+    "image to text R@1": ("image to text", 1),
+    "text to image R@1": ("text to image", 1),
+    "image to text R@5": ("image to text", 5),
+    "text to image R@5": ("text to image", 5),
+}
+Hits = Float[Tensor, "levels queries"]  # share of the noises under which each query hits
 
 
 @dataclass(frozen=True)
-class Searched:
-    """What is searched: pictures (n, 3, S, S) uint8 with their numbers, all their captions (m) with
-    `image_of_text` (m,), and the zero-shot classes (c) with `labels` (n,)."""
+class Gallery:
+    """What is searched.
+
+    ids: (n) numbers of the images in their split. images: (n, 3, S, S) uint8.
+    captions: (m) all of theirs. image_of_text: (m,) which image each describes, 0..n-1.
+    classes: (c) distinct first captions. labels: (n,) the class of each image, 0..c-1.
+    """
 
     ids: list[int]
-    image: Tensor
+    images: Pictures
     captions: list[str]
-    image_of_text: Tensor
+    image_of_text: Numbers
     classes: list[str]
-    labels: Tensor
-
-    @classmethod
-    def of(cls, data: CaptionedImages, limit: int | None) -> Searched:
-        ids, image = data.usable(range(min(len(data), limit or len(data))))
-        texts = [(text, i) for i, index in enumerate(ids) for text in data.captions[index]]
-        captions, owners = zip(*texts, strict=True)
-        first = [data.captions[index][0] for index in ids]
-        classes = list(dict.fromkeys(first))
-        labels = torch.tensor([classes.index(caption) for caption in first])
-        return cls(ids, image, list(captions), torch.tensor(owners), classes, labels)
+    labels: Numbers
 
 
-def measure(
-    protocol: Protocol, data: CaptionedImages, noised: NoisedClip, clean: ClipModel
-) -> dict[str, Any]:
-    """Curves of both CLIPs and of their difference, by metric; all as JSON."""
-    searched = Searched.of(data, protocol.limit)
+def measure_noised_clip(
+    noised: NoisedClip,
+    clean: ClipModel,
+    data: CaptionedImages,
+    *,
+    timesteps: Sequence[int],
+    draws: int = 1,
+    template: str = "{}",
+    seed: int = 0,
+    limit: int | None = None,
+) -> NoisedClipResult:
+    """Curves of both CLIPs and of their difference, by metric.
+
+    Args:
+        timesteps: ascending, of the noised CLIP's schedule.
+        draws: noises per image.
+        template: with {} for a class's caption.
+        seed: of the noise.
+        limit: search among the first so many images; None: all.
+
+    Raises:
+        DataError: too many images cannot be used.
+    """
+    gallery = gallery_of(data, limit)
     schedule = NoiseSchedule.from_config(ScheduleConfig(**noised.schedule_config))
-    readers = {
+    shape = gallery.images.shape[1:]
+    noises = [fixed_noise(gallery.ids, shape, seed, draw) for draw in range(draws)]
+    prompts = [template.replace("{}", name) for name in gallery.classes]
+    encoders: dict[str, tuple[ClipModel | NoisedClip, NoisedEncoder]] = {
         "clean": (clean, lambda x_t, timestep: clean.encode_image(x_t)),
         "noised": (noised, noised.encode_image),
     }
     hits = {
-        name: hits_by_level(protocol, searched, clip, encode, schedule)
-        for name, (clip, encode) in readers.items()
+        name: hits_of(
+            clip,
+            encode,
+            gallery,
+            timesteps=timesteps,
+            noises=noises,
+            prompts=prompts,
+            schedule=schedule,
+        )
+        for name, (clip, encode) in encoders.items()
     }
-    return {
-        "searched": len(searched.ids),
-        "captions": len(searched.captions),
-        "classes": len(searched.classes),
-        "timesteps": protocol.timesteps,
-        "alphas_cumprod": schedule.alphas_cumprod[protocol.timesteps].tolist(),
-        "chance": chances(searched),
-        "results": {
+    return NoisedClipResult(
+        searched=len(gallery.ids),
+        captions=len(gallery.captions),
+        classes=len(gallery.classes),
+        timesteps=list(timesteps),
+        alphas_cumprod=schedule.alphas_cumprod[list(timesteps)].tolist(),
+        chance=chances(gallery),
+        comparisons={
             metric: compare(
                 hits["clean"][metric],
                 hits["noised"][metric],
-                protocol.timesteps,
-                searched.image_of_text if metric.startswith("text to image") else None,
+                timesteps,
+                gallery.image_of_text if query == "text to image" else None,
             )
-            for metric in METRICS
+            for metric, (query, _) in METRICS.items()
         },
-    }
+    )
 
 
-def hits_by_level(
-    protocol: Protocol,
-    searched: Searched,
+def choose_timesteps(
+    timesteps: Sequence[int] | None, levels: int, num_timesteps: int, name: str
+) -> list[int]:
+    """Those asked for, in order; None: `levels` of them, evenly spaced.
+
+    Raises:
+        UsageError: one is outside 0..T-1 of the noised CLIP `name`.
+    """
+    if timesteps is None:
+        return even_timesteps(levels, num_timesteps)
+    outside = [t for t in timesteps if not 0 <= t < num_timesteps]
+    if outside:
+        raise UsageError(f"--timesteps {outside[0]}: {name} knows 0..{num_timesteps - 1}")
+    return sorted(set(timesteps))
+
+
+def gallery_of(data: CaptionedImages, limit: int | None) -> Gallery:
+    """The first `limit` images of the split (None: all), without those that cannot be used."""
+    ids, images = data.usable(range(min(len(data), limit or len(data))))
+    captions, image_of_text = all_captions(data, ids)
+    first = [data.captions[index][0] for index in ids]
+    classes = list(dict.fromkeys(first))
+    labels = torch.tensor([classes.index(caption) for caption in first])
+    return Gallery(ids, images, captions, image_of_text, classes, labels)
+
+
+def hits_of(
     clip: ClipModel | NoisedClip,
     encode: NoisedEncoder,
+    gallery: Gallery,
+    *,
+    timesteps: Sequence[int],
+    noises: Sequence[Images],
+    prompts: Sequence[str],
     schedule: NoiseSchedule,
-) -> dict[str, Tensor]:
-    """By metric (levels, values) in [0, 1], each averaged over noises; values are images, or
-    captions where these are the queries."""
-    texts = text_features(clip, searched.captions)
-    prompts = [protocol.template.replace("{}", name) for name in searched.classes]
+) -> dict[str, Hits]:
+    """Hits of one CLIP by metric; queries are images, or captions in text to image.
+
+    prompts: (c) texts of the classes.
+    """
+    texts = text_features(clip, gallery.captions)
     weights = class_weights(text_features(clip, prompts)[:, None])
-    noises = [
-        fixed_noise(searched.ids, searched.image.shape[1:], protocol.seed, draw)
-        for draw in range(protocol.draws)
-    ]
-
-    def ranks(timestep: int, eps: Tensor) -> dict[str, Tensor]:
-        features = noised_features(encode, searched.image, eps, timestep, schedule)
-        found = image_text_retrieval(features, texts, searched.image_of_text)
-        logits = zero_shot_logits(features, weights)
-        return {
-            "zero-shot": zero_shot_ranks(logits, searched.labels),
-            "image to text": found["image_to_text"]["ranks"],
-            "text to image": found["text_to_image"]["ranks"],
-        }
-
     levels: dict[str, list[Tensor]] = {metric: [] for metric in METRICS}
-    for timestep in protocol.timesteps:
-        drawn = [ranks(timestep, eps) for eps in noises]
-        for metric in METRICS:
-            query, _, k = metric.partition(" R@")
-            found = torch.stack([one[query] for one in drawn])
-            levels[metric].append((found <= int(k or 1)).double().mean(dim=0))
-    return {metric: torch.stack(values) for metric, values in levels.items()}
+    for timestep in timesteps:
+        rankings = []
+        for eps in noises:
+            features = noised_features(encode, gallery.images, eps, timestep, schedule)
+            rankings.append(ranks_by_query(features, texts, weights, gallery))
+        for metric, (query, k) in METRICS.items():
+            ranks = torch.stack([ranking[query] for ranking in rankings])
+            levels[metric].append((ranks <= k).double().mean(dim=0))
+    return {metric: torch.stack(hits) for metric, hits in levels.items()}
+
+
+def ranks_by_query(
+    images: Features, texts: Features, class_weights: Features, gallery: Gallery
+) -> dict[str, Numbers]:
+    """Ranks of what is right for each image, or for each caption in text to image."""
+    retrieval = image_text_retrieval(images, texts, gallery.image_of_text)
+    return {
+        "zero-shot": zero_shot_ranks(zero_shot_logits(images, class_weights), gallery.labels),
+        "image to text": retrieval.image_to_text.ranks,
+        "text to image": retrieval.text_to_image.ranks,
+    }
 
 
 def compare(
-    clean: Tensor, noised: Tensor, timesteps: Sequence[int], owners: Tensor | None
-) -> dict[str, Any]:
-    """Means with intervals by level, of each and of the paired difference noised - clean; where the
-    interval of the difference lies on one side of 0.
+    clean: Hits, noised: Hits, timesteps: Sequence[int], owners: Numbers | None
+) -> Comparison:
+    """Means over queries with intervals over images, of each CLIP and of the difference.
 
-    Args:
-        clean, noised: hits (levels, values).
-        owners: (values,) image of each; None: one value per image.
+    owners: (queries,) image of each; None: one query per image.
     """
     difference = noised - clean
-    differences = [interval(row, owners) for row in difference]
-    by_level = list(zip(timesteps, differences, strict=True))
-    return {
-        "clean": [interval(row, owners) for row in clean],
-        "noised": [interval(row, owners) for row in noised],
-        "difference": differences,
-        "ahead_at": [t for t, found in by_level if found["low"] > 0],
-        "behind_at": [t for t, found in by_level if found["high"] < 0],
-        "mean_over_timesteps": {
-            "clean": interval(clean.mean(dim=0), owners),
-            "noised": interval(noised.mean(dim=0), owners),
-            "difference": interval(difference.mean(dim=0), owners),
-        },
-    }
+    differences = [estimate_mean(level, owners) for level in difference]
+    by_timestep = list(zip(timesteps, differences, strict=True))
+    return Comparison(
+        clean=[estimate_mean(level, owners) for level in clean],
+        noised=[estimate_mean(level, owners) for level in noised],
+        difference=differences,
+        ahead_at=[t for t, mean in by_timestep if mean.low > 0],
+        behind_at=[t for t, mean in by_timestep if mean.high < 0],
+        means=Means(
+            clean=estimate_mean(clean.mean(dim=0), owners),
+            noised=estimate_mean(noised.mean(dim=0), owners),
+            difference=estimate_mean(difference.mean(dim=0), owners),
+        ),
+    )
 
 
-def chances(searched: Searched) -> dict[str, float]:
-    """What random order would give."""
-    images, texts = len(searched.ids), len(searched.captions)
-    own = torch.bincount(searched.image_of_text).tolist()
-    found = {"zero-shot": 1 / len(searched.classes)}
+def chances(gallery: Gallery) -> dict[str, float]:
+    """Each metric in random order."""
+    num_images, num_texts = len(gallery.ids), len(gallery.captions)
+    texts_per_image = torch.bincount(gallery.image_of_text).tolist()
+    values = {"zero-shot": 1 / len(gallery.classes)}
     for k in (1, 5):
-        each = [chance_recall(texts, count, k) for count in own]
-        found[f"image to text R@{k}"] = sum(each) / images
-        found[f"text to image R@{k}"] = chance_recall(images, 1, k)
-    return found
+        each = [chance_recall(num_texts, count, k) for count in texts_per_image]
+        values[f"image to text R@{k}"] = sum(each) / num_images
+        values[f"text to image R@{k}"] = chance_recall(num_images, 1, k)
+    return values

@@ -92,9 +92,10 @@ class ContrastiveTask:
         """Retrieval on the held-out split, both ways, with the chance level beside it."""
         if self.held_out is None:
             return {}
-        found = retrieval_on(self.model, self.held_out, self.eval_images)
-        return {
-            f"held_out/{direction}_{name}": float(rates[name])
-            for direction, rates in found.directions.items()
-            for name in ("R@1", "R@5", "R@10", "chance R@1")
-        }
+        search = retrieval_on(self.model, self.held_out, self.eval_images)
+        values = {}
+        for direction, ranking in search.retrieval.directions().items():
+            for k in (1, 5, 10):
+                values[f"held_out/{direction}_R@{k}"] = ranking.recall(k)
+            values[f"held_out/{direction}_chance R@1"] = ranking.chance(1)
+        return values

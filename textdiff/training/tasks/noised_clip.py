@@ -25,6 +25,7 @@ from textdiff.data.base import CaptionedImages
 from textdiff.diffusion.config import DensityConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
+from textdiff.metrics.features import all_captions
 from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.pictures import to_float
@@ -141,18 +142,17 @@ class NoisedClipTask:
             return {}
         count = min(len(self.held_out), self.eval_images)
         used, image = self.held_out.usable(range(count))
-        texts = [(text, i) for i, row in enumerate(used) for text in self.held_out.captions[row]]
-        captions, owners = zip(*texts, strict=True)
+        captions, image_of_text = all_captions(self.held_out, used)
         text = text_features(self.model, captions)
         eps = fixed_noise(used, image.shape[1:], self.seed)
         values = {}
         for level in range(EVAL_LEVELS):
             timestep = level * (self.schedule.num_timesteps - 1) // EVAL_LEVELS
             features = noised_features(self.model.encode_image, image, eps, timestep, self.schedule)
-            rates = image_text_retrieval(features, text, torch.tensor(owners))["image_to_text"]
-            for name in ("R@1", "R@5"):
-                values[f"held_out/{name}_t{timestep}"] = float(rates[name])
-        return values | {"held_out/chance_R@5": float(rates["chance R@5"])}
+            ranking = image_text_retrieval(features, text, image_of_text).image_to_text
+            for k in (1, 5):
+                values[f"held_out/R@{k}_t{timestep}"] = ranking.recall(k)
+        return values | {"held_out/chance_R@5": ranking.chance(5)}
 
 
 def training_density(density: Tensor, clean_below: int, clean_share: float) -> Tensor:

@@ -1,0 +1,80 @@
+"""CLIP scores of the shapes against the metric by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
+from textdiff.data import DataConfig, open_data
+from textdiff.evaluation.clip_score.measure import (
+    ClipScoreResult,
+    measure_clip_score,
+    print_scores,
+)
+from textdiff.evaluation.pictures import PromptedPictures, captioned_pictures
+from textdiff.evaluation.results import from_json, to_json
+from textdiff.metrics.clip_score import clip_scores
+
+
+@pytest.fixture(scope="module")
+def pictures(shapes) -> dict[str, PromptedPictures]:
+    """All shapes, and two of them with the first caption cut."""
+    data = open_data(DataConfig(source=str(shapes), image_size=16, min_side=4), "all")
+    real = captioned_pictures(data)
+    return {"real": real, "few": PromptedPictures(["word " * 30, "red"], real.images[:2])}
+
+
+@pytest.fixture(scope="module")
+def clip(tiny_clip, pictures) -> ClipModel:
+    """With text features that lie on the pictures' side: else every score would be 0."""
+    clip = ClipModel.load(tiny_clip).freeze()
+    real = pictures["real"]
+    images, texts = image_features(clip, real.images), text_features(clip, real.prompts)
+    if (images * texts).sum() < 0:
+        with torch.no_grad():
+            clip.model.text_projection.neg_()
+    return clip
+
+
+def test_scores_are_those_of_the_clip(clip, pictures):
+    result = measure_clip_score(clip, pictures)
+    for kind, each in result.scores.items():
+        judged = pictures[kind]
+        expected = clip_scores(
+            image_features(clip, judged.images), text_features(clip, judged.prompts)
+        )
+        assert each.score.value == pytest.approx(expected.mean().item())
+        assert each.pictures == len(judged)
+    assert result.scores["real"].score.value > 0
+    assert (result.weight, result.captions_cut) == (100.0, 1)
+
+
+def test_weight_scales_the_score(clip, pictures):
+    paper, torchmetrics = (
+        measure_clip_score(clip, pictures, weight).scores["real"].score for weight in (2.5, 100.0)
+    )
+    assert torchmetrics.value == pytest.approx(40 * paper.value)
+    assert torchmetrics.low == pytest.approx(40 * paper.low)
+
+
+def test_keys_on_disk(clip, pictures):
+    content = to_json(measure_clip_score(clip, pictures))
+    assert content.keys() == {"weight", "captions_cut", "results"}
+    interval = {"mean", "low", "high", "confidence", "resamples"}
+    assert content["results"]["few"].keys() == interval | {"pictures"}
+    assert to_json(from_json(ClipScoreResult, content)) == content
+
+
+def test_table_and_estimates(clip, pictures, capsys):
+    result = measure_clip_score(clip, pictures)
+    print_scores(result)
+    shown = capsys.readouterr().out
+    for kind, estimate in (
+        ("real", result.scores["real"].score),
+        ("few", result.scores["few"].score),
+    ):
+        (row,) = (line for line in shown.splitlines() if f"{kind} pictures" in line)
+        assert f"{estimate.value:.2f}" in row
+        assert dict(result.estimates())[f"{kind}, CLIP score"] == estimate

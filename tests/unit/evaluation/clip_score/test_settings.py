@@ -1,0 +1,27 @@
+"""Which pictures a CLIP score may be of."""
+
+from __future__ import annotations
+
+import pytest
+
+from textdiff.config import parse_flags
+from textdiff.errors import UsageError
+from textdiff.evaluation.clip_score.settings import ClipScoreSettings
+
+
+@pytest.mark.parametrize(
+    ("flags", "cause"),
+    [
+        ([], "either --model or --images"),
+        (["--model", "a", "--images", "b"], "either --model or --images"),
+        (["--images", "b"], "--images needs --clip"),
+    ],
+)
+def test_nothing_or_both_or_no_judge(flags, cause):
+    with pytest.raises(UsageError, match=cause):
+        parse_flags(ClipScoreSettings, flags, "clip-score", "")
+
+
+@pytest.mark.parametrize("flags", [["--model", "a"], ["--images", "b", "--clip", "c"]])
+def test_one_of_them(flags):
+    assert parse_flags(ClipScoreSettings, flags, "clip-score", "").num_prompts == 128

@@ -1,0 +1,72 @@
+"""Differences between settings: which baselines, in pairs, resamples without a number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.helpers.sweeps import setting, sweep
+from textdiff.evaluation.guidance.differences import (
+    UNGUIDED,
+    WITHOUT_CLIP,
+    baselines,
+    estimate_of_finite,
+    to_samples,
+    to_tensor,
+    with_differences,
+)
+from textdiff.evaluation.guidance.sweep import Scales
+
+
+@pytest.mark.parametrize(
+    ("scales", "expected"),
+    [
+        (Scales(1, 0), {}),
+        (Scales(3, 0), {UNGUIDED: Scales(1, 0)}),
+        (Scales(1, 2), {UNGUIDED: Scales(1, 0), WITHOUT_CLIP: Scales(1, 0)}),
+        (Scales(3, 2), {UNGUIDED: Scales(1, 0), WITHOUT_CLIP: Scales(3, 0)}),
+    ],
+)
+def test_baselines(scales, expected):
+    assert baselines(scales) == expected
+
+
+def test_a_difference_is_of_the_same_prompts_and_resamples():
+    *_, both = sweep().settings
+    found = both.differences[WITHOUT_CLIP]
+    assert found.at_1.value == pytest.approx(0.8 - 0.4)
+    assert (found.at_1.low, found.at_1.high) == pytest.approx((0.4, 0.4))  # alike in all prompts
+    assert found.kid.value == pytest.approx(0.4 - 0.2)
+    assert (found.kid.low, found.kid.high) == pytest.approx((0.2, 0.2))
+
+
+def test_a_baseline_that_comes_later():
+    (guided,) = with_differences([setting(Scales(3, 0))])
+    assert guided.differences == {}
+    again, unguided = with_differences([guided, setting(Scales(1, 0))])
+    assert list(again.differences) == [UNGUIDED]
+    assert unguided.differences == {}
+
+
+def test_differences_that_are_known_stay():
+    found = sweep().settings
+    assert with_differences(found) == found
+
+
+def test_without_samples_there_are_no_differences():
+    unguided, guided = setting(Scales(1, 0)), setting(Scales(3, 0))
+    old = replace(unguided, scores=replace(unguided.scores, samples=None))
+    assert [each.differences for each in with_differences([old, guided])] == [{}, {}]
+
+
+def test_samples_without_kid_are_none_and_left_out():
+    values = torch.tensor([1.0, float("nan"), 2.0]).double()
+    assert to_samples(values) == (1.0, None, 2.0)
+    assert to_tensor((1.0, None)).isnan().tolist() == [False, True]
+    assert estimate_of_finite(1.5, values).resamples == 2
+
+
+def test_samples_have_six_digits():
+    assert to_samples(torch.tensor([1 / 3]).double()) == (0.333333,)

@@ -1,0 +1,43 @@
+"""The tables of a sweep: rows, cells, lines below."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.helpers.sweeps import estimated, sweep
+from textdiff.evaluation.guidance.table import print_sweep, with_interval
+
+
+def printed(capsys, found) -> str:
+    print_sweep(found)
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_tables_name_settings_baselines_and_the_front(capsys):
+    text = printed(capsys, sweep())
+    for words in ("unguided", "CFG 3 CLIP 2", "real pictures", "chance", "minus unguided"):
+        assert words in text
+    assert "guide: clip, clean CLIP at x_0" in text
+    assert "on the Pareto front of R@1 and KID: unguided; CFG 3; CLIP 2; CFG 3 CLIP 2" in text
+
+
+def test_guides_of_merged_sweeps_are_named(capsys):
+    guides = tuple(sweep(guide=name).protocol.guide for name in ("one", "two"))
+    text = printed(capsys, replace(sweep(), guides=guides))
+    assert "guide: one, clean CLIP at x_0" in text
+    assert "guide: two, clean CLIP at x_0" in text
+    assert "those drawn without CLIP is the first" in text
+
+
+def test_files_without_differences(capsys):
+    """As older versions wrote them."""
+    settings = tuple(replace(each, differences=None) for each in sweep().settings)
+    text = printed(capsys, replace(sweep(), settings=settings))
+    assert "no paired differences: the file is of an older version" in text
+    assert "CFG 3 CLIP 2" in text
+    assert "minus unguided" not in text
+
+
+def test_an_estimate_with_its_interval():
+    assert with_interval(estimated(0.5), 100, ".0f") == "50 (40 to 60)"
+    assert with_interval(estimated(0.05), 100, "+.1f") == "+5.0 (-5.0 to +15.0)"

@@ -1,0 +1,24 @@
+"""Tables of bounds: a row per part, from the noisy end on."""
+
+from __future__ import annotations
+
+from tests.helpers.bounds import result_of
+from textdiff.evaluation.likelihood.table import bound_rows, print_bounds
+
+
+def test_rows_run_from_the_noisy_end_to_the_total():
+    bound = result_of("first").bounds["first"]
+    rows = bound_rows(bound)
+    assert [row[0] for row in rows] == [
+        *("prior L_T", "t = 75..99", "t = 50..74", "t = 25..49", "t = 1..24"),
+        *("sum over t >= 1", "L_0", "total"),
+    ]
+    total = bound.total
+    assert rows[-1][1:] == [f"{total.value:.4f}", f"{total.low:.4f} to {total.high:.4f}"]
+
+
+def test_a_table_per_kind_of_captions_and_one_of_differences(capsys):
+    print_bounds(result_of("first", "none"))
+    shown = capsys.readouterr().out
+    for title in ("captions: first", "captions: none", "Differences", "none - first"):
+        assert title in shown

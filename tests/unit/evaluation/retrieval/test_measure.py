@@ -1,0 +1,99 @@
+"""Rates among the shapes against the metric by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
+from textdiff.data import DataConfig, open_data
+from textdiff.evaluation.results import from_json, to_json
+from textdiff.evaluation.retrieval.measure import (
+    RetrievalResult,
+    measure_retrieval,
+    print_rates,
+)
+from textdiff.metrics.retrieval import image_text_retrieval
+
+
+@pytest.fixture(scope="module")
+def clip(tiny_clip) -> ClipModel:
+    return ClipModel.load(tiny_clip).freeze()
+
+
+def config(source) -> DataConfig:
+    return DataConfig(source=str(source), image_size=16, min_side=4)
+
+
+@pytest.fixture(scope="module")
+def result(clip, shapes) -> RetrievalResult:
+    return measure_retrieval(clip, open_data(config(shapes), "all"))
+
+
+def test_rates_are_those_of_the_metric(clip, shapes, result):
+    data = open_data(config(shapes), "all")
+    expected = image_text_retrieval(
+        image_features(clip, data.images(range(16))),
+        text_features(clip, [row[0] for row in data.captions]),
+        torch.arange(16),
+    )
+    assert (result.searched, result.captions, result.captions_cut) == (16, 16, 0)
+    for rates, ranking in (
+        (result.rates.image_to_text, expected.image_to_text),
+        (result.rates.text_to_image, expected.text_to_image),
+    ):
+        for k, rate in rates.by_k().items():
+            assert rate.recall.value == pytest.approx(ranking.recall(k))
+            assert rate.chance == pytest.approx(k / 16)
+            assert rate.recall.low <= rate.recall.value <= rate.recall.high
+
+
+def test_among_the_first_images(clip, shapes):
+    result = measure_retrieval(clip, open_data(config(shapes), "train"), limit=3)
+    assert result.searched == 3
+    assert result.rates.image_to_text.at_1.chance == pytest.approx(1 / 3)
+
+
+def test_a_corrupt_image_is_left_out(clip, shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "one_bad")
+    (folder / "red-circle.png").write_bytes(b"no image")
+    lenient = config(folder).model_copy(update={"max_bad_fraction": 0.1})
+    assert measure_retrieval(clip, open_data(lenient, "all")).searched == 15
+
+
+def test_captions_move_with_their_image(clip, shapes, tmp_path):
+    """Each caption twice: as many more queries, no narrower intervals."""
+    folder = shutil.copytree(shapes, tmp_path / "twice")
+    lines = (folder / "metadata.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    twice = [{**row, "text": [row["text"], row["text"]]} for row in rows]
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, twice)))
+    once = measure_retrieval(clip, open_data(config(shapes), "all"))
+    both = measure_retrieval(clip, open_data(config(folder), "all"))
+    assert (both.searched, both.captions) == (16, 32)
+    assert both.rates.text_to_image.at_5.recall == once.rates.text_to_image.at_5.recall
+
+
+def test_keys_on_disk(result):
+    content = to_json(result)
+    assert content.keys() == {"searched", "captions", "captions_cut", "results"}
+    for direction in ("image_to_text", "text_to_image"):
+        rates = content["results"][direction]
+        assert rates.keys() == {"R@1", "R@5", "R@10"}
+        assert rates["R@1"].keys() == {
+            *("mean", "low", "high", "confidence", "resamples", "chance")
+        }
+    assert to_json(from_json(RetrievalResult, content)) == content
+
+
+def test_table_and_estimates(result, capsys):
+    print_rates(result, "shapes, split all")
+    shown = capsys.readouterr().out
+    assert "Retrieval among 16 images of shapes, split all" in shown
+    for name, estimate in result.estimates():
+        assert any(name in row and f"{estimate.value:.1%}" in row for row in shown.splitlines())
+    assert "6.25%" in shown  # chance of R@1

@@ -1,0 +1,50 @@
+"""A report on a captioned image set as people read it."""
+
+from __future__ import annotations
+
+from textdiff.data.inspect import DataReport, Repeats, Spread
+
+SHOWN_LETTERS = 60  # of the longest caption
+
+
+def facts(report: DataReport) -> list[tuple[str, str]]:
+    """(what, what is to be said of it) in the order of interest."""
+    rejected = [
+        f"{each.count:,} {reason} (first: {each.first})" for reason, each in report.rejected.items()
+    ]
+    cut = f"{report.truncated:,} longer than {report.context_length} tokens"
+    if report.longest_caption:
+        cut += f" (longest: {report.longest_caption[:SHOWN_LETTERS]}...)"
+    return [
+        ("images", f"{sum(report.images.values()):,}"),
+        ("splits", ", ".join(f"{name} {n:,}" for name, n in report.images.items())),
+        *(("rejected", text) for text in rejected or ["none"]),
+        ("width of originals", spread_text(report.original_width, "pixels")),
+        ("height of originals", spread_text(report.original_height, "pixels")),
+        ("used as", f"{report.image_size} x {report.image_size} pixels"),
+        ("captions", f"{report.captions:,}"),
+        ("captions per image", spread_text(report.captions_per_image)),
+        ("caption length", spread_text(report.caption_tokens, "tokens")),
+        ("truncated captions", cut),
+        ("same picture", repeats_text(report.same_picture, "pictures")),
+        ("same caption", repeats_text(report.same_caption, "captions")),
+        ("fingerprint", report.fingerprint[:16]),
+    ]
+
+
+def spread_text(spread: Spread | None, unit: str = "") -> str:
+    if spread is None:
+        return "unknown"
+    if spread.min == spread.max:
+        return f"{spread.min:,} {unit}".rstrip()
+    ends = f"{spread.min:,} to {spread.max:,} {unit}".rstrip()
+    return f"{ends}, median {spread.median:,.0f}"
+
+
+def repeats_text(repeats: Repeats, what: str) -> str:
+    if not repeats.values:
+        return "none"
+    return (
+        f"{repeats.values:,} {what} shared by {repeats.images:,} images; "
+        f"{repeats.values_across_splits:,} of them on more than one side of the split"
+    )

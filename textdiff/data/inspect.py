@@ -1,0 +1,149 @@
+"""What is in a captioned image set, and what is wrong with it.
+
+Every image is decoded once. Nothing stops at a bad image: they are what an inspection is for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from open_clip.tokenizer import SimpleTokenizer
+from tqdm import tqdm
+
+from textdiff.data.base import CaptionedImages
+from textdiff.data.decode import BadImage
+
+START_AND_END = 2  # tokens beside those of the caption
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of whole numbers."""
+
+    min: int
+    median: float
+    max: int
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Images that cannot be used, for one reason. first: where the first of them is."""
+
+    count: int
+    first: str
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Values that several images share: how many, the images that have them, and how many of these
+    values are on more than one side of the split."""
+
+    values: int
+    images: int
+    values_across_splits: int
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """images: by split. rejected: by reason. original_*: of usable images before they were resized.
+    truncated: captions of more than `context_length` tokens, start and end included.
+    longest_caption: of these. A Spread is None where there is nothing to measure."""
+
+    source: str
+    fingerprint: str
+    image_size: int
+    images: dict[str, int]
+    rejected: dict[str, Rejected]
+    original_width: Spread | None
+    original_height: Spread | None
+    captions: int
+    captions_per_image: Spread | None
+    context_length: int
+    caption_tokens: Spread | None
+    truncated: int
+    longest_caption: str | None
+    same_picture: Repeats
+    same_caption: Repeats
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """usable: indices of the images that can be used."""
+
+    report: DataReport
+    usable: list[int]
+
+
+def inspect(data: CaptionedImages, context_length: int) -> Inspection:
+    """Decodes every image, with a progress bar, and counts the tokens of every caption.
+
+    Args:
+        context_length: tokens that a text encoder sees, start and end token included.
+    """
+    pixels: dict[int, Hashable] = {}
+    sizes: list[tuple[int, int]] = []
+    bad: list[BadImage] = []
+    for index in tqdm(range(len(data)), desc="decoding", leave=False, disable=None):
+        try:
+            pixels[index] = hashlib.sha256(data.image(index).numpy().tobytes()).digest()
+            sizes.append(data.original_size(index))
+        except BadImage as error:
+            bad.append(error)
+    texts = [text for captions in data.captions for text in captions]
+    lengths = count_tokens(texts)
+    truncated = sum(length > context_length for length in lengths)
+    longest = max(zip(lengths, texts, strict=True), default=(0, ""))[1]
+    captions = ((i, text) for i, own in enumerate(data.captions) for text in set(own))
+    report = DataReport(
+        source=data.name,
+        fingerprint=data.fingerprint,
+        image_size=data.image_size,
+        images={name: data.splits.count(name) for name in ("train", "val", "test")},
+        rejected=group_by_reason(bad),
+        original_width=spread([width for width, _ in sizes]),
+        original_height=spread([height for _, height in sizes]),
+        captions=len(texts),
+        captions_per_image=spread([len(own) for own in data.captions]),
+        context_length=context_length,
+        caption_tokens=spread(lengths),
+        truncated=truncated,
+        longest_caption=longest if truncated else None,
+        same_picture=find_repeats(pixels.items(), data.splits),
+        same_caption=find_repeats(captions, data.splits),
+    )
+    return Inspection(report, list(pixels))
+
+
+def group_by_reason(bad: Iterable[BadImage]) -> dict[str, Rejected]:
+    places: dict[str, list[str]] = defaultdict(list)
+    for error in bad:
+        places[error.reason].append(error.where)
+    return {reason: Rejected(len(where), where[0]) for reason, where in places.items()}
+
+
+def count_tokens(texts: Iterable[str]) -> list[int]:
+    """Of CLIP's tokenizer, start and end token included."""
+    tokenizer = SimpleTokenizer()
+    return [len(tokenizer.encode(text)) + START_AND_END for text in texts]
+
+
+def spread(values: Sequence[int]) -> Spread | None:
+    """None of no values."""
+    return Spread(min(values), statistics.median(values), max(values)) if values else None
+
+
+def find_repeats(items: Iterable[tuple[int, Hashable]], splits: Sequence[str]) -> Repeats:
+    """items: (image, value). splits: of each image."""
+    images: dict[Hashable, list[int]] = defaultdict(list)
+    for index, value in items:
+        images[value].append(index)
+    shared = [group for group in images.values() if len(group) > 1]
+    return Repeats(
+        values=len(shared),
+        images=len({index for group in shared for index in group}),
+        values_across_splits=sum(len({splits[i] for i in group}) > 1 for group in shared),
+    )

@@ -1,0 +1,39 @@
+"""Single pictures that a user names: read through the guard, written with how they were made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+from PIL.PngImagePlugin import PngInfo
+
+from textdiff.data.config import DataConfig
+from textdiff.data.decode import BadImage, open_image
+from textdiff.errors import UsageError
+from textdiff.files import replacing
+
+
+def read_picture(flag: str, path: str | Path) -> Image:
+    """The picture that a flag names.
+
+    Raises:
+        UsageError: no such file. BadImage: one that cannot be used.
+    """
+    if not Path(path).is_file():
+        raise UsageError(f"{flag} {path}: no such file")
+    try:
+        return open_image(path, DataConfig())
+    except BadImage as error:
+        raise BadImage(error.reason, f"{flag} {path}") from None
+
+
+def save_png(picture: Image, path: str | Path, origin: Mapping[str, Any]) -> None:
+    """A PNG with text chunks `prompt`, a string of `origin`, and `textdiff`, all of it as JSON."""
+    info = PngInfo()
+    info.add_itxt("prompt", origin["prompt"])
+    info.add_itxt("textdiff", json.dumps(origin, ensure_ascii=False))
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG", pnginfo=info)

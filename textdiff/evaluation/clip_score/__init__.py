@@ -1,0 +1,1 @@
+"""CLIP score of pictures and their prompts."""

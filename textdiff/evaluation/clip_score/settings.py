@@ -1,0 +1,36 @@
+"""Settings of `textdiff clip-score`."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from textdiff.data.config import DataConfig
+from textdiff.evaluation.settings import Device, JsonFile, PromptSeed, PromptSplit
+from textdiff.pipeline.config import SamplingConfig
+
+
+class ClipScoreSettings(SamplingConfig):
+    """Protocol: one picture per prompt; weight 100 as torchmetrics, 2.5 as the paper."""
+
+    model: str | None = Field(
+        None, description="run folder or exported model to draw pictures with"
+    )
+    images: str | None = Field(None, description="or: a folder of captioned images to score")
+    clip: str | None = Field(
+        None, description="CLIP that judges; none: the model's own, which flatters it"
+    )
+    weight: float = Field(100.0, gt=0, description="100: torchmetrics; 2.5: the paper's CLIPScore")
+    data: DataConfig = DataConfig()
+    split: PromptSplit = "train"
+    num_prompts: int = Field(128, ge=1, description="prompts and pictures")
+    prompt_seed: PromptSeed = 0
+    device: Device = "auto"
+    json: JsonFile = None
+
+    @model_validator(mode="after")
+    def _one_kind_of_picture(self) -> ClipScoreSettings:
+        if (self.model is None) == (self.images is None):
+            raise ValueError("give either --model or --images")
+        if self.images and not self.clip:
+            raise ValueError("--images needs --clip, the CLIP that judges")
+        return self

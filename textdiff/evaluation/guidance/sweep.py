@@ -1,0 +1,195 @@
+"""A sweep of guidance as it is kept in its file: protocol, real pictures, a result per setting.
+
+Sweep ── protocol: SweepProtocol           all that the numbers depend on but the scales
+      ├─ real: PictureScores               of real pictures
+      └─ settings: SettingResult           scales, PictureScores of drawn pictures, differences
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
+from textdiff.evaluation.results import INLINE, OMIT_NONE, Key
+from textdiff.metrics.bootstrap import Estimate
+
+Samples = tuple[float | None, ...]  # None: not a number, which JSON lacks
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What a sweep goes through. guidance: classifier-free, 1 is off. clip: 0 is off."""
+
+    guidance: Annotated[float, Key("guidance_scale")]
+    clip: Annotated[float, Key("clip_guidance_scale")]
+
+    @property
+    def kind(self) -> str:
+        """What guides: nothing, classifier-free guidance, CLIP, or both."""
+        if self.clip == 0:
+            return "none" if self.guidance == 1 else "CFG"
+        return "CLIP" if self.guidance == 1 else "CFG + CLIP"
+
+    def __str__(self) -> str:
+        """E.g. "CFG 2.5 CLIP 5"."""
+        parts = [f"CFG {self.guidance:g}"] if self.guidance != 1 else []
+        parts += [f"CLIP {self.clip:g}"] if self.clip else []
+        return " ".join(parts) or "unguided"
+
+
+@dataclass(frozen=True)
+class PromptFollowing:
+    """How often a picture's prompt is among the first k of all prompts, and its CLIP score."""
+
+    at_1: Annotated[Estimate, Key("R@1")]
+    at_5: Annotated[Estimate, Key("R@5")]
+    clip_score: Annotated[Estimate, Key("CLIP score")]
+
+
+@dataclass(frozen=True)
+class HeldOutScores:
+    """Means over the evaluators."""
+
+    following: Annotated[PromptFollowing, INLINE]
+    kid: Annotated[Estimate, Key("KID")]
+
+
+@dataclass(frozen=True)
+class EvaluatorScores:
+    """By one evaluator."""
+
+    following: Annotated[PromptFollowing, INLINE]
+    kid: Annotated[Estimate, Key("KID")]
+    frechet: Annotated[Estimate, Key("Frechet")]
+
+
+@dataclass(frozen=True)
+class RecallGap:
+    """R@k by the CLIP that guides less that of the evaluators, in pairs."""
+
+    at_1: Annotated[Estimate, Key("R@1")]
+    at_5: Annotated[Estimate, Key("R@5")]
+
+
+@dataclass(frozen=True)
+class ScoreSamples:
+    """By the evaluators: R@1 of each prompt, KID of each resample. See `differences`."""
+
+    at_1: Annotated[Samples, Key("R@1")]
+    kid: Annotated[Samples, Key("KID")]
+
+
+@dataclass(frozen=True)
+class PictureScores:
+    """Of one set of pictures. samples: None in files of older versions."""
+
+    held_out: HeldOutScores
+    evaluators: dict[str, EvaluatorScores]
+    guide: PromptFollowing
+    gap: Annotated[RecallGap, Key("guide - held_out")]
+    samples: Annotated[ScoreSamples | None, OMIT_NONE] = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting minus a baseline, by the evaluators, in pairs."""
+
+    at_1: Annotated[Estimate, Key("R@1")]
+    kid: Annotated[Estimate, Key("KID")]
+
+
+@dataclass(frozen=True)
+class SettingResult:
+    """kind, name: of its scales, and where sweeps were merged, of how CLIP guides. differences: by
+    baseline; None in files of older versions."""
+
+    kind: str
+    name: str
+    scales: Annotated[Scales, INLINE]
+    scores: Annotated[PictureScores, INLINE]
+    seconds_per_picture: float
+    differences: Annotated[dict[str, Difference] | None, OMIT_NONE] = None
+
+
+@dataclass(frozen=True)
+class GuideReading:
+    """The guide as one that reads finished pictures. reads: what it takes them for."""
+
+    reads: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class GuideProtocol:
+    """The CLIP that guides. form: how, in words."""
+
+    clip: Annotated[ClipProtocol, INLINE]
+    form: str
+    reading: Annotated[GuideReading, Key("judges")]
+
+
+@dataclass(frozen=True)
+class PromptProtocol:
+    """captions_cut: how many prompts are too long, by evaluator."""
+
+    count: int
+    seed: int
+    sha256: str
+    pictures_of_each: int
+    captions_cut: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ReferenceProtocol:
+    """The real pictures that drawn ones should be close to. pictures: how many."""
+
+    split: str
+    pictures: int
+    left_out: str = "pictures of the prompts"
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What random order gives."""
+
+    at_1: Annotated[float, Key("R@1")]
+    at_5: Annotated[float, Key("R@5")]
+
+
+@dataclass(frozen=True)
+class SweepProtocol:
+    """All that the numbers depend on but the scales. metric: what each number is, in words.
+    sampling, clip_sampling: settings, the latter of guidance by CLIP."""
+
+    metric: dict[str, str]
+    model: ModelProtocol
+    guide: GuideProtocol
+    evaluators: tuple[ClipProtocol, ...]
+    data: DataProtocol
+    prompts: PromptProtocol
+    reference: ReferenceProtocol
+    chance: Chance
+    sampling: dict[str, object]
+    clip_sampling: dict[str, object]
+    device: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """guides: where sweeps were merged, the guide of each."""
+
+    protocol: Annotated[SweepProtocol, INLINE]
+    real: PictureScores
+    settings: tuple[SettingResult, ...] = ()
+    guides: Annotated[tuple[GuideProtocol, ...] | None, OMIT_NONE] = None
+
+    def estimates(self) -> Iterator[tuple[str, Estimate]]:
+        """Of each setting and of real pictures: R@1 and KID by the evaluators, R@1 by the guide."""
+        rows = [(each.name, each.scores) for each in self.settings]
+        for name, scores in [*rows, ("real pictures", self.real)]:
+            yield f"{name}: held out R@1", scores.held_out.following.at_1
+            yield f"{name}: held out KID", scores.held_out.kid
+            yield f"{name}: guide R@1", scores.guide.at_1

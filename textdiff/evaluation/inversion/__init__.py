@@ -1,0 +1,1 @@
+"""DDIM inversion: pictures to noise and back, and how far off they come out."""

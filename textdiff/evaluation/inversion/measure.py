@@ -1,0 +1,98 @@
+"""Pictures to noise and back by DDIM.
+
+picture ── invert, N steps ──► noise ── DDIM, the same N steps ──► picture again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from textdiff.diffusion import NoiseSchedule
+from textdiff.errors import UsageError
+from textdiff.evaluation.inversion.result import InversionResult, RoundTrip
+from textdiff.evaluation.pictures import PromptedPictures
+from textdiff.metrics.bootstrap import estimate_mean
+from textdiff.pictures import to_levels
+from textdiff.pipeline import TextToImage
+from textdiff.sampling import DDIM, invert, sample, timestep_grid
+from textdiff.sampling.config import Spacing
+from textdiff.types import Images, PerSample, Pictures
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """Pictures that went to noise and back.
+
+    noise, again: (n, C, H, W) float32 on the CPU; `again` is the pictures as drawn from the noise,
+    not clipped.
+    """
+
+    num_steps: int
+    noise: Images
+    again: Images
+
+
+def grids_of(schedule: NoiseSchedule, counts: Sequence[int], spacing: Spacing) -> dict[int, Tensor]:
+    """The ascending timesteps (N,) for each number N of steps.
+
+    Raises:
+        UsageError: more steps than the schedule has.
+    """
+    try:
+        return {count: timestep_grid(schedule, count, spacing) for count in counts}
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def there_and_back(
+    pipe: TextToImage, pictures: PromptedPictures, grid: Tensor, batch_size: int
+) -> Inversion:
+    """Each picture with its prompt, without guidance, up the grid and down again."""
+    noises, drawn = [], []
+    for start in range(0, len(pictures), batch_size):
+        rows = slice(start, start + batch_size)
+        denoise = pipe.denoiser(pipe.clip.conditioning(pictures.prompts[rows]), grid)
+        x_0 = pipe.codec.encode(pictures.images[rows].to(pipe.device))
+        *_, up = invert(denoise, pipe.schedule, grid, x_0)
+        *_, down = sample(denoise, pipe.schedule, DDIM(), grid, up.x_t, no_noise)
+        noises.append(up.x_t.cpu())
+        drawn.append(down.x_t.cpu())
+    return Inversion(len(grid), torch.cat(noises), torch.cat(drawn))
+
+
+def no_noise() -> NoReturn:
+    raise AssertionError("DDIM with eta 0 draws no noise")
+
+
+def rmse_of(pictures: Pictures, again: Images) -> PerSample:
+    """Root mean square error of each picture in grey levels, (n,).
+
+    again: (n, C, H, W) in [-1, 1], neither clipped nor rounded.
+    """
+    return (to_levels(again.double()) - pictures).square().flatten(1).mean(1).sqrt()
+
+
+def psnr_of(rmse: PerSample) -> PerSample:
+    """Peak signal-to-noise ratio in dB of errors in grey levels."""
+    return 20 * (255 / rmse).log10()
+
+
+def round_trip(pictures: Pictures, inversion: Inversion) -> RoundTrip:
+    """Errors of one inversion."""
+    rmse = rmse_of(pictures, inversion.again)
+    return RoundTrip(
+        rmse=estimate_mean(rmse),
+        psnr=estimate_mean(psnr_of(rmse)),
+        noise_std=inversion.noise.std().item(),
+    )
+
+
+def result_of(pictures: Pictures, inversions: Sequence[Inversion]) -> InversionResult:
+    """Errors by number of steps."""
+    trips = {str(each.num_steps): round_trip(pictures, each) for each in inversions}
+    return InversionResult(len(pictures), trips)

@@ -1,0 +1,35 @@
+"""Settings of `textdiff inversion`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from textdiff.config import Settings
+from textdiff.data.config import DataConfig
+from textdiff.evaluation.settings import Device, JsonFile, Model, Split
+from textdiff.sampling.config import Spacing
+
+Steps = Annotated[int, Field(ge=1)]
+
+
+class InversionSettings(Settings):
+    """Protocol: `num_pictures` pictures of the split, chosen by `picture_seed`."""
+
+    model: Model
+    data: DataConfig = DataConfig()
+    split: Split = Field("test", description="split whose pictures are inverted")
+    num_pictures: int = Field(64, ge=2, description="pictures")
+    picture_seed: int = Field(0, description="which pictures")
+    num_steps: list[Steps] = Field(
+        [10, 25, 50, 100], min_length=1, description="steps each way, one row of the table each"
+    )
+    spacing: Spacing = Field("trailing", description="which timesteps are visited")
+    batch_size: int = Field(64, ge=1, description="pictures inverted at once")
+    device: Device = "auto"
+    grid: str | None = Field(
+        None, description="show the first pictures, their noise and reconstructions here"
+    )
+    grid_pictures: int = Field(4, ge=1, description="how many of them")
+    json: JsonFile = None

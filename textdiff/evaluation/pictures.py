@@ -1,0 +1,72 @@
+"""Pictures that evaluations judge: drawn by a model for the captions of a data split, or real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from textdiff.data import CaptionedImages, EndlessOrder
+from textdiff.errors import DataError
+from textdiff.pipeline import TextToImage
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.types import Pictures
+
+
+@dataclass(frozen=True)
+class PromptedPictures:
+    """Pictures (n, 3, S, S) uint8 and the n prompts that they were drawn for or found with."""
+
+    prompts: list[str]
+    images: Pictures
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+def real_pictures(
+    data: CaptionedImages, count: int, seed: int, pipe: TextToImage
+) -> PromptedPictures:
+    """Up to `count` images of the split and a prompt for each, no two prompts alike; which ones is
+    a function of the seed. Images that cannot be used and captions that the model's text tower
+    would cut are passed over.
+
+    Raises:
+        DataError: too many images cannot be used, or no caption is short enough.
+    """
+    _, ids = EndlessOrder(len(data), seed).at(torch.arange(len(data)))
+    chosen: dict[str, Pictures] = {}
+    for index in ids.tolist():
+        prompt = data.captions[index][0]
+        if prompt in chosen or not pipe.fits(prompt):
+            continue
+        usable, images = data.usable([index])
+        if usable:
+            chosen[prompt] = images
+        if len(chosen) == count:
+            break
+    if not chosen:
+        raise DataError(f"{data.name}: no caption fits {pipe.clip.context_length} tokens")
+    return PromptedPictures(list(chosen), torch.cat(list(chosen.values())))
+
+
+def captioned_pictures(data: CaptionedImages) -> PromptedPictures:
+    """Every image of the split that can be used, with its first caption.
+
+    Raises:
+        DataError: too many images cannot be used.
+    """
+    indices, images = data.usable(range(len(data)))
+    return PromptedPictures([data.captions[index][0] for index in indices], images)
+
+
+def draw_pictures(
+    pipe: TextToImage, prompts: Sequence[str], config: SamplingConfig
+) -> PromptedPictures:
+    """One picture per prompt, with a progress bar.
+
+    Raises:
+        UsageError: settings that the model cannot follow, or a prompt that is too long.
+    """
+    return PromptedPictures(list(prompts), pipe.draw(pipe.plan(prompts, config), progress=True))

@@ -1,0 +1,1 @@
+"""How often a judge CLIP recognises the prompt of a drawn picture."""

@@ -1,0 +1,66 @@
+"""Pictures' prompts ranked by a CLIP among the prompts of all of them.
+
+pictures, prompts ── judge ──► features ──► rank of each picture's own prompt ──► R@1, R@5
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+
+from textdiff.clip import ClipModel
+from textdiff.clip.features import image_features, text_features
+from textdiff.evaluation.pictures import PromptedPictures
+from textdiff.evaluation.results import Key
+from textdiff.evaluation.tables import print_table
+from textdiff.metrics.bootstrap import Estimate, estimate_mean
+from textdiff.metrics.retrieval import chance_recall, prompt_following
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Shares of pictures whose prompt ranks among the first."""
+
+    at_1: Annotated[Estimate, Key("R@1")]
+    at_5: Annotated[Estimate, Key("R@5")]
+
+
+@dataclass(frozen=True)
+class PromptFollowingResult:
+    """prompts: N, among which each picture's is ranked. rates: by kind of pictures."""
+
+    prompts: int
+    rates: Annotated[dict[str, Rates], Key("results")]
+
+    def estimates(self) -> Iterator[tuple[str, Estimate]]:
+        for kind, rates in self.rates.items():
+            yield f"{kind}, R@1", rates.at_1
+            yield f"{kind}, R@5", rates.at_5
+
+
+def measure_prompt_following(
+    judge: ClipModel, pictures: Mapping[str, PromptedPictures]
+) -> PromptFollowingResult:
+    """Rates of each kind of pictures, such as drawn and real ones; all have the same prompts."""
+    prompts = next(iter(pictures.values())).prompts
+    candidates, own = text_features(judge, prompts), torch.arange(len(prompts))
+    rates = {}
+    for kind, judged in pictures.items():
+        ranks = prompt_following(image_features(judge, judged.images), candidates, own).ranks
+        rates[kind] = Rates(at_1=estimate_mean(ranks <= 1), at_5=estimate_mean(ranks <= 5))
+    return PromptFollowingResult(len(prompts), rates)
+
+
+def print_rates(result: PromptFollowingResult, source: str) -> None:
+    """A row per kind of pictures and k. source: where the prompts are from."""
+    rows = []
+    for kind, rates in result.rates.items():
+        for k, rate in ((1, rates.at_1), (5, rates.at_5)):
+            interval = f"{rate.low:.1%} to {rate.high:.1%}"
+            chance = chance_recall(result.prompts, 1, k)
+            rows.append([f"{kind} pictures R@{k}", f"{rate.value:.1%}", interval, f"{chance:.1%}"])
+    title = f"Prompt following among {result.prompts} prompts of {source}"
+    print_table(title, ["", "rate", "95% interval", "chance"], rows)

@@ -1,0 +1,24 @@
+"""Settings of `textdiff prompt-following`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from textdiff.data.config import DataConfig
+from textdiff.evaluation.settings import Device, JsonFile, Model, PromptSeed, PromptSplit
+from textdiff.pipeline.config import SamplingConfig
+
+
+class PromptFollowingSettings(SamplingConfig):
+    """Protocol: `num_prompts` distinct captions of the split, chosen by `prompt_seed`."""
+
+    model: Model
+    judge: str = Field(description="a CLIP that took no part in training the model")
+    data: DataConfig = DataConfig()
+    split: PromptSplit = "train"
+    num_prompts: int = Field(128, ge=2, description="N, prompts and pictures")
+    prompt_seed: PromptSeed = 0
+    device: Device = "auto"
+    grid: str | None = Field(None, description="draw the first pictures with their prompts here")
+    grid_pictures: int = Field(32, ge=1, description="how many of them")
+    json: JsonFile = None

@@ -1,0 +1,114 @@
+"""What numbers depend on, and stand beside in every file: model, CLIPs, data, device, versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from textdiff.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from textdiff.clip import ClipModel, NoisedClip
+    from textdiff.data import CaptionedImages
+    from textdiff.pipeline import TextToImage
+    from textdiff.pipeline.config import SamplingConfig
+
+PACKAGES = ("torch", "open_clip_torch", "diffusers", "Pillow")
+
+
+@dataclass(frozen=True)
+class ModelProtocol:
+    """A text-to-image model. step: of its checkpoint. weights, clip: hashes of its networks."""
+
+    name: str
+    step: int | None
+    weights: str
+    clip: str
+    image_size: int
+
+
+@dataclass(frozen=True)
+class ClipProtocol:
+    """A CLIP. weights: their hash. image_size: of the pictures that it sees."""
+
+    name: str
+    weights: str
+    image_size: int
+
+
+@dataclass(frozen=True)
+class DataProtocol:
+    """A split of captioned images. images: how many. resize, resample: how they were made
+    `image_size` large. fingerprint: of the source's files and settings."""
+
+    source: str
+    split: str
+    images: int
+    image_size: int
+    resize: str
+    resample: str
+    fingerprint: str
+
+
+def model_protocol(name: str, pipe: TextToImage) -> ModelProtocol:
+    """name: what the user called it."""
+    from textdiff.checkpoint import weights_hash
+
+    weights, clip = weights_hash(pipe.unet), pipe.clip.weights_hash()
+    return ModelProtocol(name, pipe.step, weights, clip, pipe.config.unet.image_size)
+
+
+def clip_protocol(name: str, clip: ClipModel | NoisedClip) -> ClipProtocol:
+    """name: what the user called it."""
+    return ClipProtocol(name, clip.weights_hash(), clip.image_size)
+
+
+def data_protocol(data: CaptionedImages) -> DataProtocol:
+    return DataProtocol(
+        source=data.name,
+        split=data.split,
+        images=len(data),
+        image_size=data.image_size,
+        resize=data.config.resize,
+        resample=data.config.resample,
+        fingerprint=data.fingerprint,
+    )
+
+
+def sampling_protocol(config: SamplingConfig) -> dict[str, Any]:
+    """How pictures are drawn: a key per flag, without those that a command adds."""
+    from textdiff.pipeline.config import sampling_only
+
+    values = sampling_only(config).model_dump(mode="json")
+    clip_guidance = values.pop("clip_guidance")
+    for short, key in config.short_names.items():
+        values[short] = clip_guidance[key.removeprefix("clip_guidance.")]
+    return values
+
+
+def device_name(device: torch.device) -> str:
+    """What seconds were measured on, such as "cpu" or "NVIDIA H100"."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that numbers depend on."""
+    from importlib.metadata import version
+
+    from textdiff import __version__
+
+    return {"textdiff": __version__, **{name: version(name) for name in PACKAGES}}
+
+
+def check_image_size(data: CaptionedImages, pipe: TextToImage) -> None:
+    """Raises UsageError where real pictures would be judged at another size than drawn ones."""
+    drawn = pipe.config.unet.image_size
+    if data.image_size != drawn:
+        raise UsageError(
+            f"the model draws {drawn}x{drawn} pictures, --data.image-size is {data.image_size}; "
+            f"give --data.image-size {drawn} and the --data.source it was trained on"
+        )

@@ -1,0 +1,1 @@
+"""Retrieval of a CLIP on captioned images."""

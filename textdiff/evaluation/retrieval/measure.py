@@ -1,0 +1,103 @@
+"""R@1, R@5 and R@10 of a CLIP on a split, image to text and text to image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from textdiff.clip import ClipModel
+from textdiff.data import CaptionedImages
+from textdiff.evaluation.results import INLINE, Key
+from textdiff.evaluation.tables import print_table
+from textdiff.metrics.bootstrap import Estimate, estimate_mean
+from textdiff.metrics.features import retrieval_on
+from textdiff.metrics.retrieval import Numbers, Ranking
+
+
+@dataclass(frozen=True)
+class Rate:
+    """recall: R@k. chance: in random order."""
+
+    recall: Annotated[Estimate, INLINE]
+    chance: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """One direction of the search."""
+
+    at_1: Annotated[Rate, Key("R@1")]
+    at_5: Annotated[Rate, Key("R@5")]
+    at_10: Annotated[Rate, Key("R@10")]
+
+    def by_k(self) -> dict[int, Rate]:
+        return {1: self.at_1, 5: self.at_5, 10: self.at_10}
+
+
+@dataclass(frozen=True)
+class BothWays:
+    image_to_text: Rates
+    text_to_image: Rates
+
+    def by_direction(self) -> dict[str, Rates]:
+        return {"image to text": self.image_to_text, "text to image": self.text_to_image}
+
+
+@dataclass(frozen=True)
+class RetrievalResult:
+    """searched, captions: how many images and captions. captions_cut: those that the text tower
+    sees cut."""
+
+    searched: int
+    captions: int
+    captions_cut: int
+    rates: Annotated[BothWays, Key("results")]
+
+    def estimates(self) -> Iterator[tuple[str, Estimate]]:
+        for direction, rates in self.rates.by_direction().items():
+            for k, rate in rates.by_k().items():
+                yield f"{direction} R@{k}", rate.recall
+
+
+def measure_retrieval(
+    clip: ClipModel, data: CaptionedImages, limit: int | None = None
+) -> RetrievalResult:
+    """Search among the first `limit` images of the split (None: all) with all their captions.
+
+    Raises:
+        DataError: too many images cannot be used.
+    """
+    search = retrieval_on(clip, data, limit)
+    ranking = search.retrieval
+    return RetrievalResult(
+        searched=search.num_images,
+        captions=len(search.image_of_text),
+        captions_cut=search.num_truncated,
+        rates=BothWays(
+            rates_of(ranking.image_to_text), rates_of(ranking.text_to_image, search.image_of_text)
+        ),
+    )
+
+
+def rates_of(ranking: Ranking, owners: Numbers | None = None) -> Rates:
+    """owners: (q,) image of each query, over which intervals are taken; None: one query each."""
+
+    def rate(k: int) -> Rate:
+        return Rate(estimate_mean(ranking.ranks <= k, owners), ranking.chance(k))
+
+    return Rates(at_1=rate(1), at_5=rate(5), at_10=rate(10))
+
+
+def print_rates(result: RetrievalResult, source: str) -> None:
+    """A row per direction and k. source: what was searched."""
+    rows = []
+    for direction, rates in result.rates.by_direction().items():
+        for k, rate in rates.by_k().items():
+            recall = rate.recall
+            interval = f"{recall.low:.1%} to {recall.high:.1%}"
+            rows.append(
+                [f"{direction} R@{k}", f"{recall.value:.1%}", interval, f"{rate.chance:.2%}"]
+            )
+    title = f"Retrieval among {result.searched} images of {source}"
+    print_table(title, ["", "rate", "95% interval", "chance"], rows)

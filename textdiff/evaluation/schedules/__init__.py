@@ -1,0 +1,1 @@
+"""Noise schedules compared: curves, and one picture under each."""

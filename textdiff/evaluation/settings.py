@@ -1,0 +1,16 @@
+"""Settings that evaluations share, with one name and description each. Light: for `--help`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Model = Annotated[str, Field(description="run folder or exported model")]
+Split = Literal["train", "val", "test", "all"]
+PromptSplit = Annotated[Split, Field(description="split whose captions are the prompts")]
+PromptSeed = Annotated[int, Field(description="which captions are the prompts")]
+SearchedSplit = Annotated[Split, Field(description="split that is searched")]
+Limit = Annotated[int | None, Field(ge=1, description="search among the first so many images")]
+Device = Annotated[str, Field(description="cpu, cuda, mps; auto: the fastest there is")]
+JsonFile = Annotated[str | None, Field(description="write numbers and protocol here")]
