@@ -114,7 +114,6 @@ def our_loop(name, data, clip, options: argparse.Namespace, turns: Turns) -> Cal
     accelerator = accelerator_for("auto")
     pipe = TextToImage(UNet(config), clip, ModelConfig(clip="fresh", unet=config))
     pipe.to(accelerator.device)
-    pipe.unet.train().requires_grad_(True)
     embed = CaptionEmbeddings(clip, data.all_captions)
     task = InTurns(pipe=pipe, embed=embed, seed=0, caption_drop=0.1)
     never = 10**9

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
 
-from tests.helpers.command import TINY_CLIP, TINY_NOISED_CLIP, TINY_UNET
-from tests.helpers.shapes import write_shapes
-from tests.helpers.workers import prepared_once
+from tests.helpers import shapes_checked
+
+shapes_checked.install()  # before anything of textdiff is imported
+
+from tests.helpers.command import TINY_CLIP, TINY_NOISED_CLIP, TINY_UNET  # noqa: E402
+from tests.helpers.shapes import write_shapes  # noqa: E402
+from tests.helpers.workers import prepared_once  # noqa: E402
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # said outright: tests expect the same bits from two processes, and "there is cpu"
@@ -25,6 +30,13 @@ hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
+
+
+@pytest.fixture
+def shapes_not_checked() -> Iterator[None]:
+    """For tests of how a function itself refuses what is wrong."""
+    with shapes_checked.not_checked():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.paths import ROOT
 from textdiff.commands.cli import COMMANDS
-from textdiff.config import SHORT_FLAGS, leaves
+from textdiff.config import leaves, short_flags
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,6 +32,14 @@ def test_every_relative_link_and_named_script_exists(page: Path):
     assert missing + [name for name in named if not (ROOT / name).is_file()] == []
 
 
+def test_every_file_that_contributors_are_sent_to_exists():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    folders = "textdiff|tests|docs|evals|examples|benchmarks"
+    named = re.findall(rf"`((?:{folders})/[\w/]+(?:\.\w+|/))`", text)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @each_page
 def test_nothing_is_left_to_fill_in(page: Path):
     assert "@@" not in page.read_text(encoding="utf-8")
@@ -44,10 +52,11 @@ def test_every_command_is_in_the_table():
 
 @each_page
 def test_every_flag_exists(page: Path):
-    keys = set()
+    flags = set()
     for command in COMMANDS.values():
         module = importlib.import_module(f"textdiff.commands.{command.module}")
-        keys |= {key for key, _ in leaves(getattr(module, command.settings))}
-    flags = {"--" + key.replace("_", "-") for key in keys} | set(SHORT_FLAGS.values())
+        schema = getattr(module, command.settings)
+        flags |= {"--" + key.replace("_", "-") for key, _ in leaves(schema)}
+        flags.update(*short_flags(schema).values())
     used = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", page.read_text(encoding="utf-8")))
     assert used - flags - OF_LAUNCHERS == set()

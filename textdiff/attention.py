@@ -65,8 +65,7 @@ def attend_plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) ->
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    attended: Tensor = scores.softmax(dim=-1) @ v
-    return attended
+    return scores.softmax(dim=-1) @ v
 
 
 def faster_kernel(device: torch.device, tokens: int) -> AbstractContextManager[None]:

@@ -144,12 +144,12 @@ def _step(folder: Path) -> int:
 
 def checkpoints(root: str | Path) -> Iterator[Path]:
     """Checkpoint folders under `root`, newest step first, good or not."""
-    found = [
+    folders = [
         path
         for path in Path(root).glob("step-*")
         if path.is_dir() and path.name.removeprefix("step-").isdigit()
     ]
-    yield from sorted(found, key=_step, reverse=True)
+    yield from sorted(folders, key=_step, reverse=True)
 
 
 def verify(folder: str | Path) -> None:

@@ -11,7 +11,7 @@ Whoever diffuses pictures asks a codec for their shape and for both ways; nobody
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ GREY = (0.299, 0.587, 0.114)  # luma of ITU-R 601, as Pillow's mode L
 HALF_RANGE = 127.5
 
 
+@runtime_checkable
 class PictureCodec(Protocol):
     """How stored pictures become x_0, and x_0 becomes pictures again.
 

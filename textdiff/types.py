@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -19,15 +19,15 @@ Samples = Float[Tensor, "batch *shape"]  # x_0, x_t, eps: images, latents or emb
 Pictures = UInt8[Tensor, "batch 3 height width"]  # as stored, 0..255
 Timesteps = Int[Tensor, " batch"]  # 0 = least noisy .. T-1
 PerSample = Float[Tensor, " batch"]
+Output = Float[Tensor, "batch ..."]  # of a network for x_t: its channels, or twice as many
 Features = Float[Tensor, "batch dim"]
 TokenFeatures = Float[Tensor, "batch tokens dim"]
 TokenMask = Bool[Tensor, "batch tokens"]
 
-
 # a network with its conditioning bound, such as a U-Net: its output for x_t at `timestep`
-Network = Callable[[Samples, Timesteps], Tensor]
+Network = Callable[[Samples, Timesteps], Output]
 # the same with two texts bound to each row: its outputs (conditional, unconditional), in one pass
-NetworkPair = Callable[[Samples, Timesteps], tuple[Tensor, Tensor]]
+NetworkPair = Callable[[Samples, Timesteps], tuple[Output, Output]]
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ class Prediction:
     gradient: Samples | None = None
 
 
+@runtime_checkable
 class Denoise(Protocol):
     """A denoiser with its conditioning bound: x_t (B, ...), timestep (B,) int64."""
 

@@ -66,7 +66,8 @@ def test_pictures_are_black_and_white(binary_run, settings):
         assert found.shape == (16, 16, 3)
         assert set(np.unique(found)) <= {0, 255}
         assert (found == found[..., :1]).all()
-    assert (pixels(pictures[0]) != pixels(pictures[1])).any()
+    differing = (pixels(pictures[0]) != pixels(pictures[1])).mean()
+    assert 0.3 < differing < 0.7  # as coins of their own do, hardly trained
 
 
 def test_picture_of_a_seed_does_not_depend_on_the_batch(binary_run):
@@ -82,7 +83,8 @@ def test_kept_pixels_of_a_picture_stay(binary_run):
     pipe = TextToImage.load(binary_run)
     (drawn,) = pipe("red circle", num_steps=5, init_image=picture.convert("RGB"), mask=mask)
     assert (pixels(drawn)[:, :8, 0] == pixels(picture)[:, :8]).all()
-    assert (pixels(drawn)[:, 8:, 0] != pixels(picture)[:, 8:]).any()
+    differing = (pixels(drawn)[:, 8:, 0] != pixels(picture)[:, 8:]).mean()
+    assert 0.3 < differing < 0.7  # coins, hardly trained: the picture says nothing about them
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,18 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
 
 from textdiff.binary.prediction import BinaryDenoise, BinaryPrediction, reverse_logits
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.diffusion.likelihood import bits_per_dim
 from textdiff.types import Images, PerSample, Timesteps
 
+Pixels = Float[Tensor, "*shape"]
 
-def bernoulli_kl(target_logits: Images, logits: Images) -> Images:
+
+def bernoulli_kl(target_logits: Pixels, logits: Pixels) -> Pixels:
     """KL(target || Q) of each pixel in nats, both given by their log-odds; the target's may be
     infinite."""
     target = target_logits.sigmoid()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from textdiff.binary.prediction import (
@@ -25,7 +26,7 @@ from textdiff.diffusion.normal import log_normal_cdf
 from textdiff.types import Images, Timesteps
 
 
-def fair_coins(z: Images) -> Images:
+def fair_coins(z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """x_T of standard normals: +1 where Phi(z) < 1/2."""
     return torch.where(z < 0, 1.0, -1.0)
 

@@ -16,6 +16,7 @@ CPU and cast when used.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -24,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from textdiff.binary.config import BinaryConfig
-from textdiff.diffusion.tables import check_ascending, lookup
+from textdiff.diffusion.tables import Cast, check_ascending, lookup
 from textdiff.types import Images, Timesteps
 
 
@@ -41,7 +42,7 @@ class BinarySchedule:
 
     deltas: Tensor
     timesteps: Tensor = field(default=None)  # type: ignore[assignment]
-    _cast: dict = field(default_factory=dict, repr=False)
+    _cast: Cast = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         deltas = torch.as_tensor(self.deltas, dtype=torch.float64, device="cpu")
@@ -72,7 +73,7 @@ class BinarySchedule:
 
     @classmethod
     def from_config(cls, config: BinaryConfig) -> BinarySchedule:
-        if config.schedule == "constant":
+        if config.delta is not None:
             return cls.constant(config.num_timesteps, config.delta)
         return getattr(cls, config.schedule)(config.num_timesteps)
 
@@ -148,7 +149,7 @@ class BinarySchedule:
         down = torch.logaddexp(plus + F.logsigmoid(-if_plus), minus + F.logsigmoid(-if_minus))
         return up - down
 
-    def respaced(self, timesteps: Tensor) -> BinarySchedule:
+    def respaced(self, timesteps: Tensor | Sequence[int]) -> BinarySchedule:
         """The schedule that visits only `timesteps` (N,), which ascend; it has the same x_t there.
 
         delta'_i = (1 - r[t_i] / r[t_{i-1}]) / 2

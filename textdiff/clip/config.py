@@ -124,8 +124,7 @@ class NoisedClipConfig(Settings):
     @property
     def num_timesteps(self) -> int:
         """T: timesteps are 0..T-1."""
-        count: int = self.schedule["num_timesteps"]
-        return count
+        return self.schedule["num_timesteps"]
 
     @pydantic.model_validator(mode="after")
     def _leaves_timesteps(self) -> NoisedClipConfig:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from textdiff import checkpoint
@@ -53,7 +54,7 @@ class TextFeatures:
 
     tokens: TokenFeatures
     pooled: Features
-    projected: Features
+    projected: Float[Tensor, "batch embed_dim"]
     mask: TokenMask
 
 
@@ -108,20 +109,17 @@ class ClipModel(nn.Module):
     @property
     def embed_dim(self) -> int:
         """E, the length of image features and projected text features."""
-        embed_dim: int = self._origin.model_cfg["embed_dim"]
-        return embed_dim
+        return self._origin.model_cfg["embed_dim"]
 
     @property
     def text_width(self) -> int:
         """W, the length of a token feature."""
-        width: int = self._text.token_embedding.embedding_dim
-        return width
+        return self._text.token_embedding.embedding_dim
 
     @property
     def context_length(self) -> int:
         """Most tokens of a caption, start and end included."""
-        length: int = self._text.context_length
-        return length
+        return self._text.context_length
 
     @property
     def image_size(self) -> int:
@@ -144,8 +142,7 @@ class ClipModel(nn.Module):
     @property
     def logit_scale(self) -> Tensor:
         """Scalar exp(t); the stored parameter is t."""
-        scale: Tensor = self.model.logit_scale.exp()
-        return scale
+        return self.model.logit_scale.exp()
 
     @property
     def _text(self) -> TextTransformer | CLIP:
@@ -231,8 +228,7 @@ class ClipModel(nn.Module):
 
     @property
     def _pool_type(self) -> str:
-        pool_type: str = getattr(self._text, "pool_type", None) or self._text.text_pool_type
-        return pool_type
+        return getattr(self._text, "pool_type", None) or self._text.text_pool_type
 
     def _text_states(self, ids: Tensor) -> TokenFeatures:
         """open_clip's text tower up to the final layer norm, at any length up to the context."""
@@ -248,16 +244,14 @@ class ClipModel(nn.Module):
         from open_clip.transformer import text_global_pool
 
         end = getattr(self._text, "eos_id", None) or getattr(self._text, "text_eos_id", None)
-        pooled: Features = text_global_pool(states, ids, self._pool_type, eos_token_id=end)
-        return pooled
+        return text_global_pool(states, ids, self._pool_type, eos_token_id=end)
 
-    def _project_text(self, pooled: Features) -> Features:
+    def _project_text(self, pooled: Float[Tensor, "batch width"]) -> Features:
         projection = self._text.text_projection
         if projection is None:
             return pooled
         is_layer = isinstance(projection, nn.Module)
-        projected: Features = projection(pooled) if is_layer else pooled @ projection
-        return projected
+        return projection(pooled) if is_layer else pooled @ projection
 
     # Images
 
@@ -287,7 +281,7 @@ class ClipModel(nn.Module):
         holder = tower.attnpool if self.tower_kind == "resnet" else tower
         return len(getattr(holder, "positional_embedding", ()))
 
-    def _resize(self, images: Images) -> Images:
+    def _resize(self, images: Images) -> Float[Tensor, "batch channels side side"]:
         """To the tower's square by the model's resize_mode, as open_clip's transform does."""
         side, mode = self.image_size, self._preprocess["resize_mode"]
         height, width = images.shape[-2:]

@@ -183,7 +183,7 @@ class NoisedClip(nn.Module):
         """As `ClipModel.encode_text`."""
         return self.clip.encode_text(captions, trim)
 
-    def encode_image(self, x_t: Images, timestep: Timesteps) -> Features:
+    def encode_image(self, x_t: Tensor, timestep: Tensor) -> Features:
         """Image features (B, E), not normalised; differentiable in x_t.
 
         Args:
@@ -222,7 +222,7 @@ class NoisedClip(nn.Module):
         image_features = F.normalize(self.encode_image(x_t, timestep), dim=-1)
         return image_features, F.normalize(texts, dim=-1), self.logit_scale
 
-    def _check(self, x_t: Images, timestep: Timesteps) -> None:
+    def _check(self, x_t: Tensor, timestep: Tensor) -> None:
         side = self.image_size
         if x_t.shape[1:] != (3, side, side) or not x_t.is_floating_point():
             raise ValueError(

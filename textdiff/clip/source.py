@@ -42,8 +42,7 @@ class Source:
         """How pictures are made ready: size, mean, std, interpolation, resize_mode, fill_color."""
         import open_clip
 
-        preprocess_cfg: dict[str, Any] = open_clip.get_model_preprocess_cfg(self.module)
-        return preprocess_cfg
+        return open_clip.get_model_preprocess_cfg(self.module)
 
 
 def load(name: str) -> Source:
@@ -77,10 +76,9 @@ def instantiate(
         arguments["vision_cfg"]["timm_model_pretrained"] = False
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        towers = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**arguments)
+        module = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**arguments)
     preprocess = merge_preprocess_dict(PreprocessCfg(), preprocess_cfg)
-    open_clip.set_model_preprocess_cfg(towers, {**preprocess, "size": towers.visual.image_size})
-    module: nn.Module = towers
+    open_clip.set_model_preprocess_cfg(module, {**preprocess, "size": module.visual.image_size})
     return module
 
 

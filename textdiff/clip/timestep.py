@@ -36,7 +36,7 @@ class TimestepShift(nn.Module):
         for parameter in self.out.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, timestep: Timesteps) -> list[Features]:
+    def forward(self, timestep: Timesteps) -> list[Tensor]:
         """One (B, width) per joint."""
         sinusoids = timestep_embedding(timestep, HIDDEN).to(self.hidden.weight.dtype)
         hidden = F.silu(self.hidden(sinusoids))
@@ -87,7 +87,7 @@ def joints(visual: nn.Module) -> list[Joint]:
 
 
 @contextmanager
-def shifted(joints: Sequence[Joint], shifts: Sequence[Features]) -> Iterator[None]:
+def shifted(joints: Sequence[Joint], shifts: Sequence[Tensor]) -> Iterator[None]:
     """A context in which the features at each joint are shifted.
 
     Args:

@@ -96,8 +96,7 @@ def _end_of_text(tokenizer: Tokenizer) -> int:
     if isinstance(tokenizer, BytePairTokenizer):
         return tokenizer.eot_token_id
     inner = tokenizer.tokenizer
-    end: int = inner.sep_token_id if inner.eos_token_id is None else inner.eos_token_id
-    return end
+    return inner.sep_token_id if inner.eos_token_id is None else inner.eos_token_id
 
 
 def _uncut_length(tokenizer: Tokenizer, caption: str) -> int:

@@ -69,8 +69,7 @@ class OpenMoji:
 @functools.lru_cache(maxsize=8)
 def _pixels(file: str) -> NDArray[np.uint8]:
     """Opened once per process; kept out of the source so that workers do not receive a copy."""
-    pixels: NDArray[np.uint8] = np.load(file, mmap_mode="r")
-    return pixels
+    return np.load(file, mmap_mode="r")
 
 
 def _build(

@@ -26,7 +26,7 @@ from textdiff.diffusion.config import ObjectiveConfig, PredictionType
 from textdiff.diffusion.likelihood import bound_term
 from textdiff.diffusion.prediction import from_output, target
 from textdiff.diffusion.schedule import NoiseSchedule
-from textdiff.types import PerSample, Prediction, Samples, Timesteps
+from textdiff.types import Output, PerSample, Prediction, Samples, Timesteps
 
 
 def simple_loss(target: Samples, output: Samples) -> PerSample:
@@ -85,7 +85,7 @@ class Objective:
     schedule: NoiseSchedule
 
     def __call__(
-        self, output: Samples, x_0: Samples, eps: Samples, x_t: Samples, timestep: Timesteps
+        self, output: Output, x_0: Samples, eps: Samples, x_t: Samples, timestep: Timesteps
     ) -> dict[str, PerSample]:
         """Values per example (B,): "loss", and the parts that it is made of.
 
@@ -97,12 +97,12 @@ class Objective:
         """
         config, schedule = self.config, self.schedule
         output = output.to(x_0.dtype)
-        said = from_output(self.prediction, schedule, output, x_t, timestep)
+        prediction = from_output(self.prediction, schedule, output, x_t, timestep)
         if config.loss == "v1":
-            return {"loss": v1_loss(schedule, said, x_0, x_t, timestep, config.variance)}
+            return {"loss": v1_loss(schedule, prediction, x_0, x_t, timestep, config.variance)}
         if config.loss == "vlb":
-            variance = config.variance if said.variance_mix is None else "learned"
-            bits = bound_term(schedule, said, x_0, x_t, timestep, variance)
+            variance = config.variance if prediction.variance_mix is None else "learned"
+            bits = bound_term(schedule, prediction, x_0, x_t, timestep, variance)
             return {"loss": schedule.num_timesteps * bits}
         wanted = target(self.prediction, schedule, x_0, eps, timestep)
         error = simple_loss(wanted, output[:, : x_0.shape[1]])
@@ -110,14 +110,14 @@ class Objective:
             weight = min_snr_weight(self.prediction, schedule, timestep, x_0, config.gamma)
             return {"loss": weight * error, "simple": error}
         if config.loss == "hybrid":
-            bits = self._variance_term(said, x_0, x_t, timestep)
+            bits = self._variance_term(prediction, x_0, x_t, timestep)
             return {"loss": error + config.vlb_weight * bits, "simple": error, "vlb": bits}
         return {"loss": error}
 
     def _variance_term(
-        self, said: Prediction, x_0: Samples, x_t: Samples, timestep: Timesteps
+        self, prediction: Prediction, x_0: Samples, x_t: Samples, timestep: Timesteps
     ) -> Tensor:
         """T L_t with gradients for the variance alone."""
-        fixed = replace(said, x_0=said.x_0.detach(), eps=said.eps.detach())
+        fixed = replace(prediction, x_0=prediction.x_0.detach(), eps=prediction.eps.detach())
         bits = bound_term(self.schedule, fixed, x_0, x_t, timestep, "learned")
         return self.schedule.num_timesteps * bits

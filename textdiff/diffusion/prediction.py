@@ -16,7 +16,7 @@ from dataclasses import replace
 from textdiff.diffusion.config import PredictionType
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import variance_mix
-from textdiff.types import Prediction, Samples, Timesteps
+from textdiff.types import Output, Prediction, Samples, Timesteps
 
 
 def from_eps(
@@ -56,7 +56,7 @@ FROM_OUTPUT = {"eps": from_eps, "x_0": from_x_0, "v": from_v, "mean": from_mean}
 def from_output(
     prediction: PredictionType,
     schedule: NoiseSchedule,
-    output: Samples,
+    output: Output,
     x_t: Samples,
     timestep: Timesteps,
 ) -> Prediction:

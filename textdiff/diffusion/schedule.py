@@ -13,6 +13,7 @@ CPU and cast when used. Sources: DDPM (arXiv 2006.11239), IDDPM (2102.09672), la
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -184,7 +185,7 @@ class NoiseSchedule:
         )
         return mean, self.at("posterior_variance", timestep, x_t)
 
-    def respaced(self, timesteps: Tensor) -> NoiseSchedule:
+    def respaced(self, timesteps: Tensor | Sequence[int]) -> NoiseSchedule:
         """The schedule that visits only `timesteps` (N,), which ascend.
 
         beta'_i = 1 - ac[t_i] / ac[t_{i-1}] (IDDPM section 4).

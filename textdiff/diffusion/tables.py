@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ def lookup(
     return cast[key][timestep].view(-1, *[1] * (like.ndim - 1))
 
 
-def check_ascending(timesteps: Tensor, num_timesteps: int) -> Tensor:
+def check_ascending(timesteps: Tensor | Sequence[int], num_timesteps: int) -> Tensor:
     """`timesteps` (N,) as int64.
 
     Raises:

@@ -8,7 +8,7 @@ x_0_hat and v_hat are affine in eps_hat at a given x_t, so the same combination 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from textdiff.types import Denoise, Prediction, Samples, Timesteps
 Correction = Callable[[Prediction, Prediction, Samples, Timesteps], Prediction]
 
 
+@runtime_checkable
 class DenoisePair(Protocol):
     """A denoiser with two texts bound to each row: (conditional, unconditional) predictions of the
     same x_t (B, ...), in one pass through the network."""

@@ -5,8 +5,8 @@
     at x_0    g = scale * J^T grad l(x_0_hat)                            (arXiv 2302.07121, eq. 6)
               a clean CLIP reads x_0_hat;  J = d x_0_hat / d x_t = (Id - b d eps_hat / d x_t) / a
 
-The first needs no backward pass through the U-Net. The second needs one, unless eps_hat is taken
-for a constant, which leaves J = Id / a: cheap, and far too large where noise is high. With Gaussian
+The first needs no backward pass through the U-Net. The second needs one, unless eps_hat is treated
+as a constant, which leaves J = Id / a: cheap, and far too large where noise is high. With Gaussian
 data of variance d^2 and a linear l the full J samples exactly N(m + scale d^2 grad l, d^2 Id).
 
 Gradients go outside of classifier-free guidance and thresholds.
@@ -45,32 +45,34 @@ def at_x_0(
     """Guides `denoise` by `reward(x_0_hat, 0)`. The U-Net runs once either way.
 
     Args:
-        through_unet: with all of J; else eps_hat is taken for a constant, and what thresholds do to
-            x_0_hat with it.
+        through_unet: True uses the whole Jacobian J, thresholds included. False treats eps_hat as a
+            constant, so that J is Id / a.
     """
 
     def through(x_t: Samples, timestep: Timesteps) -> Prediction:
         with torch.enable_grad():
             x = x_t.detach().requires_grad_()
-            said = denoise(x, timestep)
-            value = reward(said.x_0, torch.zeros_like(timestep)).sum()
+            prediction = denoise(x, timestep)
+            value = reward(prediction.x_0, torch.zeros_like(timestep)).sum()
             (gradient,) = torch.autograd.grad(value, x)
-        return replace(_detached(said), gradient=scale * gradient)
+        return replace(_detached(prediction), gradient=scale * gradient)
 
     def past(x_t: Samples, timestep: Timesteps) -> Prediction:
-        said = denoise(x_t, timestep)
+        prediction = denoise(x_t, timestep)
         with torch.enable_grad():
-            x_0 = said.x_0.detach().requires_grad_()
+            x_0 = prediction.x_0.detach().requires_grad_()
             value = reward(x_0, torch.zeros_like(timestep)).sum()
             (gradient,) = torch.autograd.grad(value, x_0)
         a = schedule.at("signal", timestep, x_t)
-        # with zero terminal SNR x_T moves no x_0_hat
-        return replace(said, gradient=scale * torch.where(a > 0, gradient / a, 0.0))
+        # with zero terminal SNR a is 0 at T-1, where x_0_hat does not depend on x_t
+        return replace(prediction, gradient=scale * torch.where(a > 0, gradient / a, 0.0))
 
     return through if through_unet else past
 
 
-def _detached(said: Prediction) -> Prediction:
-    """Without the graph, which holds every activation of the U-Net."""
-    mix = None if said.variance_mix is None else said.variance_mix.detach()
-    return replace(said, x_0=said.x_0.detach(), eps=said.eps.detach(), variance_mix=mix)
+def _detached(prediction: Prediction) -> Prediction:
+    """The same values without their graph, which would keep every activation of the U-Net."""
+    mix = None if prediction.variance_mix is None else prediction.variance_mix.detach()
+    return replace(
+        prediction, x_0=prediction.x_0.detach(), eps=prediction.eps.detach(), variance_mix=mix
+    )

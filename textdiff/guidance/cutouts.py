@@ -24,7 +24,7 @@ SMALLEST = 0.5
 LARGEST_TURN = torch.pi / 18
 
 
-def cutout_encoder(encode: Encode, count: int, seeds: Sequence[tuple]) -> Encode:
+def cutout_encoder(encode: Encode, count: int, seeds: Sequence[tuple[int | str, ...]]) -> Encode:
     """Mean features over `count` views, which need not have unit length.
 
     Args:

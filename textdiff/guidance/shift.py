@@ -25,14 +25,14 @@ from textdiff.types import Denoise, Prediction, Samples, Timesteps
 DIVERGES_FROM = 10.0
 
 
-def normalised(denoise: Denoise, schedule: NoiseSchedule, size: float) -> Denoise:
+def normalised(denoise: Denoise, schedule: NoiseSchedule, target_size: float) -> Denoise:
     """`denoise` with gradients of this size; one of exactly 0 has no direction and stays."""
-    return _scaled(denoise, schedule, lambda found: size / _nonzero(found))
+    return _scaled(denoise, schedule, lambda size: target_size / _nonzero(size))
 
 
 def limited(denoise: Denoise, schedule: NoiseSchedule, largest: float) -> Denoise:
     """`denoise` with gradients of at most this size."""
-    return _scaled(denoise, schedule, lambda found: (largest / _nonzero(found)).clamp(max=1))
+    return _scaled(denoise, schedule, lambda size: (largest / _nonzero(size)).clamp(max=1))
 
 
 def held(denoise: Denoise, schedule: NoiseSchedule, past_unet: bool = False) -> Denoise:
@@ -46,10 +46,10 @@ def held(denoise: Denoise, schedule: NoiseSchedule, past_unet: bool = False) -> 
     """
     warned = False
 
-    def warn(found: Tensor, most: Tensor, x_t: Samples, timestep: Timesteps) -> None:
+    def warn(size: Tensor, most: Tensor, x_t: Samples, timestep: Timesteps) -> None:
         nonlocal warned
         reached = _rms(x_t)
-        wild = ~((found <= most) & (reached <= DIVERGES_FROM)).flatten()
+        wild = ~((size <= most) & (reached <= DIVERGES_FROM)).flatten()
         if warned or not wild.any():
             return
         warned, first = True, int(wild.float().argmax())
@@ -59,22 +59,22 @@ def held(denoise: Denoise, schedule: NoiseSchedule, past_unet: bool = False) -> 
             "has an rms of %.3g, where about 1 is right; use a smaller clip_guidance_scale, a "
             "threshold, or clip_gradient_max",
             timestep[first],
-            *(value.flatten()[first] for value in (found, most, reached)),
+            *(value.flatten()[first] for value in (size, most, reached)),
         )
 
     def holding(x_t: Samples, timestep: Timesteps) -> Prediction:
-        said = denoise(x_t, timestep)
-        if said.gradient is None:
-            return said
-        found = _size(said.gradient, schedule, timestep)
-        most = torch.full_like(found, DIVERGES_FROM)
+        prediction = denoise(x_t, timestep)
+        if prediction.gradient is None:
+            return prediction
+        size = _size(prediction.gradient, schedule, timestep)
+        most = torch.full_like(size, DIVERGES_FROM)
         if past_unet:
             a, b = (schedule.at(table, timestep, x_t) for table in ("signal", "noise"))
             most = most * (b / a).clamp(min=1)
-        warn(found, most, x_t, timestep)
-        factor = (most / _nonzero(found)).clamp(max=1)
-        finite = found.isfinite()
-        return replace(said, gradient=torch.where(finite, factor * said.gradient, 0.0))
+        warn(size, most, x_t, timestep)
+        factor = (most / _nonzero(size)).clamp(max=1)
+        finite = size.isfinite()
+        return replace(prediction, gradient=torch.where(finite, factor * prediction.gradient, 0.0))
 
     return holding
 
@@ -83,11 +83,11 @@ def _scaled(
     denoise: Denoise, schedule: NoiseSchedule, factor: Callable[[Tensor], Tensor]
 ) -> Denoise:
     def scaled(x_t: Samples, timestep: Timesteps) -> Prediction:
-        said = denoise(x_t, timestep)
-        if said.gradient is None:
-            return said
-        found = _size(said.gradient, schedule, timestep)
-        return replace(said, gradient=factor(found) * said.gradient)
+        prediction = denoise(x_t, timestep)
+        if prediction.gradient is None:
+            return prediction
+        size = _size(prediction.gradient, schedule, timestep)
+        return replace(prediction, gradient=factor(size) * prediction.gradient)
 
     return scaled
 

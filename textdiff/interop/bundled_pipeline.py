@@ -89,10 +89,10 @@ class TextDiffPipeline(DiffusionPipeline):
         folded = F.pixel_unshuffle(x, self.config.patch_size)
         if guidance_scale != 1.0:
             folded = folded.repeat(2, 1, 1, 1)
-        said = F.pixel_shuffle(self.unet(folded, timestep, **text).sample, self.config.patch_size)
+        output = F.pixel_shuffle(self.unet(folded, timestep, **text).sample, self.config.patch_size)
         if guidance_scale == 1.0:
-            return said
-        prompts, negatives = said.chunk(2)
+            return output
+        prompts, negatives = output.chunk(2)
         mean, mean_negative = prompts[:, : x.shape[1]], negatives[:, : x.shape[1]]
         guided = mean_negative + guidance_scale * (mean - mean_negative)
         return torch.cat([guided, prompts[:, x.shape[1] :]], dim=1)
@@ -134,10 +134,10 @@ class TextDiffPipeline(DiffusionPipeline):
 
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         for timestep in self.progress_bar(self.scheduler.timesteps):
-            seen = self.scheduler.scale_model_input(x, timestep)
-            said = self.predict(seen, timestep, text, guidance_scale)
-            said = said if learned else said[:, : shape[1]]
-            step = self.scheduler.step(said, timestep, x, **options)
+            scaled = self.scheduler.scale_model_input(x, timestep)
+            output = self.predict(scaled, timestep, text, guidance_scale)
+            output = output if learned else output[:, : shape[1]]
+            step = self.scheduler.step(output, timestep, x, **options)
             x = step.prev_sample
         # The last step ends in x_0_hat. DDPMScheduler adds noise to it.
         x = getattr(step, "pred_original_sample", x)

@@ -45,7 +45,7 @@ from textdiff.diffusion.config import VarianceType
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import UsageError
 from textdiff.files import write_text
-from textdiff.interop import readme
+from textdiff.interop.readme import readme_of
 from textdiff.interop.scheduler import SamplerName, scheduler_to_diffusers
 from textdiff.interop.text_encoder import text_encoder_to_transformers
 from textdiff.interop.tokenizer import tokenizer_to_transformers
@@ -108,7 +108,7 @@ def pipeline_to_diffusers(
     if kind == "bundled":
         source = Path(__file__).with_name("bundled_pipeline.py")
         write_text(folder / PIPELINE, source.read_text(encoding="utf-8"))
-    write_text(folder / "README.md", readme.of(kind))
+    write_text(folder / "README.md", readme_of(kind))
     index = _index(kind, type(scheduler).__name__, unet.config.patch_size)
     write_text(folder / INDEX, json.dumps(index, indent=2) + "\n")
 

@@ -56,6 +56,6 @@ pictures[0].save("apple.png")
 """
 
 
-def of(kind: str) -> str:
+def readme_of(kind: str) -> str:
     """The text for a folder of this kind."""
     return {"bundled": BUNDLED, "stock": STOCK}[kind]

@@ -144,10 +144,10 @@ def _check_outputs(clip: ClipModel, theirs: nn.Module) -> None:
 
     tokens: Tokens = clip.tokenize(list(PROBES))
     ours = clip.encode_text(tokens, trim=False)
-    found = theirs.to(ours.tokens.device)(tokens.ids.to(ours.tokens.device))
+    output = theirs.to(ours.tokens.device)(tokens.ids.to(ours.tokens.device))
     pairs = {
-        "token features": (found.last_hidden_state[ours.mask], ours.tokens[ours.mask]),
-        "projected features": (found.text_embeds, ours.projected),
+        "token features": (output.last_hidden_state[ours.mask], ours.tokens[ours.mask]),
+        "projected features": (output.text_embeds, ours.projected),
     }
     for what, (one, other) in pairs.items():
         error = (one - other).abs().max().item()

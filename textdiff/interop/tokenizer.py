@@ -59,8 +59,8 @@ def tokenizer_to_transformers(clip: ClipModel, folder: str | Path | None = None)
 def _check(clip: ClipModel, theirs: CLIPTokenizer) -> None:
     ours = clip.tokenize(list(PROBES))
     for caption, ids, mask in zip(PROBES, ours.ids, ours.mask, strict=True):
-        found = theirs(caption, truncation=True).input_ids
-        if found != ids[mask].tolist():
+        their_ids = theirs(caption, truncation=True).input_ids
+        if their_ids != ids[mask].tolist():
             raise UsageError(
                 f"this CLIP's tokenizer is not open_clip's own: it reads '{caption[:30]}' in "
                 "another way than CLIPTokenizer does; take a CLIP with the byte-pair tokenizer"

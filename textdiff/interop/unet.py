@@ -95,9 +95,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
         options = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from None
-    found = options.get("_class_name", CLASS) if isinstance(options, dict) else None
-    if found != CLASS:
-        raise CheckpointError(f"{path} describes a {found}; textdiff reads {CLASS} alone")
+    class_name = options.get("_class_name", CLASS) if isinstance(options, dict) else None
+    if class_name != CLASS:
+        raise CheckpointError(f"{path} describes a {class_name}; textdiff reads {CLASS} alone")
     return options
 
 

@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
-
-from textdiff.types import Features
 
 CMMD_BANDWIDTH = 10.0
 CMMD_SCALE = 1000.0
 
-Counts = Float[Tensor, "b n"]  # how often each of n rows, or groups, is in each of b resamples
+DrawnFeatures = Float[Tensor, "n dim"]
+RealFeatures = Float[Tensor, "m dim"]
 
 
-def frechet_distance(x: Features, y: Features) -> float:
+def frechet_distance(x: DrawnFeatures, y: RealFeatures) -> float:
     """Between the Gaussians with the sets' means and covariances.
 
     Raises:
@@ -38,7 +37,7 @@ def frechet_distance(x: Features, y: Features) -> float:
     return ((mu_x - mu_y).square().sum() + S_x.trace() + S_y.trace() - 2 * cross).item()
 
 
-def kid(x: Features, y: Features) -> float:
+def kid(x: DrawnFeatures, y: RealFeatures) -> float:
     """Unbiased MMD^2 with the cubic kernel, of all rows in one block.
 
     Raises:
@@ -48,14 +47,19 @@ def kid(x: Features, y: Features) -> float:
 
 
 def kid_of_resamples(
-    x: Features, y: Features, x_counts: Counts, y_counts: Counts, group: int = 1
-) -> Tensor:
+    x: DrawnFeatures,
+    y: RealFeatures,
+    x_counts: Real[Tensor, "b groups"],
+    y_counts: Real[Tensor, "b m"],
+    group: int = 1,
+) -> Float[Tensor, " b"]:
     """KID of b resamples, (b,). A group that was drawn twice makes no pairs with its repeat: such
     pairs would move all resamples up, as their kernel is the largest.
 
     Args:
         x: rows of one group stand together, such as the pictures of a prompt.
-        x_counts: (b, n / group), of groups of x. y_counts: (b, m), of rows of y.
+        x_counts: (b, n / group), how often each group of x is in each resample.
+        y_counts: (b, m), the same of rows of y.
 
     Raises:
         ValueError: as `kid`.
@@ -67,7 +71,7 @@ def kid_of_resamples(
     return _within(_cubic(x, x), a, group) + _within(_cubic(y, y), b, 1) - 2 * between
 
 
-def cmmd(x: Features, y: Features) -> float:
+def cmmd(x: DrawnFeatures, y: RealFeatures) -> float:
     """1000 times the biased MMD^2 of unit features, as in the authors' code.
 
     Raises:
@@ -78,7 +82,7 @@ def cmmd(x: Features, y: Features) -> float:
     return CMMD_SCALE * (within - 2 * _gaussian(x, y).mean()).item()
 
 
-def _checked(x: Features, y: Features, rows: int) -> tuple[Tensor, Tensor]:
+def _checked(x: DrawnFeatures, y: RealFeatures, rows: int) -> tuple[Tensor, Tensor]:
     """Both in float64."""
     for name, features in (("first", x), ("second", y)):
         if features.ndim != 2 or len(features) < rows:

@@ -20,13 +20,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from textdiff.errors import DataError
-from textdiff.types import Features
 
-Numbers = Int[Tensor, " n"]  # one integer per query, text or image
+Numbers = Int[Tensor, " n"]  # ranks, labels, or indices of n things
 CHUNK = 1024  # queries scored at once: 100 MB of float32 scores against 25,000 candidates
 
 
-def ranks(scores: Float[Tensor, "q n"], correct: Bool[Tensor, "q n"]) -> Numbers:
+def ranks(scores: Float[Tensor, "q n"], correct: Bool[Tensor, "q n"]) -> Int[Tensor, " q"]:
     """Rank of each query's best right candidate, 1 the best, wrong ones that tie before it."""
     best = scores.masked_fill(~correct, -math.inf).amax(dim=1, keepdim=True)
     not_beaten = ~(scores < best)  # unlike >=, true for NaN on either side
@@ -78,7 +77,9 @@ class Retrieval:
 
 
 def image_text_retrieval(
-    image_features: Features, text_features: Features, image_of_text: Numbers
+    image_features: Float[Tensor, "n dim"],
+    text_features: Float[Tensor, "m dim"],
+    image_of_text: Int[Tensor, " m"],
 ) -> Retrieval:
     """Ranks of images among texts and of texts among images.
 
@@ -113,7 +114,9 @@ def image_text_retrieval(
 
 
 def prompt_following(
-    image_features: Features, prompt_features: Features, target: Numbers
+    image_features: Float[Tensor, "n dim"],
+    prompt_features: Float[Tensor, "N dim"],
+    target: Int[Tensor, " n"],
 ) -> Ranking:
     """Where the prompt that an image was made for ranks among all prompts.
 
@@ -132,8 +135,11 @@ def prompt_following(
 
 
 def _ranks_among(
-    candidates: Features, candidate_group: Numbers, queries: Features, query_group: Numbers
-) -> Numbers:
+    candidates: Float[Tensor, "n dim"],
+    candidate_group: Int[Tensor, " n"],
+    queries: Float[Tensor, "q dim"],
+    query_group: Int[Tensor, " q"],
+) -> Int[Tensor, " q"]:
     """Ranks (q,) of unit features; a candidate is right for the queries of its own group."""
     return torch.cat(
         [

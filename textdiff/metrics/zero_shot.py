@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from textdiff.metrics.retrieval import Numbers, ranks
-from textdiff.types import Features
+from textdiff.metrics.retrieval import ranks
+
+Weights = Float[Tensor, "classes dim"]
 
 
-def class_weights(prompt_features: Float[Tensor, "classes templates dim"]) -> Features:
+def class_weights(prompt_features: Float[Tensor, "classes templates dim"]) -> Weights:
     """Unit weight (C, D) of each class from its prompts' features (C, templates, D)."""
     return F.normalize(F.normalize(prompt_features, dim=-1).mean(dim=1), dim=-1)
 
 
 def zero_shot_logits(
-    image_features: Features, weights: Features, logit_scale: float = 100.0
+    image_features: Float[Tensor, "images dim"], weights: Weights, logit_scale: float = 100.0
 ) -> Float[Tensor, "images classes"]:
     """(n, C) from image features (n, D) of any length and class weights (C, D)."""
     return logit_scale * F.normalize(image_features, dim=-1) @ weights.T
 
 
-def zero_shot_ranks(logits: Float[Tensor, "images classes"], labels: Numbers) -> Numbers:
+def zero_shot_ranks(
+    logits: Float[Tensor, "images classes"], labels: Int[Tensor, " images"]
+) -> Int[Tensor, " images"]:
     """Rank (n,) of the right class, ties against it; top-k accuracy is `(ranks <= k).mean()`."""
     classes = torch.arange(logits.shape[1], device=labels.device)
     return ranks(logits, labels[:, None] == classes)

@@ -96,8 +96,8 @@ class DownBlock(nn.Module):
     def forward(
         self, x: Tensor, emb: Tensor, text: TextSource, text_mask: Tensor | None
     ) -> tuple[Tensor, list[Tensor]]:
-        """(B, in_channels, H, W) -> the level's output and its skips, shallow to deep; `halve` is
-        still to be called."""
+        """(B, in_channels, H, W) -> the level's output at full size and its skips, shallow to deep.
+        `halve` takes that output to the next level."""
         skips = []
         for layer, resnet in enumerate(self.resnets):
             x = resnet(x, emb)
@@ -107,7 +107,8 @@ class DownBlock(nn.Module):
         return x, skips
 
     def halve(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The same of the halving after `forward`; the last level has none."""
+        """What `forward` returned -> half its size, and the skip of that; the last level gives back
+        its input and no skip."""
         for downsample in self.downsamplers:
             x = downsample(x)
         return x, [x] * len(self.downsamplers)

@@ -69,10 +69,10 @@ class BoundText:
     def __getitem__(self, rows: slice | list[int]) -> BoundText:
         """These prompts, in this order, with nothing kept of the deeper levels."""
 
-        def pick(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor[rows]
+        def pick(optional: Tensor | None) -> Tensor | None:
+            return None if optional is None else optional[rows]
 
-        pairs = {key: (pick(k), pick(v)) for key, (k, v) in self.keys_values.items()}
+        pairs = {key: (k[rows], v[rows]) for key, (k, v) in self.keys_values.items()}
         return replace(
             self, keys_values=pairs, mask=pick(self.mask), pooled=pick(self.pooled), deep=None
         )
@@ -92,12 +92,12 @@ class BoundText:
         Raises:
             ValueError: it was not bound, or the rows differ.
         """
-        said = set(timestep.tolist())
-        if len(said) > 1:
+        distinct = set(timestep.tolist())
+        if len(distinct) > 1:
             raise ValueError(
-                f"timesteps {sorted(said)} in one call; bound text takes the same one for all rows"
+                f"timesteps {sorted(distinct)} in one call; all rows of bound text share one"
             )
-        (wanted,) = said
+        (wanted,) = distinct
         if wanted not in self.timesteps:
             raise ValueError(
                 f"timestep {wanted} was not bound; bound are {', '.join(map(str, self.timesteps))}"

@@ -21,6 +21,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -32,6 +33,8 @@ from textdiff.models.config import UNetConfig
 from textdiff.models.embeddings import TimestepEmbedding
 from textdiff.models.initial import zero_parameters
 from textdiff.types import Conditioning, Images, Timesteps
+
+Output = Float[Tensor, "rows outputs height width"]  # rows: of x_t, or of the texts bound
 
 
 class UNet(nn.Module):
@@ -63,8 +66,8 @@ class UNet(nn.Module):
 
         self.up_blocks = nn.ModuleList()
         for level in reversed(range(len(channels))):
-            taken = [skips.pop() for _ in range(config.layers[level] + 1)]
-            self.up_blocks.append(UpBlock(level, width, taken, config))
+            joined = [skips.pop() for _ in range(config.layers[level] + 1)]
+            self.up_blocks.append(UpBlock(level, width, joined, config))
             width = channels[level]
 
         self.conv_norm_out = nn.GroupNorm(config.norm_groups, channels[0])
@@ -73,7 +76,7 @@ class UNet(nn.Module):
 
     def forward(
         self, x_t: Images, timestep: Timesteps, conditioning: Conditioning | BoundText | None
-    ) -> Images:
+    ) -> Output:
         """One prediction for each image.
 
         Args:
@@ -90,17 +93,28 @@ class UNet(nn.Module):
         Raises:
             ValueError: conditioning or image do not fit the config, or bound text the timestep.
         """
-        self._check(x_t, conditioning)
-        if not isinstance(conditioning, BoundText):
-            emb = added(
-                self.embed_timesteps(timestep, x_t.dtype), self._pooled(conditioning, x_t.dtype)
+        if isinstance(conditioning, BoundText):
+            return self._forward_bound(x_t, timestep, conditioning)
+        conditioning = self._checked(conditioning)
+        self._check_images(x_t)
+        time, pooled = (
+            self.embed_timesteps(timestep, x_t.dtype),
+            self._pooled(conditioning, x_t.dtype),
+        )
+        text = conditioning.tokens.to(x_t.dtype)
+        return self._run(x_t, F.silu(added(time, pooled)), text, _broadcast(conditioning.mask))
+
+    def _forward_bound(self, x_t: Images, timestep: Timesteps, bound: BoundText) -> Output:
+        if len(bound) % len(x_t):
+            raise ValueError(
+                f"{len(x_t)} pictures for {len(bound)} bound texts; give as many, or a divisor of "
+                "their number"
             )
-            text = conditioning.tokens.to(x_t.dtype)
-            return self._run(x_t, F.silu(emb), text, _broadcast(conditioning.mask))
-        bound = conditioning
+        self._check_images(x_t)
         place = bound.place(timestep)
         emb = F.silu(bound.embedding(place)).to(x_t.dtype)
-        copies, deep = len(bound) // len(x_t), bound.deep and partial(bound.deep, place)
+        copies = len(bound) // len(x_t)
+        deep = None if bound.deep is None else partial(bound.deep, place)
         if bound.pooled is not None or self.config.attention[0]:  # text enters at once
             x_t, copies = x_t.repeat(copies, 1, 1, 1), 1
         return self._run(x_t, emb, bound.keys_values, bound.mask, copies, deep)
@@ -114,8 +128,7 @@ class UNet(nn.Module):
         Raises:
             ValueError: conditioning does not fit the config.
         """
-        self._check_text(conditioning)
-        conditioning = trimmed(conditioning)
+        conditioning = trimmed(self._checked(conditioning))
         blocks = [block for block in self.modules() if isinstance(block, TransformerBlock)]
         text = conditioning.tokens.to(self.conv_in.weight.dtype)
         exact = self.time_embedding.linear_1.weight.dtype
@@ -140,7 +153,7 @@ class UNet(nn.Module):
         mask: Tensor | None,
         copies: int = 1,
         deep: Callable[[Callable[[], Tensor]], Tensor] | None = None,
-    ) -> Images:
+    ) -> Output:
         """The layers, with emb, text and mask as in `blocks`.
 
         copies: texts per picture; the first level on the way down sees each picture once.
@@ -164,14 +177,15 @@ class UNet(nn.Module):
 
     def _deeper(self, x: Tensor, emb: Tensor, text: TextSource, mask: Tensor | None) -> Tensor:
         """What the last level on the way up takes, from what the first on the way down gave."""
-        x, skips = self.down_blocks[0].halve(x)
-        for block in self.down_blocks[1:]:
+        first, *others = (block for block in self.down_blocks if isinstance(block, DownBlock))
+        x, skips = first.halve(x)
+        for block in others:
             x, of_layers = block(x, emb, text, mask)
             x, of_halving = block.halve(x)
             skips += of_layers + of_halving
         x = self.mid_block(x, emb, text, mask)
-        for block in self.up_blocks[:-1]:
-            x = block(x, skips, emb, text, mask)
+        for up_block in self.up_blocks[:-1]:
+            x = up_block(x, skips, emb, text, mask)
         return x
 
     def checkpoint_activations(self) -> None:
@@ -179,7 +193,8 @@ class UNet(nn.Module):
         pass, which runs them again (Chen et al., arXiv 1604.06174)."""
         for module in self.modules():
             if isinstance(module, (ResidualBlock, SpatialTransformer)):
-                module.forward = partial(checkpoint, module.forward, use_reentrant=False)
+                again = partial(checkpoint, module.forward, use_reentrant=False)
+                module.forward = again  # type: ignore[method-assign]
 
     @property
     def num_parameters(self) -> int:
@@ -187,19 +202,12 @@ class UNet(nn.Module):
 
     def _pooled(self, conditioning: Conditioning, dtype: torch.dtype) -> Tensor | None:
         """(B, time_dim); None where the network uses no pooled feature."""
-        if self.class_embedding is None:
+        if self.class_embedding is None or conditioning.pooled is None:
             return None
         return self.class_embedding(conditioning.pooled.to(dtype))
 
-    def _check(self, x_t: Images, conditioning: Conditioning | BoundText | None) -> None:
+    def _check_images(self, x_t: Images) -> None:
         config = self.config
-        if not isinstance(conditioning, BoundText):
-            self._check_text(conditioning)
-        elif len(conditioning) % len(x_t):
-            raise ValueError(
-                f"{len(x_t)} pictures for {len(conditioning)} bound texts; give as many, or a "
-                "divisor of their number"
-            )
         if x_t.shape[1] != config.in_channels:
             raise ValueError(
                 f"x_t has {x_t.shape[1]} channels; this U-Net takes {config.in_channels}"
@@ -210,7 +218,8 @@ class UNet(nn.Module):
                 f"multiples of {config.size_multiple}"
             )
 
-    def _check_text(self, conditioning: Conditioning | None) -> None:
+    def _checked(self, conditioning: Conditioning | None) -> Conditioning:
+        """`conditioning`, if it is what the config names."""
         if conditioning is None:
             raise ValueError(
                 "the U-Net needs conditioning; for an unconditional prediction give the features "
@@ -219,6 +228,7 @@ class UNet(nn.Module):
         _check_width("token features", conditioning.tokens, self.config.cross_attention_dim)
         if self.config.pooled_dim:
             _check_width("the pooled feature", conditioning.pooled, self.config.pooled_dim)
+        return conditioning
 
 
 def _broadcast(mask: Tensor | None) -> Tensor | None:
@@ -227,6 +237,8 @@ def _broadcast(mask: Tensor | None) -> Tensor | None:
 
 
 def _check_width(name: str, feature: Tensor | None, width: int) -> None:
-    found = "missing" if feature is None else f"{feature.shape[-1]} wide"
+    width_given = "missing" if feature is None else f"{feature.shape[-1]} wide"
     if feature is None or feature.shape[-1] != width:
-        raise ValueError(f"{name} of the conditioning: {found}; this U-Net takes width {width}")
+        raise ValueError(
+            f"{name} of the conditioning: {width_given}; this U-Net takes width {width}"
+        )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from textdiff.diffusion.config import PredictionType
+from textdiff.diffusion.config import PredictionType, VarianceType
 from textdiff.diffusion.prediction import from_output
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.variance import pick_variance
@@ -33,12 +33,13 @@ from textdiff.sampling.threshold import dynamic_threshold, static_threshold
 from textdiff.sampling.unipc import UniPC
 from textdiff.types import Denoise, Network, Prediction, Samples, Timesteps
 
-SAMPLERS: dict[str, Callable[[SamplingConfig], Sampler]] = {
-    "ddim": lambda config: DDIM(config.eta),
-    "ddpm": lambda config: DDPM(config.variance),
-    "dpmpp": lambda config: DPMSolverPP(),
-    "dpmpp_sde": lambda config: DPMSolverPP(sde=True),
-    "unipc": lambda config: UniPC(),
+# a sampler from its settings and the variance of the reverse process
+SAMPLERS: dict[str, Callable[[SamplingConfig, VarianceType], Sampler]] = {
+    "ddim": lambda config, variance: DDIM(config.eta),
+    "ddpm": lambda config, variance: DDPM(variance),
+    "dpmpp": lambda config, variance: DPMSolverPP(),
+    "dpmpp_sde": lambda config, variance: DPMSolverPP(sde=True),
+    "unipc": lambda config, variance: UniPC(),
 }
 
 
@@ -96,8 +97,7 @@ class GaussianDiffusion:
             )
         except ValueError as error:
             raise UsageError(f"variance learned: {error}") from None
-        config = config.model_copy(update={"variance": variance})
-        return SAMPLERS[config.sampler](config)
+        return SAMPLERS[config.sampler](config, variance)
 
     def guided(self, network: TextNetwork, config: SamplingConfig) -> Denoise:
         """With classifier-free guidance and threshold as `config` says."""

@@ -89,13 +89,15 @@ class RoundedCopy:
 
     def get(self, unet: UNet) -> UNet:
         weights = [parameter.detach() for parameter in unet.parameters()]
-        if not self._is_of(weights):
+        copy = self._copy if self._is_current(weights) else None
+        if copy is None:
             self.drop()  # before memory is taken for the next
-            self._copy = rounded(unet)
+            self._copy = copy = rounded(unet)
             self._copied = [(weight, weight._version) for weight in weights]
-        return self._copy.train(unet.training)
+        return copy.train(unet.training)
 
-    def _is_of(self, weights: list[Tensor]) -> bool:
+    def _is_current(self, weights: list[Tensor]) -> bool:
+        """Whether the copy is of these weights, as they are now."""
         return len(weights) == len(self._copied) and all(
             weight.data_ptr() == copied.data_ptr() and weight._version == version
             for weight, (copied, version) in zip(weights, self._copied, strict=True)

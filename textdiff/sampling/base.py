@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -22,8 +22,12 @@ from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.types import Denoise, Prediction, Samples
 
 
+@runtime_checkable
 class Sampler(Protocol):
-    """An update rule. It ends on x_0_hat and draws no noise on the last step."""
+    """An update rule: from x_t and the latest predictions to x at the next less noisy step.
+
+    At index 0 it returns x_0_hat and draws no noise.
+    """
 
     def update(
         self,

@@ -18,7 +18,7 @@ constant binary schedules may spend most of their timesteps there.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ RHO = 7
 MAX_LOG_SIGMA = 6 * math.log(10)  # SNR 1e-12
 
 
+@runtime_checkable
 class Levels(Protocol):
     """What a grid asks of a schedule with T timesteps.
 

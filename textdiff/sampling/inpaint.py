@@ -35,13 +35,13 @@ def inpaint(
     """
 
     def knowing(x_t: Samples, timestep: Timesteps) -> Prediction:
-        said = denoise(x_t, timestep)
+        prediction = denoise(x_t, timestep)
         known = from_x_0(schedule, init.expand_as(x_t), x_t, timestep)
         return replace(
-            said,
-            x_0=torch.where(redraw, said.x_0, known.x_0),
-            eps=torch.where(redraw, said.eps, known.eps),
-            gradient=None if said.gradient is None else said.gradient * redraw,
+            prediction,
+            x_0=torch.where(redraw, prediction.x_0, known.x_0),
+            eps=torch.where(redraw, prediction.eps, known.eps),
+            gradient=None if prediction.gradient is None else prediction.gradient * redraw,
         )
 
     return knowing

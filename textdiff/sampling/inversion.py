@@ -1,13 +1,13 @@
 """DDIM inversion: from a picture to the noise that DDIM would draw it from.
 
-    x = x_0,  x_0_hat = x_0                                          the picture itself
+    x = x_0
     for i = 0 .. N-1:
-        eps_hat, x_0_hat of x at the timestep it has reached         (eps_hat of x_0: at grid[0])
-        x = sqrt(ac_i) x_0_hat + sqrt(1 - ac_i) eps_hat              ac_i: of grid[i]
+        x_0_hat, eps_hat = denoise(x, grid[max(i-1, 0)])             x_0_hat = x_0 where i = 0
+        x = sqrt(ac_i) x_0_hat + sqrt(1 - ac_i) eps_hat              ac_i = ac at grid[i]
 
-This is Euler's method for DDIM's ODE (arXiv 2010.02502, eq. 14), run up the grid. Each step asks
-the denoiser where the step starts, at the timestep x has there; DDIM itself asks at the noisier
-end. So picture -> noise -> picture returns with an error that falls as 1/N.
+This is Euler's method for DDIM's ODE (arXiv 2010.02502, eq. 14), from clean to noisy. A step here
+evaluates the denoiser at its cleaner end, a step of DDIM at its noisier end. The two do not cancel
+exactly, so picture -> noise -> picture has an error, which falls as 1/N.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def invert(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Samples
     """Yields a Step per entry of `grid` (N,), ascending timesteps; the last step's x_t is x_T.
 
     Each Step's x_t (B, ...) is the noised picture at its timestep. Give `sample` the same
-    denoiser and grid, DDIM(eta=0) and x_T to return. Guidance scales well above 1 make the way
-    there and the way back differ.
+    denoiser and grid, DDIM(eta=0) and x_T to return. With guidance scales well above 1 the two
+    ways differ more.
     """
     chain = schedule.respaced(grid)
     x = x_0

@@ -40,4 +40,4 @@ def score_forms(
 ) -> list[Prediction]:
     """The same of the last steps' predictions, of which [-1] was made at `index`."""
     first = index + len(predictions) - 1
-    return [score_form(said, chain, first - k) for k, said in enumerate(predictions)]
+    return [score_form(prediction, chain, first - k) for k, prediction in enumerate(predictions)]

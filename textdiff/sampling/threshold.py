@@ -47,12 +47,14 @@ def gradient_threshold(denoise: Denoise, schedule: NoiseSchedule) -> Denoise:
     """`denoise`, whose x_0_hat lies in [-1, 1], with a gradient that does not drive it out."""
 
     def bounded(x_t: Samples, timestep: Timesteps) -> Prediction:
-        said = denoise(x_t, timestep)
-        if said.gradient is None:
-            return said
+        prediction = denoise(x_t, timestep)
+        if prediction.gradient is None:
+            return prediction
         a, b = (schedule.at(table, timestep, x_t) for table in ("signal", "noise"))
-        low, high = ((end - said.x_0) * a / b.square() for end in (-1, 1))
-        return replace(said, gradient=said.gradient.clamp(low.clamp(max=0), high.clamp(min=0)))
+        low, high = ((end - prediction.x_0) * a / b.square() for end in (-1, 1))
+        return replace(
+            prediction, gradient=prediction.gradient.clamp(low.clamp(max=0), high.clamp(min=0))
+        )
 
     return bounded
 
@@ -61,8 +63,8 @@ def _bounded(
     denoise: Denoise, schedule: NoiseSchedule, bound: Callable[[Samples], Samples]
 ) -> Denoise:
     def bounded(x_t: Samples, timestep: Timesteps) -> Prediction:
-        said = denoise(x_t, timestep)
-        agreeing = from_x_0(schedule, bound(said.x_0), x_t, timestep)
-        return replace(said, x_0=agreeing.x_0, eps=agreeing.eps)
+        prediction = denoise(x_t, timestep)
+        agreeing = from_x_0(schedule, bound(prediction.x_0), x_t, timestep)
+        return replace(prediction, x_0=agreeing.x_0, eps=agreeing.eps)
 
     return bounded

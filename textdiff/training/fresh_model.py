@@ -19,7 +19,8 @@ from textdiff.models.config import UNetConfig
 from textdiff.models.unet import UNet
 from textdiff.pictures import BitCodec, PixelCodec
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
-from textdiff.pipeline.text_to_image import CLIP_FOLDER, MODEL_FILE, TextToImage
+from textdiff.pipeline.loading import CLIP_FOLDER, MODEL_FILE
+from textdiff.pipeline.text_to_image import TextToImage
 from textdiff.randomness import seed_of
 
 

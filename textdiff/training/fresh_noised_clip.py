@@ -9,7 +9,7 @@ from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.errors import UsageError
 from textdiff.pipeline.config import ModelConfig
-from textdiff.pipeline.text_to_image import read_config
+from textdiff.pipeline.loading import read_config
 
 
 def check_apart(run_dir: str, flag: str, source: str) -> None:

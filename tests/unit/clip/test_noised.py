@@ -244,13 +244,15 @@ def test_open_clip_reads_the_clean_form(tmp_path, noised):
 
 def test_timesteps_of_a_timm_vit():
     """SigLIP's image towers come from timm."""
+    import open_clip
+
     cfg = {
         "embed_dim": 12,
         "vision_cfg": {"timm_model_name": "test_vit", "image_size": 160},
         "text_cfg": TEXT.model_dump(),
     }
     module = instantiate(cfg, {})
-    noised = learned(ClipModel(Source(module, cfg, None)).eval())
+    noised = learned(ClipModel(Source(module, cfg, open_clip.SimpleTokenizer())).eval())
     zero = torch.zeros(3, dtype=torch.int64)
     at_zero, later = noised.encode_image(x_t(), zero), noised.encode_image(x_t(), zero + 9)
     assert not torch.allclose(at_zero, later, rtol=0.01)

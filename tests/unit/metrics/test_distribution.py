@@ -146,6 +146,7 @@ def test_features_on_a_device_without_float64(metric):
     assert there == metric(x, y)
 
 
+@pytest.mark.usefixtures("shapes_not_checked")
 @pytest.mark.parametrize(
     ("metric", "x", "y", "complaint"),
     [

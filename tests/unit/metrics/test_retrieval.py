@@ -128,6 +128,7 @@ def test_more_queries_than_one_chunk():
     assert retrieval.image_to_text.recall(1) == 1.0
 
 
+@pytest.mark.usefixtures("shapes_not_checked")
 @pytest.mark.parametrize(
     ("image_of_text", "complaint"),
     [

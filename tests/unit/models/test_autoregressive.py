@@ -205,6 +205,7 @@ def test_logits_that_leave_no_token_are_refused(bad):
         next(sample(lambda tokens: torch.full((1, 3), bad), torch.tensor([[0.5]])))
 
 
+@pytest.mark.usefixtures("shapes_not_checked")
 @pytest.mark.parametrize(
     ("table", "tokens"), [((2, 3, 4), (2, 2)), ((2, 3, 4), (3, 2)), ((3, 4), (3,)), ((2, 3, 4), ())]
 )
@@ -213,12 +214,14 @@ def test_sequences_of_another_shape_are_refused(table, tokens):
         log_joint(torch.zeros(table), torch.zeros(tokens, dtype=torch.int64))
 
 
+@pytest.mark.usefixtures("shapes_not_checked")
 @pytest.mark.parametrize(("p", "u"), [((2, 3), (3,)), ((2, 3), (2, 1)), ((3,), (3,)), ((3,), ())])
 def test_draws_of_another_shape_are_refused(p, u):
     with pytest.raises(ValueError, match=r"need probabilities \(B, K\) and uniforms \(B,\), got "):
         inverse_cdf(torch.full(p, 1 / 3), torch.full(u, 0.5))
 
 
+@pytest.mark.usefixtures("shapes_not_checked")
 def test_uniforms_of_one_sequence_need_a_batch_too():
     with pytest.raises(ValueError, match=r"need uniforms \(B, n\), got \(3,\)"):
         next(sample(next_logits, torch.rand(3)))

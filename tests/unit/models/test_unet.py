@@ -100,6 +100,7 @@ def test_autocast_stays_close_to_fp32() -> None:
     assert (rough - exact).norm() < 0.05 * exact.norm()
 
 
+@pytest.mark.usefixtures("shapes_not_checked")
 @pytest.mark.slow
 def test_compiles_into_one_graph() -> None:
     unet, inputs = trained(SMALL), draw_inputs(SMALL)

@@ -16,7 +16,7 @@ from textdiff.diffusion.config import DensityConfig
 from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
 from textdiff.pictures import to_float
 from textdiff.training.captions import CaptionFeatures
-from textdiff.training.tasks.noised_clip import NoisedClipTask, training_density
+from textdiff.training.tasks.noised_clip import Distillation, NoisedClipTask, training_density
 
 SCHEDULE = NoiseSchedule.cosine(10)
 CONFIG = NoisedClipConfig(image_size=16, schedule={"name": "cosine", "num_timesteps": 10})
@@ -35,6 +35,10 @@ def texts(clip) -> CaptionFeatures:
 @pytest.fixture
 def task(clip, texts) -> NoisedClipTask:
     return NoisedClipTask(clip=clip, schedule=SCHEDULE, seed=0, texts=texts)
+
+
+def distilled(clip: NoisedClip, texts: CaptionFeatures, how: Distillation) -> NoisedClipTask:
+    return NoisedClipTask(clip=clip, schedule=SCHEDULE, seed=0, texts=texts, distillation=how)
 
 
 # Timesteps
@@ -179,9 +183,8 @@ def test_loss_is_the_contrastive_one(task):
 
 def test_distillation_adds_the_distance_to_the_clean_tower(clip, texts, tiny_clip):
     teacher = ClipModel.load(tiny_clip).freeze()
-    task = NoisedClipTask(
-        clip=clip, schedule=SCHEDULE, seed=0, texts=texts, teacher=teacher, distill=0.5
-    )
+    distillation = Distillation(teacher=teacher, weight=0.5)
+    task = distilled(clip, texts, distillation)
     losses = task.losses(clip, batch_of(noise(4)), step=0)
     images, captions = features_of(task)
     apart = 1 - F.cosine_similarity(images, teacher.encode_image(noise(4)))
@@ -192,15 +195,8 @@ def test_distillation_adds_the_distance_to_the_clean_tower(clip, texts, tiny_cli
 
 def test_distillation_by_signal_holds_on_to_clean_pictures_most(clip, texts, tiny_clip):
     teacher = ClipModel.load(tiny_clip).freeze()
-    task = NoisedClipTask(
-        clip=clip,
-        schedule=SCHEDULE,
-        seed=0,
-        texts=texts,
-        teacher=teacher,
-        distill=0.5,
-        distill_by_signal=True,
-    )
+    distillation = Distillation(teacher=teacher, weight=0.5, by_signal=True)
+    task = distilled(clip, texts, distillation)
     losses = task.losses(clip, batch_of(noise(4)), step=0)
     images, captions = features_of(task)
     apart = 1 - F.cosine_similarity(images, teacher.encode_image(noise(4)))
@@ -235,9 +231,8 @@ def test_a_batch_of_one_has_a_loss(task):
 
 def test_a_batch_of_one_can_be_distilled(clip, texts, tiny_clip):
     teacher = ClipModel.load(tiny_clip).freeze()
-    task = NoisedClipTask(
-        clip=clip, schedule=SCHEDULE, seed=0, texts=texts, teacher=teacher, distill=1.0
-    )
+    distillation = Distillation(teacher=teacher, weight=1.0)
+    task = distilled(clip, texts, distillation)
     task.losses(clip, batch_of(noise(1)), step=0)["loss"].backward()
     assert clip.clip.model.visual.conv1.weight.grad.abs().max() > 0
 

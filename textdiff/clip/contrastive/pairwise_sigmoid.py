@@ -27,8 +27,7 @@ def pairwise_sigmoid(
 
     Row i of images matches row `first + i` of texts.
     """
-    loss: PerSample = _PairwiseSigmoid.apply(images, texts, scale, bias, first, tile_size)
-    return loss
+    return _PairwiseSigmoid.apply(images, texts, scale, bias, first, tile_size)
 
 
 class _PairwiseSigmoid(torch.autograd.Function):

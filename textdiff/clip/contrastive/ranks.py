@@ -57,15 +57,13 @@ class Ranks:
         """All ranks' rows (N, D) from this rank's (n, D)."""
         if len(self.sizes) == 1:
             return rows
-        gathered: Features = _Gather.apply(rows, self)
-        return gathered
+        return _Gather.apply(rows, self)
 
     def sum(self, value: Tensor) -> Tensor:
         """Elementwise sum over ranks."""
         if len(self.sizes) == 1:
             return value
-        total: Tensor = _Sum.apply(value)
-        return total
+        return _Sum.apply(value)
 
     def logsumexp(self, value: PerSample) -> PerSample:
         """Elementwise log sum exp over ranks."""

@@ -70,8 +70,7 @@ class _RunningLogSumExp:
         self.top[at] = top
 
     def value(self) -> Tensor:
-        logsumexp: Tensor = self.top + self.total.log()
-        return logsumexp
+        return self.top + self.total.log()
 
 
 def _is_bounded(images: Features, texts: Features, scale: Tensor) -> bool:
@@ -125,8 +124,7 @@ class _TwoWay(torch.autograd.Function):
         def weights(rows: slice, columns: slice, logits: Tensor) -> Tensor:
             if ctx.bounded:
                 exps = logits if len(kept) else logits.exp_()
-                both: Tensor = (per_row[rows, None] + per_column[columns]).mul_(exps)
-                return both
+                return (per_row[rows, None] + per_column[columns]).mul_(exps)
             by_row: Tensor = (logits - row_top[rows, None]).exp_().mul_(per_row[rows, None])
             by_column = (logits - column_top[columns]).exp_()
             return by_row.addcmul_(by_column, per_column[columns])

@@ -14,7 +14,7 @@ from textdiff.training.fresh_noised_clip import check_batch, fresh_noised_clip
 from textdiff.training.held_out import open_held_out
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.noised_clip import FinetuneClipSettings
-from textdiff.training.tasks.noised_clip import NoisedClipTask
+from textdiff.training.tasks.noised_clip import Distillation, NoisedClipTask
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -42,15 +42,17 @@ def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> Trai
         check_batch(train.batch_size, processes=accelerator.num_processes, distill=distill)
         clip.to(accelerator.device)
         texts = None if settings.train_text else CaptionFeatures(clip, data.all_captions)
+        distillation = None
+        if distill:
+            teacher, by_signal = ClipModel.load(settings.init).freeze(), settings.distill_by_signal
+            distillation = Distillation(teacher=teacher, weight=distill, by_signal=by_signal)
         return NoisedClipTask(
             clip=clip.train_parts(text=settings.train_text),
             schedule=NoiseSchedule.from_config(ScheduleConfig(**clip.schedule_config)),
             seed=settings.seed,
             density=noise,
             texts=texts,
-            teacher=ClipModel.load(settings.init).freeze() if distill else None,
-            distill=distill,
-            distill_by_signal=settings.distill_by_signal,
+            distillation=distillation,
             clean_share=noise.clean_share,
             held_out=held_out,
             eval_images=settings.eval_images,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from textdiff.binary.likelihood import bound_term, prior_term
 from textdiff.binary.prediction import from_output
+from textdiff.binary.schedule import BinarySchedule
 from textdiff.training.draws import QUARTERS, Draws
 from textdiff.training.tasks.text_to_image import TextToImageTask
 from textdiff.types import Batch, Conditioning, PerSample, Pictures
@@ -24,7 +25,10 @@ class BinaryTask(TextToImageTask):
     BinarySchedule."""
 
     def __post_init__(self) -> None:
-        self.schedule, self.predicts = self.pipe.schedule, self.pipe.config.binary.predicts
+        schedule = self.pipe.schedule
+        if not isinstance(schedule, BinarySchedule):
+            raise TypeError("a BinaryTask trains binary models; this one is Gaussian")
+        self.schedule, self.predicts = schedule, self.pipe.config.binary.predicts
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         draws = self.draw(batch, step)

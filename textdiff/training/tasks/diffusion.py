@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from textdiff.diffusion.config import ObjectiveConfig
 from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.diffusion.objective import Objective, simple_loss
+from textdiff.diffusion.prediction import from_output
+from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.training.draws import QUARTERS, Draws
 from textdiff.training.tasks.text_to_image import TextToImageTask
 from textdiff.types import Batch, Conditioning, PerSample, Pictures
@@ -30,7 +32,10 @@ class DiffusionTask(TextToImageTask):
     unseen: list[tuple[Tensor, Tensor]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self.schedule = self.pipe.schedule
+        schedule = self.pipe.schedule
+        if not isinstance(schedule, NoiseSchedule):
+            raise TypeError("a DiffusionTask trains Gaussian models; this one is binary")
+        self.schedule = schedule
         self._loss = Objective(self.objective, self.pipe.config.prediction, self.schedule)
         if self.objective.timesteps == "importance":
             self.importance = ImportanceTimesteps(
@@ -65,7 +70,9 @@ class DiffusionTask(TextToImageTask):
         """L_simple of eps."""
         x_0, eps, timestep = self.on_device(images, draws)
         x_t = self.schedule.add_noise(x_0, eps, timestep)
-        return simple_loss(eps, self.pipe.denoiser(conditioning)(x_t, timestep).eps)
+        output = self.pipe.network(conditioning)(x_t, timestep)
+        prediction = from_output(self.pipe.config.prediction, self.schedule, output, x_t, timestep)
+        return simple_loss(eps, prediction.eps)
 
     def held_out_values(self, means: list[float]) -> dict[str, float]:
         values = {f"held_out/eps_mse_q{q}": mean for q, mean in enumerate(means, 1)}

@@ -10,6 +10,7 @@ noise it does not. A share of the pictures may be read at t = 0.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -33,9 +34,28 @@ from textdiff.training.captions import CaptionFeatures, CaptionTokens
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.scale_watch import ScaleWatch
 from textdiff.training.shift import shift_pictures
-from textdiff.types import Batch, Images, Timesteps
+from textdiff.types import Batch, Features, Images, PerSample, Timesteps
 
 EVAL_LEVELS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """Towards what a frozen clean CLIP sees in x_0.
+
+    weight: w.
+    by_signal: s(t) = ac(t), else 1.
+    """
+
+    teacher: ClipModel
+    weight: float
+    by_signal: bool = False
+
+    def distance(self, image_features: Features, x_0: Images) -> PerSample:
+        """1 - cosine to the teacher's features."""
+        with torch.no_grad():
+            target = self.teacher.to(x_0.device).encode_image(x_0)
+        return 1 - F.cosine_similarity(image_features.float(), target.float())
 
 
 class NoisedClipTask:
@@ -43,9 +63,7 @@ class NoisedClipTask:
 
     Args:
         texts: features of captions by a frozen text tower; None trains the text tower too.
-        teacher: clean CLIP to distil from, frozen; None without.
-        distill: w, the weight of distillation.
-        distill_by_signal: s(t) = ac(t).
+        distillation: None without.
         clean_share: share of the pictures that are drawn at t = 0, the others from `density`.
         held_out: split for retrieval numbers, None without one.
         max_shift: pictures are shifted by up to this many pixels each way before noise is added.
@@ -61,12 +79,10 @@ class NoisedClipTask:
         seed: int,
         density: DensityConfig | None = None,
         texts: CaptionFeatures | None = None,
-        teacher: ClipModel | None = None,
-        distill: float = 0.0,
+        distillation: Distillation | None = None,
         held_out: CaptionedImages | None = None,
         eval_images: int = 1000,
         max_shift: int = 0,
-        distill_by_signal: bool = False,
         clean_share: float = 0.0,
     ):
         self.model, self.schedule, self.seed = clip, schedule, seed
@@ -75,9 +91,8 @@ class NoisedClipTask:
             clip.config.clean_below,
             clean_share,
         )
-        self.distill_by_signal = distill_by_signal
         self.texts = texts or CaptionTokens(clip)
-        self.teacher, self.distill = teacher, distill
+        self.distillation = distillation
         self.held_out, self.eval_images, self.max_shift = held_out, eval_images, max_shift
         self.watch = ScaleWatch()
 
@@ -91,14 +106,14 @@ class NoisedClipTask:
         self.watch.keep(scale, step)
         contrastive = contrastive_loss(image_features, text_features, scale)
         values = {"loss": contrastive, "logit_scale": scale.detach()}
-        if self.teacher is not None:
-            apart = self._distance_to_teacher(image_features, x_0)
-            if self.distill_by_signal:
-                apart = self.schedule.at("alphas_cumprod", timestep, apart) * apart
+        if self.distillation is not None:
+            distance = self.distillation.distance(image_features, x_0)
+            if self.distillation.by_signal:
+                distance = self.schedule.at("alphas_cumprod", timestep, distance) * distance
             values |= {
-                "loss": contrastive + self.distill * apart.mean(),
+                "loss": contrastive + self.distillation.weight * distance.mean(),
                 "contrastive": contrastive.detach(),
-                "distillation": apart.detach(),
+                "distillation": distance.detach(),
             }
         return values
 
@@ -110,12 +125,6 @@ class NoisedClipTask:
             uniforms.append(torch.rand((), generator=g, dtype=torch.float64))
             eps.append(torch.randn(batch.image.shape[1:], generator=g))
         return torch.stack(eps), draw_timesteps(self.density, torch.stack(uniforms))
-
-    def _distance_to_teacher(self, image_features: Tensor, x_0: Images) -> Tensor:
-        """1 - cosine, (B,)."""
-        with torch.no_grad():
-            target = self.teacher.to(x_0.device).encode_image(x_0)
-        return 1 - F.cosine_similarity(image_features.float(), target.float())
 
     def after_update(self) -> None:
         """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
@@ -154,3 +163,10 @@ def training_density(density: Tensor, clean_below: int, clean_share: float) -> T
     density *= (1 - clean_share) / density.sum()
     density[0] += clean_share
     return density
+
+
+def _distance(teacher: ClipModel, image_features: Features, x_0: Images) -> PerSample:
+    """1 - cosine to what the teacher makes of the clean images, (B,)."""
+    with torch.no_grad():
+        target = teacher.to(x_0.device).encode_image(x_0)
+    return 1 - F.cosine_similarity(image_features.float(), target.float())
