@@ -172,7 +172,7 @@ class UNet(nn.Module):
 
     def _deeper(self, x: Tensor, emb: Tensor, text: TextSource, mask: Tensor | None) -> Tensor:
         """What the last level on the way up takes, from what the first on the way down gave."""
-        first, *others = (cast(DownBlock, block) for block in self.down_blocks)
+        first, *others = (block for block in self.down_blocks if isinstance(block, DownBlock))
         x, skips = first.halve(x)
         for block in others:
             x, of_layers = block(x, emb, text, mask)
