@@ -37,7 +37,9 @@ from textdiff.clip import ClipModel, source
 from textdiff.config import parse_flags
 from textdiff.data import CaptionedImages, EndlessOrder, open_data, to_pil
 from textdiff.data.loader import pick_caption
-from textdiff.evaluation import report
+from textdiff.evaluation.protocol import data_protocol
+from textdiff.evaluation.results import write_result
+from textdiff.metrics.bootstrap import estimate_mean
 from textdiff.metrics.features import retrieval_on
 from textdiff.training.launch import accelerator_for
 from textdiff.training.run import run_training
@@ -243,7 +245,8 @@ def measure(clip: ClipModel, test: CaptionedImages) -> dict[str, dict]:
     for direction, ranking in search.retrieval.directions().items():
         owners = search.image_of_text if direction == "text_to_image" else None
         results[direction] = {
-            f"R@{k}": report.interval(ranking.ranks <= k, owners) | {"chance": ranking.chance(k)}
+            f"R@{k}": estimate_mean(ranking.ranks <= k, owners).as_json()
+            | {"chance": ranking.chance(k)}
             for k in KS
         }
     return results
@@ -296,14 +299,14 @@ def main() -> None:
         results[name] = spent | {"images_per_second": speed, "test": measure(clip, test)}
     print(f"retrieval among {len(test)} images of the test split, percent (95% interval)\n")
     print(table(results))
-    report.write_json(
+    write_result(
         options.json,
         {
             "settings": settings.model_dump(mode="json"),
             "open_clip": {"lr": options.open_clip_lr},
             "machine": machine(accelerator.device.type),
             "precision": accelerator.mixed_precision,
-            "data": report.describe_data(test),
+            "data": data_protocol(test),
             "results": results,
         },
     )

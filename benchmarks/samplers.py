@@ -26,8 +26,10 @@ from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
 from textdiff.config import build, read_yaml
 from textdiff.data import DataConfig, open_data
-from textdiff.evaluation import report
 from textdiff.evaluation.pictures import real_pictures
+from textdiff.evaluation.protocol import clip_protocol, data_protocol, model_protocol
+from textdiff.evaluation.results import write_result
+from textdiff.metrics.bootstrap import estimate_mean
 from textdiff.metrics.retrieval import prompt_following
 from textdiff.pipeline import SamplingConfig
 
@@ -82,7 +84,7 @@ def main() -> None:
     def judged(images: Tensor) -> dict[str, float]:
         features = image_features(judge, images)
         ranks = prompt_following(features, candidates, torch.arange(len(images))).ranks
-        return {f"R@{k}": report.interval((ranks <= k).double()) for k in (1, 5)}
+        return {f"R@{k}": estimate_mean(ranks <= k).as_json() for k in (1, 5)}
 
     reference, seconds = draw(sampler="ddim", num_steps=options.reference)
     features = image_features(judge, reference)
@@ -113,11 +115,11 @@ def main() -> None:
             show(results[-1])
     about = {
         **protocol(options),
-        "model": report.describe_model(options.model, pipe),
-        "judge": report.describe_clip(options.judge, judge),
-        "data": report.describe_data(data),
+        "model": model_protocol(options.model, pipe),
+        "judge": clip_protocol(options.judge, judge),
+        "data": data_protocol(data),
     }
-    report.write_json(options.json, {"protocol": about, "results": results})
+    write_result(options.json, {"protocol": about, "results": results})
 
 
 def show(row: dict) -> None:

@@ -36,7 +36,8 @@ from torch import Tensor
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.clip.config import ClipConfig
-from textdiff.evaluation import report
+from textdiff.evaluation.protocol import model_protocol
+from textdiff.evaluation.results import write_result
 from textdiff.models import UNet, UNetConfig
 from textdiff.models.bound import BoundText, trimmed
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
@@ -256,9 +257,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         results["same quality"] = quality(job)
         target = TARGETS["same quality"]
         show_quality(results["same quality"], options.steps, options.reference, target)
-    model = report.describe_model(options.model, job.pipe) if options.model else "random weights"
+    model = model_protocol(options.model, job.pipe) if options.model else "random weights"
     about = {**protocol(options, options.device), "model": model, "targets": TARGETS}
-    report.write_json(options.json, {"protocol": about, **results})
+    write_result(options.json, {"protocol": about, **results})
 
 
 if __name__ == "__main__":

@@ -41,14 +41,14 @@ from protocol import protocol
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
-from textdiff.commands import guidance
 from textdiff.config import build, parse_flags, read_yaml
-from textdiff.data import CaptionedImages, DataConfig, open_data, to_pil
+from textdiff.data import CaptionedImages, DataConfig, open_data, stacked, to_pil
 from textdiff.data.grid import labelled_grid
 from textdiff.diffusion import ScheduleConfig
-from textdiff.evaluation import report
-from textdiff.evaluation.guidance.draw import stacked
+from textdiff.evaluation.guidance.run import run_sweep
+from textdiff.evaluation.guidance.settings import GuidanceSettings
 from textdiff.evaluation.pictures import real_pictures
+from textdiff.evaluation.results import write_result
 from textdiff.files import replacing
 from textdiff.interop import unet_from_diffusers
 from textdiff.pipeline import ModelConfig
@@ -181,9 +181,10 @@ def judged(options: argparse.Namespace, folder: Path) -> dict:
         "sampler": "unipc",
         "num_steps": options.num_steps,
     }
-    found = guidance.measured(build(guidance.GuidanceSettings, [("time_to_quality", settings)]))
-    pictures = found["settings"][0]["held_out"]
-    return {"eps_mse": errors, **{key: pictures[key] for key in ("R@1", "R@5", "KID")}}
+    sweep = run_sweep(build(GuidanceSettings, [("time_to_quality", settings)]))
+    drawn = sweep.settings[0].scores.held_out
+    scores = {"R@1": drawn.following.at_1, "R@5": drawn.following.at_5, "KID": drawn.kid}
+    return {"eps_mse": errors, **{name: score.as_json() for name, score in scores.items()}}
 
 
 def measured(options: argparse.Namespace, name: str, minutes: float, seed: int) -> dict:
@@ -275,7 +276,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     show(("loop", "minutes", "seed"), results)
     if options.grid:
         draw_grid(options, results)
-    report.write_json(options.json, {"protocol": protocol(options), "results": results})
+    write_result(options.json, {"protocol": protocol(options), "results": results})
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class ClipScoreSettings(SamplingConfig):
     num_prompts: int = Field(128, ge=1, description="prompts and pictures")
     prompt_seed: PromptSeed = 0
     device: Device = "auto"
-    json: JsonFile = None
+    json: JsonFile = None  # type: ignore[assignment]  # of a deprecated method's name
 
     @model_validator(mode="after")
     def _one_kind_of_picture(self) -> ClipScoreSettings:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +21,8 @@ from textdiff.pictures import to_levels
 from textdiff.pipeline import TextToImage
 from textdiff.sampling import DDIM, invert, sample, timestep_grid
 from textdiff.sampling.config import Spacing
-from textdiff.types import Images, PerSample, Pictures
+from textdiff.sampling.grid import Levels
+from textdiff.types import Denoise, Images, PerSample, Pictures
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Inversion:
     again: Images
 
 
-def grids_of(schedule: NoiseSchedule, counts: Sequence[int], spacing: Spacing) -> dict[int, Tensor]:
+def grids_of(schedule: Levels, counts: Sequence[int], spacing: Spacing) -> dict[int, Tensor]:
     """The ascending timesteps (N,) for each number N of steps.
 
     Raises:
@@ -52,14 +53,17 @@ def grids_of(schedule: NoiseSchedule, counts: Sequence[int], spacing: Spacing) -
 def there_and_back(
     pipe: TextToImage, pictures: PromptedPictures, grid: Tensor, batch_size: int
 ) -> Inversion:
-    """Each picture with its prompt, without guidance, up the grid and down again."""
+    """Each picture with its prompt, without guidance, up the grid and down again; of a model of
+    process gaussian."""
+    schedule = cast(NoiseSchedule, pipe.schedule)
     noises, drawn = [], []
     for start in range(0, len(pictures), batch_size):
         rows = slice(start, start + batch_size)
-        denoise = pipe.denoiser(pipe.clip.conditioning(pictures.prompts[rows]), grid)
+        conditioning = pipe.clip.conditioning(pictures.prompts[rows])
+        denoise = cast(Denoise, pipe.denoiser(conditioning, grid))
         x_0 = pipe.codec.encode(pictures.images[rows].to(pipe.device))
-        *_, up = invert(denoise, pipe.schedule, grid, x_0)
-        *_, down = sample(denoise, pipe.schedule, DDIM(), grid, up.x_t, no_noise)
+        *_, up = invert(denoise, schedule, grid, x_0)
+        *_, down = sample(denoise, schedule, DDIM(), grid, up.x_t, no_noise)
         noises.append(up.x_t.cpu())
         drawn.append(down.x_t.cpu())
     return Inversion(len(grid), torch.cat(noises), torch.cat(drawn))

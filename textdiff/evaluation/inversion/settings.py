@@ -32,4 +32,4 @@ class InversionSettings(Settings):
         None, description="show the first pictures, their noise and reconstructions here"
     )
     grid_pictures: int = Field(4, ge=1, description="how many of them")
-    json: JsonFile = None
+    json: JsonFile = None  # type: ignore[assignment]  # of a deprecated method's name

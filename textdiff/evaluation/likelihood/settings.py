@@ -52,4 +52,4 @@ class LikelihoodSettings(Settings):
     dtype: Literal["float32", "float64"] = Field("float32", description="of the computation")
     device: Device = "auto"
     plot: str | None = Field(None, description="draw the terms over the timesteps here (PNG)")
-    json: JsonFile = None
+    json: JsonFile = None  # type: ignore[assignment]  # of a deprecated method's name

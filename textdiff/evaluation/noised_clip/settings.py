@@ -29,5 +29,5 @@ class NoisedClipSettings(Settings):
     template: str = Field("{}", description="zero-shot: the class's caption stands for {}")
     seed: int = Field(0, description="of the noise")
     device: Device = "auto"
-    json: JsonFile = None
+    json: JsonFile = None  # type: ignore[assignment]  # of a deprecated method's name
     plot: str | None = Field(None, description="draw the curves here, as PNG")

@@ -21,4 +21,4 @@ class PromptFollowingSettings(SamplingConfig):
     device: Device = "auto"
     grid: str | None = Field(None, description="draw the first pictures with their prompts here")
     grid_pictures: int = Field(32, ge=1, description="how many of them")
-    json: JsonFile = None
+    json: JsonFile = None  # type: ignore[assignment]  # of a deprecated method's name

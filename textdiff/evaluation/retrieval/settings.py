@@ -17,4 +17,4 @@ class RetrievalSettings(Settings):
     split: SearchedSplit = "test"
     limit: Limit = None
     device: Device = "auto"
-    json: JsonFile = None
+    json: JsonFile = None  # type: ignore[assignment]  # of a deprecated method's name
