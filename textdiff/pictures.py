@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from textdiff.types import Images, Pictures
@@ -21,6 +22,9 @@ from textdiff.types import Images, Pictures
 CHANNELS = 3  # of a stored picture
 GREY = (0.299, 0.587, 0.114)  # luma of ITU-R 601, as Pillow's mode L
 HALF_RANGE = 127.5
+
+Bytes = UInt8[Tensor, "*shape"]
+Floats = Float[Tensor, "*shape"]
 
 
 @runtime_checkable
@@ -46,17 +50,17 @@ class PictureCodec(Protocol):
         ...
 
 
-def to_float(pictures: Pictures, dtype: torch.dtype = torch.float32) -> Images:
+def to_float(pictures: Bytes, dtype: torch.dtype = torch.float32) -> Floats:
     """uint8 0..255 to [-1, 1]."""
     return pictures.to(dtype) / HALF_RANGE - 1
 
 
-def to_levels(images: Images) -> Images:
+def to_levels(images: Floats) -> Floats:
     """[-1, 1] to grey levels 0..255, neither clipped nor rounded, in the images' precision."""
     return (images + 1) * HALF_RANGE
 
 
-def to_uint8(images: Images) -> Pictures:
+def to_uint8(images: Floats) -> Bytes:
     """[-1, 1], clipped, to uint8 0..255 on the CPU."""
     return to_levels(images.float().clamp(-1, 1)).round().to(torch.uint8).cpu()
 

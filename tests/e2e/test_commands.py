@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.command import python
+from tests.helpers.workers import prepared_once
 from textdiff.clip import ClipModel, NoisedClip
 
 pytestmark = pytest.mark.slow
@@ -36,9 +37,12 @@ def data(shapes) -> list[str]:
 
 @pytest.fixture(scope="module")
 def noised(tmp_path_factory, noised_flags) -> Path:
-    folder = tmp_path_factory.mktemp("noised") / "run"
-    finished("scripts/finetune_clip.py", *noised_flags, "--train.steps", "2", "--run-dir", folder)
-    return folder
+    flags = [*noised_flags, "--train.steps", "2"]
+    return prepared_once(
+        tmp_path_factory,
+        "finetuned",
+        lambda folder: finished("scripts/finetune_clip.py", *flags, "--run-dir", folder),
+    )
 
 
 @pytest.fixture

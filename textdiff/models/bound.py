@@ -69,8 +69,8 @@ class BoundText:
     def __getitem__(self, rows: slice | list[int]) -> BoundText:
         """These prompts, in this order, with nothing kept of the deeper levels."""
 
-        def pick(optional: Tensor | None) -> Tensor | None:
-            return None if optional is None else optional[rows]
+        def pick(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[rows]
 
         pairs = {key: (k[rows], v[rows]) for key, (k, v) in self.keys_values.items()}
         return replace(

@@ -93,16 +93,12 @@ class UNet(nn.Module):
         Raises:
             ValueError: conditioning or image do not fit the config, or bound text the timestep.
         """
+        self._check_pictures(x_t)
         if isinstance(conditioning, BoundText):
             return self._forward_bound(x_t, timestep, conditioning)
-        conditioning = self._checked(conditioning)
-        self._check_images(x_t)
-        time, pooled = (
-            self.embed_timesteps(timestep, x_t.dtype),
-            self._pooled(conditioning, x_t.dtype),
-        )
-        text = conditioning.tokens.to(x_t.dtype)
-        return self._run(x_t, F.silu(added(time, pooled)), text, _broadcast(conditioning.mask))
+        given = self._checked(conditioning)
+        emb = added(self.embed_timesteps(timestep, x_t.dtype), self._pooled(given, x_t.dtype))
+        return self._run(x_t, F.silu(emb), given.tokens.to(x_t.dtype), _broadcast(given.mask))
 
     def _forward_bound(self, x_t: Images, timestep: Timesteps, bound: BoundText) -> Output:
         if len(bound) % len(x_t):
@@ -110,11 +106,10 @@ class UNet(nn.Module):
                 f"{len(x_t)} pictures for {len(bound)} bound texts; give as many, or a divisor of "
                 "their number"
             )
-        self._check_images(x_t)
         place = bound.place(timestep)
         emb = F.silu(bound.embedding(place)).to(x_t.dtype)
-        copies = len(bound) // len(x_t)
         deep = None if bound.deep is None else partial(bound.deep, place)
+        copies = len(bound) // len(x_t)
         if bound.pooled is not None or self.config.attention[0]:  # text enters at once
             x_t, copies = x_t.repeat(copies, 1, 1, 1), 1
         return self._run(x_t, emb, bound.keys_values, bound.mask, copies, deep)
@@ -184,8 +179,8 @@ class UNet(nn.Module):
             x, of_halving = block.halve(x)
             skips += of_layers + of_halving
         x = self.mid_block(x, emb, text, mask)
-        for up_block in self.up_blocks[:-1]:
-            x = up_block(x, skips, emb, text, mask)
+        for level in self.up_blocks[:-1]:
+            x = level(x, skips, emb, text, mask)
         return x
 
     def checkpoint_activations(self) -> None:
@@ -194,7 +189,7 @@ class UNet(nn.Module):
         for module in self.modules():
             if isinstance(module, (ResidualBlock, SpatialTransformer)):
                 again = partial(checkpoint, module.forward, use_reentrant=False)
-                module.forward = again  # type: ignore[method-assign]
+                module.forward = again  # type: ignore[method-assign]  # of this instance alone
 
     @property
     def num_parameters(self) -> int:
@@ -206,7 +201,7 @@ class UNet(nn.Module):
             return None
         return self.class_embedding(conditioning.pooled.to(dtype))
 
-    def _check_images(self, x_t: Images) -> None:
+    def _check_pictures(self, x_t: Images) -> None:
         config = self.config
         if x_t.shape[1] != config.in_channels:
             raise ValueError(
@@ -219,7 +214,7 @@ class UNet(nn.Module):
             )
 
     def _checked(self, conditioning: Conditioning | None) -> Conditioning:
-        """`conditioning`, if it is what the config names."""
+        """`conditioning`, which is there and fits the config."""
         if conditioning is None:
             raise ValueError(
                 "the U-Net needs conditioning; for an unconditional prediction give the features "

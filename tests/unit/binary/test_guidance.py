@@ -42,6 +42,7 @@ def test_scale_one_is_the_conditional_and_zero_the_unconditional(scale, row):
     torch.testing.assert_close(prediction.logits, logits[row : row + 1])
 
 
+@pytest.mark.usefixtures("shapes_not_checked")  # what is chosen are words
 @pytest.mark.parametrize(
     ("timestep", "expected"), [(1, "outside"), (2, "inside"), (5, "inside"), (6, "outside")]
 )
@@ -50,5 +51,6 @@ def test_an_interval_has_both_of_its_ends(timestep, expected):
     assert chosen(None, torch.tensor([timestep])) == expected
 
 
+@pytest.mark.usefixtures("shapes_not_checked")
 def test_no_interval_is_all_timesteps():
     assert binary_interval(lambda *_: "inside", lambda *_: "outside", None)(None, None) == "inside"

@@ -9,6 +9,7 @@ import pytest
 
 from tests.helpers.command import launch
 from tests.helpers.two_processes import run_in_two_processes
+from tests.helpers.workers import prepared_once
 from textdiff.commands.cli import run
 
 pytestmark = pytest.mark.slow
@@ -52,9 +53,12 @@ def job(configs, shapes, tiny_clip, tiny_run):
 @pytest.fixture(scope="module")
 def together(tmp_path_factory, job) -> Path:
     """A folder with the run folder of each job, trained by two processes."""
-    folder = tmp_path_factory.mktemp("together")
-    run_in_two_processes([job(name, 2, folder / name) for name in JOBS], folder)
-    return folder
+
+    def train(folder: Path) -> None:
+        folder.mkdir()
+        run_in_two_processes([job(name, 2, folder / name) for name in JOBS], folder)
+
+    return prepared_once(tmp_path_factory, "together", train)
 
 
 def curve(folder: Path) -> list[float]:

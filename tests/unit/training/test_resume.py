@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.helpers.paths import ROOT
+from tests.helpers.workers import prepared_once
 from textdiff import checkpoint
 from textdiff.commands.cli import run
 
@@ -58,16 +59,24 @@ def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, configs, shapes, tiny_clip) -> Path:
-    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
-    run(flags(configs, shapes, tiny_clip, folder))
-    return folder
+    return prepared_once(
+        tmp_path_factory,
+        "uninterrupted",
+        lambda folder: run(flags(configs, shapes, tiny_clip, folder)),
+    )
 
 
 @pytest.fixture(scope="module")
 def resumed(tmp_path_factory, configs, shapes, tiny_clip) -> Path:
     """The folder of a run that was killed and resumed, each in a process of its own."""
-    folder = tmp_path_factory.mktemp("resumed") / "run"
-    arguments = flags(configs, shapes, tiny_clip, folder)
+    return prepared_once(
+        tmp_path_factory,
+        "resumed",
+        lambda folder: kill_and_resume(flags(configs, shapes, tiny_clip, folder), folder),
+    )
+
+
+def kill_and_resume(arguments: list[str], folder: Path) -> None:
     process = start(arguments)
     wait_for(folder / "checkpoints" / "step-000004", process)
     process.send_signal(signal.SIGKILL)
@@ -80,7 +89,6 @@ def resumed(tmp_path_factory, configs, shapes, tiny_clip) -> Path:
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "resuming from" in output
-    return folder
 
 
 @pytest.mark.slow

@@ -163,10 +163,3 @@ def training_density(density: Tensor, clean_below: int, clean_share: float) -> T
     density *= (1 - clean_share) / density.sum()
     density[0] += clean_share
     return density
-
-
-def _distance(teacher: ClipModel, image_features: Features, x_0: Images) -> PerSample:
-    """1 - cosine to what the teacher makes of the clean images, (B,)."""
-    with torch.no_grad():
-        target = teacher.to(x_0.device).encode_image(x_0)
-    return 1 - F.cosine_similarity(image_features.float(), target.float())
