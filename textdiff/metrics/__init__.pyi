@@ -2,8 +2,6 @@ from .bootstrap import Estimate as Estimate
 from .bootstrap import estimate as estimate
 from .bootstrap import estimate_mean as estimate_mean
 from .bootstrap import estimate_means as estimate_means
-from .bootstrap import estimate_statistic as estimate_statistic
-from .bootstrap import mean_over_images as mean_over_images
 from .clip_score import clip_scores as clip_scores
 from .distribution import cmmd as cmmd
 from .distribution import frechet_distance as frechet_distance

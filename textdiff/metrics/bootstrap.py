@@ -14,7 +14,7 @@ biased in n, such as the Frechet distance, the interval shows spread only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +29,7 @@ CONFIDENCE = 0.95
 
 Draws = Int[Tensor, "resamples images"]  # numbers of the images in each resample
 Counts = Float[Tensor, "resamples images"]  # how often each image is in each resample
-Values = Shaped[Tensor, " values"]  # numbers or bools
-Statistic = Callable[[Int[Tensor, " images"]], float]  # of images by number, repeats allowed
+Values = Shaped[Tensor, "values statistics"]  # numbers or bools
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ def resample(
 
 def count_draws(draws: Draws) -> Counts:
     """How often each image is in each resample, float64."""
-    ones = torch.ones(draws.shape, dtype=torch.float64)
-    return torch.zeros(draws.shape, dtype=torch.float64).scatter_add_(1, draws, ones)
+    one = torch.ones((), dtype=torch.float64).expand(draws.shape)
+    return torch.zeros(draws.shape, dtype=torch.float64).scatter_add_(1, draws, one)
 
 
 def estimate(
@@ -88,52 +87,48 @@ def estimate(
     return Estimate(value, low, high, confidence, len(resampled), std_error)
 
 
-def estimate_statistic(
-    statistic: Statistic,
-    num_images: int,
-    *,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> Estimate:
-    """The statistic of all images 0..num_images-1, with its percentile interval."""
-    draws = resample(num_images, resamples, ("bootstrap", seed))
-    values = torch.tensor([statistic(draw) for draw in draws], dtype=torch.float64)
-    return estimate(statistic(torch.arange(num_images)), values, confidence)
-
-
-def mean_over_images(
-    values: Values, image_of_value: Int[Tensor, " values"] | None = None
-) -> Statistic:
-    """Mean of `values` (m,) as a statistic of images, e.g. of hits or scores.
+def means_of_draws(
+    values: Values, draws: Draws, image_of_value: Int[Tensor, " values"] | None = None
+) -> Float[Tensor, "resamples statistics"]:
+    """Mean of each column of `values` (m, K) over the values of the drawn images, (B, K) float64.
 
     Args:
+        draws: (B, n) numbers of the images in each resample.
         image_of_value: (m,) image number of each value, such as a caption's; None: value i belongs
-            to image i. The mean is over the values of the drawn images, not over images.
+            to image i. Images with more values weigh more.
     """
     values = values.detach().cpu().double()
     owner = torch.arange(len(values)) if image_of_value is None else image_of_value.cpu()
-    count = torch.bincount(owner).double()
-    total = torch.zeros_like(count).index_add_(0, owner, values)
-    return lambda images: (total[images].sum() / count[images].sum()).item()
-
-
-def estimate_mean(values: Tensor, image_of_value: Int[Tensor, " values"] | None = None) -> Estimate:
-    """Mean of `values` (m,), of any number type or bool, with its interval over images.
-
-    Args:
-        image_of_value: as `mean_over_images`.
-    """
-    images = len(values) if image_of_value is None else int(image_of_value.max()) + 1
-    return estimate_statistic(mean_over_images(values, image_of_value), images)
+    num_images = draws.shape[1]
+    total = torch.zeros(num_images, values.shape[1], dtype=torch.float64)
+    total.index_add_(0, owner, values)
+    size = torch.bincount(owner, minlength=num_images).double()
+    counts = count_draws(draws)
+    return (counts @ total) / (counts @ size)[:, None]
 
 
 def estimate_means(
-    values: Float[Tensor, "images statistics"], resamples: int = RESAMPLES
+    values: Values,
+    image_of_value: Int[Tensor, " values"] | None = None,
+    resamples: int = RESAMPLES,
 ) -> list[Estimate]:
-    """Mean over images of each column, all over the same resamples as `estimate_mean`."""
-    shares = count_draws(resample(len(values), resamples)) / len(values)
-    values = values.detach().cpu().double()
-    means = (shares @ values).T
-    pairs = zip(values.mean(0).tolist(), means, strict=True)
-    return [estimate(mean, of_resamples) for mean, of_resamples in pairs]
+    """Mean of each column of `values` (m, K), of any number type or bool, with its interval over
+    images; all columns over the same resamples.
+
+    Args:
+        image_of_value: as `means_of_draws`.
+    """
+    images = len(values) if image_of_value is None else int(image_of_value.max()) + 1
+    means = means_of_draws(values, torch.arange(images)[None], image_of_value)[0].tolist()
+    resampled = means_of_draws(values, resample(images, resamples), image_of_value).T
+    return [estimate(mean, column) for mean, column in zip(means, resampled, strict=True)]
+
+
+def estimate_mean(
+    values: Shaped[Tensor, " values"],
+    image_of_value: Int[Tensor, " values"] | None = None,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """`estimate_means` of a single column, (m,)."""
+    (found,) = estimate_means(values[:, None], image_of_value, resamples)
+    return found
