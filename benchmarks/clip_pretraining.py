@@ -38,7 +38,7 @@ from textdiff.config import parse_flags
 from textdiff.data import CaptionedImages, EndlessOrder, open_data, to_pil
 from textdiff.data.loader import pick_caption
 from textdiff.evaluation.protocol import data_protocol
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 from textdiff.metrics.bootstrap import estimate_mean
 from textdiff.metrics.features import retrieval_on
 from textdiff.training.launch import accelerator_for
@@ -299,7 +299,7 @@ def main() -> None:
         results[name] = spent | {"images_per_second": speed, "test": measure(clip, test)}
     print(f"retrieval among {len(test)} images of the test split, percent (95% interval)\n")
     print(table(results))
-    write_result(
+    write_numbers(
         options.json,
         {
             "settings": settings.model_dump(mode="json"),

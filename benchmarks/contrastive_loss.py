@@ -33,7 +33,7 @@ from protocol import protocol
 from torch import Tensor
 
 from textdiff.clip.contrastive.loss import DENSE_LOGITS, TILE_SIZE, contrastive_loss, sigmoid_loss
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 
 NOISE = 3.0
 WARM_UP = 64
@@ -191,7 +191,7 @@ def main() -> None:
                 f"| {spread(row['seconds'], 3)} | {error} |",
                 flush=True,
             )
-    write_result(options.json, {"protocol": protocol(options, "cpu"), "results": results})
+    write_numbers(options.json, {"protocol": protocol(options, "cpu"), "results": results})
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from torch import Tensor
 from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
 from textdiff.diffusion import NoiseSchedule, from_output
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 from textdiff.guidance import classifier_free
 from textdiff.guidance.classifier_free import DenoisePair
 from textdiff.pipeline.network import run_bound
@@ -220,7 +220,7 @@ def main() -> None:
         quartiles = f"{found['low']:.2f} to {found['high']:.2f}"
         print(f"| {name} | {found['median']:.2f} | {quartiles} | {target} |")
     result = {"protocol": protocol(options, options.device), "seconds": times, "ratios": ratios}
-    write_result(options.json, result)
+    write_numbers(options.json, result)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import time_to_quality as quality
 from protocol import protocol
 
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 
 RECIPES: dict[str, tuple[str, ...]] = {
     "as it is": (),
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = arguments(argv)
     results = [measured(options, name, seed) for name in options.recipes for seed in options.seeds]
     quality.show(("recipe", "seed"), results)
-    write_result(options.json, {"protocol": protocol(options), "results": results})
+    write_numbers(options.json, {"protocol": protocol(options), "results": results})
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from textdiff.config import build, read_yaml
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation.pictures import real_pictures
 from textdiff.evaluation.protocol import clip_protocol, data_protocol, model_protocol
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 from textdiff.metrics.bootstrap import estimate_mean
 from textdiff.metrics.retrieval import prompt_following
 from textdiff.pipeline import SamplingConfig
@@ -119,7 +119,7 @@ def main() -> None:
         "judge": clip_protocol(options.judge, judge),
         "data": data_protocol(data),
     }
-    write_result(options.json, {"protocol": about, "results": results})
+    write_numbers(options.json, {"protocol": about, "results": results})
 
 
 def show(row: dict) -> None:

@@ -37,7 +37,7 @@ from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.clip.config import ClipConfig
 from textdiff.evaluation.protocol import model_protocol
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 from textdiff.models import UNet, UNetConfig
 from textdiff.models.bound import BoundText, trimmed
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
@@ -259,7 +259,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         show_quality(results["same quality"], options.steps, options.reference, target)
     model = model_protocol(options.model, job.pipe) if options.model else "random weights"
     about = {**protocol(options, options.device), "model": model, "targets": TARGETS}
-    write_result(options.json, {"protocol": about, **results})
+    write_numbers(options.json, {"protocol": about, **results})
 
 
 if __name__ == "__main__":

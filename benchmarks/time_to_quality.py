@@ -48,7 +48,7 @@ from textdiff.diffusion import ScheduleConfig
 from textdiff.evaluation.guidance.run import run_sweep
 from textdiff.evaluation.guidance.settings import GuidanceSettings
 from textdiff.evaluation.pictures import real_pictures
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 from textdiff.files import replacing
 from textdiff.interop import unet_from_diffusers
 from textdiff.pipeline import ModelConfig
@@ -276,7 +276,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     show(("loop", "minutes", "seed"), results)
     if options.grid:
         draw_grid(options, results)
-    write_result(options.json, {"protocol": protocol(options), "results": results})
+    write_numbers(options.json, {"protocol": protocol(options), "results": results})
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from rounds import ratio, seconds_of, shown, spread, table
 from torch.nn.functional import scaled_dot_product_attention
 from training_step import Inputs, their_network, training_step
 
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 from textdiff.interop import unet_from_diffusers
 from textdiff.models import attention, blocks
 from textdiff.models.upsample import upsample_conv_plain
@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     rows = [[name, shown(r["seconds"], 3), shown(r["gain"], 3)] for name, r in results.items()]
     table("A training step of ours", ["", "seconds", "times all"], rows)
-    write_result(options.json, {"protocol": protocol(options), "results": results})
+    write_numbers(options.json, {"protocol": protocol(options), "results": results})
 
 
 if __name__ == "__main__":

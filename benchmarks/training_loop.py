@@ -29,7 +29,7 @@ import plain_unet
 import torch
 from protocol import protocol
 
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 
 OURS, THEIRS = ("textdiff", "textdiff compiled"), ("diffusers", "diffusers tuned")
 
@@ -194,7 +194,7 @@ def main() -> None:
     for name, values in speeds.items():
         ratios = [first / value for first, value in zip(ours, values, strict=True)]
         print(f"| {name} | {shown(values, 1)} | {shown(ratios, 2)} |")
-    write_result(options.json, {"protocol": protocol(options), "speeds": speeds})
+    write_numbers(options.json, {"protocol": protocol(options), "speeds": speeds})
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from protocol import protocol
 from rounds import seconds_of
 from torch import Tensor, nn
 
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 from textdiff.interop import layout_to_diffusers, unet_from_diffusers
 from textdiff.models import UNet, UNetConfig
 from textdiff.precision import matmul_seconds
@@ -312,7 +312,7 @@ def main() -> None:
             "seconds": quartiles(result["seconds"]),
         }
     print_table(found["variants"], options.variants[0])
-    write_result(options.json, {"protocol": protocol(options, options.device), **found})
+    write_numbers(options.json, {"protocol": protocol(options, options.device), **found})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.helpers.protocols import CLIP, DATA, MODEL
 from textdiff.evaluation.guidance.differences import with_differences
 from textdiff.evaluation.guidance.sweep import (
     Chance,
@@ -20,7 +21,7 @@ from textdiff.evaluation.guidance.sweep import (
     Sweep,
     SweepProtocol,
 )
-from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
+from textdiff.evaluation.protocol import ClipProtocol
 from textdiff.metrics.bootstrap import Estimate
 
 CLIP_SAMPLING = {"clip_guide": None, "clip_guidance_at": "auto", "clip_normalise": False}
@@ -57,12 +58,12 @@ def sweep(
     grid = [Scales(g, c) for c in (0.0, 2.0) for g in (1.0, 3.0)]
     protocol = SweepProtocol(
         metric={"R@k": "share"},
-        model=ModelProtocol("model", 6, "123", "456", 16),
+        model=MODEL,
         guide=GuideProtocol(
             ClipProtocol(guide, weights, 16), form, GuideReading("pictures", weights)
         ),
-        evaluators=(ClipProtocol("judge", "789", 16),),
-        data=DataProtocol("shapes", "train", 8, 16, "pad", "box", "f"),
+        evaluators=(CLIP,),
+        data=DATA,
         prompts=PromptProtocol(2, 0, "sha", 1, {"judge": 0}),
         reference=ReferenceProtocol("train", 6),
         chance=Chance(0.5, 1.0),

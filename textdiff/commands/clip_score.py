@@ -14,7 +14,11 @@ def run(settings: ClipScoreSettings) -> None:
     from textdiff.clip import ClipModel
     from textdiff.data import open_data
     from textdiff.devices import pick_device
-    from textdiff.evaluation.clip_score.measure import measure_clip_score, print_scores
+    from textdiff.evaluation.clip_score.measure import (
+        ClipScoreProtocol,
+        measure_clip_score,
+        print_scores,
+    )
     from textdiff.evaluation.pictures import captioned_pictures, draw_pictures, real_pictures
     from textdiff.evaluation.protocol import (
         check_image_size,
@@ -23,7 +27,7 @@ def run(settings: ClipScoreSettings) -> None:
         model_protocol,
         sampling_protocol,
     )
-    from textdiff.evaluation.results import to_json, write_result
+    from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
 
@@ -44,12 +48,11 @@ def run(settings: ClipScoreSettings) -> None:
         model = model_protocol(settings.model, pipe)
     result = measure_clip_score(clip.freeze().to(device), pictures, settings.weight)
     print_scores(result)
-    protocol = {
-        "metric": "CLIP score",
-        "model": model,
-        "clip": clip_protocol(settings.clip or f"{settings.model}/clip", clip),
-        "data": data_protocol(data),
-        "prompt_seed": settings.prompt_seed,
-        "sampling": sampling_protocol(settings) if model else None,
-    }
-    write_result(settings.json, {**protocol, **to_json(result)})
+    protocol = ClipScoreProtocol(
+        model=model,
+        clip=clip_protocol(settings.clip or f"{settings.model}/clip", clip),
+        data=data_protocol(data),
+        prompt_seed=settings.prompt_seed,
+        sampling=sampling_protocol(settings) if model else None,
+    )
+    write_result(settings.json, protocol, result)

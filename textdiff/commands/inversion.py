@@ -25,11 +25,12 @@ def run(settings: InversionSettings) -> None:
     from textdiff.devices import pick_device
     from textdiff.errors import UsageError
     from textdiff.evaluation.inversion.measure import grids_of, result_of, there_and_back
+    from textdiff.evaluation.inversion.result import InversionProtocol
     from textdiff.evaluation.inversion.sheet import save_sheet
     from textdiff.evaluation.inversion.table import print_round_trips
     from textdiff.evaluation.pictures import real_pictures
     from textdiff.evaluation.protocol import check_image_size, data_protocol, model_protocol
-    from textdiff.evaluation.results import to_json, write_result
+    from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
 
@@ -51,13 +52,10 @@ def run(settings: InversionSettings) -> None:
     if settings.grid:
         save_sheet(settings.grid, pipe.codec, real, inversions, settings.grid_pictures)
         print(f"pictures: {settings.grid}")
-    protocol = {
-        "metric": "DDIM inversion: RMSE of 255 and PSNR in dB per picture, by steps each way",
-        "picture_seed": settings.picture_seed,
-        "guidance_scale": 1.0,
-        "threshold": "none",
-        "spacing": settings.spacing,
-        "model": model_protocol(settings.model, pipe),
-        "data": data_protocol(data),
-    }
-    write_result(settings.json, {**protocol, **to_json(result)})
+    protocol = InversionProtocol(
+        picture_seed=settings.picture_seed,
+        spacing=settings.spacing,
+        model=model_protocol(settings.model, pipe),
+        data=data_protocol(data),
+    )
+    write_result(settings.json, protocol, result)

@@ -25,9 +25,10 @@ def run(settings: LikelihoodSettings) -> None:
     from textdiff.devices import pick_device
     from textdiff.evaluation.likelihood.measure import measure_likelihood, open_split
     from textdiff.evaluation.likelihood.plot import plot_bounds
+    from textdiff.evaluation.likelihood.result import LikelihoodProtocol
     from textdiff.evaluation.likelihood.table import print_bounds
     from textdiff.evaluation.protocol import check_image_size, data_protocol, model_protocol
-    from textdiff.evaluation.results import to_json, write_result
+    from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
 
@@ -54,27 +55,18 @@ def run(settings: LikelihoodSettings) -> None:
         batch_size=settings.batch_size,
         dtype=getattr(torch, settings.dtype),
     )
-    print_bounds(result)
-    variance = [f"variance {result.variance}"] if result.variance else []
-    about = "; ".join(
-        [
-            f"{result.pictures} images of {data.name}, split {data.split}",
-            *variance,
-            f"{result.timesteps_per_picture} of {result.num_steps} timesteps",
-        ]
-    )
-    print(about)
+    source = f"{data.name}, split {data.split}"
+    print_bounds(result, source)
     if settings.plot:
-        plot_bounds(settings.plot, about, result)
+        plot_bounds(settings.plot, result, source)
         print(f"plot: {settings.plot}")
-    protocol = {
-        "metric": "variational bound on -log p(picture | caption), bits/dim",
-        "model": model,
-        "data": data_protocol(data),
-        "image_seed": settings.image_seed,
-        "process": pipe.config.process,
-        "spacing": settings.spacing if settings.num_steps else None,
-        "seed": settings.seed,
-        "dtype": settings.dtype,
-    }
-    write_result(settings.json, {**protocol, **to_json(result)})
+    protocol = LikelihoodProtocol(
+        model=model,
+        data=data_protocol(data),
+        image_seed=settings.image_seed,
+        process=pipe.config.process,
+        spacing=settings.spacing if settings.num_steps else None,
+        seed=settings.seed,
+        dtype=settings.dtype,
+    )
+    write_result(settings.json, protocol, result)

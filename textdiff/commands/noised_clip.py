@@ -20,9 +20,10 @@ def run(settings: NoisedClipSettings) -> None:
     from textdiff.evaluation.noised_clip.clips import load_pair
     from textdiff.evaluation.noised_clip.measure import choose_timesteps, measure_noised_clip
     from textdiff.evaluation.noised_clip.plot import plot_levels
+    from textdiff.evaluation.noised_clip.result import NoisedClipProtocol, NoiseProtocol
     from textdiff.evaluation.noised_clip.table import print_levels
     from textdiff.evaluation.protocol import clip_protocol, data_protocol
-    from textdiff.evaluation.results import to_json, write_result
+    from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
 
     check_file("--json", settings.json)
@@ -47,19 +48,14 @@ def run(settings: NoisedClipSettings) -> None:
         limit=settings.limit,
     )
     print_levels(result, f"{data.name}, split {data.split}")
-    protocol = {
-        "metric": "zero-shot accuracy, classes are first captions; R@k, ties count against",
-        "noise": {
-            "schedule": noised.schedule_config,
-            "draws_per_image": settings.draws,
-            "seed": settings.seed,
-        },
-        "template": settings.template,
-        "data": data_protocol(data),
-        "noised": clip_protocol(settings.noised, noised),
-        "clean": clip_protocol(pair.clean_name, clean),
-    }
-    write_result(settings.json, {**protocol, **to_json(result)})
+    protocol = NoisedClipProtocol(
+        noise=NoiseProtocol(noised.schedule_config, settings.draws, settings.seed),
+        template=settings.template,
+        data=data_protocol(data),
+        noised=clip_protocol(settings.noised, noised),
+        clean=clip_protocol(pair.clean_name, clean),
+    )
+    write_result(settings.json, protocol, result)
     if settings.plot:
         plot_levels(settings.plot, result)
         print(f"plot: {settings.plot}")

@@ -15,11 +15,15 @@ def run(settings: PromptFollowingSettings) -> None:
     Raises:
         UsageError: the judge is the CLIP that the model was trained with.
     """
-    from textdiff.data import labelled_grid, open_data, to_pil
+    from textdiff.data import open_data
     from textdiff.devices import pick_device
     from textdiff.evaluation.evaluators import load_evaluator
-    from textdiff.evaluation.pictures import draw_pictures, real_pictures
-    from textdiff.evaluation.prompt_following.measure import measure_prompt_following, print_rates
+    from textdiff.evaluation.pictures import draw_pictures, real_pictures, save_sheet
+    from textdiff.evaluation.prompt_following.measure import (
+        PromptFollowingProtocol,
+        measure_prompt_following,
+        print_rates,
+    )
     from textdiff.evaluation.protocol import (
         check_image_size,
         clip_protocol,
@@ -27,8 +31,8 @@ def run(settings: PromptFollowingSettings) -> None:
         model_protocol,
         sampling_protocol,
     )
-    from textdiff.evaluation.results import to_json, write_result
-    from textdiff.files import check_file, replacing
+    from textdiff.evaluation.results import write_result
+    from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
 
     check_file("--json", settings.json)
@@ -44,17 +48,12 @@ def run(settings: PromptFollowingSettings) -> None:
     result = measure_prompt_following(judge, {"drawn": drawn, "real": real})
     print_rates(result, f"{data.name}, split {data.split}")
     if settings.grid:
-        first = slice(settings.grid_pictures)
-        sheet = labelled_grid(to_pil(drawn.images[first]), drawn.prompts[first], columns=8)
-        with replacing(settings.grid) as temporary:
-            sheet.save(temporary)
-        print(f"pictures: {settings.grid}")
-    protocol = {
-        "metric": "prompt following R@k, ties count against",
-        "prompt_seed": settings.prompt_seed,
-        "model": model_protocol(settings.model, pipe),
-        "judge": clip_protocol(settings.judge, judge),
-        "data": data_protocol(data),
-        "sampling": sampling_protocol(settings),
-    }
-    write_result(settings.json, {**protocol, **to_json(result)})
+        save_sheet(settings.grid, drawn, settings.grid_pictures)
+    protocol = PromptFollowingProtocol(
+        prompt_seed=settings.prompt_seed,
+        model=model_protocol(settings.model, pipe),
+        judge=clip_protocol(settings.judge, judge),
+        data=data_protocol(data),
+        sampling=sampling_protocol(settings),
+    )
+    write_result(settings.json, protocol, result)

@@ -11,8 +11,12 @@ def run(settings: RetrievalSettings) -> None:
     from textdiff.data import open_data
     from textdiff.devices import pick_device
     from textdiff.evaluation.protocol import clip_protocol, data_protocol
-    from textdiff.evaluation.results import to_json, write_result
-    from textdiff.evaluation.retrieval.measure import measure_retrieval, print_rates
+    from textdiff.evaluation.results import write_result
+    from textdiff.evaluation.retrieval.measure import (
+        RetrievalProtocol,
+        measure_retrieval,
+        print_rates,
+    )
     from textdiff.files import check_file
 
     check_file("--json", settings.json)
@@ -20,9 +24,5 @@ def run(settings: RetrievalSettings) -> None:
     clip = ClipModel.load(settings.clip).freeze().to(pick_device(settings.device))
     result = measure_retrieval(clip, data, settings.limit)
     print_rates(result, f"{data.name}, split {data.split}")
-    protocol = {
-        "metric": "retrieval R@k, ties count against",
-        "data": data_protocol(data),
-        "clip": clip_protocol(settings.clip, clip),
-    }
-    write_result(settings.json, {**protocol, **to_json(result)})
+    protocol = RetrievalProtocol(data=data_protocol(data), clip=clip_protocol(settings.clip, clip))
+    write_result(settings.json, protocol, result)

@@ -8,7 +8,7 @@ SHOWN_LETTERS = 60  # of the longest caption
 
 
 def facts(report: DataReport) -> list[tuple[str, str]]:
-    """(what, what is to be said of it) in the order of interest."""
+    """(name, value) of each fact, the most interesting first."""
     rejected = [
         f"{each.count:,} {reason} (first: {each.first})" for reason, each in report.rejected.items()
     ]

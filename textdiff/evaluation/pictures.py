@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from textdiff.data import CaptionedImages, EndlessOrder
+from textdiff.data import CaptionedImages, EndlessOrder, labelled_grid, to_pil
 from textdiff.errors import DataError
+from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.types import Pictures
+
+SHEET_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,11 @@ def draw_pictures(
         UsageError: settings that the model cannot follow, or a prompt that is too long.
     """
     return PromptedPictures(list(prompts), pipe.draw(pipe.plan(prompts, config), progress=True))
+
+
+def save_sheet(path: str | Path, pictures: PromptedPictures, count: int) -> None:
+    """The first `count` pictures, each above its prompt; says where."""
+    images, prompts = to_pil(pictures.images[:count]), pictures.prompts[:count]
+    with replacing(path) as temporary:
+        labelled_grid(images, prompts, SHEET_COLUMNS).save(temporary)
+    print(f"pictures: {path}")

@@ -7,7 +7,8 @@
         seconds: Annotated[float | None, OMIT_NONE] = None       # no key while it is None
 
 A class whose JSON has another shape than its fields has `as_json` (and `from_json`) instead, as
-Estimate does. A result offers `estimates()`, which yields (name, Estimate) of what it is about.
+Estimate does. What an evaluation returns is a `Result`: it yields (name, Estimate) of what it is
+about, for `tables.print_estimates`, and is written beside its protocol by `write_result`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from textdiff.evaluation.protocol import versions
 from textdiff.files import write_text
@@ -30,6 +31,7 @@ from textdiff.metrics.bootstrap import Estimate
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Result(Protocol):
     """What an evaluation returns: a dataclass."""
 
@@ -168,9 +170,13 @@ def as_text(document: Any) -> str:
     return re.sub(r'\[\n[^\[\]{}"]*\]', lambda numbers: " ".join(numbers[0].split()), text)
 
 
-def write_result(path: str | Path | None, result: Any) -> None:
-    """Writes a dataclass, or a dict, and the versions of what its numbers depend on, if a path is
-    given; says where."""
+def write_result(path: str | Path | None, protocol: object, result: Result) -> None:
+    """Writes the fields of two dataclasses, those of `protocol` first, as `write_numbers`."""
+    write_numbers(path, {**to_json(protocol), **to_json(result)})
+
+
+def write_numbers(path: str | Path | None, numbers: Mapping[str, Any]) -> None:
+    """Writes `numbers` and the versions of what they depend on, if a path is given; says where."""
     if path:
-        write_text(path, as_text({**to_json(result), "versions": versions()}))
+        write_text(path, as_text({**to_json(numbers), "versions": versions()}))
         print(f"numbers and protocol: {path}")

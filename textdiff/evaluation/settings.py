@@ -1,4 +1,5 @@
-"""Settings that evaluations share, with one name and description each. Light: for `--help`."""
+"""Settings that evaluations share, with one name and description each. Imports nothing heavy, so
+that `--help` is quick."""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from textdiff.evaluation.results import Result
+from textdiff.metrics.bootstrap import Estimate
+
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Names to the left in the first column, numbers to the right in the others."""
@@ -18,8 +21,31 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     Console().print(table)
 
 
+def print_estimates(
+    title: str, result: Result, *, quantity: str, digits: str, column: str, cells: Sequence[str]
+) -> None:
+    """A row per estimate of `result`: name, value, interval, and its cell of one more column.
+
+    Args:
+        quantity: what the values are.
+        digits: their format, such as ".1%".
+        column: what `cells`, one per estimate, are.
+    """
+    rows = [
+        [*estimate_cells(name, each, digits), cell]
+        for (name, each), cell in zip(result.estimates(), cells, strict=True)
+    ]
+    print_table(title, ["", quantity, "95% interval", column], rows)
+
+
+def estimate_cells(name: str, estimate: Estimate, digits: str) -> list[str]:
+    """Name, value and interval."""
+    interval = f"{estimate.low:{digits}} to {estimate.high:{digits}}"
+    return [name, f"{estimate.value:{digits}}", interval]
+
+
 def print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
-    """What is known of one thing: a row per fact, its name and what is to be said."""
+    """A row per fact: its name and its value."""
     from rich.console import Console
     from rich.table import Table
 

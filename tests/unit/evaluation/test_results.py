@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from textdiff.evaluation.results import (
     as_text,
     from_json,
     to_json,
+    write_numbers,
     write_result,
 )
 from textdiff.metrics.bootstrap import Estimate
@@ -37,6 +39,14 @@ class Rates:
     steps: tuple[int, ...]
     share: float | None
     seconds: Annotated[float | None, OMIT_NONE] = None
+
+    def estimates(self) -> Iterator[tuple[str, Estimate]]:
+        yield "R@1", self.at_1.rate
+
+
+@dataclass(frozen=True)
+class SeedProtocol:
+    seed: int
 
 
 RATES = Rates(ClipProtocol("a", "abc", 32), Rate(RATE, 0.1), {"x": RATE}, (1, 2), None)
@@ -84,15 +94,15 @@ def test_lists_take_a_line_each_in_the_file():
     assert "[ 1.5, null, -2e-07 ]" in text
 
 
-def test_versions_are_written_beside_the_numbers(tmp_path, capsys):
-    write_result(tmp_path / "new" / "rates.json", RATES)
-    assert json.loads((tmp_path / "new" / "rates.json").read_text()) == {
-        **to_json(RATES),
-        "versions": versions(),
-    }
+def test_the_protocol_stands_before_the_numbers_and_versions_after(tmp_path, capsys):
+    write_result(tmp_path / "new" / "rates.json", SeedProtocol(3), RATES)
+    expected = {"seed": 3, **to_json(RATES), "versions": versions()}
+    text = (tmp_path / "new" / "rates.json").read_text()
+    assert text == as_text(expected)
     assert capsys.readouterr().out == f"numbers and protocol: {tmp_path / 'new' / 'rates.json'}\n"
 
 
 def test_without_a_path_nothing_is_written_or_said(capsys):
-    write_result(None, RATES)
+    write_result(None, SeedProtocol(3), RATES)
+    write_numbers(None, {"rate": RATE})
     assert capsys.readouterr().out == ""

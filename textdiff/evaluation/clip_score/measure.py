@@ -9,10 +9,23 @@ from typing import Annotated
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
 from textdiff.evaluation.pictures import PromptedPictures
+from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
 from textdiff.evaluation.results import INLINE, Key
-from textdiff.evaluation.tables import print_table
+from textdiff.evaluation.tables import print_estimates
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
 from textdiff.metrics.clip_score import TORCHMETRICS_WEIGHT, clip_scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipScoreProtocol:
+    """model, sampling: None where pictures were given, not drawn."""
+
+    metric: str = "CLIP score"
+    model: ModelProtocol | None
+    clip: ClipProtocol
+    data: DataProtocol
+    prompt_seed: int
+    sampling: dict[str, object] | None
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class ClipScoreResult:
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for kind, each in self.scores.items():
-            yield f"{kind}, CLIP score", each.score
+            yield f"{kind} pictures", each.score
 
 
 def measure_clip_score(
@@ -55,14 +68,6 @@ def measure_clip_score(
 
 def print_scores(result: ClipScoreResult) -> None:
     """A row per kind of pictures."""
-    rows = [
-        [
-            f"{kind} pictures",
-            f"{each.score.value:.2f}",
-            f"{each.score.low:.2f} to {each.score.high:.2f}",
-            str(each.pictures),
-        ]
-        for kind, each in result.scores.items()
-    ]
     title = f"CLIP score (cosine x {result.weight:g})"
-    print_table(title, ["", "score", "95% interval", "pictures"], rows)
+    counts = [str(each.pictures) for each in result.scores.values()]
+    print_estimates(title, result, quantity="score", digits=".2f", column="pictures", cells=counts)

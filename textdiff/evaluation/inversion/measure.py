@@ -5,7 +5,8 @@ picture ── invert, N steps ──► noise ── DDIM, the same N steps ─
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, cast
 
@@ -20,6 +21,7 @@ from textdiff.metrics.bootstrap import estimate_mean
 from textdiff.pictures import to_levels
 from textdiff.pipeline import TextToImage
 from textdiff.sampling import DDIM, invert, sample, timestep_grid
+from textdiff.sampling.base import Step
 from textdiff.sampling.config import Spacing
 from textdiff.sampling.grid import Levels
 from textdiff.types import Denoise, Images, PerSample, Pictures
@@ -62,11 +64,16 @@ def there_and_back(
         conditioning = pipe.clip.conditioning(pictures.prompts[rows])
         denoise = cast(Denoise, pipe.denoiser(conditioning, grid))
         x_0 = pipe.codec.encode(pictures.images[rows].to(pipe.device))
-        *_, up = invert(denoise, schedule, grid, x_0)
-        *_, down = sample(denoise, schedule, DDIM(), grid, up.x_t, no_noise)
-        noises.append(up.x_t.cpu())
-        drawn.append(down.x_t.cpu())
+        noise = last_of(invert(denoise, schedule, grid, x_0))
+        noises.append(noise.cpu())
+        drawn.append(last_of(sample(denoise, schedule, DDIM(), grid, noise, no_noise)).cpu())
     return Inversion(len(grid), torch.cat(noises), torch.cat(drawn))
+
+
+def last_of(steps: Iterator[Step]) -> Images:
+    """x_t of the last step; those before it are not kept."""
+    (last,) = deque(steps, maxlen=1)
+    return last.x_t
 
 
 def no_noise() -> NoReturn:

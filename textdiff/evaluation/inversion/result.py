@@ -1,4 +1,4 @@
-"""What `textdiff inversion` finds: errors of pictures that went to noise and back."""
+"""What `textdiff inversion` finds: errors of pictures that went to noise and back; and how."""
 
 from __future__ import annotations
 
@@ -6,8 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from textdiff.evaluation.protocol import DataProtocol, ModelProtocol
 from textdiff.evaluation.results import Key
 from textdiff.metrics.bootstrap import Estimate
+from textdiff.sampling.config import Spacing
+
+
+@dataclass(frozen=True, kw_only=True)
+class InversionProtocol:
+    """picture_seed: which pictures. guidance_scale, threshold: both off."""
+
+    metric: str = "DDIM inversion: RMSE of 255 and PSNR in dB per picture, by steps each way"
+    picture_seed: int
+    guidance_scale: float = 1.0
+    threshold: str = "none"
+    spacing: Spacing
+    model: ModelProtocol
+    data: DataProtocol
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 from textdiff.evaluation.figures import COLOURS, INK, figure
 from textdiff.evaluation.likelihood.result import BoundSummary, LikelihoodResult
+from textdiff.evaluation.likelihood.table import about
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_bounds(path: str, title: str, result: LikelihoodResult) -> None:
-    """One curve per kind of captions.
+def plot_bounds(path: str, result: LikelihoodResult, source: str) -> None:
+    """One curve per kind of captions. source: where the images are from.
 
     Raises:
         UsageError: matplotlib is missing.
     """
     with figure(path, 10, 4, "the plot of the bound") as sheet:
+        title = about(result, source)
         sheet.suptitle(title, x=0.01, ha="left", fontsize="medium", color=INK)
         terms, sums = sheet.subplots(1, 2)
         for colour, (kind, bound) in zip(COLOURS, result.bounds.items(), strict=False):

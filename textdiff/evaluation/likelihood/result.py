@@ -1,4 +1,4 @@
-"""What `textdiff likelihood` finds: the parts of the bound, by kind of captions.
+"""What `textdiff likelihood` finds: the parts of the bound, by kind of captions; and of what.
 
 total = prior L_T + rest (sum of L_t, t >= 1) + L_0        bits/dim, means over images
 """
@@ -13,9 +13,26 @@ from torch import Tensor
 
 from textdiff.diffusion.config import VarianceType
 from textdiff.evaluation.likelihood.settings import CaptionKind
+from textdiff.evaluation.protocol import DataProtocol, ModelProtocol
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
 from textdiff.metrics.likelihood import Bound
+from textdiff.sampling.config import Spacing
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikelihoodProtocol:
+    """image_seed: which images. spacing: of a chain of fewer steps than the model's, else None.
+    seed: of the noise. dtype: of the computation."""
+
+    metric: str = "variational bound on -log p(picture | caption), bits/dim"
+    model: ModelProtocol
+    data: DataProtocol
+    image_seed: int
+    process: str
+    spacing: Spacing | None
+    seed: int
+    dtype: str
 
 
 @dataclass(frozen=True)

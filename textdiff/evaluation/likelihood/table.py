@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from textdiff.evaluation.likelihood.result import BoundSummary, LikelihoodResult
-from textdiff.evaluation.tables import print_table
+from textdiff.evaluation.tables import estimate_cells, print_table
 from textdiff.metrics.bootstrap import Estimate
 
 COLUMNS = ["", "bits/dim", "95% interval"]
 
 
-def print_bounds(result: LikelihoodResult) -> None:
-    """A table per kind of captions, and one of their differences."""
+def print_bounds(result: LikelihoodResult, source: str) -> None:
+    """A table per kind of captions, one of their differences, and what they are of.
+
+    Args:
+        source: where the images are from.
+    """
     for kind, bound in result.bounds.items():
         print_table(f"Bits/dim, captions: {kind}", COLUMNS, bound_rows(bound))
     if result.differences:
         rows = [row(name, bits) for name, bits in result.differences.items()]
         print_table("Differences", COLUMNS, rows)
+    print(about(result, source))
+
+
+def about(result: LikelihoodResult, source: str) -> str:
+    """What was measured, in a line."""
+    images = f"{result.pictures} images of {source}"
+    variance = [f"variance {result.variance}"] if result.variance else []
+    timesteps = f"{result.timesteps_per_picture} of {result.num_steps} timesteps"
+    return "; ".join([images, *variance, timesteps])
 
 
 def bound_rows(bound: BoundSummary) -> list[list[str]]:
@@ -30,4 +43,4 @@ def bound_rows(bound: BoundSummary) -> list[list[str]]:
 
 
 def row(name: str, bits: Estimate) -> list[str]:
-    return [name, f"{bits.value:.4f}", f"{bits.low:.4f} to {bits.high:.4f}"]
+    return estimate_cells(name, bits, ".4f")

@@ -7,8 +7,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from textdiff.evaluation.protocol import ClipProtocol, DataProtocol
 from textdiff.evaluation.results import Key
 from textdiff.metrics.bootstrap import Estimate
+
+
+@dataclass(frozen=True)
+class NoiseProtocol:
+    """schedule: settings of the noised CLIP's."""
+
+    schedule: dict[str, object]
+    draws_per_image: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoisedClipProtocol:
+    """template: of zero-shot texts."""
+
+    metric: str = "zero-shot accuracy, classes are first captions; R@k, ties count against"
+    noise: NoiseProtocol
+    template: str
+    data: DataProtocol
+    noised: ClipProtocol
+    clean: ClipProtocol
 
 
 @dataclass(frozen=True)

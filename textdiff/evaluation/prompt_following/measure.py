@@ -14,10 +14,21 @@ import torch
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
 from textdiff.evaluation.pictures import PromptedPictures
+from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
 from textdiff.evaluation.results import Key
-from textdiff.evaluation.tables import print_table
+from textdiff.evaluation.tables import print_estimates
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
 from textdiff.metrics.retrieval import chance_recall, prompt_following
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptFollowingProtocol:
+    metric: str = "prompt following R@k, ties count against"
+    prompt_seed: int
+    model: ModelProtocol
+    judge: ClipProtocol
+    data: DataProtocol
+    sampling: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,9 @@ class Rates:
 
     at_1: Annotated[Estimate, Key("R@1")]
     at_5: Annotated[Estimate, Key("R@5")]
+
+    def by_k(self) -> dict[int, Estimate]:
+        return {1: self.at_1, 5: self.at_5}
 
 
 @dataclass(frozen=True)
@@ -37,8 +51,8 @@ class PromptFollowingResult:
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for kind, rates in self.rates.items():
-            yield f"{kind}, R@1", rates.at_1
-            yield f"{kind}, R@5", rates.at_5
+            for k, rate in rates.by_k().items():
+                yield f"{kind} pictures R@{k}", rate
 
 
 def measure_prompt_following(
@@ -56,11 +70,7 @@ def measure_prompt_following(
 
 def print_rates(result: PromptFollowingResult, source: str) -> None:
     """A row per kind of pictures and k. source: where the prompts are from."""
-    rows = []
-    for kind, rates in result.rates.items():
-        for k, rate in ((1, rates.at_1), (5, rates.at_5)):
-            interval = f"{rate.low:.1%} to {rate.high:.1%}"
-            chance = chance_recall(result.prompts, 1, k)
-            rows.append([f"{kind} pictures R@{k}", f"{rate.value:.1%}", interval, f"{chance:.1%}"])
+    ranks = [k for rates in result.rates.values() for k in rates.by_k()]
+    chances = [f"{chance_recall(result.prompts, 1, k):.1%}" for k in ranks]
     title = f"Prompt following among {result.prompts} prompts of {source}"
-    print_table(title, ["", "rate", "95% interval", "chance"], rows)
+    print_estimates(title, result, quantity="rate", digits=".1%", column="chance", cells=chances)

@@ -8,11 +8,19 @@ from typing import Annotated
 
 from textdiff.clip import ClipModel
 from textdiff.data import CaptionedImages
+from textdiff.evaluation.protocol import ClipProtocol, DataProtocol
 from textdiff.evaluation.results import INLINE, Key
-from textdiff.evaluation.tables import print_table
+from textdiff.evaluation.tables import print_estimates
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
 from textdiff.metrics.features import retrieval_on
 from textdiff.metrics.retrieval import Numbers, Ranking
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalProtocol:
+    metric: str = "retrieval R@k, ties count against"
+    data: DataProtocol
+    clip: ClipProtocol
 
 
 @dataclass(frozen=True)
@@ -91,13 +99,7 @@ def rates_of(ranking: Ranking, owners: Numbers | None = None) -> Rates:
 
 def print_rates(result: RetrievalResult, source: str) -> None:
     """A row per direction and k. source: what was searched."""
-    rows = []
-    for direction, rates in result.rates.by_direction().items():
-        for k, rate in rates.by_k().items():
-            recall = rate.recall
-            interval = f"{recall.low:.1%} to {recall.high:.1%}"
-            rows.append(
-                [f"{direction} R@{k}", f"{recall.value:.1%}", interval, f"{rate.chance:.2%}"]
-            )
+    directions = result.rates.by_direction().values()
+    chances = [f"{rate.chance:.2%}" for rates in directions for rate in rates.by_k().values()]
     title = f"Retrieval among {result.searched} images of {source}"
-    print_table(title, ["", "rate", "95% interval", "chance"], rows)
+    print_estimates(title, result, quantity="rate", digits=".1%", column="chance", cells=chances)

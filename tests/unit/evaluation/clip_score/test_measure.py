@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.helpers.protocols import CLIP, DATA, MODEL
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation.clip_score.measure import (
+    ClipScoreProtocol,
     ClipScoreResult,
     measure_clip_score,
     print_scores,
@@ -77,4 +79,11 @@ def test_table_and_estimates(clip, pictures, capsys):
     ):
         (row,) = (line for line in shown.splitlines() if f"{kind} pictures" in line)
         assert f"{estimate.value:.2f}" in row
-        assert dict(result.estimates())[f"{kind}, CLIP score"] == estimate
+        assert dict(result.estimates())[f"{kind} pictures"] == estimate
+
+
+def test_keys_of_the_protocol_on_disk():
+    protocol = ClipScoreProtocol(model=MODEL, clip=CLIP, data=DATA, prompt_seed=0, sampling={})
+    keys = ["metric", "model", "clip", "data", "prompt_seed", "sampling"]
+    assert list(to_json(protocol)) == keys
+    assert from_json(ClipScoreProtocol, to_json(protocol)) == protocol

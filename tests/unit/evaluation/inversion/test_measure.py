@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
+from tests.helpers.protocols import DATA, MODEL
 from textdiff.data import DataConfig, open_data
 from textdiff.errors import UsageError
 from textdiff.evaluation.inversion.measure import (
     Inversion,
     grids_of,
+    last_of,
     psnr_of,
     result_of,
     rmse_of,
     there_and_back,
 )
-from textdiff.evaluation.inversion.result import InversionResult
+from textdiff.evaluation.inversion.result import InversionProtocol, InversionResult
 from textdiff.evaluation.pictures import PromptedPictures, real_pictures
 from textdiff.evaluation.results import from_json, to_json
+from textdiff.sampling.base import Step
+from textdiff.types import Prediction
 
 
 @pytest.fixture
@@ -95,3 +101,27 @@ def test_estimates_name_the_steps(result):
     estimates = dict(result.estimates())
     assert list(estimates) == ["5 steps, RMSE", "5 steps, PSNR"]
     assert estimates["5 steps, RMSE"] == result.round_trips["5"].rmse
+
+
+def test_keys_of_the_protocol_on_disk():
+    protocol = InversionProtocol(picture_seed=0, spacing="trailing", model=MODEL, data=DATA)
+    content = to_json(protocol)
+    assert list(content) == [
+        *("metric", "picture_seed", "guidance_scale", "threshold", "spacing", "model", "data")
+    ]
+    assert (content["guidance_scale"], content["threshold"]) == (1.0, "none")
+    assert from_json(InversionProtocol, content) == protocol
+
+
+def test_the_last_step_is_the_only_one_kept():
+    kept = weakref.WeakSet()
+
+    def steps():
+        for index in reversed(range(5)):
+            x_t = torch.full((1, 3, 2, 2), float(index))
+            kept.add(x_t)
+            yield Step(index, index, x_t, Prediction(x_t, x_t))
+            del x_t
+            assert len(kept) <= 2
+
+    assert last_of(steps()).unique().tolist() == [0.0]

@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib")
 
 @pytest.mark.parametrize("kinds", [("first",), ("first", "none")])
 def test_a_curve_per_kind_of_captions(tmp_path, kinds):
-    plot_bounds(str(tmp_path / "new" / "bits.png"), "a title", result_of(*kinds))
+    plot_bounds(str(tmp_path / "new" / "bits.png"), result_of(*kinds), "shapes")
     with Image.open(tmp_path / "new" / "bits.png") as plot:
         assert plot.format == "PNG"
         assert plot.size == (1200, 480)

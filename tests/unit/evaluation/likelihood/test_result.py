@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from tests.helpers.bounds import bound, result_of
+from tests.helpers.protocols import DATA, MODEL
 from textdiff.evaluation.likelihood.result import (
     BoundSummary,
+    LikelihoodProtocol,
     compare,
     summarise,
 )
@@ -83,3 +85,19 @@ def test_estimates_name_the_kind_of_captions():
     estimates = dict(result.estimates())
     assert estimates["none, total"] == result.bounds["none"].total
     assert estimates["none - first"] == result.differences["none - first"]
+
+
+def test_keys_of_the_protocol_on_disk():
+    protocol = LikelihoodProtocol(
+        model=MODEL,
+        data=DATA,
+        image_seed=0,
+        process="gaussian",
+        spacing=None,
+        seed=0,
+        dtype="float32",
+    )
+    assert list(to_json(protocol)) == [
+        *("metric", "model", "data", "image_seed", "process", "spacing", "seed", "dtype")
+    ]
+    assert from_json(LikelihoodProtocol, to_json(protocol)) == protocol

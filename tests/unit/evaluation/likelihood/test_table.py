@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.helpers.bounds import result_of
-from textdiff.evaluation.likelihood.table import bound_rows, print_bounds
+from textdiff.evaluation.likelihood.table import about, bound_rows, print_bounds
 
 
 def test_rows_run_from_the_noisy_end_to_the_total():
@@ -18,7 +20,14 @@ def test_rows_run_from_the_noisy_end_to_the_total():
 
 
 def test_a_table_per_kind_of_captions_and_one_of_differences(capsys):
-    print_bounds(result_of("first", "none"))
+    print_bounds(result_of("first", "none"), "shapes, split test")
     shown = capsys.readouterr().out
     for title in ("captions: first", "captions: none", "Differences", "none - first"):
         assert title in shown
+    what = "5 images of shapes, split test; variance fixed_large; 6 of 100 timesteps"
+    assert shown.splitlines()[-1] == what
+
+
+def test_a_process_without_variance_names_none():
+    result = replace(result_of("first"), variance=None)
+    assert about(result, "bits") == "5 images of bits; 6 of 100 timesteps"

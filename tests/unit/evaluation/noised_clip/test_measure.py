@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.helpers.noised import noised_clip
+from tests.helpers.protocols import CLIP, DATA
 from textdiff.clip import ClipModel
 from textdiff.clip.features import text_features
 from textdiff.data import CaptionedImages, DataConfig, open_data
@@ -17,7 +18,11 @@ from textdiff.evaluation.noised_clip.measure import (
     compare,
     measure_noised_clip,
 )
-from textdiff.evaluation.noised_clip.result import NoisedClipResult
+from textdiff.evaluation.noised_clip.result import (
+    NoisedClipProtocol,
+    NoisedClipResult,
+    NoiseProtocol,
+)
 from textdiff.evaluation.results import from_json, to_json
 from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
@@ -145,3 +150,15 @@ def test_timesteps_are_even_or_as_asked():
 def test_timesteps_outside(timestep):
     with pytest.raises(UsageError, match=rf"--timesteps {timestep}: runs/noised knows 0\.\.99"):
         choose_timesteps((3, timestep), 3, 100, "runs/noised")
+
+
+# Protocol
+
+
+def test_keys_of_the_protocol_on_disk():
+    noise = NoiseProtocol({"name": "cosine"}, draws_per_image=4, seed=0)
+    protocol = NoisedClipProtocol(noise=noise, template="{}", data=DATA, noised=CLIP, clean=CLIP)
+    content = to_json(protocol)
+    assert list(content) == ["metric", "noise", "template", "data", "noised", "clean"]
+    assert list(content["noise"]) == ["schedule", "draws_per_image", "seed"]
+    assert from_json(NoisedClipProtocol, content) == protocol

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.helpers.protocols import CLIP, DATA, MODEL
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation.pictures import PromptedPictures, real_pictures
 from textdiff.evaluation.prompt_following.measure import (
+    PromptFollowingProtocol,
     PromptFollowingResult,
     measure_prompt_following,
     print_rates,
@@ -64,8 +66,9 @@ def test_keys_on_disk(result):
 
 def test_estimates_name_the_pictures(result):
     estimates = dict(result.estimates())
-    assert list(estimates) == ["real, R@1", "real, R@5", "wrong, R@1", "wrong, R@5"]
-    assert estimates["wrong, R@5"] == result.rates["wrong"].at_5
+    kinds = ("real pictures", "wrong pictures")
+    assert list(estimates) == [f"{kind} R@{k}" for kind in kinds for k in (1, 5)]
+    assert estimates["wrong pictures R@5"] == result.rates["wrong"].at_5
 
 
 def test_table_shows_chance(result, capsys):
@@ -75,3 +78,12 @@ def test_table_shows_chance(result, capsys):
     (row,) = (line for line in shown.splitlines() if "real pictures R@5" in line)
     assert f"{result.rates['real'].at_5.value:.1%}" in row
     assert "62.5%" in row  # 5 of 8
+
+
+def test_keys_of_the_protocol_on_disk():
+    protocol = PromptFollowingProtocol(
+        prompt_seed=0, model=MODEL, judge=CLIP, data=DATA, sampling={"seed": 1}
+    )
+    keys = ["metric", "prompt_seed", "model", "judge", "data", "sampling"]
+    assert list(to_json(protocol)) == keys
+    assert from_json(PromptFollowingProtocol, to_json(protocol)) == protocol

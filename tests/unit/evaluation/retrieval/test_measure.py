@@ -8,11 +8,13 @@ import shutil
 import pytest
 import torch
 
+from tests.helpers.protocols import CLIP, DATA
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation.results import from_json, to_json
 from textdiff.evaluation.retrieval.measure import (
+    RetrievalProtocol,
     RetrievalResult,
     measure_retrieval,
     print_rates,
@@ -97,3 +99,9 @@ def test_table_and_estimates(result, capsys):
     for name, estimate in result.estimates():
         assert any(name in row and f"{estimate.value:.1%}" in row for row in shown.splitlines())
     assert "6.25%" in shown  # chance of R@1
+
+
+def test_keys_of_the_protocol_on_disk():
+    protocol = RetrievalProtocol(data=DATA, clip=CLIP)
+    assert list(to_json(protocol)) == ["metric", "data", "clip"]
+    assert from_json(RetrievalProtocol, to_json(protocol)) == protocol
