@@ -44,9 +44,12 @@ from textdiff.clip import ClipModel
 from textdiff.config import build, parse_flags, read_yaml
 from textdiff.data import CaptionedImages, DataConfig, open_data, stacked, to_pil
 from textdiff.data.grid import labelled_grid
+from textdiff.devices import pick_device
 from textdiff.diffusion import ScheduleConfig
-from textdiff.evaluation.guidance.run import run_sweep
-from textdiff.evaluation.guidance.settings import GuidanceSettings
+from textdiff.evaluation.evaluators import load_evaluators
+from textdiff.evaluation.guidance.guide import find_guide, involved_clips
+from textdiff.evaluation.guidance.measure import prepare_panel, score_pictures
+from textdiff.evaluation.guidance.references import reference_pictures
 from textdiff.evaluation.pictures import real_pictures
 from textdiff.evaluation.results import write_numbers
 from textdiff.files import replacing
@@ -62,6 +65,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BINS = (-4.0, -2.0, -1.0, 0.0, 1.0, 3.0)  # edges of half_log_snr, from noise to picture
 CAPTION_DROP = 0.1
 GRID = 8  # pictures a row
+REFERENCES = 2048  # most real pictures to be close to
 NEVER = "1000000000"
 
 
@@ -171,18 +175,19 @@ def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, f
 def judged(options: argparse.Namespace, folder: Path) -> dict:
     """Held-out error by bin, and what `textdiff guidance` says of the pictures."""
     errors = eps_mse(TextToImage.load(folder), open_data(data_of(options), "val"), options.held_out)
-    settings = {
-        "model": str(folder),
-        "evaluators": list(options.judges),
-        "scales": [options.guidance_scale],
-        "clip_scales": [0.0],
-        "data": data_of(options).model_dump(),
-        "num_prompts": options.num_prompts,
-        "sampler": "unipc",
-        "num_steps": options.num_steps,
-    }
-    sweep = run_sweep(build(GuidanceSettings, [("time_to_quality", settings)]))
-    drawn = sweep.settings[0].scores.held_out
+    device = pick_device("auto")
+    pipe, data = TextToImage.load(folder, device), open_data(data_of(options), "train")
+    config = SamplingConfig(
+        sampler="unipc", num_steps=options.num_steps, guidance_scale=options.guidance_scale
+    )
+    guide = find_guide(pipe, config, f"{folder}/clip")
+    involved = involved_clips(pipe, str(folder), guide)
+    evaluators = load_evaluators("--judges", options.judges, device, involved)
+    prompts = real_pictures(data, options.num_prompts, 0, pipe).prompts
+    reference = reference_pictures(data, prompts, seed=0, limit=REFERENCES)
+    panel = prepare_panel(evaluators, guide.evaluator, prompts, reference)
+    images = pipe.draw(pipe.plan(prompts, config), progress=True)
+    drawn = score_pictures(panel, images, per_prompt=1).held_out
     scores = {"R@1": drawn.following.at_1, "R@5": drawn.following.at_5, "KID": drawn.kid}
     return {"eps_mse": errors, **{name: score.as_json() for name, score in scores.items()}}
 

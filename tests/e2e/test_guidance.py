@@ -16,8 +16,10 @@ from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip
 from textdiff.clip.features import text_features
 from textdiff.commands.cli import main, run
-from textdiff.data import DataConfig, open_data
-from textdiff.errors import UsageError
+from textdiff.data import DataConfig, open_data, to_pil
+from textdiff.data.grid import GAP
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.evaluation.figures import COLOURS
 from textdiff.evaluation.guidance import run as guidance_run
 from textdiff.evaluation.guidance.differences import UNGUIDED, WITHOUT_CLIP
 from textdiff.evaluation.guidance.measure import unit_features
@@ -222,11 +224,33 @@ def test_differences_are_paired(found):
         assert ends == pytest.approx(tuple(expected))
 
 
-def test_plot_and_grid(folder):
-    assert Image.open(folder / "sweep.png").size == (1380, 672)
+def test_plot_has_a_colour_for_each_kind(folder):
+    with Image.open(folder / "sweep.png") as plot:
+        assert plot.size == (1380, 672)
+        colours = {colour for _, colour in plot.convert("RGB").getcolors(maxcolors=1 << 16)}
+    drawn = [tuple(bytes.fromhex(colour.removeprefix("#"))) in colours for colour in COLOURS]
+    assert drawn == [True] * 4 + [False] * 3
+
+
+def test_grid_has_rows_of_real_pictures_and_of_each_kind(folder, shapes, loaded):
+    """Two pictures of the first prompt and one of the second in each."""
+    real = real_pictures(open_shapes(shapes), PROMPTS, 0, loaded)
+    usual = {"num_images": 2, "num_steps": 2, "seed": 4, "batch_size": 4}
+    rows = [[*to_pil(real.images[[0, 0, 1]])]]
+    for guidance_scale, clip_scale in ((1.0, 0.0), (3.0, 0.0), (1.0, 2.0), (3.0, 2.0)):
+        scales = {"guidance_scale": guidance_scale, "clip_guidance_scale": clip_scale}
+        rows.append(loaded(real.prompts[:2], **usual, **scales)[:3])
     with Image.open(folder / "grid.png") as sheet:
-        assert 3 * 96 < sheet.width < 4 * 96  # three columns
-        assert 5 * 96 < sheet.height < 5 * 192  # real, and four kinds of guidance
+        pixels = np.array(sheet.convert("RGB")).astype(int)
+    side, height = 96, len(pixels) // 5
+    for k, row in enumerate(rows):
+        for column, picture in enumerate(row):
+            large = np.array(picture.resize((side, side), Image.Resampling.NEAREST)).astype(int)
+            left = GAP + column * (side + GAP)
+            tops = range(k * height, (k + 1) * height - side)
+            cells = (pixels[top : top + side, left : left + side] for top in tops)
+            # rounding differs by the number of pictures in a batch
+            assert min(np.abs(cell - large).max() for cell in cells) <= 2
 
 
 def test_a_file_of_another_protocol_is_left_alone(folder, flags):
@@ -245,14 +269,14 @@ def test_a_sweep_goes_on_where_it_was_cut_off(
 ):
     drawn, draw = [], guidance_run.draw_timed
 
-    def cut_off(pipe, prompts, config, title):
-        if config.clip_guidance.scale:
+    def cut_off(pipe, plan, title):
+        if plan.config.clip_guidance.scale:
             raise KeyboardInterrupt
-        return draw(pipe, prompts, config, title)
+        return draw(pipe, plan, title)
 
-    def watched(pipe, prompts, config, title):
-        drawn.append((config.guidance_scale, config.clip_guidance.scale))
-        return draw(pipe, prompts, config, title)
+    def watched(pipe, plan, title):
+        drawn.append((plan.config.guidance_scale, plan.config.clip_guidance.scale))
+        return draw(pipe, plan, title)
 
     out, scales = tmp_path / "noised.json", ["--scales", "1", "3", "--clip-scales", "0", "2"]
     command = ["guidance", *flags, *scales, "--clip-guide", str(kept), "--json", str(out)]
@@ -293,7 +317,7 @@ def test_a_sweep_goes_on_where_it_was_cut_off(
 
 
 def test_tables_of_files(folder, found, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(guidance_run, "run_sweep", None)  # draws nothing
+    monkeypatch.setattr(guidance_run, "measure_sweep", None)  # draws nothing
     found = json.loads(json.dumps(found))
     found["guide"] |= {"form": "noised CLIP at x_t", "weights": "0123456789abcdef"}
     (tmp_path / "noised.json").write_text(json.dumps(found))
@@ -304,6 +328,12 @@ def test_tables_of_files(folder, found, tmp_path, monkeypatch, capsys):
     assert "noised CLIP at x_t" in printed
     assert "on the Pareto front of R@1 and KID: " in printed
     assert Image.open(tmp_path / "both.png").size == (1380, 672)
+
+
+def test_a_wrong_model_is_found_before_data(monkeypatch):
+    monkeypatch.setattr("textdiff.data.open_data", None)
+    with pytest.raises(CheckpointError):
+        run(["guidance", "--model", "nowhere", "--evaluators", "a", "b"])
 
 
 def test_what_is_refused_is_one_line_and_exit_code_2(tmp_path, capsys):

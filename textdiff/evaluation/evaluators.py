@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from textdiff.clip import ClipModel
 from textdiff.errors import UsageError
@@ -25,3 +25,18 @@ def load_evaluator(flag: str, name: str, device: str, involved: Mapping[str, str
             f"{flag} {name} is {part}; give one of another seed or data, so that it cannot be gamed"
         )
     return clip
+
+
+def load_evaluators(
+    flag: str, names: Iterable[str], device: str, involved: Mapping[str, str]
+) -> dict[str, ClipModel]:
+    """Several, by name; arguments as `load_evaluator`'s.
+
+    Raises:
+        UsageError: one is among `involved`, or given twice.
+    """
+    evaluators, known = {}, dict(involved)
+    for name in names:
+        evaluators[name] = load_evaluator(flag, name, device, known)
+        known[evaluators[name].weights_hash()] = f"the evaluator {name} again"
+    return evaluators

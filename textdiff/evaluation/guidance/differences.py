@@ -39,21 +39,20 @@ def baselines(scales: Scales) -> dict[str, Scales]:
 
 def with_differences(settings: Sequence[SettingResult]) -> tuple[SettingResult, ...]:
     """Each setting with its differences from those of its baselines that are among `settings`.
-    Those that it has already stay as they are; without samples there are none to add."""
-    by_scales = {each.scales: each.scores for each in settings if each.scores.samples}
+    Those that it has already stay as they are."""
+    by_scales = {each.scales: each.scores for each in settings}
     completed = []
     for each in settings:
-        known = dict(each.differences or {})
+        known = dict(each.differences)
         for name, scales in baselines(each.scales).items():
-            if name not in known and scales in by_scales and each.scales in by_scales:
+            if name not in known and scales in by_scales:
                 known[name] = difference(each.scores, by_scales[scales])
         completed.append(replace(each, differences=known))
     return tuple(completed)
 
 
 def difference(scores: PictureScores, baseline: PictureScores) -> Difference:
-    """`scores` minus `baseline`; both have samples."""
-    assert scores.samples is not None and baseline.samples is not None
+    """`scores` minus `baseline`."""
     rates = to_tensor(scores.samples.at_1) - to_tensor(baseline.samples.at_1)
     kids = to_tensor(scores.samples.kid) - to_tensor(baseline.samples.kid)
     kid = scores.held_out.kid.value - baseline.held_out.kid.value

@@ -13,24 +13,19 @@ from tqdm import tqdm
 from textdiff.data import labelled_grid, stacked, to_pil
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.plan import DrawPlan
 from textdiff.types import Pictures
 
 WARM_UP_STEPS = 2
 
 
-def draw_timed(
-    pipe: TextToImage, prompts: Sequence[str], config: SamplingConfig, title: str = ""
-) -> tuple[Pictures, float]:
-    """A picture (n, 3, S, S) of each prompt, and seconds per picture; a progress bar says `title`.
+def draw_timed(pipe: TextToImage, plan: DrawPlan, title: str = "") -> tuple[Pictures, float]:
+    """The plan's pictures (n, 3, S, S), and seconds per picture; a progress bar says `title`.
 
     The clock runs while pictures are drawn; a few steps before it starts pay for what is done once,
     such as choosing kernels.
-
-    Raises:
-        UsageError: settings that the model cannot follow, or a prompt that is too long.
     """
-    plan, batches = pipe.plan(prompts, config), []
+    batches = []
     for _ in itertools.islice(pipe.steps(plan), WARM_UP_STEPS):
         pass
     with tqdm(total=plan.num_steps, desc=title, unit="step") as bar:
@@ -40,7 +35,7 @@ def draw_timed(
             if step.index == 0:
                 batches.append(pipe.codec.decode(step.x_t))
         seconds = time.perf_counter() - start  # bytes on the CPU: the device is done
-    return torch.cat(batches), seconds / len(prompts)
+    return torch.cat(batches), seconds / len(plan.prompts)
 
 
 def write_sheet(path: str | Path, prompts: Sequence[str], rows: Mapping[str, Pictures]) -> None:

@@ -52,8 +52,11 @@ class Evaluator:
 
 @dataclass(frozen=True)
 class Panel:
-    """All CLIPs that score pictures. held_out: the evaluators, by name. guide: the one that guides,
-    which is no evaluator: what it gains beyond them is what it was gamed by."""
+    """All CLIPs that score pictures. held_out: the evaluators, by name. guide: the one that guides.
+
+    The CLIP that guides does not count as an evaluator: pictures are optimised for it, so it scores
+    them higher than others do.
+    """
 
     held_out: dict[str, Evaluator]
     guide: Evaluator

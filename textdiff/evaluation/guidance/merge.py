@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from textdiff.errors import UsageError
 from textdiff.evaluation.guidance.sweep import SettingResult, Sweep
@@ -12,7 +11,23 @@ from textdiff.evaluation.guidance.sweep_file import first_difference, read_sweep
 from textdiff.evaluation.results import to_json
 
 IN_OTHER_WORDS = ("clip_guide", "clip_guidance_at")  # the guide's name and form say these
-Manner = dict[str, object]  # in which CLIP guides: all that it depends on but its scale
+
+
+@dataclass(frozen=True)
+class GuideManner:
+    """In which manner CLIP guides: all that it depends on but its scale.
+
+    form: in words. guide: its folder. settings: of guidance by CLIP. weights: their hash.
+    """
+
+    form: str
+    guide: str
+    settings: dict[str, object]
+    weights: str
+
+    def named(self) -> dict[str, object]:
+        """What may be said of it beside its form, the telling first."""
+        return {"guide": self.guide, **self.settings, "weights": self.weights}
 
 
 def read_sweeps(paths: Sequence[str]) -> Sweep:
@@ -47,40 +62,40 @@ def check_comparable(paths: Sequence[str], sweeps: Sequence[Sweep]) -> None:
 
 def check_manners_differ(paths: Sequence[str], sweeps: Sequence[Sweep]) -> None:
     """Raises UsageError where CLIP guides alike in two sweeps, whatever its folder is called."""
-    path_of: dict[str, str] = {}
-    for path, sweep in zip(paths, sweeps, strict=True):
-        manner = json.dumps({**manner_of(sweep), "guide": None})
-        if manner in path_of:
+    manners = [replace(manner_of(sweep), guide="") for sweep in sweeps]
+    for k, (path, manner) in enumerate(zip(paths, manners, strict=True)):
+        if manner in manners[:k]:
             raise UsageError(
-                f"in {path} CLIP guides as in {path_of[manner]}: same weights, same clip_ "
-                "settings; give one of them, or draw all scales into one file by --json"
+                f"in {path} CLIP guides as in {paths[manners.index(manner)]}: same weights, same "
+                "clip_ settings; give one of them, or draw all scales into one file by --json"
             )
-        path_of[manner] = path
 
 
-def manner_of(sweep: Sweep) -> Manner:
-    """Form, name of the guide, settings, weights, in this order."""
+def manner_of(sweep: Sweep) -> GuideManner:
     guide, sampling = sweep.protocol.guide, sweep.protocol.clip_sampling
     settings = {key: value for key, value in sampling.items() if key not in IN_OTHER_WORDS}
-    named = {"form": guide.form, "guide": guide.clip.name}
-    return {**named, **settings, "weights": guide.clip.weights}
+    return GuideManner(guide.form, guide.clip.name, settings, guide.clip.weights)
 
 
 def manner_labels(sweeps: Sequence[Sweep]) -> list[str]:
     """The form of each; where several have the same, also what differs, weights only if all else
     is the same."""
     manners = [manner_of(sweep) for sweep in sweeps]
-    labels = [label(each, manners, list(each)[:-1]) for each in manners]
+    labels = [label(each, manners, by_weights=False) for each in manners]
     if len(set(labels)) < len(labels):
-        labels = [label(each, manners, list(each)) for each in manners]
+        labels = [label(each, manners, by_weights=True) for each in manners]
     return labels
 
 
-def label(manner: Manner, manners: Sequence[Manner], keys: Sequence[str]) -> str:
-    """The form, and those of `keys` in which `manners` of the same form differ."""
-    rivals = [other for other in manners if other["form"] == manner["form"]]
-    differing = [k for k in keys if any(other.get(k) != manner.get(k) for other in rivals)]
-    return ", ".join([str(manner["form"]), *(f"{key} {manner.get(key)}" for key in differing)])
+def label(manner: GuideManner, manners: Sequence[GuideManner], *, by_weights: bool) -> str:
+    """The form, and in what `manners` of the same form differ; `by_weights`: also in weights."""
+    rivals = [other.named() for other in manners if other.form == manner.form]
+    differing = [
+        f"{name} {value}"
+        for name, value in manner.named().items()
+        if (by_weights or name != "weights") and any(r.get(name) != value for r in rivals)
+    ]
+    return ", ".join([manner.form, *differing])
 
 
 def label_settings(sweep: Sweep, manner: str) -> list[SettingResult]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from textdiff.clip import ClipModel
 from textdiff.data import CaptionedImages
-from textdiff.evaluation.guidance.evaluators import Guide
+from textdiff.evaluation.guidance.guide import Guide
 from textdiff.evaluation.guidance.sweep import (
     Chance,
     GuideProtocol,

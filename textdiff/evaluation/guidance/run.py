@@ -1,126 +1,121 @@
-"""One sweep from its settings: load, draw each setting, score it, keep what is done."""
+"""One sweep: plan each setting, draw it, score it, keep what is done."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from textdiff.clip import ClipModel
-from textdiff.data import CaptionedImages, open_data
-from textdiff.devices import pick_device
+from textdiff.data import CaptionedImages
 from textdiff.errors import UsageError
 from textdiff.evaluation.guidance.differences import with_differences
 from textdiff.evaluation.guidance.draw import draw_timed, write_sheet
-from textdiff.evaluation.guidance.evaluators import (
-    Guide,
-    find_guide,
-    load_evaluators,
-    reference_pictures,
-)
 from textdiff.evaluation.guidance.front import best_of_each_kind
-from textdiff.evaluation.guidance.measure import Panel, prepare_panel, score_pictures
+from textdiff.evaluation.guidance.guide import Guide
+from textdiff.evaluation.guidance.measure import prepare_panel, score_pictures
 from textdiff.evaluation.guidance.protocol import prompt_protocol, sweep_protocol
-from textdiff.evaluation.guidance.settings import GuidanceSettings
-from textdiff.evaluation.guidance.sweep import (
-    ReferenceProtocol,
-    Scales,
-    SettingResult,
-    Sweep,
-    SweepProtocol,
-)
+from textdiff.evaluation.guidance.references import reference_pictures
+from textdiff.evaluation.guidance.sweep import ReferenceProtocol, Scales, SettingResult, Sweep
 from textdiff.evaluation.guidance.sweep_file import find_sweep, write_sweep
-from textdiff.evaluation.pictures import PromptedPictures, real_pictures
-from textdiff.evaluation.protocol import check_image_size
+from textdiff.evaluation.pictures import PromptedPictures
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.types import Pictures
+from textdiff.pipeline.plan import DrawPlan
 
 
-def run_sweep(settings: GuidanceSettings) -> Sweep:
-    """The settings asked for, and those that the file `settings.json` already held.
+def measure_sweep(
+    pipe: TextToImage,
+    *,
+    model: str,
+    guide: Guide,
+    evaluators: Mapping[str, ClipModel],
+    data: CaptionedImages,
+    real: PromptedPictures,
+    others: CaptionedImages,
+    config: SamplingConfig,
+    scales: Sequence[Scales],
+    prompt_seed: int = 0,
+    images_per_prompt: int = 1,
+    limit: int = 2048,
+    path: str | Path | None = None,
+) -> Sweep:
+    """The settings of `scales`, and those that the file `path` already holds.
+
+    Args:
+        model: what the user called `pipe`.
+        data: the split of the prompts.
+        real: prompts of it, chosen by `prompt_seed`, and their pictures.
+        others: the split of the real pictures to be close to, at most `limit` of them.
+        config: of sampling; its scales do not count.
+        path: written after each setting; None: no file.
 
     Raises:
-        UsageError: an evaluator that took part, settings that the model cannot follow, a file of
-            another protocol, fewer than two prompts.
+        UsageError: fewer than two prompts or other pictures, settings that the model cannot follow,
+            a file of another protocol.
     """
-    scales, per_prompt = (
-        scale_grid(settings.scales, settings.clip_scales),
-        settings.images_per_prompt,
-    )
-    loaded = load(settings, scales)
-    sweep = find_sweep(settings.json, loaded.protocol)
-    panel, real = loaded.panel(), loaded.real
-    if sweep is None:
-        sweep = Sweep(loaded.protocol, score_pictures(panel, real.images, 1))
-    prompts = repeat_each(real.prompts, per_prompt)
-    for each in scales:
-        if each in [setting.scales for setting in sweep.settings]:
-            continue
-        config = at_scales(settings, each)
-        images, seconds = draw_timed(loaded.pipe, prompts, config, str(each))
-        scores = score_pictures(panel, images, per_prompt)
-        result = SettingResult(each.kind, str(each), each, scores, seconds)
-        sweep = replace(sweep, settings=with_differences([*sweep.settings, result]))
-        if settings.json:
-            write_sweep(settings.json, sweep)
-    if settings.grid:
-        count = settings.grid_pictures
-        images = real.images.repeat_interleave(per_prompt, dim=0)[:count]
-        rows = {"real pictures": images}
-        for best in best_of_each_kind(sweep.settings):
-            config = at_scales(settings, best.scales)
-            rows[best.name], _ = draw_timed(loaded.pipe, prompts[:count], config, best.name)
-        write_sheet(settings.grid, prompts[:count], rows)
-    if settings.json:
-        print(f"numbers and protocol: {settings.json}")
-    return sweep
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """All that a sweep is made with, checked. reference: real pictures besides those of the
-    prompts."""
-
-    pipe: TextToImage
-    guide: Guide
-    evaluators: dict[str, ClipModel]
-    real: PromptedPictures
-    reference: Pictures
-    protocol: SweepProtocol
-
-    def panel(self) -> Panel:
-        prompts, reference = self.real.prompts, self.reference
-        return prepare_panel(self.evaluators, self.guide.evaluator, prompts, reference)
-
-
-def load(settings: GuidanceSettings, scales: Sequence[Scales]) -> Loaded:
-    """Raises UsageError as `run_sweep`."""
-    model, seed, split = settings.model, settings.prompt_seed, settings.split
-    assert model is not None  # the settings' own check
-    device = pick_device(settings.device)
-    pipe = TextToImage.load(model, device)  # before data, which may take long to render
-    guide = find_guide(pipe, settings, settings.clip_guidance.guide or f"{model}/clip")
-    evaluators = load_evaluators(settings.evaluators, device, pipe, model, guide)
-    data = open_data(settings.data, split)
-    check_image_size(data, pipe)
-    real = real_pictures(data, settings.num_prompts, seed, pipe)
     check_prompts(real.prompts, data)
-    for each in scales:
-        pipe.plan(real.prompts, at_scales(settings, each))
-    other = settings.reference_split or split
-    others = data if other == split else open_data(settings.data, other)
-    reference = reference_pictures(others, real.prompts, seed, settings.limit)
+    prompts = repeat_each(real.prompts, images_per_prompt)
+    plans = plan_settings(pipe, prompts, config, scales)
+    reference = reference_pictures(others, real.prompts, prompt_seed, limit)
     protocol = sweep_protocol(
         model=model,
         pipe=pipe,
         guide=guide,
         evaluators=evaluators,
         data=data,
-        prompts=prompt_protocol(real.prompts, seed, settings.images_per_prompt, evaluators),
-        reference=ReferenceProtocol(other, len(reference)),
-        config=settings,
+        prompts=prompt_protocol(real.prompts, prompt_seed, images_per_prompt, evaluators),
+        reference=ReferenceProtocol(others.split, len(reference)),
+        config=config,
     )
-    return Loaded(pipe, guide, evaluators, real, reference, protocol)
+    sweep = find_sweep(path, protocol)
+    panel = prepare_panel(evaluators, guide.evaluator, real.prompts, reference)
+    if sweep is None:
+        sweep = Sweep(protocol, score_pictures(panel, real.images, 1))
+    known = {setting.scales for setting in sweep.settings}
+    for each, plan in plans.items():
+        if each in known:
+            continue
+        images, seconds = draw_timed(pipe, plan, str(each))
+        scores = score_pictures(panel, images, images_per_prompt)
+        result = SettingResult(each.kind, str(each), each, scores, seconds)
+        sweep = replace(sweep, settings=with_differences([*sweep.settings, result]))
+        if path:
+            write_sweep(path, sweep)
+    return sweep
+
+
+def draw_best(
+    path: str | Path,
+    pipe: TextToImage,
+    sweep: Sweep,
+    *,
+    real: PromptedPictures,
+    config: SamplingConfig,
+    count: int,
+) -> None:
+    """A sheet of `count` pictures with the best setting of each kind, real ones first.
+
+    Args:
+        real, config: as `measure_sweep`'s.
+    """
+    per_prompt = sweep.protocol.prompts.pictures_of_each
+    prompts = repeat_each(real.prompts, per_prompt)[:count]
+    rows = {"real pictures": real.images.repeat_interleave(per_prompt, dim=0)[:count]}
+    best = {each.scales: each.name for each in best_of_each_kind(sweep.settings)}
+    for scales, plan in plan_settings(pipe, prompts, config, list(best)).items():
+        name = best[scales]
+        rows[name], _ = draw_timed(pipe, plan, name)
+    write_sheet(path, prompts, rows)
+
+
+def plan_settings(
+    pipe: TextToImage, prompts: Sequence[str], config: SamplingConfig, scales: Sequence[Scales]
+) -> dict[Scales, DrawPlan]:
+    """Raises UsageError: settings that the model cannot follow."""
+    return {
+        each: pipe.plan(prompts, config.with_scales(each.guidance, each.clip)) for each in scales
+    }
 
 
 def check_prompts(prompts: Sequence[str], data: CaptionedImages) -> None:
@@ -135,10 +130,6 @@ def check_prompts(prompts: Sequence[str], data: CaptionedImages) -> None:
 def scale_grid(guidance: Sequence[float], clip: Sequence[float]) -> list[Scales]:
     """Each scale of CLIP guidance with each of classifier-free guidance, once."""
     return list(dict.fromkeys(Scales(g, c) for c in clip for g in guidance))
-
-
-def at_scales(config: SamplingConfig, scales: Scales) -> SamplingConfig:
-    return config.with_scales(scales.guidance, scales.clip)
 
 
 def repeat_each(prompts: Sequence[str], count: int) -> list[str]:

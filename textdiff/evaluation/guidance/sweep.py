@@ -8,7 +8,7 @@ Sweep ── protocol: SweepProtocol           all that the numbers depend on bu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
@@ -83,13 +83,13 @@ class ScoreSamples:
 
 @dataclass(frozen=True)
 class PictureScores:
-    """Of one set of pictures. samples: None in files of older versions."""
+    """Of one set of pictures."""
 
     held_out: HeldOutScores
     evaluators: dict[str, EvaluatorScores]
     guide: PromptFollowing
     gap: Annotated[RecallGap, Key("guide - held_out")]
-    samples: Annotated[ScoreSamples | None, OMIT_NONE] = None
+    samples: ScoreSamples
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class Difference:
 @dataclass(frozen=True)
 class SettingResult:
     """kind, name: of its scales, and where sweeps were merged, of how CLIP guides. differences: by
-    baseline; None in files of older versions."""
+    baseline, of those that were drawn too."""
 
     kind: str
     name: str
     scales: Annotated[Scales, INLINE]
     scores: Annotated[PictureScores, INLINE]
     seconds_per_picture: float
-    differences: Annotated[dict[str, Difference] | None, OMIT_NONE] = None
+    differences: dict[str, Difference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -92,10 +92,7 @@ def print_by_evaluator(sweep: Sweep) -> None:
 
 
 def print_differences(settings: Sequence[SettingResult]) -> None:
-    """Each setting minus its baselines. Files of older versions have no such numbers."""
-    if all(each.differences is None for each in settings):
-        print("no paired differences: the file is of an older version; draw the sweep again")
-        return
+    """Each setting minus its baselines."""
     rows = [(each.name, each.differences) for each in settings if each.differences]
     columns = ["", f"minus {UNGUIDED}", f"minus {WITHOUT_CLIP}"]
     rates = [[name, *against({k: d.at_1 for k, d in ds.items()}, 100, "+.1f")] for name, ds in rows]

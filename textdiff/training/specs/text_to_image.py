@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textdiff.clip.model import ClipModel
@@ -85,19 +86,21 @@ def _task(
     preview = settings.preview
     prompts = preview_prompts(data, pipe, count=preview.num_prompts, config=preview)
     captions = data.all_captions + (held_out.all_captions if held_out else [])
-    common: dict[str, Any] = {
-        "pipe": pipe,
-        "embed": CaptionEmbeddings(pipe.clip, captions),
-        "seed": settings.seed,
-        "caption_drop": settings.caption_drop,
-        "held_out": held_out,
-        "eval_images": settings.eval_images,
-        "prompts": prompts,
-        "preview": preview,
-    }
-    if settings.process == "binary":
-        return BinaryTask(**common)
-    return DiffusionTask(**common, objective=settings.objective)
+    task: type[BinaryTask] | partial[DiffusionTask] = (
+        BinaryTask
+        if settings.process == "binary"
+        else partial(DiffusionTask, objective=settings.objective)
+    )
+    return task(
+        pipe=pipe,
+        embed=CaptionEmbeddings(pipe.clip, captions),
+        seed=settings.seed,
+        caption_drop=settings.caption_drop,
+        held_out=held_out,
+        eval_images=settings.eval_images,
+        prompts=prompts,
+        preview=preview,
+    )
 
 
 def _fixed(settings: TrainSettings) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -53,12 +51,6 @@ def test_a_baseline_that_comes_later():
 def test_differences_that_are_known_stay():
     found = sweep().settings
     assert with_differences(found) == found
-
-
-def test_without_samples_there_are_no_differences():
-    unguided, guided = setting(Scales(1, 0)), setting(Scales(3, 0))
-    old = replace(unguided, scores=replace(unguided.scores, samples=None))
-    assert [each.differences for each in with_differences([old, guided])] == [{}, {}]
 
 
 def test_samples_without_kid_are_none_and_left_out():

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
 from tests.helpers.sweeps import estimated, sweep
-from textdiff.evaluation.guidance.plot import draw_sweep, error_bars, point_label, style_of_kinds
+from textdiff.evaluation.figures import COLOURS
+from textdiff.evaluation.guidance.plot import (
+    draw_front,
+    draw_gap,
+    draw_sweep,
+    error_bars,
+    point_label,
+    style_of_kinds,
+)
 from textdiff.evaluation.guidance.sweep import Scales
 from textdiff.metrics.bootstrap import Estimate
 
@@ -15,7 +25,46 @@ pytest.importorskip("matplotlib")
 
 def test_a_sweep_is_drawn(tmp_path):
     draw_sweep(str(tmp_path / "sweep.png"), sweep())
-    assert Image.open(tmp_path / "sweep.png").size == (1380, 672)
+    with Image.open(tmp_path / "sweep.png") as plot:
+        assert (plot.format, plot.size) == ("PNG", (1380, 672))
+        colours = {colour for _, colour in plot.convert("RGB").getcolors(maxcolors=1 << 16)}
+    drawn = [tuple(bytes.fromhex(colour.removeprefix("#"))) in colours for colour in COLOURS]
+    assert drawn == [True] * 4 + [False] * 3  # four kinds
+
+
+@pytest.fixture
+def axes():
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+def test_settings_stand_at_their_kid_and_rate(axes):
+    found = sweep()
+    draw_front(axes, found, style_of_kinds([each.kind for each in found.settings]))
+    containers, labels = axes.get_legend_handles_labels()
+    points = {
+        label: container.lines[0].get_xydata().tolist()
+        for label, container in zip(labels, containers, strict=True)
+    }
+    assert {label: pytest.approx(point) for label, (point,) in points.items()} == {
+        "none": [100, 0.2],
+        "CFG": [200, 0.4],
+        "CLIP": [300, 0.6],
+        "CFG + CLIP": [400, 0.8],
+        "real pictures": [0, 1.0],
+    }
+
+
+def test_gap_is_the_rate_of_others_over_that_of_the_guide(axes):
+    unguided, *_ = sweep().settings
+    by_guide = replace(unguided.scores.guide, at_1=estimated(0.9))
+    gamed = replace(unguided, scores=replace(unguided.scores, guide=by_guide))
+    draw_gap(axes, replace(sweep(), settings=(gamed,)), style_of_kinds([gamed.kind]))
+    first, real, diagonal = (line.get_xydata().tolist() for line in axes.lines)
+    assert first == [pytest.approx([0.9, 0.2])]
+    assert real == [[1.0, 1.0]]
+    assert diagonal == [pytest.approx([0.18, 0.18]), [1, 1]]
 
 
 def test_no_kind_looks_as_another_or_as_real_pictures():

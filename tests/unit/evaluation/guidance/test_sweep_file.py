@@ -1,4 +1,4 @@
-"""The file of a sweep: keys, what comes back, files of others and of older versions."""
+"""The file of a sweep: keys, what comes back, files of others."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_keys(path):
     assert list(setting["differences"]["unguided"]) == ["R@1", "KID"]
 
 
-def test_a_file_of_an_older_version_has_neither_samples_nor_differences(path):
+@pytest.mark.parametrize("key", ["samples", "differences"])
+def test_a_setting_that_lacks_a_key_is_named(path, key):
     document = json.loads(path.read_text())
-    for setting in document["settings"]:
-        del setting["differences"], setting["samples"]
+    del document["settings"][2][key]
     path.write_text(json.dumps(document))
-    found = read_sweep(path)
-    assert all(s.differences is None and s.scores.samples is None for s in found.settings)
+    with pytest.raises(UsageError, match=rf"holds no sweep; .*settings\[2\] lacks '{key}'"):
+        read_sweep(path)
 
 
 def test_a_sweep_of_the_same_protocol_is_found(path, tmp_path):

@@ -29,15 +29,6 @@ def test_guides_of_merged_sweeps_are_named(capsys):
     assert "those drawn without CLIP is the first" in text
 
 
-def test_files_without_differences(capsys):
-    """As older versions wrote them."""
-    settings = tuple(replace(each, differences=None) for each in sweep().settings)
-    text = printed(capsys, replace(sweep(), settings=settings))
-    assert "no paired differences: the file is of an older version" in text
-    assert "CFG 3 CLIP 2" in text
-    assert "minus unguided" not in text
-
-
 def test_an_estimate_with_its_interval():
     assert with_interval(estimated(0.5), 100, ".0f") == "50 (40 to 60)"
     assert with_interval(estimated(0.05), 100, "+.1f") == "+5.0 (-5.0 to +15.0)"

@@ -1,20 +1,13 @@
-"""The CLIP that guides, and which real pictures drawn ones should be close to."""
+"""The CLIP that guides, and what it is as one that reads finished pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
-import torch
-
 from textdiff.clip import ClipModel, NoisedClip
-from textdiff.data import CaptionedImages, EndlessOrder
-from textdiff.errors import UsageError
-from textdiff.evaluation.evaluators import load_evaluator
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.clip_guide import guide_input
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.types import Pictures
 
 
 @dataclass(frozen=True)
@@ -71,43 +64,12 @@ def as_evaluator(clip: ClipModel | NoisedClip, at: str) -> tuple[ClipModel, str]
     return clip.at(timestep).freeze(), reads
 
 
-def load_evaluators(
-    names: Collection[str], device: str, pipe: TextToImage, model: str, guide: Guide
-) -> dict[str, ClipModel]:
-    """By name, frozen, on `device`.
+def involved_clips(pipe: TextToImage, model: str, guide: Guide) -> dict[str, str]:
+    """What each CLIP that has a part in drawing does, in words, by the hash of its weights; also of
+    what a noised CLIP that guides was fine-tuned from.
 
     Args:
         model: what the user called `pipe`.
-
-    Raises:
-        UsageError: one that guides, conditions the model, is what a noised CLIP was fine-tuned
-            from, or is given twice.
     """
     involved = {pipe.clip.weights_hash(): f"the CLIP that {model} was trained with"}
-    involved |= dict.fromkeys(guide.hashes, f"the CLIP that guides, {guide.name}")
-    evaluators = {}
-    for name in names:
-        evaluators[name] = load_evaluator("--evaluators", name, device, involved)
-        involved[evaluators[name].weights_hash()] = f"the evaluator {name} again"
-    return evaluators
-
-
-def reference_pictures(
-    data: CaptionedImages, prompts: Collection[str], seed: int, limit: int
-) -> Pictures:
-    """Up to `limit` pictures of the split, in an order of the seed; none of a prompt's.
-
-    Raises:
-        UsageError: fewer than two are left. DataError: too many cannot be used.
-    """
-    _, order = EndlessOrder(len(data), seed).at(torch.arange(len(data)))
-    excluded = set(prompts)
-    free = [index for index in order.tolist() if data.captions[index][0] not in excluded]
-    if len(free) < 2:
-        raise UsageError(
-            f"{data.name}, split {data.split}: {len(free)} pictures besides those of the "
-            f"{len(prompts)} prompts, so nothing to be close to; give a smaller --num-prompts, or "
-            "--reference-split"
-        )
-    _, images = data.usable(free[:limit])
-    return images
+    return involved | dict.fromkeys(guide.hashes, f"the CLIP that guides, {guide.name}")

@@ -1,4 +1,4 @@
-"""The CLIP that guides as one that reads pictures; who may not evaluate; the reference pictures."""
+"""The CLIP that guides as one that reads pictures; who may not evaluate."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from textdiff.clip import ClipModel, NoisedClip
 from textdiff.commands.cli import run
 from textdiff.data import DataConfig, open_data
 from textdiff.errors import UsageError
-from textdiff.evaluation.guidance.evaluators import (
-    as_evaluator,
-    find_guide,
-    load_evaluators,
-    reference_pictures,
-)
+from textdiff.evaluation.evaluators import load_evaluators
+from textdiff.evaluation.guidance.guide import as_evaluator, find_guide, involved_clips
 from textdiff.pictures import to_float
 from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig
 
@@ -103,29 +99,10 @@ def other_clip(tiny_clip, tmp_path) -> Path:
 
 def test_evaluators_that_took_part(pipe, noised, tiny_clip, other_clip):
     guide = find_guide(pipe, guided_by(guide=str(noised)), "a-guide")
+    involved = involved_clips(pipe, "a-model", guide)
     with pytest.raises(UsageError, match="is the CLIP that guides, a-guide; give one of another"):
-        load_evaluators([str(noised / "clean")], "cpu", pipe, "a-model", guide)
+        load_evaluators("--evaluators", [str(noised / "clean")], "cpu", involved)
     guide = find_guide(pipe, guided_by(guide=str(other_clip)), "a-guide")
+    involved = involved_clips(pipe, "a-model", guide)
     with pytest.raises(UsageError, match="is the CLIP that a-model was trained with"):
-        load_evaluators([str(tiny_clip)], "cpu", pipe, "a-model", guide)
-
-
-def test_an_evaluator_twice(pipe, other_clip):
-    name, guide = str(other_clip), find_guide(pipe, guided_by(), "clip")
-    assert list(load_evaluators([name], "cpu", pipe, "a-model", guide)) == [name]
-    with pytest.raises(UsageError, match=f"is the evaluator {name} again"):
-        load_evaluators([name, name], "cpu", pipe, "a-model", guide)
-
-
-def test_reference_pictures_are_none_of_a_prompts(data):
-    prompts = [data.captions[k][0] for k in range(5)]
-    found = reference_pictures(data, prompts, seed=0, limit=9)
-    others = {data.image(k).numpy().tobytes() for k in range(5, 8)}
-    assert {image.numpy().tobytes() for image in found} == others
-    assert len(reference_pictures(data, prompts, seed=0, limit=2)) == 2
-
-
-def test_too_few_reference_pictures(data):
-    prompts = [data.captions[k][0] for k in range(7)]
-    with pytest.raises(UsageError, match=r"1 pictures besides .* smaller --num-prompts, or --ref"):
-        reference_pictures(data, prompts, seed=0, limit=9)
+        load_evaluators("--evaluators", [str(tiny_clip)], "cpu", involved)
