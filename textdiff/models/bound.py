@@ -14,8 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
+from textdiff.timesteps import distinct_timesteps
 from textdiff.types import Conditioning, Timesteps
 
 if TYPE_CHECKING:
@@ -66,8 +68,10 @@ class BoundText:
     time: Tensor
     deep: DeepCache | None = None
 
-    def __getitem__(self, rows: slice | list[int]) -> BoundText:
+    def __getitem__(self, rows: slice | list[int] | Tensor) -> BoundText:
         """These prompts, in this order, with nothing kept of the deeper levels."""
+        if isinstance(rows, list):  # once to a GPU, not once for each of the tensors
+            rows = torch.tensor(rows, dtype=torch.int64, device=self.time.device)
 
         def pick(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor[rows]
@@ -87,12 +91,12 @@ class BoundText:
         return len(keys)
 
     def place(self, timestep: Timesteps) -> int:
-        """Where in `timesteps` the one stands that all rows (B,) share. A GPU is waited for once.
+        """Where in `timesteps` the one stands that all rows (B,) share.
 
         Raises:
             ValueError: it was not bound, or the rows differ.
         """
-        distinct = set(timestep.tolist())
+        distinct = distinct_timesteps(timestep)
         if len(distinct) > 1:
             raise ValueError(
                 f"timesteps {sorted(distinct)} in one call; all rows of bound text share one"
