@@ -56,7 +56,8 @@ def run(settings: SampleSettings) -> None:
     prompts = read_prompts(settings.prompt, settings.prompt_file)
     paths = {name: getattr(settings, name) for name in ("init_image", "mask", "clip_image")}
     init_image, mask, clip_image = (
-        path and read_picture("--" + name.replace("_", "-"), path) for name, path in paths.items()
+        None if path is None else read_picture("--" + name.replace("_", "-"), path)
+        for name, path in paths.items()
     )
     check_folder("--out", settings.out)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
@@ -65,7 +66,7 @@ def run(settings: SampleSettings) -> None:
         [prompt for prompt in prompts for _ in range(settings.num_images)],
         settings,
         init=Init.from_pictures(init_image, mask, settings.strength, size),
-        clip_image=clip_image and square_picture("clip_image", clip_image, size),
+        clip_image=None if clip_image is None else square_picture("clip_image", clip_image, size),
     )
     pictures = to_pil(pipe.draw(plan, progress=True))
     origin = {**sampling_protocol(settings), **paths}
