@@ -86,14 +86,8 @@ def sample(
     predictions: list[Prediction] = []
     for index in reversed(range(chain.num_timesteps)):
         timestep = int(chain.timesteps[index])
-<<<<<<< HEAD
-        prediction = denoise(x_t, shared_timestep(timestep, len(x_t), x_t.device))
-        predictions = [*predictions[-2:], prediction]
-        x_t = sampler.update(x_t, predictions, chain, index, lambda: noise().to(x_T.dtype))
-=======
         with torch.no_grad():
-            prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
+            prediction = denoise(x_t, shared_timestep(timestep, len(x_t), x_t.device))
             predictions = [*predictions[-2:], prediction]
             x_t = sampler.update(x_t, predictions, chain, index, lambda: noise().to(x_T.dtype))
->>>>>>> main
         yield Step(index, timestep, x_t, prediction)
