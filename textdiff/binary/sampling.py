@@ -63,14 +63,9 @@ def sample_binary(
     x_t = x_T
     for index in reversed(range(chain.num_timesteps)):
         timestep = int(chain.timesteps[index])
-<<<<<<< HEAD
-        prediction = denoise(x_t, shared_timestep(timestep, len(x_t), x_t.device))
-        x_t = ancestral_step(chain, prediction, x_t, index, noise())
-=======
         with torch.no_grad():
-            prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
+            prediction = denoise(x_t, shared_timestep(timestep, len(x_t), x_t.device))
             x_t = ancestral_step(chain, prediction, x_t, index, noise())
->>>>>>> main
         yield BinaryStep(index, timestep, x_t, prediction)
 
 
