@@ -15,7 +15,11 @@ SHARED = "_shared_timestep"  # an attribute of the tensor; results of operations
 
 def shared_timestep(value: int, count: int, device: torch.device | str) -> Timesteps:
     """(count,) int64, all of them `value`. `known_timestep` then tells it; do not write to it."""
-    timestep = torch.full((count,), value, device=device)
+    return mark_shared(torch.full((count,), value, device=device), value)
+
+
+def mark_shared(timestep: Timesteps, value: int) -> Timesteps:
+    """`timestep` itself, whose caller knows that all its rows are `value`."""
     setattr(timestep, SHARED, value)
     return timestep
 

@@ -14,7 +14,9 @@ Gradients go outside of classifier-free guidance and thresholds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -26,14 +28,27 @@ from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
 def at_x_t(denoise: Denoise, reward: Reward, scale: float) -> Denoise:
     """Guides `denoise` by `reward(x_t, timestep)`."""
+    return following(denoise, partial(reward_gradient, reward), scale)
+
+
+def following(
+    denoise: Denoise, gradient: Callable[[Samples, Timesteps], Samples], scale: float
+) -> Denoise:
+    """Guides `denoise` by `gradient(x_t, timestep)`, of which that of a reward is one."""
 
     def guided(x_t: Samples, timestep: Timesteps) -> Prediction:
-        with torch.enable_grad():
-            x = x_t.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(reward(x, timestep).sum(), x)
-        return replace(denoise(x_t, timestep), gradient=scale * gradient)
+        found = gradient(x_t, timestep)
+        return replace(denoise(x_t, timestep), gradient=scale * found)
 
     return guided
+
+
+def reward_gradient(reward: Reward, x_t: Samples, timestep: Timesteps) -> Samples:
+    """grad l(x_t, t)."""
+    with torch.enable_grad():
+        x = x_t.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(reward(x, timestep).sum(), x)
+    return gradient
 
 
 def at_x_0(

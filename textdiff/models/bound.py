@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,21 @@ class BoundText:
         """B."""
         keys, _ = next(iter(self.keys_values.values()))
         return len(keys)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What the layers read of the text, in a fixed order."""
+        of_attention = [tensor for pair in self.keys_values.values() for tensor in pair]
+        return of_attention if self.mask is None else [*of_attention, self.mask]
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> BoundText:
+        """The same with others of these shapes in their place."""
+        pairs = zip(tensors[0::2], tensors[1::2], strict=False)  # the mask, if any, stands alone
+        return replace(
+            self,
+            keys_values=dict(zip(self.keys_values, pairs, strict=True)),
+            mask=None if self.mask is None else tensors[-1],
+        )
 
     def place(self, timestep: Timesteps) -> int:
         """Where in `timesteps` the one stands that all rows (B,) share.
