@@ -72,7 +72,7 @@ class Sizes:
     rounds: int = 5
     rows: int = 32_768
     dim: int = 512
-    tiles: tuple[int, ...] = (512, 2048, 4096, 8192)
+    tiles: tuple[int, ...] = (512, 2048, 8192)
     loop: UNetConfig = field(default_factory=lambda: SMALL.model_copy(update={"image_size": 64}))
     pictures: int = 2000
     loop_batch: int = 256
