@@ -370,7 +370,7 @@ def loop(run: Run) -> None:
         rows.append(["loop", worker.gone or ""])
     side = sizes.loop.image_size
     title = f"## Whole loop, {sizes.pictures} PNGs of {side}x{side}, batch {sizes.loop_batch}, bf16"
-    head = ["", "images/s, by step", "images/s in all", "waits for the loader", "for the noise"]
+    head = ["", "images/s, by step", "images/s in all", "loader, share of time", "noise, share"]
     table(title, head, [row + [""] * (len(head) - len(row)) for row in rows])
     run.keep("loop", found)
     run.pool.stop("loop")

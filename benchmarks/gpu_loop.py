@@ -58,7 +58,8 @@ class Enough(Exception):  # noqa: N818 no error
 
 @dataclass
 class Clock:
-    """ends: of each step. loader, draws: seconds that each step waited for them."""
+    """ends: of each step. loader, draws: seconds that each took the process that trains, beside
+    the GPU's work or not."""
 
     steps: int
     ends: list[float] = field(default_factory=list)
@@ -103,11 +104,10 @@ def our_loop(
     clock = Clock(steps)
 
     class Timed(DiffusionTask):
-        def draw(self, *given):
+        def prepare(self, *given):
             start = time.perf_counter()
-            drawn = super().draw(*given)
+            super().prepare(*given)
             clock.draws.append(time.perf_counter() - start)
-            return drawn
 
         def after_update(self) -> None:
             super().after_update()

@@ -1,7 +1,7 @@
 """What the loop trains. It knows no task by name; a task says no more than it has to say.
 
-Every task is a `Task`. One that needs more has the method of `Stateful`, `AfterUpdate` or
-`Exporting` besides, and the loop calls it.
+Every task is a `Task`. One that needs more has the method of `Stateful`, `Preparing`, `AfterUpdate`
+or `Exporting` besides, and the loop calls it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,15 @@ class Stateful(Protocol):
 
     def state(self) -> dict[str, Tensor]:
         """These tensors themselves, not copies: loading fills them in place."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A task with work of its own on the CPU for a batch, which may be done before its step."""
+
+    def prepare(self, batch: Batch, step: int) -> None:
+        """Does it and keeps what `losses` needs of it. A function of the arguments alone."""
         ...
 
 

@@ -57,8 +57,8 @@ def contrastive_loss(
             as constants (open_clip's `local_loss` without `gather_with_grad`). The mean over ranks
             is the loss of the whole batch. Its gradient lacks the part that comes from the losses
             of other ranks, and that part need not be exchanged.
-        tile_size: side of a tile of logits; None: what is fast on the device. Beside gradients and kept logits, memory is that of
-            about four tiles.
+        tile_size: side of a tile of logits; None: what is fast on the device. Beside gradients and
+            kept logits, memory is that of about four tiles.
         dense_logits: a rank that has up to this many logits keeps them for the backward pass, which
             is faster; 0: never.
 
