@@ -101,18 +101,32 @@ class UNet(nn.Module):
         return self._run(x_t, F.silu(emb), given.tokens.to(x_t.dtype), _broadcast(given.mask))
 
     def _forward_bound(self, x_t: Images, timestep: Timesteps, bound: BoundText) -> Output:
+        place = bound.place(timestep)
+        deep = None if bound.deep is None else partial(bound.deep, place)
+        return self.forward_embedded(x_t, F.silu(bound.embedding(place)), bound, deep)
+
+    def forward_embedded(
+        self,
+        x_t: Images,
+        emb: Tensor,
+        bound: BoundText,
+        deep: Callable[[Callable[[], Tensor]], Tensor] | None = None,
+    ) -> Output:
+        """`forward` with text bound, for a timestep that is given by its embedding alone.
+
+        Args:
+            emb: (1 or B, time_dim), silu of `BoundText.embedding`.
+            deep: as in `_run`.
+        """
         if len(bound) % len(x_t):
             raise ValueError(
                 f"{len(x_t)} pictures for {len(bound)} bound texts; give as many, or a divisor of "
                 "their number"
             )
-        place = bound.place(timestep)
-        emb = F.silu(bound.embedding(place)).to(x_t.dtype)
-        deep = None if bound.deep is None else partial(bound.deep, place)
         copies = len(bound) // len(x_t)
         if bound.pooled is not None or self.config.attention[0]:  # text enters at once
             x_t, copies = x_t.repeat(copies, 1, 1, 1), 1
-        return self._run(x_t, emb, bound.keys_values, bound.mask, copies, deep)
+        return self._run(x_t, emb.to(x_t.dtype), bound.keys_values, bound.mask, copies, deep)
 
     @torch.no_grad()
     def bind(self, conditioning: Conditioning, timesteps: Tensor) -> BoundText:
@@ -171,7 +185,8 @@ class UNet(nn.Module):
         return F.pixel_shuffle(x, self.config.patch_size)
 
     def _deeper(self, x: Tensor, emb: Tensor, text: TextSource, mask: Tensor | None) -> Tensor:
-        """What the last level on the way up takes, from what the first on the way down gave."""
+        """All levels below the first: from the output of `down_blocks[0]` to the input of
+        `up_blocks[-1]`."""
         first, *others = (block for block in self.down_blocks if isinstance(block, DownBlock))
         x, skips = first.halve(x)
         for block in others:
@@ -190,10 +205,6 @@ class UNet(nn.Module):
             if isinstance(module, (ResidualBlock, SpatialTransformer)):
                 again = partial(checkpoint, module.forward, use_reentrant=False)
                 module.forward = again  # type: ignore[method-assign]  # of this instance alone
-
-    @property
-    def num_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())
 
     def _pooled(self, conditioning: Conditioning, dtype: torch.dtype) -> Tensor | None:
         """(B, time_dim); None where the network uses no pooled feature."""
