@@ -38,7 +38,7 @@ from protocol import protocol
 from rounds import ratio, spread, table
 
 from textdiff.evaluation.protocol import versions
-from textdiff.evaluation.results import write_result
+from textdiff.evaluation.results import write_numbers
 from textdiff.models import UNetConfig
 from textdiff.precision import matmul_seconds
 
@@ -142,7 +142,7 @@ class Run:
     def keep(self, section: str, found: Any) -> None:
         """Written at once, so that what was found is kept whatever happens next."""
         self.results[section] = found
-        write_result(self.options.out / "results.json", self.results)
+        write_numbers(self.options.out / "results.json", self.results)
 
     def in_turn(
         self, section: str, until: float, runs: Callable[[str], bool] = lambda run: True
