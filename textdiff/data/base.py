@@ -16,7 +16,8 @@ from torch import Tensor
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage
 from textdiff.data.entries import Source, Split
-from textdiff.data.splits import assign_splits
+from textdiff.data.splits import assign_splits, held_out_notes
+from textdiff.data.survey import survey_of
 from textdiff.errors import DataError
 
 
@@ -24,6 +25,9 @@ class CaptionedImages:
     """The images of one split, with their captions. Indices 0..n-1 run over this split only.
 
     identifiers, captions, splits: of each image, known without decoding it.
+    survey: the rows and files that the source met, used or not.
+    notes: what a user should know before these images are used, a line each.
+    stated_splits: those that the data fix; all_stated: of every image.
     bad: index -> reason of the images that turned out unusable so far. `read` puts the next usable
         image, cyclically, in place of each, so that the same data always give the same images.
     fingerprint: SHA-256 of names, captions and what decides how the images look.
@@ -35,7 +39,19 @@ class CaptionedImages:
         self._indices = [i for i, name in enumerate(splits) if split in ("all", name)]
         entries = [source.entries[i] for i in self._indices]
         self._max_bad_fraction = config.max_bad_fraction
-        self._num_in_source = len(source.entries)
+        self.survey = survey_of(source, len(source.entries))
+        self.notes = held_out_notes(
+            source.entries, splits, config.val_fraction, config.test_fraction
+        )
+        if self.survey.flaws:
+            self.notes.append(
+                f"{len(self.survey.flaws)} of {self.survey.seen} rows and files cannot be used and "
+                f"are skipped (first: {self.survey.flaws[0]}); 'textdiff data info "
+                f"{config.source}' lists all"
+            )
+        self.num_in_source = len(source.entries)
+        self.stated_splits = {entry.split for entry in source.entries if entry.split}
+        self.all_stated = all(entry.split for entry in source.entries)
         self.name, self.config = config.source, config
         self.split = split
         self.image_size = config.image_size
@@ -99,11 +115,12 @@ class CaptionedImages:
     def note_bad(self, reasons: Mapping[int, str]) -> None:
         """Adds unusable images (index -> reason), met here or in a worker. Raises as `read`."""
         self.bad.update(reasons)
-        if len(self.bad) > self._max_bad_fraction * self._num_in_source:
+        share = len(self.bad) / self.num_in_source + self.survey.flawed_share
+        if share > self._max_bad_fraction:
             first = min(self.bad)
             counts = ", ".join(f"{reason} ({n})" for reason, n in self.rejected.most_common())
             raise DataError(
-                f"{self.name}: {len(self.bad)} of {self._num_in_source} images cannot be used, "
+                f"{self.name}: {len(self.bad)} of {self.num_in_source} images cannot be used, "
                 f"more than max_bad_fraction = {self._max_bad_fraction}; first: "
                 f"{self.identifiers[first]}; reasons: {counts}; "
                 f"'textdiff data info {self.name}' looks at all of them"

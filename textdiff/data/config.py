@@ -62,7 +62,15 @@ class DataConfig(Settings):
         description="images whose header states more pixels are rejected before decoding",
     )
     max_bad_fraction: float = Field(
-        0.01, ge=0, le=1, description="stop when more than this share of the images is unusable"
+        0.01,
+        ge=0,
+        le=1,
+        description="stop when more than this share of the images, or of the rows and files that "
+        "name them, is unusable; up to it they are skipped and counted",
+    )
+    outside_files: bool = Field(
+        False,
+        description="follow links, and paths in metadata or parquet, out of the data's folder",
     )
     cache_dir: str | None = Field(
         None, description="rendered OpenMoji go here; none: $TEXTDIFF_CACHE or ~/.cache/textdiff"
