@@ -138,7 +138,7 @@ def _regular_file(path: str | Path) -> IO[bytes]:
 
 
 def _decode_reduced(image: Image.Image, config: DataConfig) -> None:
-    """Asks a JPEG to decode at 1/2, 1/4 or 1/8 of its size, still OVERSAMPLING times what is needed.
+    """Asks a JPEG to decode at 1/2, 1/4 or 1/8 of its size, OVERSAMPLING times what is needed.
 
     The inverse cosine transform of fewer coefficients costs a fraction of the whole one.
     """

@@ -4,9 +4,9 @@
     metadata.csv     file_name,text                                  several rows: several captions
     a.png + a.txt    one caption per line                            where there is no metadata file
 
-File names are relative to the metadata file, which may lie in a sub-folder. A folder named train, val
-(valid, validation, dev) or test fixes the split; so does a column `split`. Hidden files are ignored,
-links that lead out of the folder refused unless `outside_files` allows them.
+File names are relative to the metadata file, which may lie in a sub-folder. A folder named train,
+val (valid, validation, dev) or test fixes the split; so does a column `split`. Hidden files are
+ignored, links that lead out of the folder refused unless `outside_files` allows them.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Folder:
             return name
         shown = as_utf_8(file_name[:100].encode("utf-8", "backslashreplace").decode())
         path, allowed = self._root / name, self._config.outside_files
-        leaves = os.path.isabs(name) or name == ".." or name.startswith("../")
+        leaves = PurePosixPath(name).is_absolute() or name == ".." or name.startswith("../")
         within = not leaves and _is_inside(path, self._root)
         if not within and not allowed:
             raise FlawedError(

@@ -49,7 +49,7 @@ def open_data(config: DataConfig, split: str = "train") -> CaptionedImages:
 
 
 def open_as_it_is(config: DataConfig) -> CaptionedImages:
-    """All images, however many rows and files are flawed: to be looked at. Raises as `open_data`."""
+    """All images, however many rows and files are flawed, to look at. Raises as `open_data`."""
     return CaptionedImages(read_source(config), config, "all")
 
 
@@ -61,9 +61,9 @@ def _remedy(data: CaptionedImages, split: str) -> str:
     stated = sorted(data.stated_splits)
     if split not in stated and stated and data.all_stated:
         return (
-            f"all its {data.num_in_source} images are stated to be {' or '.join(stated)}, by the names "
-            f"of files and folders or a column 'split'; use that split, or add a {split} split or "
-            "name the files otherwise"
+            f"all its {data.num_in_source} images are stated to be {' or '.join(stated)}, by the "
+            f"names of files and folders or a column 'split'; use that split, add a {split} split "
+            "or name the files otherwise"
         )
     if split == "train":
         return "lower val_fraction and test_fraction, or use more images"

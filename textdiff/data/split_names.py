@@ -1,6 +1,6 @@
 """Which split a file or folder belongs to by its name, as `datasets` reads names.
 
-    test.parquet   data/train-00000-of-00001.parquet   validation/0000.parquet   my_dev_set/a.parquet
+    test.parquet   data/train-00000-of-00001.parquet   validation/0.parquet   my_dev_set/a.parquet
 
 A word counts where -, _, ., a digit or a space, or the end of the name stand on both of its sides.
 """

@@ -1,6 +1,6 @@
 """What a source met on its way to its entries: what cannot be used, and what is none of its own.
 
-every row and file -> used (an entry, metadata, a caption file) | flawed, by reason | ignored, by reason
+every row and file -> used (an entry, metadata, a caption file) | flawed | ignored, by reason
 """
 
 from __future__ import annotations

@@ -83,6 +83,6 @@ def walk(root: Path, *, follow: bool) -> Walk:
 
 
 def is_inside(path: str | Path, base: str | Path) -> bool:
-    """Whether `path`, all links followed, lies in the folder `base`, whose links are followed too."""
+    """Whether `path` lies in the folder `base` or is it, links followed in both."""
     real, target = os.path.realpath(base), os.path.realpath(path)
     return target == real or target.startswith(real.rstrip(os.sep) + os.sep)

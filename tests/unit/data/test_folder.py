@@ -229,16 +229,15 @@ def test_a_caption_over_several_lines_of_a_csv(folder):
 
 
 def test_an_image_name_that_is_not_utf_8(folder):
-    raw = os.fsencode(folder) + b"/caf\xe9"
-    os.rename(folder / "a.png", raw + b".png")
+    name = os.fsdecode(b"caf\xe9")
+    (folder / "a.png").rename(folder / f"{name}.png")
     (folder / "b.txt").write_text("blue")
-    with open(raw + b".txt", "w") as sidecar:
-        sidecar.write("red")
+    (folder / f"{name}.txt").write_text("red")
     data = opened(folder)
     assert data.identifiers == ["b.png", "caf\\xe9.png"]
     assert data.image(1)[:, 0, 0].tolist() == [255, 0, 0]
     (folder / "b.txt").unlink()
-    os.remove(raw + b".txt")
+    (folder / f"{name}.txt").unlink()
     message = error(folder)
     assert "caf\\xe9.png: no caption" in message
     message.encode("utf-8")
@@ -281,7 +280,7 @@ def test_every_file_is_accounted_for(folder):
     (folder / ".thumbs" / "a.png").write_bytes((folder / "a.png").read_bytes())
     (folder / ".thumbs" / "a.txt").write_text("small")
     os.mkfifo(folder / "pipe.png")
-    os.symlink("nowhere.png", folder / "broken.png")
+    (folder / "broken.png").symlink_to("nowhere.png")
     data = opened(folder)
     assert data.identifiers == ["a.png", "b.png"]
     assert data.survey.used == {"pictures": 2, "caption files": 2}
@@ -297,7 +296,7 @@ def test_every_file_is_accounted_for(folder):
 
 @pytest.fixture
 def linked(folder, tmp_path_factory):
-    """A captioned folder with a link to a picture, a caption and a folder elsewhere, and to itself."""
+    """A captioned folder with links to itself, and to a picture, a caption, a folder elsewhere."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     for name in "cd":
         Image.new("RGB", (9, 9), "lime").save(elsewhere / f"{name}.png")
