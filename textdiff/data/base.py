@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage
 from textdiff.data.entries import Source, Split
+from textdiff.data.pixel_cache import PixelCache, Versioned, cache_for
 from textdiff.data.splits import assign_splits, held_out_notes
 from textdiff.data.survey import survey_of
 from textdiff.errors import DataError
@@ -60,6 +62,7 @@ class CaptionedImages:
         self.captions: list[list[str]] = [list(entry.captions) for entry in entries]
         self.splits: list[Split] = [splits[i] for i in self._indices]
         self.bad: dict[int, str] = {}
+        self._cache: PixelCache | None = None
         looks = config.model_dump(include={"image_size", "resize", "resample"})
         if config.style != "colour":
             looks["style"] = config.style
@@ -84,9 +87,40 @@ class CaptionedImages:
         try:
             if not any(self.captions[index]):
                 raise BadImage("no caption")
-            return self._source.read(self._indices[index])
+            row = self._indices[index]
+            cached = self._cache.get(row) if self._cache else None
+            return self._source.read(row) if cached is None else cached
         except BadImage as error:
             raise BadImage(error.reason, self.identifiers[index]) from error
+
+    @property
+    def can_cache(self) -> bool:
+        """Whether the source's pictures are worth keeping resized."""
+        return isinstance(self._source, Versioned)
+
+    @property
+    def is_cached(self) -> bool:
+        return self._cache is not None
+
+    def cache_pixels(self) -> Path:
+        """Decodes all images of this split that are not in the cache of resized pixels yet, and
+        reads from there from now on. Returns its folder.
+
+        Raises:
+            DataError: the cache cannot be used, or as `read`.
+            ValueError: a source that needs none.
+        """
+        if not isinstance(self._source, Versioned):
+            raise ValueError(f"{self.name} needs no cache")
+        cache = cache_for(self._source, self.config)
+        index_of = {row: index for index, row in enumerate(self._indices)}
+        cache.fill(
+            self._indices,
+            lambda row: self.image(index_of[row]),
+            lambda bad: self.note_bad({index_of[row]: reason for row, reason in bad.items()}),
+        )
+        self._cache = cache
+        return cache.folder
 
     def images(self, indices: Sequence[int]) -> Tensor:
         """(n, 3, S, S) uint8. Raises BadImage."""

@@ -73,7 +73,14 @@ class DataConfig(Settings):
         description="follow links, and paths in metadata or parquet, out of the data's folder",
     )
     cache_dir: str | None = Field(
-        None, description="rendered OpenMoji go here; none: $TEXTDIFF_CACHE or ~/.cache/textdiff"
+        None,
+        description="rendered OpenMoji and resized pictures go here; none: $TEXTDIFF_CACHE or "
+        "~/.cache/textdiff",
+    )
+    cache: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="keep resized pictures on disk while training, so that later epochs do not "
+        "decode; auto: where that saves time and takes less than half of the free space",
     )
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from textdiff import checkpoint
+from textdiff.data.cost import cache_pixels, choose_workers, slow_loading
 from textdiff.data.loader import batches
 from textdiff.errors import (
     CheckpointError,
@@ -86,6 +87,7 @@ class Trainer:
         self.scaler = accelerator.scaler  # fp16 only
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
+        self.workers = 0 if config.workers == "auto" else config.workers
 
     def resume(self, policy: str) -> None:
         """Loads the newest good checkpoint as `policy` (auto, must, never) says.
@@ -111,6 +113,17 @@ class Trainer:
         self.progress = Progress(*read_checkpoint(folder, self._state()))
         self.accelerator.print(f"resuming from {folder}")
 
+    def prepare_data(self) -> str | None:
+        """Fills the data's cache and chooses the workers, for the reads to come. Returns what a
+        user should know of it. Raises DataError."""
+        processes = self.accelerator.num_processes
+        rows = self.config.batch_size * self.config.accumulation * processes
+        reads = rows * (self.config.steps - self.progress.step)
+        told = cache_pixels(self.data, reads)
+        if self.config.workers == "auto":
+            self.workers = choose_workers(self.data, reads // processes, processes)
+        return told
+
     @property
     def finished(self) -> bool:
         """Whether the budget was used up when the run was last saved."""
@@ -125,7 +138,7 @@ class Trainer:
         """
         with stop_on_signal() as stop, self._meter() as meter:
             self.progress.started = time.monotonic()
-            for micro_batches in self._batches():
+            for micro_batches in meter.loading(self._batches()):
                 values = self._step(micro_batches)
                 self.progress.step += 1
                 done = self._share() >= 1
@@ -154,7 +167,7 @@ class Trainer:
             start_step=self.progress.step,
             rank=self.accelerator.process_index,
             world_size=self.accelerator.num_processes,
-            workers=self.config.workers,
+            workers=self.workers,
         )
 
     def _meter(self) -> Meter:
@@ -164,6 +177,7 @@ class Trainer:
             progress=self.progress,
             run=self.run,
             accelerator=self.accelerator,
+            slow_loading=lambda share: slow_loading(share, self.data, self.workers),
         )
 
     def _step(self, micro_batches: list[Batch]) -> dict[str, float]:
