@@ -20,12 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import PIL
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -161,9 +160,10 @@ def usable_cores() -> int:
 
 
 @functools.lru_cache(maxsize=16)
-def _array(file: str, mode: str) -> NDArray[np.uint8]:
+def _array(file: str, mode: Literal["r", "r+"]) -> np.memmap[Any, np.dtype[np.uint8]]:
     """Opened once per process; kept out of the cache so that workers do not receive a copy."""
-    return np.load(file, mmap_mode="r+" if mode == "r+" else "r")
+    array: np.memmap[Any, np.dtype[np.uint8]] = np.load(file, mmap_mode=mode)
+    return array
 
 
 def _make(folder: Path, shape: tuple[int, int, int, int]) -> None:
@@ -174,6 +174,7 @@ def _make(folder: Path, shape: tuple[int, int, int, int]) -> None:
         for name, dimensions in (("images.npy", shape), ("done.npy", shape[:1])):
             np.lib.format.open_memmap(staging / name, "w+", np.uint8, dimensions).flush()
         staging.rename(folder)
+        _array.cache_clear()  # of a folder of this name that was deleted
     except OSError:
         if not folder.is_dir():  # if it is, another process was first
             raise
