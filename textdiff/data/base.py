@@ -20,6 +20,7 @@ from textdiff.data.entries import Source, Split
 from textdiff.data.pixel_cache import PixelCache, Versioned, cache_for
 from textdiff.data.splits import assign_splits, held_out_notes
 from textdiff.data.survey import survey_of
+from textdiff.data.text import shown
 from textdiff.errors import DataError
 
 
@@ -156,7 +157,7 @@ class CaptionedImages:
             raise DataError(
                 f"{self.name}: {len(self.bad)} of {self.num_in_source} images cannot be used, "
                 f"more than max_bad_fraction = {self._max_bad_fraction}; first: "
-                f"{self.identifiers[first]}; reasons: {counts}; "
+                f"{shown(self.identifiers[first])}; reasons: {counts}; "
                 f"'textdiff data info {self.name}' looks at all of them"
             )
 

@@ -23,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from torch import Tensor
 
 from textdiff.data.config import DataConfig
+from textdiff.data.text import shown
 from textdiff.errors import DataError
 
 AVIF = ("AVIF",) if features.check("avif") else ()
@@ -57,7 +58,7 @@ class BadImage(DataError):  # noqa: N818, as much a value to count as an error
         self.reason, self.where = reason, where
 
     def __str__(self) -> str:
-        return f"{self.where} cannot be used: {self.reason}"
+        return f"{shown(self.where)} cannot be used: {self.reason}"
 
 
 def decode_image(image: bytes | str | Path, config: DataConfig) -> Tensor:

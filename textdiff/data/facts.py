@@ -27,7 +27,7 @@ def facts(report: DataReport) -> list[tuple[str, str]]:
         ("images", f"{sum(report.images.values()):,}"),
         ("splits", ", ".join(f"{name} {n:,}" for name, n in report.images.items())),
         *(("split", note) for note in report.notes if "held out" in note),
-        ("files used", ", ".join(f"{n:,} {what}" for what, n in report.files.items()) or "unknown"),
+        *(("files used", f"{n:,} {what}") for what, n in report.files.items()),
         *(("rejected", text) for text in rejected or ["none"]),
         *(("flaw", text) for text in flaws),
         *(("ignored", text) for text in ignored or ["none"]),

@@ -19,6 +19,7 @@ from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage, decode_image, stated_size
 from textdiff.data.entries import SPLIT_NAMES, Entry, Split, choose
 from textdiff.data.split_names import split_of_name, split_of_path
+from textdiff.data.survey import Survey
 from textdiff.data.text import clean_caption
 from textdiff.data.walk import is_inside
 from textdiff.errors import DataError
@@ -34,6 +35,7 @@ class HuggingFace:
     """A `Source` of the rows of a data set; an entry is named by its split and row."""
 
     entries: list[Entry]
+    survey: Survey
     attribution: str | None = None
 
     def __init__(self, config: DataConfig) -> None:
@@ -41,9 +43,10 @@ class HuggingFace:
 
         self._config = config
         self._homes = _homes(config.source)
+        files = _parquet_files(config.source) if config.source.endswith(".parquet") else {}
         self._images: dict[str, Dataset] = {}
         entries: list[Entry] = []
-        for split, rows in _load(config.source).items():
+        for split, rows in _load(config.source, files).items():
             where = f"{config.source}, split {split}"
             image = pick_column(config.image_column, IMAGE_COLUMNS, rows.column_names, where)
             text = pick_column(config.caption_column, CAPTION_COLUMNS, rows.column_names, where)
@@ -60,6 +63,8 @@ class HuggingFace:
                 for row, (value, name) in enumerate(zip(rows[text][:], stated, strict=True))
             ]
         self.entries = choose(entries, config.max_images)
+        used = {f"parquet ({split})": len(paths) for split, paths in files.items()}
+        self.survey = Survey(seen=len(entries), used=used)
 
     def read(self, index: int) -> Tensor:
         return decode_image(self._encoded(index), self._config)
@@ -86,19 +91,17 @@ class HuggingFace:
         raise BadImage("path out of the data's folder")
 
 
-def _load(source: str) -> dict[str, Dataset]:
-    """The data set's splits by name. Raises DataError."""
+def _load(source: str, files: dict[str, list[str]]) -> dict[str, Dataset]:
+    """The data set's splits by name; files: by split, if they are parquet. Raises DataError."""
     import datasets
 
     try:
         loaded: dict[str, Dataset]  # a DatasetDict
-        if source.endswith(".parquet"):
-            loaded = datasets.load_dataset("parquet", data_files=_parquet_files(source))
+        if files:
+            loaded = datasets.load_dataset("parquet", data_files=files)
         else:
             loaded = datasets.load_dataset(source)
         return loaded
-    except DataError:
-        raise
     except Exception as error:  # of the hub, the network or a foreign file
         cause = " ".join(str(error).split())[:200]
         raise DataError(

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from textdiff.data.text import shown
 from textdiff.errors import DataError
 
 SHOWN_FLAWS = 5  # in an error
+SHOWN_LETTERS = 600  # of a flaw: names of files and columns can be of any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Flaw:
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.detail}"
+        return shown(f"{self.where}: {self.detail}", SHOWN_LETTERS)
 
 
 class FlawedError(DataError):

@@ -355,3 +355,9 @@ def test_what_is_held_out_of_three_pictures_is_said(folder):
     assert sorted(data.splits) == ["test", "train", "val"]
     assert data.notes[0].startswith("1 of 3 images held out as val: val_fraction = 0.05 would be")
     assert opened(folder, val_fraction=0, test_fraction=0).notes == []
+
+
+def test_errors_show_text_from_data_as_text(folder):
+    write_jsonl(folder, {"file_name": "\x1b[31m.png", "text": "red"}, {"\x1b[2J" + "x" * 9999: 1})
+    message = error(folder)
+    assert message.isprintable() and "\\x1b[31m.png" in message and len(message) < 4000

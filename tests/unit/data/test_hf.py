@@ -166,3 +166,25 @@ def test_paths_in_rows_may_leave_the_folder_where_asked(rows_with_paths):
     assert data.image(1)[:, 0, 0].tolist() == [0, 0, 255]
     assert data.read([3, 5])[0] == [4, 0]
     assert set(data.bad.values()) == {"not a regular file"}
+
+
+def test_parquet_files_are_accounted_for(tmp_path):
+    for name in ("train-0", "train-1", "test-0"):
+        config = write(tmp_path / f"{name}.parquet", {"image": [png("red")], "text": ["red"]})
+    config = config.model_copy(update={"source": f"{tmp_path}/*.parquet"})
+    used = open_data(config, "all").survey.used
+    assert used == {"parquet (train)": 2, "parquet (test)": 1}
+
+
+def test_resized_pixels_of_parquet_are_cached_until_the_file_changes(tmp_path):
+    columns = {"image": list(map(png, COLOURS)), "text": COLOURS}
+    config = write(tmp_path / "a.parquet", columns)
+    config = config.model_copy(update={"cache_dir": str(tmp_path / "cache")})
+    data = open_data(config, "all")
+    folder = data.cache_pixels()
+    assert data.image(2)[:, 0, 0].tolist() == [0, 0, 255]
+    assert open_data(config, "all").cache_pixels() == folder
+    write(tmp_path / "a.parquet", {**columns, "image": list(map(png, reversed(COLOURS)))})
+    changed = open_data(config, "all")
+    assert changed.cache_pixels() != folder
+    assert changed.image(5)[:, 0, 0].tolist() == [255, 0, 0]
