@@ -39,10 +39,17 @@ from textdiff.evaluation.results import write_result
 
 WIDTH, HEIGHT = 4000, 3000
 THEIRS = "datasets"
+KINDS = {"photos": "photos", "pngs": "pngs", "parquet": "pngs.parquet"}
+TITLES = {
+    "photos": "12-megapixel JPEGs",
+    "pngs": "64-pixel PNGs",
+    "parquet": "64-pixel PNGs in parquet",
+}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--photos", type=int, default=24, help="JPEGs of 12 megapixels")
     parser.add_argument("--pngs", type=int, default=1000, help="PNGs of 64 pixels")
     parser.add_argument("--image-size", type=int, default=64)
@@ -221,16 +228,13 @@ def main() -> None:
         scratch = Path(scratch_name)
         os.environ["HF_DATASETS_CACHE"] = str(scratch / "hf")  # before `datasets` is imported
         os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
-        write_pictures(scratch / "photos", options.photos, (WIDTH, HEIGHT), "jpg")
+        if "photos" in options.kinds:
+            write_pictures(scratch / "photos", options.photos, (WIDTH, HEIGHT), "jpg")
         write_pictures(scratch / "pngs", options.pngs, (64, 64), "png")
         write_parquet(scratch / "pngs", scratch / "pngs.parquet")
-        sources = {
-            "12-megapixel JPEGs": str(scratch / "photos"),
-            "64-pixel PNGs": str(scratch / "pngs"),
-            "64-pixel parquet": str(scratch / "pngs.parquet"),
-        }
         results: dict[str, dict] = {}
-        for title, source in sources.items():
+        for kind in options.kinds:
+            title, source = TITLES[kind], str(scratch / KINDS[kind])
             results[title] = {
                 workers: measure(source, options, workers, scratch) for workers in options.workers
             }

@@ -1,11 +1,11 @@
 """The loader's share of the time, and what is said of it."""
 
 import json
-import time
 from types import SimpleNamespace
 
 import pytest
 
+from textdiff.training import meter as meter_file
 from textdiff.training.config import TrainConfig
 from textdiff.training.meter import Meter
 from textdiff.training.progress import Progress
@@ -13,8 +13,13 @@ from textdiff.training.run_folder import RunFolder
 
 
 @pytest.fixture
-def train(tmp_path):
-    """Eight steps whose pictures take some seconds each: the lines said, and those logged."""
+def train(tmp_path, monkeypatch):
+    """Eight steps with the seconds that loading and computing take: lines said, lines logged."""
+    now = [0.0]
+    monkeypatch.setattr(meter_file, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def wait(seconds):
+        now[0] += seconds
 
     def run(loading: float, computing: float) -> tuple[list[str], list[dict]]:
         lines = []
@@ -22,7 +27,6 @@ def train(tmp_path):
             num_processes=1, is_main_process=True, device="cpu", print=lines.append
         )
         progress = Progress()
-        progress.started = time.monotonic()
         meter = Meter(
             name="test",
             config=TrainConfig(log_every=2, steps=8),
@@ -34,12 +38,12 @@ def train(tmp_path):
 
         def steps():
             for step in range(8):
-                time.sleep(loading)
+                wait(loading)
                 yield step
 
         with meter:
             for _ in meter.loading(steps()):
-                time.sleep(computing)
+                wait(computing)
                 progress.step += 1
                 meter.add({"loss": 1.0}, flush=False)
         return lines, list(map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines()))
@@ -48,11 +52,11 @@ def train(tmp_path):
 
 
 def test_a_slow_loader_is_named_once_after_its_workers_have_started(train):
-    lines, logged = train(loading=0.03, computing=0.01)
-    assert len(lines) == 1 and lines[0].startswith("slow: 0.")
-    assert all(0.5 < row["loader_share"] < 1 for row in logged) and len(logged) == 4
+    lines, logged = train(loading=3, computing=1)
+    assert lines == ["slow: 0.8"]
+    assert [row["loader_share"] for row in logged] == [0.75] * 4
 
 
 def test_a_quick_loader_is_not_mentioned(train):
-    lines, logged = train(loading=0, computing=0.03)
-    assert lines == [] and logged[-1]["loader_share"] < 0.05
+    lines, logged = train(loading=0.05, computing=1)
+    assert lines == [] and logged[-1]["loader_share"] == pytest.approx(0.05 / 1.05)
