@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from textdiff.errors import (
 )
 from textdiff.models.unet import UNet
 from textdiff.randomness import seed_of
+from textdiff.training.ahead import Ahead
 from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
@@ -41,7 +42,7 @@ from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
 from textdiff.training.signals import stop_on_signal
-from textdiff.training.task import AfterUpdate, Exporting, Stateful, Task
+from textdiff.training.task import AfterUpdate, Exporting, Preparing, Stateful, Task
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Trainer:
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
         self.workers = 0 if config.workers == "auto" else config.workers
+        self._ahead: Ahead[list[Batch]]
+        self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch
 
     def resume(self, policy: str) -> None:
         """Loads the newest good checkpoint as `policy` (auto, must, never) says.
@@ -138,10 +141,12 @@ class Trainer:
         """
         with stop_on_signal() as stop, self._meter() as meter:
             self.progress.started = time.monotonic()
-            for micro_batches in meter.loading(self._batches()):
+            self._ahead = Ahead(self._prepared())
+            for micro_batches in meter.loading(self._ahead):
                 values = self._step(micro_batches)
                 self.progress.step += 1
                 done = self._share() >= 1
+                meter.waited += self._late
                 meter.add(values, flush=done)
                 stopped = on_any(self.accelerator, stop.received) and not done
                 with meter.paused():
@@ -169,6 +174,14 @@ class Trainer:
             world_size=self.accelerator.num_processes,
             workers=self.workers,
         )
+
+    def _prepared(self) -> Generator[list[Batch], None, None]:
+        """`_batches`, with what the task does for each on the CPU done."""
+        for step, micro_batches in enumerate(self._batches(), self.progress.step):
+            if isinstance(self.task, Preparing):
+                for batch in micro_batches:
+                    self.task.prepare(batch, step)
+            yield micro_batches
 
     def _meter(self) -> Meter:
         return Meter(
@@ -200,7 +213,12 @@ class Trainer:
                 self.accelerator.backward(values["loss"] / len(micro_batches))
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / len(micro_batches)
-        means = _read({**sums, "grad_norm": self._clip_gradients()})
+        values_of_step = {**sums, "grad_norm": self._clip_gradients()}
+        if looks_ahead(self.accelerator.device):
+            start = time.monotonic()
+            self._ahead.fetch()
+            self._late = time.monotonic() - start if has_finished(self.accelerator.device) else 0.0
+        means = _read(values_of_step)
         samples = torch.cat([batch.sample_ids for batch in micro_batches])
         if not math.isfinite(means["loss"]):
             samples = samples[~torch.cat(finite).cpu()]
@@ -291,6 +309,17 @@ class Trainer:
         """Progress as the main process sees it: clocks differ, decisions must not."""
         share = self.progress.share(self.config)
         return main_value(self.accelerator, share) if self.config.max_minutes else share
+
+
+def looks_ahead(device: torch.device) -> bool:
+    """Whether a step is computed elsewhere once it is launched, so that the next one's batch can be
+    made meanwhile."""
+    return device.type != "cpu"
+
+
+def has_finished(device: torch.device) -> bool:
+    """Whether a GPU has done all that it was given, as far as it can be asked."""
+    return device.type == "cuda" and torch.cuda.current_stream(device).query()
 
 
 def _read(values: dict[str, Tensor]) -> dict[str, float]:
