@@ -172,7 +172,7 @@ def test_data_that_are_not_there(fails, train, tmp_path):
 def test_empty_folder(fails, train, tmp_path):
     (tmp_path / "empty").mkdir()
     message = fails(3, *train, "--data.source", tmp_path / "empty")
-    assert "empty holds no images; known kinds: .bmp" in message
+    assert "empty holds no images; known kinds: .apng, .avif, .bmp" in message
     assert not (tmp_path / "run").exists()
 
 

@@ -1,6 +1,8 @@
 """`textdiff data info`: table, contact sheet, JSON."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -42,7 +44,8 @@ def test_keys_of_the_json(settings):
     assert list(numbers) == [
         *("source", "fingerprint", "image_size", "images", "rejected", "original_width"),
         *("original_height", "captions", "captions_per_image", "context_length", "caption_tokens"),
-        *("truncated", "longest_caption", "same_picture", "same_caption"),
+        *("truncated", "longest_caption", "same_picture", "same_caption", "flaws", "ignored"),
+        *("files", "notes", "context_length_from"),
     ]
     assert numbers["rejected"] == {"too small": {"count": 1, "first": "9.png"}}
     assert list(numbers["original_width"]) == ["min", "median", "max"]
@@ -54,4 +57,64 @@ def test_a_set_without_one_usable_image_is_still_reported(settings, tmp_path, ca
         path.write_bytes(b"no image")
     run(settings)
     assert "10 not an image" in capsys.readouterr().out
-    assert not (tmp_path / "new").exists()
+    assert not Path(settings.out).exists()
+
+
+def test_every_flaw_and_ignored_file_is_listed(settings, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    folder = tmp_path / "pictures"
+    rows = [{"file_name": f"{i}.png", "text": f"number {i}"} for i in range(10)]
+    rows[2:4] = [{"file_name": "2.png", "text": ""}, {"file_name": "gone.png", "text": "gone"}]
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{")
+    (folder / ".DS_Store").write_text("")
+    run(settings)
+    printed = capsys.readouterr().out
+    for text in ("line 3: 'text' must be", "line 4: image 'gone.png'", "line 11: not valid JSON"):
+        assert text in printed
+    for text in ("3.png: no caption", "9.png cannot be used: too small", "1 hidden (first: .DS_St"):
+        assert text in printed
+    numbers = json.loads(Path(settings.json).read_text())
+    assert len(numbers["flaws"]) == 5
+    assert numbers["files"] == {"pictures": 8, "metadata": 1}
+    assert numbers["ignored"]["hidden"] == [".DS_Store"]
+
+
+def test_a_set_in_which_every_row_is_flawed_is_reported(settings, tmp_path, capsys):
+    (tmp_path / "pictures" / "metadata.csv").write_text("file,words\n0.png,red\n")
+    run(settings)
+    assert "missing column" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["[/b] [red]x", "\x1b[31m", "\ud800", "x" * 100_000, "]" * 50])
+def test_captions_are_text(settings, tmp_path, capsys, text):
+    row = json.dumps({"file_name": "0.png", "text": text})
+    (tmp_path / "pictures" / "metadata.jsonl").write_text(row)
+    start = time.process_time()
+    run(settings)
+    assert time.process_time() - start < 20
+    assert "\x1b[31m" not in capsys.readouterr().out
+    assert Path(settings.out).is_file()
+
+
+def test_names_are_text(settings, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    folder = (tmp_path / "pictures").rename(tmp_path / "[bold]x")
+    Image.new("RGB", (20, 20)).save(folder / "[z].png")
+    (folder / "0.png").rename(folder / os.fsdecode(b"caf\xe9 [b].png"))
+    source = settings.data.model_copy(update={"source": str(folder)})
+    run(settings.model_copy(update={"data": source}))
+    printed = capsys.readouterr().out
+    assert "[bold]x" in printed and "caf\\xe9 [b].png: no caption" in printed
+
+
+def test_the_length_that_captions_are_counted_for_is_said(settings, tiny_clip, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    run(settings)
+    assert "16 tokens, as --context-length says" in capsys.readouterr().out
+    run(settings.model_copy(update={"context_length": None}))
+    assert "77 tokens, what CLIP models usually see" in capsys.readouterr().out
+    run(settings.model_copy(update={"context_length": None, "clip": str(tiny_clip)}))
+    assert f"tokens, those of {tiny_clip}" in capsys.readouterr().out
+    assert json.loads(Path(settings.json).read_text())["context_length"] < 77
+    with pytest.raises(ValueError, match="give one of the two"):
+        DataInfoSettings(clip="x", context_length=5)

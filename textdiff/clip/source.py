@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from textdiff import checkpoint
+from textdiff.byte_pairs import merge_quickly
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
 
@@ -36,6 +37,9 @@ class Source:
     module: nn.Module
     model_cfg: dict[str, Any]
     tokenizer: Tokenizer
+
+    def __post_init__(self) -> None:
+        merge_quickly(self.tokenizer)
 
     @property
     def preprocess_cfg(self) -> dict[str, Any]:

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from textdiff.config import Settings
 from textdiff.data.config import DataConfig
 
 COLUMNS = 8  # of the contact sheet
+DEFAULT_LENGTH = 77
 
 
 class DataInfoSettings(Settings):
     data: DataConfig = DataConfig()
     out: str = Field("out/contact_sheet.png", description="where the contact sheet goes")
     num_pictures: int = Field(64, ge=1, description="pictures on the contact sheet")
-    context_length: int = Field(
-        77, ge=3, description="tokens the text encoder sees, start and end token included"
+    clip: str | None = Field(
+        None, description="count truncated captions for this CLIP: a folder, or MODEL/TAG"
+    )
+    context_length: int | None = Field(
+        None,
+        ge=3,
+        description="count them for this many tokens, start and end included; none: the CLIP's "
+        "own, else 77",
     )
     json: str | None = Field(  # type: ignore[assignment]  # of a deprecated method's name
         None, description="write the numbers here too"
     )
+
+    @model_validator(mode="after")
+    def _one_length(self) -> DataInfoSettings:
+        if self.clip and self.context_length:
+            raise ValueError("clip states the context_length; give one of the two")
+        return self
 
 
 def run(settings: DataInfoSettings) -> None:
@@ -27,20 +40,24 @@ def run(settings: DataInfoSettings) -> None:
     import json
     from dataclasses import asdict
 
-    from textdiff.data import open_data
     from textdiff.data.facts import facts
     from textdiff.data.grid import labelled_grid, to_pil
     from textdiff.data.inspect import inspect
+    from textdiff.data.open import open_as_it_is
     from textdiff.evaluation.tables import print_facts
     from textdiff.files import check_file, replacing, write_text
 
     check_file("--out", settings.out)
     check_file("--json", settings.json)
-    data = open_data(settings.data, "all")
-    inspection = inspect(data, settings.context_length)
-    print_facts(data.name, facts(inspection.report))
+    length, origin = _context_length(settings)
+    data = open_as_it_is(settings.data)
+    inspection = inspect(data, length)
+    print_facts(
+        data.name, [*facts(inspection.report), ("counted for", f"{length} tokens, {origin}")]
+    )
     if settings.json:
-        numbers = json.dumps(asdict(inspection.report), indent=2, ensure_ascii=False)
+        report = asdict(inspection.report) | {"context_length_from": origin}
+        numbers = json.dumps(report, indent=2, ensure_ascii=False)
         write_text(settings.json, numbers + "\n")
     usable, count = inspection.usable, min(settings.num_pictures, len(inspection.usable))
     if count:
@@ -52,3 +69,16 @@ def run(settings: DataInfoSettings) -> None:
             sheet = labelled_grid(to_pil(data.images(shown)), labels, COLUMNS, title)
             sheet.save(file, format="PNG")
         print(f"contact sheet: {settings.out}")
+
+
+def _context_length(settings: DataInfoSettings) -> tuple[int, str]:
+    """And where it comes from. Raises CheckpointError, UsageError of a CLIP that cannot be read."""
+    if settings.clip:
+        from textdiff.clip.model import ClipModel
+
+        return ClipModel.load(settings.clip).context_length, f"those of {settings.clip}"
+    if settings.context_length:
+        return settings.context_length, "as --context-length says"
+    return DEFAULT_LENGTH, (
+        "what CLIP models usually see; for the one you train with give --clip or --context-length"
+    )

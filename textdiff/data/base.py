@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,7 +17,10 @@ from torch import Tensor
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage
 from textdiff.data.entries import Source, Split
-from textdiff.data.splits import assign_splits
+from textdiff.data.pixel_cache import PixelCache, Versioned, cache_for
+from textdiff.data.splits import assign_splits, held_out_notes
+from textdiff.data.survey import survey_of
+from textdiff.data.text import shown
 from textdiff.errors import DataError
 
 
@@ -24,6 +28,9 @@ class CaptionedImages:
     """The images of one split, with their captions. Indices 0..n-1 run over this split only.
 
     identifiers, captions, splits: of each image, known without decoding it.
+    survey: the rows and files that the source met, used or not.
+    notes: what a user should know before these images are used, a line each.
+    stated_splits: those that the data fix; all_stated: of every image.
     bad: index -> reason of the images that turned out unusable so far. `read` puts the next usable
         image, cyclically, in place of each, so that the same data always give the same images.
     fingerprint: SHA-256 of names, captions and what decides how the images look.
@@ -35,7 +42,19 @@ class CaptionedImages:
         self._indices = [i for i, name in enumerate(splits) if split in ("all", name)]
         entries = [source.entries[i] for i in self._indices]
         self._max_bad_fraction = config.max_bad_fraction
-        self._num_in_source = len(source.entries)
+        self.survey = survey_of(source, len(source.entries))
+        self.notes = held_out_notes(
+            source.entries, splits, config.val_fraction, config.test_fraction
+        )
+        if self.survey.flaws:
+            self.notes.append(
+                f"{len(self.survey.flaws)} of {self.survey.seen} rows and files cannot be used and "
+                f"are skipped (first: {self.survey.flaws[0]}); 'textdiff data info "
+                f"{config.source}' lists all"
+            )
+        self.num_in_source = len(source.entries)
+        self.stated_splits = {entry.split for entry in source.entries if entry.split}
+        self.all_stated = all(entry.split for entry in source.entries)
         self.name, self.config = config.source, config
         self.split = split
         self.image_size = config.image_size
@@ -44,6 +63,7 @@ class CaptionedImages:
         self.captions: list[list[str]] = [list(entry.captions) for entry in entries]
         self.splits: list[Split] = [splits[i] for i in self._indices]
         self.bad: dict[int, str] = {}
+        self._cache: PixelCache | None = None
         looks = config.model_dump(include={"image_size", "resize", "resample"})
         if config.style != "colour":
             looks["style"] = config.style
@@ -68,9 +88,40 @@ class CaptionedImages:
         try:
             if not any(self.captions[index]):
                 raise BadImage("no caption")
-            return self._source.read(self._indices[index])
+            row = self._indices[index]
+            cached = self._cache.get(row) if self._cache else None
+            return self._source.read(row) if cached is None else cached
         except BadImage as error:
             raise BadImage(error.reason, self.identifiers[index]) from error
+
+    @property
+    def can_cache(self) -> bool:
+        """Whether the source's pictures are worth keeping resized."""
+        return isinstance(self._source, Versioned)
+
+    @property
+    def is_cached(self) -> bool:
+        return self._cache is not None
+
+    def cache_pixels(self) -> Path:
+        """Decodes all images of this split that are not in the cache of resized pixels yet, and
+        reads from there from now on. Returns its folder.
+
+        Raises:
+            DataError: the cache cannot be used, or as `read`.
+            ValueError: a source that needs none.
+        """
+        if not isinstance(self._source, Versioned):
+            raise ValueError(f"{self.name} needs no cache")
+        cache = cache_for(self._source, self.config)
+        index_of = {row: index for index, row in enumerate(self._indices)}
+        cache.fill(
+            self._indices,
+            lambda row: self.image(index_of[row]),
+            lambda bad: self.note_bad({index_of[row]: reason for row, reason in bad.items()}),
+        )
+        self._cache = cache
+        return cache.folder
 
     def images(self, indices: Sequence[int]) -> Tensor:
         """(n, 3, S, S) uint8. Raises BadImage."""
@@ -99,13 +150,14 @@ class CaptionedImages:
     def note_bad(self, reasons: Mapping[int, str]) -> None:
         """Adds unusable images (index -> reason), met here or in a worker. Raises as `read`."""
         self.bad.update(reasons)
-        if len(self.bad) > self._max_bad_fraction * self._num_in_source:
+        share = len(self.bad) / self.num_in_source + self.survey.flawed_share
+        if share > self._max_bad_fraction:
             first = min(self.bad)
             counts = ", ".join(f"{reason} ({n})" for reason, n in self.rejected.most_common())
             raise DataError(
-                f"{self.name}: {len(self.bad)} of {self._num_in_source} images cannot be used, "
+                f"{self.name}: {len(self.bad)} of {self.num_in_source} images cannot be used, "
                 f"more than max_bad_fraction = {self._max_bad_fraction}; first: "
-                f"{self.identifiers[first]}; reasons: {counts}; "
+                f"{shown(self.identifiers[first])}; reasons: {counts}; "
                 f"'textdiff data info {self.name}' looks at all of them"
             )
 

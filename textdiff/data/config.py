@@ -62,10 +62,25 @@ class DataConfig(Settings):
         description="images whose header states more pixels are rejected before decoding",
     )
     max_bad_fraction: float = Field(
-        0.01, ge=0, le=1, description="stop when more than this share of the images is unusable"
+        0.01,
+        ge=0,
+        le=1,
+        description="stop when more than this share of the images, or of the rows and files that "
+        "name them, is unusable; up to it they are skipped and counted",
+    )
+    outside_files: bool = Field(
+        False,
+        description="follow links, and paths in metadata or parquet, out of the data's folder",
     )
     cache_dir: str | None = Field(
-        None, description="rendered OpenMoji go here; none: $TEXTDIFF_CACHE or ~/.cache/textdiff"
+        None,
+        description="rendered OpenMoji and resized pictures go here; none: $TEXTDIFF_CACHE or "
+        "~/.cache/textdiff",
+    )
+    cache: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="keep resized pictures on disk while training, so that later epochs do not "
+        "decode; auto: where that saves time and takes less than half of the free space",
     )
 
     @model_validator(mode="after")

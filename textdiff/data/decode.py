@@ -9,20 +9,41 @@ No pixel is decoded before the header is checked, so that a small file cannot as
 from __future__ import annotations
 
 import io
+import os
+import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 from torch import Tensor
 
 from textdiff.data.config import DataConfig
+from textdiff.data.text import shown
 from textdiff.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+AVIF = ("AVIF",) if features.check("avif") else ()
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *AVIF)
+SUFFIXES = frozenset(
+    {
+        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib"),
+        *(".tif", ".tiff", *(f".{name.lower()}" for name in AVIF)),
+    }
+)
+# Pictures that people have beside their captions and that we do not read.
+OTHER_SUFFIXES = frozenset(
+    {
+        *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".ico", ".psd", ".tga", ".ppm"),
+        *(".pgm", ".pbm", ".pnm", ".eps", ".exr", ".hdr", ".raw", ".dng", ".cr2", ".nef", ".arw"),
+    }
+    - SUFFIXES
+)
 WHITE = (255, 255, 255)
+OVERSAMPLING = 2  # of a JPEG that is decoded at a reduced size, before the resize filter
 
 
 class BadImage(DataError):  # noqa: N818, as much a value to count as an error
@@ -37,7 +58,7 @@ class BadImage(DataError):  # noqa: N818, as much a value to count as an error
         self.reason, self.where = reason, where
 
     def __str__(self) -> str:
-        return f"{self.where} cannot be used: {self.reason}"
+        return f"{shown(self.where)} cannot be used: {self.reason}"
 
 
 def decode_image(image: bytes | str | Path, config: DataConfig) -> Tensor:
@@ -46,7 +67,9 @@ def decode_image(image: bytes | str | Path, config: DataConfig) -> Tensor:
     Raises:
         BadImage: not one of FORMATS, outside the size limits, truncated, or not decodable.
     """
-    return to_square(open_image(image, config), config)
+    with _opened(image, config) as opened:
+        _decode_reduced(opened, config)
+        return to_square(to_rgb(opened), config)
 
 
 def open_image(image: bytes | str | Path, config: DataConfig) -> Image.Image:
@@ -78,32 +101,56 @@ def stated_size(image: bytes | str | Path, config: DataConfig) -> tuple[int, int
         return opened.size
 
 
-def _opened(image: bytes | str | Path, config: DataConfig) -> Image.Image:
+@contextmanager
+def _opened(image: bytes | str | Path, config: DataConfig) -> Iterator[Image.Image]:
     """The image with only its header read. Raises BadImage if the header does not pass."""
+    with io.BytesIO(image) if isinstance(image, bytes) else _regular_file(image) as file:
+        try:
+            with warnings.catch_warnings():  # PIL would warn at a limit of its own
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                opened = Image.open(file, "r", FORMATS)
+        except Image.DecompressionBombError:
+            raise BadImage("too many pixels") from None
+        except UnidentifiedImageError:
+            raise BadImage(f"not an image in {', '.join(FORMATS)}") from None
+        except Exception as error:  # as in to_rgb: PIL raises nearly anything
+            raise BadImage("unreadable file") from error
+        with opened:
+            width, height = opened.size
+            if width * height > config.max_pixels:
+                raise BadImage("too many pixels")
+            if min(width, height) < config.min_side:
+                raise BadImage("too small")
+            yield opened
+
+
+def _regular_file(path: str | Path) -> IO[bytes]:
+    """`path` opened to be read, without waiting for who writes into a pipe. Raises BadImage."""
     try:
-        with warnings.catch_warnings():  # PIL would warn at a limit of its own
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(
-                io.BytesIO(image) if isinstance(image, bytes) else image, "r", FORMATS
-            )
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise BadImage("missing file") from None
-    except Image.DecompressionBombError:
-        raise BadImage("too many pixels") from None
-    except UnidentifiedImageError:
-        raise BadImage(f"not an image in {', '.join(FORMATS)}") from None
-    except Exception as error:  # as in to_rgb: PIL raises nearly anything
+    except (OSError, ValueError) as error:
         raise BadImage("unreadable file") from error
-    width, height = opened.size
-    reason = None
-    if width * height > config.max_pixels:
-        reason = "too many pixels"
-    elif min(width, height) < config.min_side:
-        reason = "too small"
-    if reason:
-        opened.close()
-        raise BadImage(reason)
-    return opened
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadImage("not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _decode_reduced(image: Image.Image, config: DataConfig) -> None:
+    """Asks a JPEG to decode at 1/2, 1/4 or 1/8 of its size, OVERSAMPLING times what is needed.
+
+    The inverse cosine transform of fewer coefficients costs a fraction of the whole one.
+    """
+    if config.resample == "nearest":  # takes pixels as they are stored
+        return
+    side = OVERSAMPLING * config.image_size
+    kept = max if config.resize == "pad" else min  # the side that becomes image_size
+    scale = side / kept(image.size)
+    if scale < 1:
+        width, height = image.size
+        image.draft(None, (max(1, round(width * scale)), max(1, round(height * scale))))
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -22,6 +22,9 @@ SPLIT_NAMES: dict[str, Split] = {
     "validation": "val",
     "dev": "val",
     "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
 }
 
 

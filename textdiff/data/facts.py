@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from textdiff.data.inspect import DataReport, Repeats, Spread
+from textdiff.data.text import shown
 
 SHOWN_LETTERS = 60  # of the longest caption
+SHOWN_FLAWS = 200
 
 
 def facts(report: DataReport) -> list[tuple[str, str]]:
@@ -12,13 +14,23 @@ def facts(report: DataReport) -> list[tuple[str, str]]:
     rejected = [
         f"{each.count:,} {reason} (first: {each.first})" for reason, each in report.rejected.items()
     ]
+    ignored = [
+        f"{len(names):,} {reason} (first: {names[0]})" for reason, names in report.ignored.items()
+    ]
+    flaws = [str(flaw) if flaw.where not in flaw.detail else flaw.detail for flaw in report.flaws]
+    if len(flaws) > SHOWN_FLAWS:
+        flaws[SHOWN_FLAWS:] = [f"and {len(flaws) - SHOWN_FLAWS:,} more; --json FILE lists them"]
     cut = f"{report.truncated:,} longer than {report.context_length} tokens"
     if report.longest_caption:
-        cut += f" (longest: {report.longest_caption[:SHOWN_LETTERS]}...)"
+        cut += f" (longest: {shown(report.longest_caption[:SHOWN_LETTERS])}...)"
     return [
         ("images", f"{sum(report.images.values()):,}"),
         ("splits", ", ".join(f"{name} {n:,}" for name, n in report.images.items())),
+        *(("split", note) for note in report.notes if "held out" in note),
+        *(("files used", f"{n:,} {what}") for what, n in report.files.items()),
         *(("rejected", text) for text in rejected or ["none"]),
+        *(("flaw", text) for text in flaws),
+        *(("ignored", text) for text in ignored or ["none"]),
         ("width of originals", spread_text(report.original_width, "pixels")),
         ("height of originals", spread_text(report.original_height, "pixels")),
         ("used as", f"{report.image_size} x {report.image_size} pixels"),

@@ -4,36 +4,40 @@
     metadata.csv     file_name,text                                  several rows: several captions
     a.png + a.txt    one caption per line                            where there is no metadata file
 
-File names are relative to the metadata file, which may lie in a sub-folder. A first sub-folder
-named train, val (valid, validation, dev) or test fixes the split; so does a column `split`.
+File names are relative to the metadata file, which may lie in a sub-folder. A folder named train,
+val (valid, validation, dev) or test fixes the split; so does a column `split`. Hidden files are
+ignored, links that lead out of the folder refused unless `outside_files` allows them.
 """
 
 from __future__ import annotations
 
-import csv
-import json
+import hashlib
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from torch import Tensor
 
 from textdiff.data.columns import pick_column
 from textdiff.data.config import DataConfig
-from textdiff.data.decode import SUFFIXES, decode_image, stated_size
+from textdiff.data.decode import OTHER_SUFFIXES, SUFFIXES, decode_image, stated_size
 from textdiff.data.entries import SPLIT_NAMES, Entry, Split, choose
+from textdiff.data.metadata import captions_of, rows_of, stated_split
+from textdiff.data.survey import Flaw, FlawedError, Survey
+from textdiff.data.text import as_utf_8, clean_caption, is_utf_8, lines_of
+from textdiff.data.walk import is_inside, walk
 from textdiff.errors import DataError
 
 IMAGE_COLUMNS = ("file_name", "image", "filename", "path")
 CAPTION_COLUMNS = ("text", "caption", "captions")
-Row = tuple[str, dict[str, Any]]  # its place, such as "metadata.csv, line 3", and its columns
+TABLES = ("metadata.jsonl", "metadata.csv")
 
 
 class Folder:
-    """A `Source` of the images under a folder."""
+    """A `Source` of the images under a folder, `Surveyed`."""
 
     entries: list[Entry]
+    survey: Survey
     attribution: str | None = None
 
     def __init__(self, config: DataConfig) -> None:
@@ -41,134 +45,211 @@ class Folder:
         self._config = config
         if not self._root.is_dir():
             raise DataError(f"image folder {self._root} does not exist")
-        files = sorted(path for path in self._root.rglob("*") if path.is_file())
-        images = [self._name(path) for path in files if path.suffix.lower() in SUFFIXES]
-        if not images:
-            hint = (
-                f"; for its parquet files give '{self._root}/*.parquet'"
-                if any(path.suffix == ".parquet" for path in files)
-                else f"; known kinds: {', '.join(sorted(SUFFIXES))}"
-            )
-            raise DataError(f"{self._root} holds no images{hint}")
-        tables = [path for path in files if path.name in ("metadata.jsonl", "metadata.csv")]
-        entries = self._from_tables(tables) if tables else self._from_sidecars(images)
-        lacking = sorted(set(images) - {entry.identifier for entry in entries})
-        if lacking:
-            home = "a row of the metadata file" if tables else "a .txt file of the same name"
-            raise DataError(
-                f"{self._root}: {len(lacking)} of {len(images)} images have no caption, first "
-                f"{lacking[0]}; give each {home} or move it away"
-            )
+        found = walk(self._root, follow=config.outside_files)
+        self._files = set(found.files)
+        self._flaws: list[Flaw] = [
+            *(Flaw(as_utf_8(name), "link out of the folder", _LINK) for name in found.outside),
+            *(Flaw(as_utf_8(n), "unreadable folder", "may not be read") for n in found.unreadable),
+        ]
+        images = [name for name in found.files if _suffix(name) in SUFFIXES]
+        tables = [name for name in found.files if PurePosixPath(name).name in TABLES]
+        if not images and not tables and not self._flaws:
+            raise DataError(f"{self._root} holds no images{self._hint(found.files)}")
+        captioned = self._from_tables(tables) if tables else self._from_sidecars(images)
+        self._paths = {as_utf_8(name): name for name in captioned}  # by identifier
+        entries = sorted(captioned.values(), key=lambda entry: entry.identifier)
+        self.survey = Survey(
+            seen=len(entries) + len(self._flaws),
+            flaws=self._flaws,
+            ignored=self._ignored(found.ignored, captioned, tables),
+            used={
+                "pictures": len(entries),
+                **({"metadata": len(tables)} if tables else {"caption files": len(entries)}),
+            },
+        )
         self.entries = choose(entries, config.max_images)
 
     def read(self, index: int) -> Tensor:
-        return decode_image(self._root / self.entries[index].identifier, self._config)
+        return decode_image(self._path(index), self._config)
 
     def original_size(self, index: int) -> tuple[int, int]:
-        return stated_size(self._root / self.entries[index].identifier, self._config)
+        return stated_size(self._path(index), self._config)
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
+    def version(self) -> str:
+        """Changes with any file's size or time of change."""
+        digest = hashlib.sha256()
+        for index in range(len(self.entries)):
+            try:
+                status = self._path(index).stat()
+                digest.update(f"{status.st_size} {status.st_mtime_ns},".encode())
+            except OSError:
+                digest.update(b"missing,")
+        return digest.hexdigest()
 
-    def _from_sidecars(self, images: list[str]) -> list[Entry]:
-        entries = []
+    def _path(self, index: int) -> Path:
+        return self._root / self._paths[self.entries[index].identifier]
+
+    def _hint(self, files: list[str]) -> str:
+        if any(_suffix(name) == ".parquet" for name in files):
+            return f"; for its parquet files give '{self._root}/**/*.parquet'"
+        return f"; known kinds: {', '.join(sorted(SUFFIXES))}"
+
+    def _from_sidecars(self, images: list[str]) -> dict[str, Entry]:
+        captioned: dict[str, Entry] = {}
+        sidecars = {name for name in self._files if _suffix(name) == ".txt"}
+        others = [
+            name
+            for name in sorted(self._files)
+            if _suffix(name) in OTHER_SUFFIXES and _sidecar(name) in sidecars
+        ]
+        self._flaws += [Flaw(as_utf_8(name), "kind of picture", _KIND) for name in others]
         for name in images:
-            sidecar = (self._root / name).with_suffix(".txt")
-            if not sidecar.is_file():
+            try:
+                if _sidecar(name) not in sidecars:
+                    detail = "no caption; give it a .txt file of the same name or move it away"
+                    raise FlawedError("no caption", detail)
+                captions = _read_sidecar(self._root / _sidecar(name))
+            except FlawedError as error:
+                self._flaws.append(error.at(as_utf_8(name)))
                 continue
-            captions = [line.strip() for line in _read_text(sidecar).splitlines() if line.strip()]
-            if not captions:
-                raise DataError(f"{sidecar} holds no caption")
-            entries.append(Entry(name, tuple(captions), name, _split_of_folder(name)))
-        return entries
+            captioned[name] = _entry(name, captions, _split_of_folder(name))
+        return captioned
 
-    def _from_tables(self, tables: list[Path]) -> list[Entry]:
+    def _from_tables(self, tables: list[str]) -> dict[str, Entry]:
         captions: dict[str, list[str]] = {}
-        splits: dict[str, Split | None] = {}
+        splits: dict[str, dict[Split, str]] = {}  # by name: each split that is stated, and where
+        named: set[str] = set()
         for table in tables:
-            for where, row in _rows(table):
-                image_column = pick_column(
-                    self._config.image_column, IMAGE_COLUMNS, list(row), where
+            for row in rows_of(self._root / table):
+                if isinstance(row, Flaw):
+                    self._flaws.append(row)
+                    continue
+                where, columns = row
+                try:
+                    name = self._named(PurePosixPath(table).parent, columns)
+                    named.add(name)
+                    column = _column(self._config.caption_column, CAPTION_COLUMNS, columns)
+                    texts, split = captions_of(columns[column], column), stated_split(columns)
+                except FlawedError as error:
+                    self._flaws.append(error.at(where))
+                    continue
+                captions.setdefault(name, []).extend(texts)
+                if split:
+                    splits.setdefault(name, {}).setdefault(split, where)
+        captioned: dict[str, Entry] = {}
+        for name in sorted(captions):
+            stated = splits.get(name, {})
+            if len(stated) > 1:
+                detail = "listed with two splits: " + ", ".join(
+                    f"{split} ({where})" for split, where in stated.items()
                 )
-                caption_column = pick_column(
-                    self._config.caption_column, CAPTION_COLUMNS, list(row), where
-                )
-                name = self._inside(table.parent, row[image_column], where)
-                captions.setdefault(name, []).extend(
-                    _captions(row[caption_column], caption_column, where)
-                )
-                splits[name] = _stated_split(row, where) or _split_of_folder(name)
-        return [Entry(name, tuple(captions[name]), name, splits[name]) for name in sorted(captions)]
+                self._flaws.append(Flaw(as_utf_8(name), "listed with two splits", detail))
+                continue
+            split = next(iter(stated), None) or _split_of_folder(name)
+            captioned[name] = _entry(name, captions[name], split)
+        lacking = (n for n in sorted(self._files) if _suffix(n) in SUFFIXES and n not in named)
+        detail = "no caption; give it a row of the metadata file or move it away"
+        self._flaws += [Flaw(as_utf_8(name), "no caption", detail) for name in lacking]
+        return captioned
 
-    def _inside(self, folder: Path, file_name: Any, where: str) -> str:
-        """The image's name relative to the root. Raises DataError unless it exists there."""
+    def _named(self, folder: PurePosixPath, row: dict[str, Any]) -> str:
+        """The image of a row, by its name relative to the root. Raises FlawedError."""
+        file_name = row[_column(self._config.image_column, IMAGE_COLUMNS, row)]
         if not isinstance(file_name, str) or not file_name.strip():
-            raise DataError(f"{where}: the file name is empty or no text")
-        shown = file_name[:100]
-        name = Path(os.path.normpath(folder.relative_to(self._root) / file_name)).as_posix()
-        if Path(name).is_absolute() or name.startswith(".."):
-            raise DataError(f"{where}: image '{shown}' lies outside the folder {self._root}")
-        if not _is_file(self._root / name):
-            raise DataError(f"{where}: image '{shown}' does not exist in {folder}")
+            raise FlawedError("no file name", "the file name is empty or no text")
+        name = os.path.normpath(folder / file_name)
+        if name in self._files:
+            return name
+        shown = as_utf_8(file_name[:100].encode("utf-8", "backslashreplace").decode())
+        path, allowed = self._root / name, self._config.outside_files
+        leaves = PurePosixPath(name).is_absolute() or name == ".." or name.startswith("../")
+        within = not leaves and _is_inside(path, self._root)
+        if not within and not allowed:
+            raise FlawedError(
+                "file outside the folder",
+                f"image '{shown}' lies outside the folder {self._root}; --data.outside-files true "
+                "allows it",
+            )
+        if not _is_file(path):
+            raise FlawedError(
+                "missing file", f"image '{shown}' does not exist in {self._root / folder}"
+            )
         return name
 
-
-def _rows(table: Path) -> Iterator[Row]:
-    text = _read_text(table)
-    if table.suffix == ".csv":
-        reader = csv.DictReader(text.splitlines(keepends=True), restkey="", strict=True)
-        try:
-            for row in reader:
-                where = f"{table}, line {reader.line_num}"
-                if "" in row:
-                    raise DataError(f"{where}: more fields than columns; quote a text with commas")
-                yield where, row
-        except csv.Error as error:
-            raise DataError(f"{table}, line {reader.line_num}: not valid CSV: {error}") from None
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{table}, line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{where}: not valid JSON: {error.msg}") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{where}: needs an object such as {{'file_name': ..., 'text': ...}}")
-        yield where, row
+    def _ignored(
+        self, others: dict[str, list[str]], captioned: dict[str, Entry], tables: list[str]
+    ) -> dict[str, list[str]]:
+        """Files that are neither used nor flawed, by reason."""
+        accounted = {*captioned, *tables, *(flaw.where for flaw in self._flaws)}
+        if not tables:
+            accounted |= {_sidecar(name) for name in accounted}
+        ignored = {reason: list(map(as_utf_8, names)) for reason, names in others.items()}
+        for name in sorted(self._files - accounted):
+            if as_utf_8(name) in accounted or _suffix(name) in SUFFIXES:
+                continue  # a flaw by its row
+            reason = "other kind of file"
+            if _suffix(name) == ".txt":
+                reason = "text beside a metadata file" if tables else "text without a picture"
+            elif _suffix(name) in OTHER_SUFFIXES:
+                reason = "kind of picture that cannot be read"
+            ignored.setdefault(reason, []).append(as_utf_8(name))
+        return ignored
 
 
-def _captions(value: Any, column: str, where: str) -> list[str]:
-    captions = value if isinstance(value, list) else [value]
-    if not captions or not all(isinstance(text, str) and text.strip() for text in captions):
-        raise DataError(f"{where}: '{column}' must be a text or a list of texts, none empty")
-    return [text.strip() for text in captions]
+_LINK = "a link that leads out of the folder; --data.outside-files true follows it"
+_KIND = f"a kind of picture that cannot be read; save it as one of {', '.join(sorted(SUFFIXES))}"
 
 
-def _stated_split(row: dict[str, Any], where: str) -> Split | None:
-    value = row.get("split")
-    if not value:
-        return None
-    if str(value).lower() not in SPLIT_NAMES:
-        raise DataError(f"{where}: unknown split '{value}'; known: {', '.join(SPLIT_NAMES)}")
-    return SPLIT_NAMES[str(value).lower()]
+def _entry(name: str, captions: list[str], split: Split | None) -> Entry:
+    identifier = as_utf_8(name)
+    return Entry(identifier, tuple(captions), identifier, split)
+
+
+def _column(wanted: str | None, usual: tuple[str, ...], row: dict[str, Any]) -> str:
+    try:
+        return pick_column(wanted, usual, list(row), "its columns")
+    except DataError as error:
+        raise FlawedError("missing column", str(error).removeprefix("its columns: ")) from None
+
+
+def _read_sidecar(path: Path) -> list[str]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    except OSError as error:
+        raise FlawedError("unreadable caption", f"{path} cannot be read: {error}") from None
+    if not is_utf_8(text):
+        raise FlawedError("not UTF-8", f"{path} cannot be read as UTF-8 text")
+    captions = [clean_caption(line) for line in lines_of(text) if line.strip()]
+    if not captions:
+        raise FlawedError("no caption", f"{path} holds no caption")
+    return captions
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _sidecar(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(".txt"))
 
 
 def _split_of_folder(name: str) -> Split | None:
-    first, slash, _ = name.partition("/")
-    return SPLIT_NAMES.get(first.lower()) if slash else None
+    """By the nearest folder that is named like a split."""
+    folders = reversed(PurePosixPath(name).parts[:-1])
+    return next(
+        (SPLIT_NAMES[part.lower()] for part in folders if part.lower() in SPLIT_NAMES), None
+    )
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    try:
+        return is_inside(path, root)
+    except (OSError, ValueError):  # a name that no file can have: it does not exist
+        return True
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):
         return False
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None

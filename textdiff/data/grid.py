@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
@@ -15,6 +16,7 @@ from torch import Tensor
 PICTURE_SIDE = 96  # pictures are scaled up to at least this
 GAP = 12
 LABEL_LINES = 3
+LABEL_LETTERS = 500  # more fit no label; the rest of a longer text is not even looked at
 LABEL_SIZE = 13
 TITLE_SIZE = 18
 INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (226, 226, 226)
@@ -89,20 +91,21 @@ def wrap(
         width: of a line, at most; `length` measures it.
     """
     lines: list[str] = []
-    for word in text.split():
+    cut = len(text) > LABEL_LETTERS
+    for word in text[:LABEL_LETTERS].split():
         if lines and length(f"{lines[-1]} {word}") <= width:
             lines[-1] += f" {word}"
             continue
         lines.append(word)
         while length(lines[-1]) > width and len(lines[-1]) > 1:  # a word too long for a line
-            fits = next(n for n in range(len(word), 0, -1) if n == 1 or length(word[:n]) <= width)
+            fits = max(1, bisect_right(range(1, len(word)), width, key=lambda n: length(word[:n])))
             lines[-1:] = [word[:fits], word[fits:]]
             word = word[fits:]
-    if len(lines) > max_lines:
-        last = lines[max_lines - 1]
+    if cut or len(lines) > max_lines:
+        *lines, last = lines[:max_lines] or [""]
         while last and length(f"{last}...") > width:
             last = last[:-1]
-        lines = [*lines[: max_lines - 1], f"{last.rstrip()}..."]
+        lines.append(f"{last.rstrip()}...")
     return lines
 
 
@@ -121,7 +124,7 @@ def printable(text: str, font: ImageFont.FreeTypeFont) -> str:
         base = [c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c)]
         return "".join(c if can_draw(c) else "?" for c in base)
 
-    return "".join(map(fold, text))
+    return "".join(map(fold, text[: LABEL_LETTERS + 1]))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

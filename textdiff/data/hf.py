@@ -1,12 +1,14 @@
 """A Hugging Face data set, by name or from local parquet files, read through `datasets`.
 
 Images stay encoded until our own guard decodes them. The data's own splits are kept; for parquet
-they come from file names such as train-00000.parquet, or from a column `split`.
+they come from the names of files and folders (see split_names.py), or from a column `split`. A row
+that holds a path instead of bytes may name a file beside the data, not one anywhere.
 """
 
 from __future__ import annotations
 
-import re
+import hashlib
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,10 @@ from textdiff.data.columns import pick_column
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage, decode_image, stated_size
 from textdiff.data.entries import SPLIT_NAMES, Entry, Split, choose
+from textdiff.data.split_names import split_of_name, split_of_path
+from textdiff.data.survey import Survey
+from textdiff.data.text import clean_caption
+from textdiff.data.walk import is_inside
 from textdiff.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,15 +35,18 @@ class HuggingFace:
     """A `Source` of the rows of a data set; an entry is named by its split and row."""
 
     entries: list[Entry]
+    survey: Survey
     attribution: str | None = None
 
     def __init__(self, config: DataConfig) -> None:
         from datasets import Image
 
         self._config = config
+        self._homes = _homes(config.source)
+        files = _parquet_files(config.source) if config.source.endswith(".parquet") else {}
         self._images: dict[str, Dataset] = {}
         entries: list[Entry] = []
-        for split, rows in _load(config.source).items():
+        for split, rows in _load(config.source, files).items():
             where = f"{config.source}, split {split}"
             image = pick_column(config.image_column, IMAGE_COLUMNS, rows.column_names, where)
             text = pick_column(config.caption_column, CAPTION_COLUMNS, rows.column_names, where)
@@ -54,6 +63,8 @@ class HuggingFace:
                 for row, (value, name) in enumerate(zip(rows[text][:], stated, strict=True))
             ]
         self.entries = choose(entries, config.max_images)
+        used = {f"parquet ({split})": len(paths) for split, paths in files.items()}
+        self.survey = Survey(seen=len(entries), used=used)
 
     def read(self, index: int) -> Tensor:
         return decode_image(self._encoded(index), self._config)
@@ -61,28 +72,36 @@ class HuggingFace:
     def original_size(self, index: int) -> tuple[int, int]:
         return stated_size(self._encoded(index), self._config)
 
-    def _encoded(self, index: int) -> bytes | str:
+    def version(self) -> str:
+        """Changes with the data: `datasets` keeps a fingerprint of what it read."""
+        prints = [f"{split} {rows._fingerprint}" for split, rows in self._images.items()]
+        return hashlib.sha256("\n".join(prints).encode()).hexdigest()
+
+    def _encoded(self, index: int) -> bytes | Path:
         split, row = self.entries[index].identifier.rsplit(":", 1)
         (stored,) = self._images[split][int(row)].values()
-        encoded: bytes | str | None = stored and (stored["bytes"] or stored["path"])
-        if not encoded:
+        if stored and stored["bytes"]:
+            encoded: bytes = stored["bytes"]
+            return encoded
+        if not stored or not stored["path"]:
             raise BadImage("no image in this row")
-        return encoded
+        path = self._homes[0] / stored["path"]
+        if self._config.outside_files or any(_is_inside(path, home) for home in self._homes):
+            return path
+        raise BadImage("path out of the data's folder")
 
 
-def _load(source: str) -> dict[str, Dataset]:
-    """The data set's splits by name. Raises DataError."""
+def _load(source: str, files: dict[str, list[str]]) -> dict[str, Dataset]:
+    """The data set's splits by name; files: by split, if they are parquet. Raises DataError."""
     import datasets
 
     try:
         loaded: dict[str, Dataset]  # a DatasetDict
-        if source.endswith(".parquet"):
-            loaded = datasets.load_dataset("parquet", data_files=_parquet_files(source))
+        if files:
+            loaded = datasets.load_dataset("parquet", data_files=files)
         else:
             loaded = datasets.load_dataset(source)
         return loaded
-    except DataError:
-        raise
     except Exception as error:  # of the hub, the network or a foreign file
         cause = " ".join(str(error).split())[:200]
         raise DataError(
@@ -92,20 +111,47 @@ def _load(source: str) -> dict[str, Dataset]:
 
 
 def _parquet_files(source: str) -> dict[str, list[str]]:
-    """Split name -> files. A file's split is the first word of its name, else train."""
-    path = Path(source).expanduser()
-    paths = [path] if path.is_file() else sorted(Path(path.anchor or ".").glob(_relative(path)))
+    """Split name -> files. The files' own folder counts only where it is named exactly like a
+    split, as folders above it say nothing of the data. Raises DataError."""
+    base = _base(source)
+    pattern = Path(source).expanduser()
+    paths = [pattern] if pattern.is_file() else sorted(base.glob(str(pattern.relative_to(base))))
     if not paths:
         raise DataError(f"no parquet file matches {source}")
     files: dict[str, list[str]] = {}
     for path in paths:
-        word = re.split(r"[-_.]", path.stem, maxsplit=1)[0].lower()
-        files.setdefault(SPLIT_NAMES.get(word, "train"), []).append(str(path))
+        split = split_of_path(path.relative_to(base).parts)
+        if split is None and base.name.lower() in SPLIT_NAMES:
+            split = split_of_name(base.name)
+        files.setdefault(split or "train", []).append(str(path))
     return files
 
 
-def _relative(path: Path) -> str:
-    return str(path.relative_to(path.anchor)) if path.anchor else str(path)
+def _base(source: str) -> Path:
+    """The folder that a file is in, or a pattern starts from."""
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path.parent
+    fixed = itertools.takewhile(lambda part: not set("*?[") & set(part), path.parts[:-1])
+    return Path(*fixed)
+
+
+def _homes(source: str) -> list[Path]:
+    """Folders whose files a row may name; paths that are relative start at the first."""
+    if source.endswith(".parquet"):
+        return [_base(source)]
+    from datasets import config
+    from huggingface_hub import constants
+
+    folders = (config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, constants.HF_HUB_CACHE)
+    return list(map(Path, folders))
+
+
+def _is_inside(path: Path, home: Path) -> bool:
+    try:
+        return is_inside(path, home)
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _entry(split: str, row: int, value: Any, column: str, stated: Any, where: str) -> Entry:
@@ -116,10 +162,10 @@ def _entry(split: str, row: int, value: Any, column: str, stated: Any, where: st
             f"{where}, row {row}: '{column}' must hold a text or a list of texts, not "
             f"{type(texts[0]).__name__}; choose another with data.caption_column"
         )
-    captions = tuple(text.strip() for text in texts if text and text.strip())
+    captions = tuple(clean_caption(text) for text in texts if text and text.strip())
     identifier = f"{split}:{row:07d}"
     return Entry(identifier, captions or ("",), identifier, _known_split(stated))
 
 
 def _known_split(name: Any) -> Split | None:
-    return SPLIT_NAMES.get(str(name).lower())
+    return None if name is None else split_of_name(str(name))

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from open_clip.tokenizer import SimpleTokenizer
 from tqdm import tqdm
 
+from textdiff.byte_pairs import merge_quickly
 from textdiff.data.base import CaptionedImages
 from textdiff.data.decode import BadImage
+from textdiff.data.survey import Flaw
 
 START_AND_END = 2  # tokens beside those of the caption
 
@@ -31,7 +33,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Rejected:
-    """Images that cannot be used, for one reason. first: where the first of them is."""
+    """Images, rows or files that cannot be used, for one reason. first: where the first is."""
 
     count: int
     first: str
@@ -51,7 +53,9 @@ class Repeats:
 class DataReport:
     """images: by split. rejected: by reason. original_*: of usable images before they were resized.
     truncated: captions of more than `context_length` tokens, start and end included.
-    longest_caption: of these. A Spread is None where there is nothing to measure."""
+    longest_caption: of these. A Spread is None where there is nothing to measure.
+    flaws: every row, file and image that is rejected. ignored: files that are not the data's, by
+    reason. files: how many are used, by what they are used as. notes: as of CaptionedImages."""
 
     source: str
     fingerprint: str
@@ -68,6 +72,10 @@ class DataReport:
     longest_caption: str | None
     same_picture: Repeats
     same_caption: Repeats
+    flaws: list[Flaw]
+    ignored: dict[str, list[str]]
+    files: dict[str, int]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -86,13 +94,13 @@ def inspect(data: CaptionedImages, context_length: int) -> Inspection:
     """
     pixels: dict[int, Hashable] = {}
     sizes: list[tuple[int, int]] = []
-    bad: list[BadImage] = []
+    flaws = list(data.survey.flaws)
     for index in tqdm(range(len(data)), desc="decoding", leave=False, disable=None):
         try:
             pixels[index] = hashlib.sha256(data.image(index).numpy().tobytes()).digest()
             sizes.append(data.original_size(index))
         except BadImage as error:
-            bad.append(error)
+            flaws.append(Flaw(error.where, error.reason, str(error)))
     texts = [text for captions in data.captions for text in captions]
     lengths = count_tokens(texts)
     truncated = sum(length > context_length for length in lengths)
@@ -103,7 +111,7 @@ def inspect(data: CaptionedImages, context_length: int) -> Inspection:
         fingerprint=data.fingerprint,
         image_size=data.image_size,
         images={name: data.splits.count(name) for name in ("train", "val", "test")},
-        rejected=group_by_reason(bad),
+        rejected=group_by_reason(flaws),
         original_width=spread([width for width, _ in sizes]),
         original_height=spread([height for _, height in sizes]),
         captions=len(texts),
@@ -114,20 +122,25 @@ def inspect(data: CaptionedImages, context_length: int) -> Inspection:
         longest_caption=longest if truncated else None,
         same_picture=find_repeats(pixels.items(), data.splits),
         same_caption=find_repeats(captions, data.splits),
+        flaws=flaws,
+        ignored=data.survey.ignored,
+        files=data.survey.used,
+        notes=data.notes,
     )
     return Inspection(report, list(pixels))
 
 
-def group_by_reason(bad: Iterable[BadImage]) -> dict[str, Rejected]:
+def group_by_reason(flaws: Iterable[Flaw]) -> dict[str, Rejected]:
     places: dict[str, list[str]] = defaultdict(list)
-    for error in bad:
-        places[error.reason].append(error.where)
+    for flaw in flaws:
+        places[flaw.reason].append(flaw.where)
     return {reason: Rejected(len(where), where[0]) for reason, where in places.items()}
 
 
 def count_tokens(texts: Iterable[str]) -> list[int]:
     """Of CLIP's tokenizer, start and end token included."""
     tokenizer = SimpleTokenizer()
+    merge_quickly(tokenizer)
     return [len(tokenizer.encode(text)) + START_AND_END for text in texts]
 
 

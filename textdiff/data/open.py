@@ -16,6 +16,7 @@ from textdiff.data.entries import Source, Split
 from textdiff.data.folder import Folder
 from textdiff.data.hf import HuggingFace
 from textdiff.data.openmoji import OpenMoji
+from textdiff.data.survey import survey_of
 from textdiff.errors import DataError, EmptySplitError
 
 SOURCES: dict[str, Callable[[DataConfig], Source]] = {
@@ -34,18 +35,39 @@ def open_data(config: DataConfig, split: str = "train") -> CaptionedImages:
     """
     if split not in (*get_args(Split), "all"):
         raise DataError(f"unknown split '{split}': train, val, test or all")
-    source = SOURCES[source_kind(config)](config)
+    source = read_source(config)
+    survey = survey_of(source, len(source.entries))
+    survey.check(config.source, config.max_bad_fraction)
     if not source.entries:
         raise DataError(f"{config.source} holds no captioned images")
     data = CaptionedImages(source, config, split)
     if not len(data):
-        remedy = (
-            "lower val_fraction and test_fraction, or use more images"
-            if split == "train"
-            else f"raise {split}_fraction or give the data a {split} split of their own"
+        raise EmptySplitError(
+            f"{config.source}: its {split} split is empty; {_remedy(data, split)}"
         )
-        raise EmptySplitError(f"{config.source}: its {split} split is empty; {remedy}")
     return data
+
+
+def open_as_it_is(config: DataConfig) -> CaptionedImages:
+    """All images, however many rows and files are flawed, to look at. Raises as `open_data`."""
+    return CaptionedImages(read_source(config), config, "all")
+
+
+def read_source(config: DataConfig) -> Source:
+    return SOURCES[source_kind(config)](config)
+
+
+def _remedy(data: CaptionedImages, split: str) -> str:
+    stated = sorted(data.stated_splits)
+    if data.all_stated and "train" not in stated:  # what is stated to be train can be held out
+        return (
+            f"all its {data.num_in_source} images are stated to be {' or '.join(stated)}, by the "
+            f"names of files and folders or a column 'split'; use that split, add a {split} split "
+            "or name the files otherwise"
+        )
+    if split == "train":
+        return "lower val_fraction and test_fraction, or use more images"
+    return f"raise {split}_fraction or give the data a {split} split of their own"
 
 
 def source_kind(config: DataConfig) -> str:

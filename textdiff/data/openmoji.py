@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -28,6 +27,7 @@ from textdiff.data.config import DataConfig, Style
 from textdiff.data.entries import Entry
 from textdiff.data.openmoji_catalogue import catalogue
 from textdiff.data.openmoji_render import OVERSAMPLING, render
+from textdiff.data.pixel_cache import cache_root
 from textdiff.errors import DataError, require_extra
 
 CHANGES = {
@@ -44,7 +44,7 @@ class OpenMoji:
         self.entries, svgs = catalogue(config)
         credit = _attribution(config.style)
         self.attribution: str | None = credit
-        folder = _cache_root(config) / f"openmoji-{_cache_key(self.entries, config)}"
+        folder = cache_root(config) / f"openmoji-{_cache_key(self.entries, config)}"
         try:
             if not folder.is_dir():
                 _build(folder, self.entries, svgs, config, credit)
@@ -104,11 +104,6 @@ def _build(
                 raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _cache_root(config: DataConfig) -> Path:
-    root = config.cache_dir or os.environ.get("TEXTDIFF_CACHE") or "~/.cache/textdiff"
-    return Path(root).expanduser()
 
 
 def _cache_key(entries: list[Entry], config: DataConfig) -> str:

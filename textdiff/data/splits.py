@@ -10,6 +10,24 @@ from textdiff.randomness import seed_of
 HELD_OUT: tuple[Split, Split] = ("val", "test")
 
 
+def held_out_notes(
+    entries: Sequence[Entry], splits: Sequence[Split], val_fraction: float, test_fraction: float
+) -> list[str]:
+    """Where a small set cannot give the share that was asked for: what was held out instead."""
+    stated = {entry.split for entry in entries}
+    notes = []
+    for split, fraction in zip(HELD_OUT, (val_fraction, test_fraction), strict=True):
+        count = splits.count(split)
+        if split in stated or fraction == 0 or (count and fraction * len(entries) >= 1):
+            continue
+        notes.append(
+            f"{count or 'none'} of {len(entries)} images held out as {split}: {split}_fraction = "
+            f"{fraction:g} would be {fraction * len(entries):.2g} images"
+            + (", and one is held out at least" if count else "; there are too few to hold one out")
+        )
+    return notes
+
+
 def assign_splits(
     entries: Sequence[Entry], val_fraction: float, test_fraction: float
 ) -> list[Split]:

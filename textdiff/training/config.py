@@ -10,6 +10,7 @@ from pydantic import Field
 from textdiff.config import Settings
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Workers = Annotated[int, Field(ge=0)]
 
 
 class OptimizerConfig(Settings):
@@ -46,7 +47,11 @@ class TrainConfig(OptimizerConfig):
         ge=1,
         description="forward passes per optimizer step (CLIP: each with its own negatives)",
     )
-    workers: int = Field(0, ge=0, description="data loading processes per rank")
+    workers: Workers | Literal["auto"] = Field(
+        "auto",
+        description="data loading processes per rank; auto: by the cores, where pictures are slow "
+        "to read",
+    )
     precision: Literal["auto", "no", "bf16", "fp16"] = Field(
         "auto",
         description="mixed precision; auto: what accelerate was launched with unless that is no, "

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from textdiff.data.base import CaptionedImages
 from textdiff.data.config import DataConfig
+from textdiff.data.cost import cache_pixels
 from textdiff.data.open import open_data
 from textdiff.errors import EmptySplitError
+
+EVALUATIONS = 10  # in a run, as far as keeping resized pictures is concerned
 
 
 def open_held_out(config: DataConfig) -> CaptionedImages | None:
@@ -15,6 +18,8 @@ def open_held_out(config: DataConfig) -> CaptionedImages | None:
         DataError: the data cannot be read.
     """
     try:
-        return open_data(config, "val")
+        data = open_data(config, "val")
     except EmptySplitError:
         return None
+    cache_pixels(data, EVALUATIONS * len(data))
+    return data

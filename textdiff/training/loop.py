@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from textdiff import checkpoint
+from textdiff.data.cost import cache_pixels, choose_workers, slow_loading
 from textdiff.data.loader import batches
 from textdiff.errors import (
     CheckpointError,
@@ -87,7 +88,9 @@ class Trainer:
         self.scaler = accelerator.scaler  # fp16 only
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
+        self.workers = 0 if config.workers == "auto" else config.workers
         self._ahead: Ahead[list[Batch]]
+        self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch
 
     def resume(self, policy: str) -> None:
         """Loads the newest good checkpoint as `policy` (auto, must, never) says.
@@ -113,6 +116,17 @@ class Trainer:
         self.progress = Progress(*read_checkpoint(folder, self._state()))
         self.accelerator.print(f"resuming from {folder}")
 
+    def prepare_data(self) -> str | None:
+        """Fills the data's cache and chooses the workers, for the reads to come. Returns what a
+        user should know of it. Raises DataError."""
+        processes = self.accelerator.num_processes
+        rows = self.config.batch_size * self.config.accumulation * processes
+        reads = rows * (self.config.steps - self.progress.step)
+        told = cache_pixels(self.data, reads)
+        if self.config.workers == "auto":
+            self.workers = choose_workers(self.data, reads // processes, processes)
+        return told
+
     @property
     def finished(self) -> bool:
         """Whether the budget was used up when the run was last saved."""
@@ -128,10 +142,11 @@ class Trainer:
         with stop_on_signal() as stop, self._meter() as meter:
             self.progress.started = time.monotonic()
             self._ahead = Ahead(self._prepared())
-            for micro_batches in self._ahead:
+            for micro_batches in meter.loading(self._ahead):
                 values = self._step(micro_batches)
                 self.progress.step += 1
                 done = self._share() >= 1
+                meter.waited += self._late
                 meter.add(values, flush=done)
                 stopped = on_any(self.accelerator, stop.received) and not done
                 with meter.paused():
@@ -157,7 +172,7 @@ class Trainer:
             start_step=self.progress.step,
             rank=self.accelerator.process_index,
             world_size=self.accelerator.num_processes,
-            workers=self.config.workers,
+            workers=self.workers,
         )
 
     def _prepared(self) -> Generator[list[Batch], None, None]:
@@ -175,6 +190,7 @@ class Trainer:
             progress=self.progress,
             run=self.run,
             accelerator=self.accelerator,
+            slow_loading=lambda share: slow_loading(share, self.data, self.workers),
         )
 
     def _step(self, micro_batches: list[Batch]) -> dict[str, float]:
@@ -199,7 +215,9 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + value.detach() / len(micro_batches)
         values_of_step = {**sums, "grad_norm": self._clip_gradients()}
         if looks_ahead(self.accelerator.device):
+            start = time.monotonic()
             self._ahead.fetch()
+            self._late = time.monotonic() - start if has_finished(self.accelerator.device) else 0.0
         means = _read(values_of_step)
         samples = torch.cat([batch.sample_ids for batch in micro_batches])
         if not math.isfinite(means["loss"]):
@@ -297,6 +315,11 @@ def looks_ahead(device: torch.device) -> bool:
     """Whether a step is computed elsewhere once it is launched, so that the next one's batch can be
     made meanwhile."""
     return device.type != "cpu"
+
+
+def has_finished(device: torch.device) -> bool:
+    """Whether a GPU has done all that it was given, as far as it can be asked."""
+    return device.type == "cuda" and torch.cuda.current_stream(device).query()
 
 
 def _read(values: dict[str, Tensor]) -> dict[str, float]:

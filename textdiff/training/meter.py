@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
+T = TypeVar("T")
+SLOW_LOADING = 0.1  # share of the time above which a line says what to change
+
+
 class Meter:
     """Averages what the task reports, over steps and processes.
 
@@ -24,6 +28,7 @@ class Meter:
         name: of what is trained.
         config: its `steps`, `max_minutes` and `log_every`, and the batch for images per second.
         progress: of the run, which the loop keeps up to date.
+        slow_loading: what to say where this share of the time goes into waiting for pictures.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class Meter:
         progress: Progress,
         run: RunFolder,
         accelerator: Accelerator,
+        slow_loading: Callable[[float], str] = "{:.0%} of the time goes into loading".format,
     ):
         from tqdm import tqdm
 
@@ -41,6 +47,9 @@ class Meter:
         self.accelerator = accelerator
         self.sums: dict[str, float] = {}
         self.count = 0
+        self.waited, self.slow_loading = 0.0, slow_loading
+        self.windows = 0  # written so far
+        self.said_slow = False
         self.rows = config.batch_size * config.accumulation * accelerator.num_processes
         self.bar = tqdm(
             total=config.steps,
@@ -59,6 +68,17 @@ class Meter:
         start = time.monotonic()
         yield
         self.since += time.monotonic() - start
+
+    def loading(self, steps: Iterator[T]) -> Iterator[T]:
+        """The same; the time that each takes to arrive is the loader's."""
+        while True:
+            start = time.monotonic()
+            try:
+                step = next(steps)
+            except StopIteration:
+                return
+            self.waited += time.monotonic() - start
+            yield step
 
     def __enter__(self) -> Meter:
         return self
@@ -82,11 +102,17 @@ class Meter:
         values: dict[str, float] = dict(zip(self.sums, means.tolist(), strict=True))
         now = time.monotonic()
         speed = self.rows * self.count / (now - self.since)
-        values |= {"images_per_second": speed, "seconds": self.progress.elapsed()}
+        share = self.waited / (now - self.since)
+        values |= {"images_per_second": speed, "loader_share": share}
+        values |= {"seconds": self.progress.elapsed()}
         self.run.log(self.progress.step, values)
         shown = {"loss": f"{values['loss']:.4f}", "img/s": f"{speed:.0f}"}
         if self.config.max_minutes:
             left = max(0.0, self.config.max_minutes - values["seconds"] / 60)
             shown["left"] = f"{left:.1f} min"
         self.bar.set_postfix(shown)
-        self.sums, self.count, self.since = {}, 0, now
+        if share > SLOW_LOADING and self.windows and not self.said_slow:  # workers start in the 1st
+            self.accelerator.print(self.slow_loading(share))
+            self.said_slow = True
+        self.sums, self.count, self.since, self.waited = {}, 0, now, 0.0
+        self.windows += 1

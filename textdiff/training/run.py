@@ -91,6 +91,9 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
         f"{accelerator.num_processes} process(es) on {accelerator.device}, "
         f"precision {precision}, run folder {folder.path}"
     )
+    prepared = trainer.prepare_data()
+    for note in [*data.notes, *([prepared] if prepared else [])]:
+        accelerator.print(note)
     try:
         trainer.train()
     finally:

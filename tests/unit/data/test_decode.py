@@ -1,6 +1,7 @@
 """The decode guard, on files made on the fly."""
 
 import io
+import os
 import zlib
 
 import numpy as np
@@ -162,3 +163,41 @@ def test_missing_file(tmp_path):
 
 def test_stated_size_is_before_resizing():
     assert stated_size(encoded(Image.new("L", (30, 20))), PLAIN) == (30, 20)
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", "/dev/zero", tmp_path):
+        with pytest.raises(BadImage, match="not a regular file"):
+            decode_image(path, PLAIN)
+
+
+def photo(width: int, height: int) -> Image.Image:
+    """Smooth, as photographs are, and different everywhere."""
+    y, x = np.mgrid[:height, :width] / max(width, height)
+    waves = [np.sin(9 * x + 5 * y), np.cos(7 * y), np.sin(8 * x * y + 1)]
+    return Image.fromarray(np.uint8(128 + 100 * np.stack(waves, -1)))
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("size", [(1600, 1200), (300, 1600), (70, 60)])
+def test_a_jpeg_decoded_reduced_looks_as_decoded_whole(resize, size, monkeypatch):
+    config = DataConfig(image_size=32, resize=resize)
+    jpeg = encoded(photo(*size), "JPEG", quality=95)
+    reduced = decode_image(jpeg, config)
+    monkeypatch.setattr("textdiff.data.decode._decode_reduced", lambda *_: None)
+    whole = decode_image(jpeg, config)
+    difference = (reduced.float() - whole.float()).abs()
+    assert difference.mean() < 1.5 and difference.max() < 24
+
+
+def test_a_jpeg_is_decoded_at_the_size_that_is_needed(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(
+        "textdiff.data.decode.to_rgb", lambda image: sizes.append(image.size) or image
+    )
+    jpeg = encoded(photo(1600, 1200), "JPEG")
+    decode_image(jpeg, DataConfig(image_size=32))
+    decode_image(jpeg, DataConfig(image_size=32, resample="nearest"))
+    decode_image(jpeg, DataConfig(image_size=512))
+    assert sizes == [(200, 150), (1600, 1200), (1600, 1200)]

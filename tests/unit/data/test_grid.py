@@ -1,5 +1,7 @@
 """The labelled grid: layout, labels, characters the font lacks."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -65,3 +67,12 @@ def test_characters_the_font_lacks(text, expected):
 def test_a_label_per_picture_is_required():
     with pytest.raises(ValueError, match="one label each"):
         labelled_grid([Image.new("RGB", (8, 8))], [], 1)
+
+
+@pytest.mark.parametrize("text", ["x" * 200_000, "x " * 100_000, "\u0301" * 200_000])
+def test_a_text_of_any_length_is_cut_in_no_time(text):
+    start = time.process_time()
+    sheet = labelled_grid([Image.new("RGB", (96, 96))] * 4, [text] * 4, 4, title=text)
+    assert time.process_time() - start < 5
+    assert sheet.height < 300
+    assert wrap(text, 20, len)[-1].endswith("...")

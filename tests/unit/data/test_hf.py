@@ -1,6 +1,7 @@
 """Hugging Face data sets, from local parquet files."""
 
 import io
+import os
 
 import pytest
 from PIL import Image
@@ -110,3 +111,80 @@ def test_a_name_that_cannot_be_loaded():
     with pytest.raises(DataError, match=r"'owner/none' is no local folder.*cannot load") as caught:
         open_data(DataConfig(source="owner/none"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", ["{}/0000.parquet", "en/{}/a.parquet", "data/{}-00000.parquet"])
+def test_folders_and_names_state_the_split(tmp_path, layout):
+    for split, count in (("train", 3), ("validation", 2), ("test", 1)):
+        path = tmp_path / "set" / layout.format(split)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, {"image": list(map(png, COLOURS[:count])), "text": COLOURS[:count]})
+    config = DataConfig(source=f"{tmp_path}/set/**/*.parquet", image_size=8)
+    assert [len(open_data(config, split)) for split in ("train", "val", "test")] == [3, 2, 1]
+
+
+@pytest.mark.parametrize("name", ["test.parquet", "test/0000.parquet"])
+def test_test_data_alone_are_not_trained_on(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    config = write(tmp_path / name, {"image": list(map(png, COLOURS)), "text": COLOURS})
+    with pytest.raises(DataError, match=r"train split is empty; all its 6 images are .* test"):
+        open_data(config, "train")
+    assert len(open_data(config, "test")) == 6
+
+
+@pytest.fixture
+def rows_with_paths(tmp_path):
+    """A parquet of paths: a picture beside it, one elsewhere, by a link, a FIFO, and by `..`."""
+    home, elsewhere = tmp_path / "data", tmp_path / "secret.png"
+    home.mkdir()
+    (home / "own.png").write_bytes(png("red"))
+    elsewhere.write_bytes(png("blue"))
+    (home / "link.png").symlink_to(elsewhere)
+    os.mkfifo(home / "pipe.png")
+    paths = ["own.png", str(elsewhere), "link.png", "pipe.png", "../secret.png", "/dev/zero"]
+    columns = {"image": [{"bytes": None, "path": p} for p in paths], "text": COLOURS}
+    features = datasets.Features(
+        {
+            "image": {"bytes": datasets.Value("binary"), "path": datasets.Value("string")},
+            "text": datasets.Value("string"),
+        }
+    )
+    config = write(home / "a.parquet", columns, features)
+    return config.model_copy(update={"max_bad_fraction": 1.0})
+
+
+def test_paths_in_rows_stay_in_the_folder(rows_with_paths):
+    data = open_data(rows_with_paths, "all")
+    assert data.read(range(6))[0] == [0] * 6
+    outside = "path out of the data's folder"
+    reasons = {1: outside, 2: outside, 3: "not a regular file", 4: outside, 5: outside}
+    assert data.bad == reasons
+
+
+def test_paths_in_rows_may_leave_the_folder_where_asked(rows_with_paths):
+    data = open_data(rows_with_paths.model_copy(update={"outside_files": True}), "all")
+    assert data.image(1)[:, 0, 0].tolist() == [0, 0, 255]
+    assert data.read([3, 5])[0] == [4, 0]
+    assert set(data.bad.values()) == {"not a regular file"}
+
+
+def test_parquet_files_are_accounted_for(tmp_path):
+    for name in ("train-0", "train-1", "test-0"):
+        config = write(tmp_path / f"{name}.parquet", {"image": [png("red")], "text": ["red"]})
+    config = config.model_copy(update={"source": f"{tmp_path}/*.parquet"})
+    used = open_data(config, "all").survey.used
+    assert used == {"parquet (train)": 2, "parquet (test)": 1}
+
+
+def test_resized_pixels_of_parquet_are_cached_until_the_file_changes(tmp_path):
+    columns = {"image": list(map(png, COLOURS)), "text": COLOURS}
+    config = write(tmp_path / "a.parquet", columns)
+    config = config.model_copy(update={"cache_dir": str(tmp_path / "cache")})
+    data = open_data(config, "all")
+    folder = data.cache_pixels()
+    assert data.image(2)[:, 0, 0].tolist() == [0, 0, 255]
+    assert open_data(config, "all").cache_pixels() == folder
+    write(tmp_path / "a.parquet", {**columns, "image": list(map(png, reversed(COLOURS)))})
+    changed = open_data(config, "all")
+    assert changed.cache_pixels() != folder
+    assert changed.image(5)[:, 0, 0].tolist() == [255, 0, 0]

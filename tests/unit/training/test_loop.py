@@ -53,6 +53,22 @@ def test_workers_do_not_change_the_weights(tmp_path, configs, shapes, tiny_clip)
 
 
 @pytest.mark.slow
+def test_the_cache_of_pixels_changes_no_weights(tmp_path, configs, shapes, tiny_clip, capsys):
+    flags = ["--train.steps", "2", "--data.cache-dir", str(tmp_path / "cache")]
+    none = train(configs, shapes, tiny_clip, tmp_path / "a", *flags, "--data.cache", "off")
+    assert not (tmp_path / "cache").exists()
+    on = train(configs, shapes, tiny_clip, tmp_path / "b", *flags, "--data.cache", "on")
+    assert f"resized pictures are read from {tmp_path / 'cache'}" in capsys.readouterr().out
+    assert all(torch.equal(none[name], on[name]) for name in none)
+
+
+def test_what_was_held_out_of_few_pictures_is_said(tmp_path, configs, shapes, tiny_clip, capsys):
+    few = ["--data.max-images", "4", "--train.steps", "1"]
+    train(configs, shapes, tiny_clip, tmp_path / "run", *few)
+    assert "1 of 4 images held out as val" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_batches_made_ahead_do_not_change_the_weights(
     tmp_path, configs, shapes, tiny_clip, monkeypatch
 ):

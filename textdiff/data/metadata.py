@@ -1,0 +1,107 @@
+"""The rows of a metadata file, each with its place; rows that are none are flaws.
+
+    metadata.jsonl   {"file_name": "a.png", "text": "a red apple"}   or "text": ["...", "..."]
+    metadata.csv     file_name,text
+
+A CSV may have unnamed columns, such as the index that pandas writes or what follows a comma at the
+end of each line; they are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from textdiff.data.entries import SPLIT_NAMES, Split
+from textdiff.data.survey import Flaw, FlawedError
+from textdiff.data.text import clean_caption, is_utf_8
+from textdiff.errors import DataError
+
+Row = tuple[str, dict[str, Any]]  # its place, such as "metadata.csv, line 3", and its columns
+
+
+def rows_of(table: Path) -> Iterator[Row | Flaw]:
+    """The rows of a metadata file in order. Raises DataError where it cannot be read at all."""
+    text = _text_of(table)
+    return _csv_rows(table, text) if table.suffix == ".csv" else _json_rows(table, text)
+
+
+def captions_of(value: Any, column: str) -> list[str]:
+    """The captions in a row's column. Raises FlawedError."""
+    captions = value if isinstance(value, list) else [value]
+    if not captions or not all(isinstance(text, str) and text.strip() for text in captions):
+        raise FlawedError("no caption", f"'{column}' must be a text or a list of texts, none empty")
+    if not all(map(is_utf_8, captions)):
+        raise FlawedError("not UTF-8", f"'{column}' is not UTF-8 text; save the file as UTF-8")
+    return [clean_caption(text) for text in captions]
+
+
+def stated_split(row: dict[str, Any]) -> Split | None:
+    """By the row's column `split`; None where it has none. Raises FlawedError."""
+    value = row.get("split")
+    if not value:
+        return None
+    if str(value).lower() not in SPLIT_NAMES:
+        known = ", ".join(SPLIT_NAMES)
+        raise FlawedError("unknown split", f"unknown split '{str(value)[:50]}'; known: {known}")
+    return SPLIT_NAMES[str(value).lower()]
+
+
+def _text_of(table: Path) -> str:
+    """Bytes that are not UTF-8 stay as surrogates, so that only the rows they are in are flawed."""
+    try:
+        content = table.read_bytes()
+    except OSError as error:
+        raise DataError(f"{table} cannot be read: {error.strerror}") from None
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{table} is UTF-16 text; save it as UTF-8")
+    return content.decode("utf-8-sig", "surrogateescape")
+
+
+def _csv_rows(table: Path, text: str) -> Iterator[Row | Flaw]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] | None = None
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Flaw(f"{table}, line {reader.line_num}", "not CSV", f"not valid CSV: {error}")
+            continue
+        if not fields:
+            continue
+        if header is None:
+            header = [name.strip() for name in fields]
+            continue
+        where = f"{table}, line {reader.line_num}"
+        if any(field.strip() for field in fields[len(header) :]):
+            detail = "more fields than columns; quote a text with commas"
+            yield Flaw(where, "more fields than columns", detail)
+            continue
+        padded = [*fields, *[None] * (len(header) - len(fields))]
+        yield where, {name: value for name, value in zip(header, padded, strict=False) if name}
+
+
+def _json_rows(table: Path, text: str) -> Iterator[Row | Flaw]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{table}, line {number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            yield Flaw(where, "not JSON", f"not valid JSON: {error.msg}")
+            continue
+        except (ValueError, RecursionError):  # a number of thousands of digits, or nested as deeply
+            yield Flaw(where, "not JSON", "not valid JSON: too long a number or too deep")
+            continue
+        if isinstance(row, dict):
+            yield where, row
+        else:
+            detail = "needs an object such as {'file_name': ..., 'text': ...}"
+            yield Flaw(where, "not JSON", detail)

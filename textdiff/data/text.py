@@ -1,0 +1,40 @@
+"""Text that comes with data: how it is cleaned, split into lines, and shown.
+
+Nothing in a caption or a file name is ever markup, a control sequence, or half a character.
+"""
+
+from __future__ import annotations
+
+import re
+
+LINE_BREAK = re.compile(r"\r\n|\r|\n")
+NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # what Python puts in place of a byte that is not UTF-8
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def lines_of(text: str) -> list[str]:
+    """Split at line breaks alone: U+2028, NEL and form feeds are letters of a line."""
+    return LINE_BREAK.split(text)
+
+
+def is_utf_8(text: str) -> bool:
+    """Whether `text`, decoded with `surrogateescape`, was UTF-8."""
+    return not NOT_UTF_8.search(text)
+
+
+def clean_caption(text: str) -> str:
+    """Without space around it; half a surrogate pair, which JSON can spell, becomes U+FFFD."""
+    return SURROGATE.sub("\ufffd", text.strip())
+
+
+def as_utf_8(name: str) -> str:
+    """A file name that any file can hold: bytes that are not UTF-8 as \\xe9."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def shown(text: str, max_letters: int | None = None) -> str:
+    """`text` on one line of a terminal: what does not print as an escape, a long one cut."""
+    cut = text if max_letters is None or len(text) <= max_letters else f"{text[:max_letters]}..."
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut
+    )
