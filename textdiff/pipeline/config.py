@@ -24,7 +24,7 @@ from textdiff.sampling.config import Spacing
 class ModelConfig(Settings):
     """What model.yaml holds: enough to rebuild the model from its weights."""
 
-    clip: str = Field(description="where the CLIP came from; used if the folder has no clip/")
+    clip: str = Field(description="where the CLIP in clip/ came from")
     process: ProcessType = Field("gaussian", description="noise, or flips of black and white")
     prediction: PredictionType = Field("eps", description="gaussian: what the U-Net outputs")
     schedule: ScheduleConfig = ScheduleConfig()
