@@ -172,7 +172,11 @@ def to_yaml(settings: Settings) -> str:
 
 
 # Flags that people type for a longer one, beside the short names of the settings.
-SHORT_FLAGS = {"data.source": "--data", "clip_guidance.guide": "--guide"}
+SHORT_FLAGS = {
+    "data.source": "--data",
+    "clip_guidance.guide": "--guide",
+    "from_picture": "--from",
+}
 
 
 def short_flags(schema: type[Settings], prefix: str = "") -> dict[str, list[str]]:

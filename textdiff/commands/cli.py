@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import sys
 from dataclasses import dataclass
 
@@ -80,6 +81,10 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> None:
     """Runs one command and exits with its code (see textdiff.errors)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding cannot say is shown in part, not a traceback.
+            stream.reconfigure(errors="backslashreplace")
     try:
         run(sys.argv[1:] if argv is None else argv)
     except TextdiffError as error:

@@ -34,6 +34,11 @@ def save_png(picture: Image, path: str | Path, origin: Mapping[str, Any]) -> Non
     """A PNG with text chunks `prompt`, a string of `origin`, and `textdiff`, all of it as JSON."""
     info = PngInfo()
     info.add_itxt("prompt", origin["prompt"])
-    info.add_itxt("textdiff", json.dumps(origin, ensure_ascii=False))
+    text = json.dumps(origin, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a path of bytes that are not UTF-8
+        text = json.dumps(origin)
+    info.add_itxt("textdiff", text)
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", pnginfo=info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
@@ -181,3 +181,12 @@ def sampling_only(config: SamplingConfig) -> SamplingConfig:
     """`config` without what a command's settings add to it."""
     names = SamplingConfig.model_fields
     return SamplingConfig.model_construct(**{name: getattr(config, name) for name in names})
+
+
+def flat_settings(config: SamplingConfig) -> dict[str, Any]:
+    """How pictures are drawn, for JSON: a key per flag, without those that a command adds."""
+    values = sampling_only(config).model_dump(mode="json")
+    clip_guidance = values.pop("clip_guidance")
+    for short, key in config.short_names.items():
+        values[short] = clip_guidance[key.removeprefix("clip_guidance.")]
+    return values

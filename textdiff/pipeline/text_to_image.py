@@ -45,6 +45,7 @@ from textdiff.pipeline.loading import (
     read_config,
 )
 from textdiff.pipeline.network import RoundedCopy, TextNetwork, run_bound
+from textdiff.pipeline.origin import keywords, read_origin
 from textdiff.pipeline.plan import DrawPlan, DrawStep, check_prompts_fit, check_settings
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
 from textdiff.precision import bf16_pays
@@ -246,10 +247,22 @@ class TextToImage:
         nothing = self.codec.decode(torch.empty(0, *self.codec.shape))
         return torch.cat([nothing, *batches])
 
+    @staticmethod
+    def settings_of(path: str | Path) -> dict[str, Any]:
+        """Keywords that draw the picture in `path`, a PNG of `textdiff sample`, again:
+        `pipe(**TextToImage.settings_of(path))`, the same picture but for rounding in sums over
+        another batch (`textdiff sample --from` draws the whole batch, and the same bits).
+
+        Raises:
+            UsageError: no settings in it, or a picture that it was made from is gone or another.
+        """
+        return keywords(read_origin(path))
+
     def __call__(
         self,
         prompts: str | Sequence[str],
         num_images: int = 1,
+        first: int = 0,
         progress: bool = False,
         init_image: Image.Image | Tensor | None = None,
         mask: Image.Image | Tensor | None = None,
@@ -260,6 +273,7 @@ class TextToImage:
 
         Args:
             prompts: one prompt or several; "" draws without text.
+            first: number of the first picture; the k-th of a seed alone: `first=k`.
             progress: show a progress bar.
             init_image: picture to start from, PIL or uint8 (3, H, W); `strength` of the forward
                 process is gone back.
@@ -281,6 +295,7 @@ class TextToImage:
         plan = self.plan(
             [prompt for prompt in prompts for _ in range(num_images)],
             config,
+            first=first,
             init=Init.from_pictures(init_image, mask, config.strength, size),
             clip_image=None
             if clip_image is None
