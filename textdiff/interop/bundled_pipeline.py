@@ -15,8 +15,10 @@ that this one was trained with.
 # No `from __future__ import annotations`: diffusers before 0.37 needs the classes, not names.
 import html
 import inspect
+import json
 import math
 import re
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +62,17 @@ class TextDiffPipeline(DiffusionPipeline):
             unet=unet, scheduler=scheduler, text_encoder=text_encoder, tokenizer=tokenizer
         )
         self.register_to_config(patch_size=patch_size)
+
+    def save_config(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs) -> None:
+        """With this file and its class's name beside it, so that what `save_pretrained` writes is
+        loaded as this folder is."""
+        super().save_config(save_directory, push_to_hub, **kwargs)
+        index, own = Path(save_directory, self.config_name), Path(__file__)
+        config = json.loads(index.read_text(encoding="utf-8"))
+        config["_class_name"] = ["pipeline", type(self).__name__]
+        index.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        source = own.read_text(encoding="utf-8")
+        Path(save_directory, "pipeline.py").write_text(source, encoding="utf-8")
 
     def encode(self, prompts: list[str]) -> Text:
         """The features of the prompts.

@@ -28,6 +28,7 @@ from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.config import build, to_yaml
 from textdiff.data.grid import to_pil
+from textdiff.devices import pick_device
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.files import write_text
 from textdiff.models.unet import UNet
@@ -50,7 +51,7 @@ from textdiff.pipeline.plan import DrawPlan, DrawStep, check_prompts_fit, check_
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
 from textdiff.precision import bf16_pays
 from textdiff.sampling.noise import ImageNoise
-from textdiff.types import Conditioning, Denoise, Network, Pictures
+from textdiff.types import Conditioning, Denoise, Network, Pictures, Samples
 
 
 @dataclass
@@ -72,13 +73,17 @@ class TextToImage:
     _warned: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextToImage:
+    def load(cls, folder: str | Path, device: str | torch.device = "auto") -> TextToImage:
         """From a run folder or an exported one, both networks frozen.
+
+        device: as the commands' --device: "auto" is the fastest there is.
 
         Raises:
             CheckpointError: the folder is no model, or its weights cannot be used.
+            UsageError: a device that this machine lacks.
         """
-        folder = Path(folder)
+        device = pick_device(device) if isinstance(device, str) else device
+        folder = Path(folder).expanduser()
         config = read_config(folder)
         weights, state = find_weights(folder)
         check_trained_as(config, state.get("fixed", {}), folder / MODEL_FILE, weights.parent)
@@ -102,7 +107,7 @@ class TextToImage:
 
     def save(self, folder: str | Path) -> None:
         """Writes a folder that `load` reads: model.yaml, clip/ and the weights."""
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         self.clip.save(folder / CLIP_FOLDER)
         checkpoint.save_tensors(folder / WEIGHTS_FILE, self.unet.state_dict())
         write_text(folder / MODEL_FILE, to_yaml(self.config))
@@ -246,6 +251,12 @@ class TextToImage:
                     batches.append(self.codec.decode(step.x_t))
         nothing = self.codec.decode(torch.empty(0, *self.codec.shape))
         return torch.cat([nothing, *batches])
+
+    def noise(self, count: int = 1, seed: int = 0, first: int = 0) -> Samples:
+        """The noise (count, C, H, W) that pictures `first`, `first` + 1, ... of `seed` start from,
+        on the CPU; an exported pipeline takes it as `latents`."""
+        seeds = [(seed, first + k) for k in range(count)]
+        return ImageNoise(seeds, self.codec.shape)()
 
     @staticmethod
     def settings_of(path: str | Path) -> dict[str, Any]:
