@@ -170,7 +170,9 @@ def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, f
 
 def judged(options: argparse.Namespace, folder: Path) -> dict:
     """Held-out error by bin, and what `textdiff guidance` says of the pictures."""
-    errors = eps_mse(TextToImage.load(folder, "cpu"), open_data(data_of(options), "val"), options.held_out)
+    errors = eps_mse(
+        TextToImage.load(folder, "cpu"), open_data(data_of(options), "val"), options.held_out
+    )
     settings = {
         "model": str(folder),
         "evaluators": list(options.judges),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import types
 import typing
 import warnings
@@ -24,6 +25,11 @@ from textdiff.errors import UsageError
 
 # a field may be called json: pydantic's method of that name is deprecated and not used here
 warnings.filterwarnings("ignore", message='Field name "json"')
+
+
+# Settings that name a place to write to, in every command. A shell expands `~` in `--out ~/x`, but
+# not in `--out=~/x`, and nobody does in a YAML file.
+OUTPUTS = frozenset({"run_dir", "out", "json", "plot", "grid"})
 
 
 class Settings(pydantic.BaseModel):
@@ -45,8 +51,14 @@ class Settings(pydantic.BaseModel):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _write_names_out(cls, values: Any) -> Any:
-        """Short names as the sections they stand for."""
-        if not isinstance(values, dict) or not cls.short_names.keys() & values.keys():
+        """Short names as the sections they stand for, `~` of a place to write to as the home."""
+        if not isinstance(values, dict):
+            return values
+        values = {
+            key: os.path.expanduser(value) if key in OUTPUTS and isinstance(value, str) else value
+            for key, value in values.items()
+        }
+        if not cls.short_names.keys() & values.keys():
             return values
         return _nest(_flatten(values, cls))
 

@@ -337,3 +337,14 @@ def test_help_lists_choices(capsys):
     with pytest.raises(SystemExit):
         parse("--help")
     assert "--spacing {trailing,leading}" in capsys.readouterr().out
+
+
+# Places to write to
+
+
+def test_a_tilde_in_an_output_is_the_home_folder(monkeypatch):
+    """`--out=~/x`, which no shell expands, and a YAML file made a folder that is named `~`."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert Options(out="~/x").out == "/home/somebody/x"
+    assert parse_flags(Options, ["--out=~/x"], "textdiff", "").out == "/home/somebody/x"
+    assert build(Options, [("a.yaml", {"out": "~"})]).out == "/home/somebody"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from textdiff.pipeline.origin import Origin
 
 # Settings that leave a picture as it is: with these alone, --from draws it to the bit.
-SAME_PICTURE = frozenset({"from_picture", "out", "columns", "device"})
+SAME_PICTURE = frozenset({"from_picture", "out", "columns", "device", "strict"})
 
 
 class SampleSettings(SamplingConfig):
@@ -48,7 +48,10 @@ class SampleSettings(SamplingConfig):
         None, description="picture to start from: `strength` says how much of it is drawn anew"
     )
     mask: str | None = Field(
-        None, description="picture of the init image's size: white is drawn anew, black is kept"
+        None,
+        description="picture of the init image's size: white is drawn anew, black is kept, and a "
+        "pixel of the model's that white touches is drawn anew; on a transparent canvas what is "
+        "painted is drawn anew in any colour, but for black beside brighter ones",
     )
     clip_image: str | None = Field(
         None, description="picture that CLIP guides towards in place of the prompt"
@@ -68,14 +71,13 @@ def run(settings: SampleSettings) -> None:
         CheckpointError: no such model or CLIP, or with other weights than drew the picture.
     """
     from textdiff.data import to_pil
-    from textdiff.data.picture_files import read_picture
     from textdiff.devices import pick_device
     from textdiff.evaluation.protocol import model_protocol
     from textdiff.evaluation.results import to_json
     from textdiff.files import check_folder
     from textdiff.pipeline import TextToImage
     from textdiff.pipeline.init import Init, square_picture
-    from textdiff.pipeline.origin import PICTURES, Origin, file_sha256, read_origin
+    from textdiff.pipeline.origin import READERS, Origin, file_sha256, read_origin
 
     given, origin = settings.model_fields_set, None
     if settings.from_picture is not None:
@@ -84,9 +86,9 @@ def run(settings: SampleSettings) -> None:
     if settings.model is None:
         raise UsageError("--model is required: give the flag or set 'model'")
     prompts, rows, first = to_draw(settings, origin if given <= SAME_PICTURE else None)
-    paths = {name: getattr(settings, name) for name in PICTURES}
+    paths = {name: getattr(settings, name) for name in READERS}
     opened = {
-        name: None if path is None else read_picture("--" + name.replace("_", "-"), path)
+        name: None if path is None else READERS[name]("--" + name.replace("_", "-"), path)
         for name, path in paths.items()
     }
     check_folder("--out", settings.out)
@@ -103,9 +105,7 @@ def run(settings: SampleSettings) -> None:
     )
     pictures = to_pil(pipe.draw(plan, progress=True)[rows])
     model = to_json(model_protocol(settings.model, pipe))
-    hashes = {
-        name: (path, file_sha256(path)) for name, path in paths.items() if path is not None
-    }
+    hashes = {name: (path, file_sha256(path)) for name, path in paths.items() if path is not None}
     guide = None if plan.guide is None else plan.guide.weights_hash()
     origins = [
         Origin.of_plan(plan, k, model=model, pictures=hashes, guide_weights=guide)

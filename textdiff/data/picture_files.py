@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
+from PIL import ImageOps
 from PIL.Image import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -28,6 +30,15 @@ def read_picture(flag: str, path: str | Path) -> Image:
         return open_image(path, DataConfig())
     except BadImage as error:
         raise BadImage(error.reason, f"{flag} {path}") from None
+
+
+def read_mask(flag: str, path: str | Path) -> Image:
+    """The same of a mask, which keeps its transparency."""
+    opaque = read_picture(flag, path)
+    with PIL.Image.open(path) as picture:
+        if not picture.has_transparency_data:
+            return opaque
+        return ImageOps.exif_transpose(picture).convert("RGBA")
 
 
 def save_png(picture: Image, path: str | Path, origin: Mapping[str, Any]) -> None:

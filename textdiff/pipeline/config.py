@@ -150,8 +150,8 @@ class SamplingConfig(Settings):
         None,
         gt=0,
         le=1,
-        description="with an init image: share of the forward process that is gone back; "
-        "none: 0.6, with a mask 1",
+        description="with an init image: share of the forward process that is gone back, exactly: "
+        "its timestep is put before the steps below it; none: 0.6, with a mask 1",
     )
     clip_guidance: ClipGuidanceConfig = ClipGuidanceConfig()
     batch_size: int = Field(64, ge=1, description="images drawn at once")
@@ -163,6 +163,12 @@ class SamplingConfig(Settings):
         ge=1,
         description="run the U-Net below its first level at every k-th step only, which is faster "
         "and rougher; 1: at every step",
+    )
+
+    strict: bool = Field(
+        False,
+        description="refuse a prompt that is too long for the text tower, in place of cutting it "
+        "with a warning",
     )
 
     @model_validator(mode="after")

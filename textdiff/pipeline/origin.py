@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,19 @@ from textdiff.clip.model import ClipModel
 from textdiff.config import build
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage, open_image
-from textdiff.data.picture_files import read_picture
+from textdiff.data.picture_files import read_mask, read_picture
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.models.unet import UNet
 from textdiff.pipeline.config import SamplingConfig, flat_settings, sampling_only
 from textdiff.pipeline.plan import DrawPlan
 
 CHUNK = "textdiff"
-PICTURES = ("init_image", "mask", "clip_image")
+# How each picture is read that one may be made from, by its flag and path.
+READERS: dict[str, Callable[[str, str | Path], Image.Image]] = {
+    "init_image": read_picture,
+    "mask": read_mask,
+    "clip_image": read_picture,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,7 @@ class Origin:
     batch: the prompts that were drawn at once, and `row`, which of them is the picture's. Sums over
         another batch may round otherwise, so the same bits take the same batch.
     model: name, step, and hashes of the U-Net's `weights` and of the `clip`.
-    pictures: by name of `PICTURES`, path and sha256 of what it was made from.
+    pictures: by name of `READERS`, path and sha256 of what it was made from.
     guide_weights: hash of the CLIP that guided; None: none did.
     """
 
@@ -81,7 +86,9 @@ class Origin:
 
     def to_json(self) -> dict[str, Any]:
         """A key per flag of `textdiff sample`, and what `read_origin` needs besides."""
-        paths = {name: self.pictures[name][0] if name in self.pictures else None for name in PICTURES}
+        paths = {
+            name: self.pictures[name][0] if name in self.pictures else None for name in READERS
+        }
         guide = {} if self.guide_weights is None else {"clip_guide_weights": self.guide_weights}
         return {
             "prompt": self.prompt,
@@ -164,7 +171,7 @@ def _from_json(known: dict[str, Any], where: str) -> Origin:
     if (
         any(type(number) is not int for number in numbers)
         or not all(isinstance(text, str) for text in texts)
-        or not pictures.keys() <= set(PICTURES)
+        or not pictures.keys() <= READERS.keys()
         or not 0 <= row < len(batch)
         or batch[row] != known["prompt"]
         or not isinstance(known["model"]["name"], str)
@@ -187,7 +194,7 @@ def keywords(origin: Origin) -> dict[str, Any]:
     settings. Raises as `check_pictures`."""
     origin.check_pictures(origin.pictures)
     origin.check_guide()
-    opened = {name: read_picture(name, path) for name, (path, _) in origin.pictures.items()}
+    opened = {name: READERS[name](name, path) for name, (path, _) in origin.pictures.items()}
     return {"prompts": origin.prompt, "first": origin.index, **opened, **origin.settings()}
 
 

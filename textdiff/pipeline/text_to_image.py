@@ -47,7 +47,7 @@ from textdiff.pipeline.loading import (
 )
 from textdiff.pipeline.network import RoundedCopy, TextNetwork, run_bound
 from textdiff.pipeline.origin import keywords, read_origin
-from textdiff.pipeline.plan import DrawPlan, DrawStep, check_prompts_fit, check_settings
+from textdiff.pipeline.plan import DrawPlan, DrawStep, check_prompts, check_settings
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
 from textdiff.precision import bf16_pays
 from textdiff.sampling.noise import ImageNoise
@@ -182,14 +182,25 @@ class TextToImage:
         clip_image: (3, S, S) uint8, towards which CLIP guides in place of the prompts.
 
         Raises:
-            UsageError: settings that the model cannot follow, or a prompt that is too long.
+            UsageError: settings that the model cannot follow, or with `strict` a prompt that is too
+                long; without, it is cut with a warning.
             CheckpointError: no CLIP where `clip_guide` says.
         """
-        check_prompts_fit([*prompts, config.negative_prompt], self.clip)
+        self._warn_once(
+            check_prompts(
+                [*prompts, config.negative_prompt],
+                self.clip,
+                strict=config.strict,
+                reader="the text tower",
+            )
+        )
         check_settings(config, len(self.config.unet.block_channels), init)
         grid = self.process.plan_grid(config, init)
         guide = self.guide(config)
-        check_target(guide, prompts, config.clip_guidance.prompts, clip_image)
+        targets = check_target(guide, prompts, config.clip_guidance.prompts, clip_image)
+        if guide is not None:
+            reader = "the CLIP that guides"
+            self._warn_once(check_prompts(targets, guide, strict=config.strict, reader=reader))
         if guide is None and not config.text_to_unet and any(prompts):
             self._warn_once(
                 "text_to_unet false without guidance by CLIP: the prompts have no effect; give a "
@@ -296,8 +307,8 @@ class TextToImage:
                 clip_guide="runs/noised-clip".
 
         Raises:
-            UsageError: an unknown or impossible setting, a prompt that is too long, a mask of
-                another size than its picture, or a CLIP that cannot guide this model.
+            UsageError: an unknown or impossible setting, with strict=True a prompt that is too long, a
+                mask of another size than its picture, or a CLIP that cannot guide this model.
             CheckpointError: no CLIP where `clip_guide` says.
         """
         config = build(SamplingConfig, [("TextToImage", settings)])
@@ -314,7 +325,7 @@ class TextToImage:
         )
         return to_pil(self.draw(plan, progress))
 
-    def _warn_once(self, message: str) -> None:
-        if message not in self._warned:
+    def _warn_once(self, message: str | None) -> None:
+        if message is not None and message not in self._warned:
             logging.getLogger(__name__).warning(message)
             self._warned.add(message)

@@ -179,7 +179,9 @@ def test_config_with_what_no_folder_may_say(folder, section, change, cure):
     assert cure in message_of(CheckpointError, folder)
 
 
-@pytest.mark.parametrize("change", [{"mean": [0.5, 0.5]}, {"std": [0, 1, 1]}, {"mode": 3, "std": 1}])
+@pytest.mark.parametrize(
+    "change", [{"mean": [0.5, 0.5]}, {"std": [0, 1, 1]}, {"mode": 3, "std": 1}]
+)
 def test_preprocessing_that_is_none(folder, change):
     edit_config(folder, lambda c: c["preprocess_cfg"].update(change))
     assert f"{CONFIG}: preprocess_cfg." in message_of(CheckpointError, folder)

@@ -161,7 +161,9 @@ def test_our_noise_as_latents(clip, load, tmp_path):
     latents = ours.noise(2, seed=5, first=7)
     found = pipe(PROMPTS, num_inference_steps=4, latents=latents).images
     assert_same_pictures(found, ours(PROMPTS, num_steps=4, seed=5, first=7))
-    with pytest.raises(ValueError, match=r"latents are \(2, 3, 16, 16\), these prompts take \(1, 3"):
+    with pytest.raises(
+        ValueError, match=r"latents are \(2, 3, 16, 16\), these prompts take \(1, 3"
+    ):
         pipe(PROMPTS[:1], latents=latents)
 
 
