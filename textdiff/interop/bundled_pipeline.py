@@ -63,7 +63,9 @@ class TextDiffPipeline(DiffusionPipeline):
         )
         self.register_to_config(patch_size=patch_size)
 
-    def save_config(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs) -> None:
+    def save_config(
+        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: object
+    ) -> None:
         """With this file and its class's name beside it, so that what `save_pretrained` writes is
         loaded as this folder is."""
         super().save_config(save_directory, push_to_hub, **kwargs)

@@ -4,8 +4,8 @@ init image ── as the data room reads pictures ──► (3, S, S) uint8
 mask ── what is painted ── cut alike; a pixel that it touches counts ──► (1, S, S) bool
 
 A mask without transparency is painted where it is white. One on a transparent canvas, as a brush
-leaves it, is painted where it is not transparent, whatever the colour; black beside brighter strokes
-unpaints again.
+leaves it, is painted where it is not transparent, whatever the colour; black beside brighter
+strokes unpaints again.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class Init:
             return torch.cat([grid[grid < start], grid.new_tensor([start])])
         if not (grid <= start).any():
             raise UsageError(
-                f"strength {self.strength:g} goes back to timestep {start}, below all of timesteps; "
-                f"list a lower one, or give a strength above {int(grid[0]) / num_timesteps:g}"
+                f"strength {self.strength:g} goes back to timestep {start}, below all of timesteps;"
+                f" list a lower one, or give a strength above {int(grid[0]) / num_timesteps:g}"
             )
         return grid[grid <= start]
 

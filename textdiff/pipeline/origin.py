@@ -4,8 +4,8 @@
     PNG ── read_origin ──► Origin ── settings ──► the same draw: to the bit with the whole `batch`
 
 Beside the settings stand hashes: of the weights, and of the pictures that were started from.
-A PNG may come from anybody. Of its settings only those of `SamplingConfig` count, checked as if they
-were typed, and no name in one is looked up on the network.
+A PNG may come from anybody. Of its settings only those of `SamplingConfig` count, checked as if
+they were typed, and no name in one is looked up on the network.
 """
 
 from __future__ import annotations

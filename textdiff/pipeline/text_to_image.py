@@ -170,8 +170,8 @@ class TextToImage:
 
     def plan(
         self,
-        prompts: Sequence[str],
-        config: SamplingConfig,
+        prompts: str | Sequence[str],
+        config: SamplingConfig | None = None,
         *,
         first: int = 0,
         init: Init | None = None,
@@ -179,6 +179,7 @@ class TextToImage:
     ) -> DrawPlan:
         """One picture per prompt, all checked now; image k uses the noise of (seed, first + k).
 
+        config: None takes the defaults.
         clip_image: (3, S, S) uint8, towards which CLIP guides in place of the prompts.
 
         Raises:
@@ -186,6 +187,8 @@ class TextToImage:
                 long; without, it is cut with a warning.
             CheckpointError: no CLIP where `clip_guide` says.
         """
+        prompts = [prompts] if isinstance(prompts, str) else prompts
+        config = config or SamplingConfig()
         self._warn_once(
             check_prompts(
                 [*prompts, config.negative_prompt],
@@ -307,8 +310,9 @@ class TextToImage:
                 clip_guide="runs/noised-clip".
 
         Raises:
-            UsageError: an unknown or impossible setting, with strict=True a prompt that is too long, a
-                mask of another size than its picture, or a CLIP that cannot guide this model.
+            UsageError: an unknown or impossible setting, with strict=True a prompt that is too
+                long, a mask of another size than its picture, or a CLIP that cannot guide this
+                model.
             CheckpointError: no CLIP where `clip_guide` says.
         """
         config = build(SamplingConfig, [("TextToImage", settings)])
