@@ -56,7 +56,7 @@ class Settings(pydantic.BaseModel):
             return values
         values = {
             key: str(Path(value).expanduser())
-            if key in OUTPUTS and isinstance(value, str)
+            if key in OUTPUTS and isinstance(value, str) and f"{value}/".startswith("~/")
             else value
             for key, value in values.items()
         }
@@ -212,8 +212,10 @@ SHORT_FLAGS = {
 def short_flags(schema: type[Settings]) -> dict[str, list[str]]:
     """By dotted key: the shorter flags that set it too."""
     flags = {key: list(map(_flag, names)) for key, names in _short_names(schema).items()}
+    known = {key for key, _ in leaves(schema)}
     for key, flag in SHORT_FLAGS.items():
-        flags.setdefault(key, []).append(flag)
+        if key in known:
+            flags.setdefault(key, []).append(flag)
     return flags
 
 

@@ -1,7 +1,8 @@
 """Draw pictures of prompts: one PNG per picture, settings inside it, and a labelled grid.
 
-File names come from the picture's number and the seed, never from the prompt. In a folder with
-pictures numbers go on from the highest there; nothing is overwritten.
+With --from, the settings are those of a picture drawn before. File names come from the picture's
+number and the seed, never from the prompt. In a folder with pictures numbers go on from the highest
+there; nothing is overwritten.
 """
 
 from __future__ import annotations
