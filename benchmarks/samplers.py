@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    pipe, judge = TextToImage.load(options.model), ClipModel.load(options.judge).freeze()
+    pipe, judge = TextToImage.load(options.model, "cpu"), ClipModel.load(options.judge).freeze()
     if judge.weights_hash() == pipe.clip.weights_hash():
         raise SystemExit("--judge is the CLIP of the model; give one of another seed")
     config = build(DataConfig, [(options.config, read_yaml(options.config)["data"])])

@@ -102,7 +102,7 @@ class Job:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.device = options, options.device
-        model = TextToImage.load(options.model) if options.model else random_model()
+        model = TextToImage.load(options.model, "cpu") if options.model else random_model()
         self.pipe = model.to(options.device)
         self.prompts = list(itertools.islice(itertools.cycle(options.prompts), options.images))
         texts = self.pipe.clip.conditioning([*self.prompts, ""])

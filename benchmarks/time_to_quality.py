@@ -143,7 +143,7 @@ def train_ours(
         flags += [f"--train.{name}", NEVER]
     settings = parse_flags(TrainSettings, [*flags, *changes], "ours", "train")
     run_training(text_to_image_spec(settings), run_dir=folder, resume=settings.resume)
-    return TextToImage.load(folder).step
+    return TextToImage.load(folder, "cpu").step
 
 
 def data_of(options: argparse.Namespace) -> DataConfig:
@@ -174,7 +174,9 @@ def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, f
 
 def judged(options: argparse.Namespace, folder: Path) -> dict:
     """Held-out error by bin, and what `textdiff guidance` says of the pictures."""
-    errors = eps_mse(TextToImage.load(folder), open_data(data_of(options), "val"), options.held_out)
+    errors = eps_mse(
+        TextToImage.load(folder, "cpu"), open_data(data_of(options), "val"), options.held_out
+    )
     device = pick_device("auto")
     pipe, data = TextToImage.load(folder, device), open_data(data_of(options), "train")
     config = SamplingConfig(
@@ -259,7 +261,7 @@ def draw_grid(options: argparse.Namespace, results: list[dict]) -> None:
     for one in results:
         if one["seed"] != seed:
             continue
-        pipe = TextToImage.load(folder_of(options, one["loop"], one["minutes"], seed))
+        pipe = TextToImage.load(folder_of(options, one["loop"], one["minutes"], seed), "cpu")
         if not rows:
             real = real_pictures(open_data(data_of(options), "train"), GRID, 0, pipe)
             rows.append(("real pictures", real.images))

@@ -27,6 +27,11 @@ from textdiff.errors import UsageError
 warnings.filterwarnings("ignore", message='Field name "json"')
 
 
+# Settings that name a place to write to, in every command. A shell expands `~` in `--out ~/x`, but
+# not in `--out=~/x`, and nobody does in a YAML file.
+OUTPUTS = frozenset({"run_dir", "out", "json", "plot", "grid"})
+
+
 class Settings(pydantic.BaseModel):
     """Base of every settings class: immutable, no unknown keys, defaults checked too.
 
@@ -46,8 +51,16 @@ class Settings(pydantic.BaseModel):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _write_names_out(cls, values: Any) -> Any:
-        """Short names as the sections they stand for."""
-        if not isinstance(values, dict) or not cls.short_names.keys() & values.keys():
+        """Short names as the sections they stand for, `~` of a place to write to as the home."""
+        if not isinstance(values, dict):
+            return values
+        values = {
+            key: str(Path(value).expanduser())
+            if key in OUTPUTS and isinstance(value, str) and f"{value}/".startswith("~/")
+            else value
+            for key, value in values.items()
+        }
+        if not cls.short_names.keys() & values.keys():
             return values
         return _nest(_flatten(values, cls))
 
@@ -189,14 +202,20 @@ def to_yaml(settings: Settings) -> str:
 
 
 # Flags that people type for a longer one, beside the short names of the settings.
-SHORT_FLAGS = {"data.source": "--data", "clip_guidance.guide": "--guide"}
+SHORT_FLAGS = {
+    "data.source": "--data",
+    "clip_guidance.guide": "--guide",
+    "from_picture": "--from",
+}
 
 
 def short_flags(schema: type[Settings]) -> dict[str, list[str]]:
     """By dotted key: the shorter flags that set it too."""
     flags = {key: list(map(_flag, names)) for key, names in _short_names(schema).items()}
+    known = {key for key, _ in leaves(schema)}
     for key, flag in SHORT_FLAGS.items():
-        flags.setdefault(key, []).append(flag)
+        if key in known:
+            flags.setdefault(key, []).append(flag)
     return flags
 
 

@@ -238,7 +238,10 @@ def test_judge_that_steered_the_training(fails, tiny_run, tiny_clip, shapes, tmp
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--prompt", LONG], "does not fit the 12 tokens of the text tower; shorten it"),
+        (
+            ["--prompt", LONG, "--strict"],
+            "does not fit the 12 tokens of the text tower; shorten it",
+        ),
         (["--init-image", "absent.png"], "--init-image absent.png: no such file"),
         (["--device", "cuda"], "--device cuda is not on this machine; there is cpu"),
         (["--device", "cpu:x"], "--device cpu:x is not on this machine"),

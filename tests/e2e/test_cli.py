@@ -15,7 +15,7 @@ from tests.helpers.command import textdiff
 from tests.helpers.paths import ROOT
 from textdiff.commands import cli
 from textdiff.config import leaves
-from textdiff.errors import EXTRAS
+from textdiff.errors import EXTRAS, UsageError
 
 
 def printed(capsys, *arguments: str) -> str:
@@ -37,6 +37,21 @@ def test_help_lists_every_command(capsys, arguments):
     for name, command in cli.COMMANDS.items():
         assert f"  {name} " in shown
         assert command.about in shown
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("plot", "did you mean 'plot schedules'?"),
+        ("data", "did you mean 'data info'?"),
+        ("smaple", "did you mean 'sample'?"),
+        ("train_clip", "did you mean 'train-clip'?"),
+        ("draw", "known: train, train-clip, "),
+    ],
+)
+def test_an_unknown_command_is_answered_by_near_ones_only(word, hint):
+    with pytest.raises(UsageError, match=re.escape(f"unknown command '{word}'; {hint}")):
+        cli.run([word])
 
 
 def test_version(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features
 from textdiff.commands.cli import run
+from textdiff.data.picture_files import save_png
+from textdiff.errors import CheckpointError, UsageError
 from textdiff.pipeline.config import SamplingConfig
 
 STRANGE = [
@@ -100,3 +103,130 @@ def test_pictures_given_as_files(draw, shapes, tiny_clip, tmp_path):
     assert (known["init_image"], known["mask"]) == (str(init), str(mask))
     assert known["clip_image"] == str(towards)
     assert known["clip_guide_weights"] == clip.weights_hash()
+
+
+# Folders that hold pictures already
+
+
+def test_numbers_go_on_and_nothing_is_overwritten(tiny_run, tmp_path, capsys):
+    """Four pictures of another job were stale, two of this one overwritten."""
+    flags = ["--model", str(tiny_run), "--num-steps", "2", "--out", str(tmp_path)]
+    run(["sample", *flags, "--prompt", "red circle", "--num-images", "4"])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    capsys.readouterr()
+    run(["sample", *flags, "--prompt", "green cross", "--num-images", "2"])
+    assert capsys.readouterr().out == (
+        f"2 pictures from number 00004 and grid-00004.png in {tmp_path}\n"
+    )
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {name: after[name] for name in before} == before
+    new = ["00004-seed0.png", "00005-seed0.png", "grid-00004.png"]
+    assert sorted(after.keys() - before) == new
+    assert json.loads(metadata(tmp_path / new[0])["textdiff"])["index"] == 0
+
+
+def test_picture_k_alone(draw):
+    together = draw("--prompt", "red circle", "--num-images", "3", "--batch-size", "1")
+    alone = draw("--prompt", "red circle", "--first", "2")
+    assert sorted(path.name for path in alone.iterdir()) == ["00002-seed0.png", "grid.png"]
+    assert np.array_equal(pixels(alone)[0], pixels(together)[2])
+
+
+# Settings come back
+
+
+@pytest.fixture
+def drawn_before(draw, shapes, tiny_clip, tmp_path):
+    """A picture drawn with most of what there is: fourth of six, second of its batch."""
+    init = tmp_path / "init.png"
+    shutil.copy(shapes / "green-square.png", init)
+    mask = tmp_path / "mask.png"
+    right = Image.new("L", (16, 16), 0)
+    right.paste(255, (8, 0, 16, 16))
+    right.save(mask)
+    flags = ["--seed", "3", "--sampler", "ddpm", "--guidance-scale", "2.5", "--batch-size", "2"]
+    flags += ["--negative-prompt", "blue", "--clip-guidance-scale", "2", "--guide", tiny_clip]
+    out = draw("--prompt", "red circle", *STRANGE, *flags, "--init-image", init, "--mask", mask)
+    return out / "00003-seed3.png"
+
+
+def again(picture: Path, out: Path, *flags: str | Path) -> Path:
+    """Draws with the settings in `picture`; gives the one picture."""
+    run(["sample", "--from", *map(str, [picture, "--out", out, *flags])])
+    (file,) = out.glob("[0-9]*.png")
+    return file
+
+
+def same(first: Path, second: Path) -> bool:
+    with Image.open(first) as a, Image.open(second) as b:
+        return np.array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_a_picture_is_drawn_again_to_the_bit(drawn_before, tmp_path):
+    copy = again(drawn_before, tmp_path / "again")
+    assert copy.name == drawn_before.name
+    assert same(copy, drawn_before)
+    assert metadata(copy) == metadata(drawn_before)
+
+
+def test_further_flags_vary_it(drawn_before, tmp_path):
+    varied = again(drawn_before, tmp_path / "varied", "--seed", "4")
+    then, now = (json.loads(metadata(path)["textdiff"]) for path in (drawn_before, varied))
+    assert {key for key in now if now[key] != then[key]} == {"seed", "batch", "row"}
+    assert not same(varied, drawn_before)
+    other = again(drawn_before, tmp_path / "other", "--prompt", "green cross")
+    assert metadata(other)["prompt"] == "green cross"
+
+
+def test_settings_in_python(drawn_before, pipe):
+    (picture,) = pipe(**TextToImage.settings_of(drawn_before))
+    with Image.open(drawn_before) as expected:
+        difference = np.asarray(picture, int) - np.asarray(expected, int)
+    assert np.abs(difference).max() <= 1
+
+
+def test_pictures_that_changed_or_are_gone(drawn_before, tmp_path):
+    init = tmp_path / "init.png"
+    Image.new("RGB", (16, 16)).save(init)
+    with pytest.raises(UsageError, match=r"init_image .*init.png has changed since"):
+        again(drawn_before, tmp_path / "again")
+    with pytest.raises(UsageError, match="has changed since"):
+        TextToImage.settings_of(drawn_before)
+    init.unlink()
+    with pytest.raises(UsageError, match=r"init.png is gone; put it back, or give --init-image"):
+        again(drawn_before, tmp_path / "again")
+
+
+def test_weights_that_changed(drawn_before, run_copy, tmp_path):
+    """Another step of the same training draws another picture."""
+    known = json.loads(metadata(drawn_before)["textdiff"])
+    known["model"]["name"] = str(run_copy)
+    with Image.open(drawn_before) as picture:
+        save_png(picture, tmp_path / "moved.png", known)
+    newest = max((run_copy / "checkpoints").iterdir())
+    shutil.rmtree(newest)
+    with pytest.raises(CheckpointError, match=r"other weights than drew .* give --model"):
+        again(tmp_path / "moved.png", tmp_path / "again")
+    assert again(tmp_path / "moved.png", tmp_path / "other", "--model", run_copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (None, "holds no settings; give a PNG that 'textdiff sample' wrote"),
+        ({"sampler": "magic"}, "sampler: Input should be"),
+        ({"row": 7}, "settings are damaged"),
+        ({"batch": None}, "settings are damaged"),
+        ({"clip_guide": "ViT-L-14/openai"}, "clip_guide ViT-L-14/openai is no folder here"),
+    ],
+)
+def test_pictures_with_nothing_to_draw_from(drawn_before, tmp_path, changes, expected):
+    """Anybody may have written them; no name in one is looked up on the network."""
+    odd = tmp_path / "odd.png"
+    with Image.open(drawn_before) as picture:
+        if changes is None:
+            picture.convert("RGB").save(odd)
+        else:
+            save_png(picture, odd, json.loads(picture.text["textdiff"]) | changes)
+    with pytest.raises(UsageError, match=expected):
+        again(odd, tmp_path / "again")

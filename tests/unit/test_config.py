@@ -340,6 +340,17 @@ def test_help_lists_choices(capsys):
     assert "--spacing {trailing,leading}" in capsys.readouterr().out
 
 
+# Places to write to
+
+
+def test_a_tilde_in_an_output_is_the_home_folder(monkeypatch):
+    """`--out=~/x`, which no shell expands, and a YAML file made a folder that is named `~`."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert Options(out="~/x").out == "/home/somebody/x"
+    assert parse_flags(Options, ["--out=~/x"], "textdiff", "").out == "/home/somebody/x"
+    assert build(Options, [("a.yaml", {"out": "~"})]).out == "/home/somebody"
+
+
 class Knobs(Settings):
     scale: float = Field(0.0, ge=0)
     guide: str | None = None

@@ -4,7 +4,8 @@
     folder/open_clip_model.safetensors  every tensor of the module, nothing else
 
 Weights are loaded strictly: where file and config disagree is an error, so that no part of a loaded
-model is ever random.
+model is ever random. A folder is data: of its config only what `folder_config` lists reaches
+open_clip, nothing in it names code, and no name in it is looked up on the network.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from torch import nn
 
 from textdiff import checkpoint
 from textdiff.byte_pairs import merge_quickly
+from textdiff.clip.folder_config import check_model, check_preprocess
+from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
 
@@ -111,23 +114,30 @@ def save(source: Source, folder: str | Path) -> None:
 
 
 def _load_folder(folder: Path) -> Source:
-    import open_clip
-
     config = _read_config(folder)
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"no CLIP in {folder}: it has no {WEIGHTS}")
-    tensors = checkpoint.load_tensors(folder / WEIGHTS)
     try:
-        module = instantiate(config["model_cfg"], config.get("preprocess_cfg", {}))
-        tokenizer = open_clip.get_tokenizer(f"{LOCAL_PREFIX}{folder}")
+        _check_text_tower(config["model_cfg"])
     except UsageError as error:
         raise UsageError(f"{folder / CONFIG}: {error}") from None
-    except Exception as error:  # whatever open_clip makes of a config that is not one of its own
+    model_cfg = check_model(config["model_cfg"], str(folder / CONFIG))
+    preprocess_cfg = check_preprocess(config.get("preprocess_cfg") or {}, str(folder / CONFIG))
+    tokenizer = folder_tokenizer(folder, model_cfg["text_cfg"])
+    tensors = checkpoint.load_tensors(folder / WEIGHTS)
+    try:
+        # First without memory, so that a config cannot ask for more than its weights fill.
+        with torch.device("meta"):
+            _check_shapes(instantiate(model_cfg, preprocess_cfg), tensors, folder)
+        module = instantiate(model_cfg, preprocess_cfg)
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever open_clip makes of sizes that do not fit each other
         raise CheckpointError(
             f"open_clip cannot build what {folder / CONFIG} describes: {_one_line(error)}"
         ) from error
-    _load_strictly(module, tensors, folder)
-    return Source(module, config["model_cfg"], tokenizer)
+    module.load_state_dict(tensors, strict=True)
+    return Source(module, model_cfg, tokenizer)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -143,12 +153,19 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} cannot be read as JSON: {_one_line(error)}") from None
     parts = config.get("model_cfg") if isinstance(config, dict) else None
     required = {"embed_dim", "vision_cfg", "text_cfg"}
-    if not isinstance(config, dict) or not isinstance(parts, dict) or not required <= parts.keys():
+    if (
+        not isinstance(config, dict)
+        or not isinstance(parts, dict)
+        or not required <= parts.keys()
+        or not isinstance(parts["text_cfg"], dict)
+    ):
         raise CheckpointError(f"{path} needs a model_cfg with embed_dim, vision_cfg and text_cfg")
     return config
 
 
-def _load_strictly(module: nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:
+def _check_shapes(module: nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:
+    """Raises CheckpointError where the module's tensors and those of the file differ."""
+
     def shape(tensor: torch.Tensor | None) -> str:
         return "no such tensor" if tensor is None else str(list(tensor.shape))
 
@@ -160,7 +177,6 @@ def _load_strictly(module: nn.Module, tensors: dict[str, torch.Tensor], folder: 
                 f"{folder}: config and weights disagree on '{name}': {in_file} in {WEIGHTS}, "
                 f"{by_config} by {CONFIG}; take both files from one model"
             )
-    module.load_state_dict(tensors, strict=True)
 
 
 def _load_pretrained(name: str) -> Source:

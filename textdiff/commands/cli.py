@@ -5,8 +5,10 @@ Nothing heavy is imported before a command runs, so `--help` is quick.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
+import io
 import sys
 from dataclasses import dataclass
 
@@ -80,6 +82,10 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> None:
     """Runs one command and exits with its code (see textdiff.errors)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding cannot say is shown in part, not a traceback.
+            stream.reconfigure(errors="backslashreplace")
     try:
         run(sys.argv[1:] if argv is None else argv)
     except TextdiffError as error:
@@ -116,9 +122,7 @@ def run(argv: list[str]) -> None:
         return
     name = " ".join(argv[:2]) if " ".join(argv[:2]) in COMMANDS else argv[0]
     if name not in COMMANDS:
-        from textdiff.config import nearest
-
-        raise UsageError(f"unknown command '{argv[0]}'; {nearest(argv[0], list(COMMANDS))}")
+        raise UsageError(f"unknown command '{argv[0]}'; {_near_commands(argv[0])}")
     command, flags = COMMANDS[name], argv[len(name.split()) :]
     if command.positional and flags and not flags[0].startswith("-"):
         flags = [f"--{command.positional.replace('_', '-')}", *flags]
@@ -128,6 +132,16 @@ def run(argv: list[str]) -> None:
     schema = getattr(module, command.settings)
     shown = f"{name} [{command.positional}]" if command.positional else name
     module.run(parse_flags(schema, flags, f"textdiff {shown}", command.about))
+
+
+def _near_commands(word: str) -> str:
+    """Those that `word` begins or nearly is, or all: a wrong guess is worse than none."""
+    near = [name for name in COMMANDS if name.startswith(word)]
+    near = near or difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.75)
+    if not near:
+        return f"known: {', '.join(COMMANDS)}"
+    quoted = " or ".join(f"'{name}'" for name in near)
+    return f"did you mean {quoted}?"
 
 
 def overview() -> str:

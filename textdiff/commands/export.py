@@ -46,7 +46,7 @@ def run(settings: ExportSettings) -> None:
     check_folder("--out", settings.out)
     logging.disable_progress_bar()
     pipeline_to_diffusers(
-        TextToImage.load(settings.model),
+        TextToImage.load(settings.model, "cpu"),
         settings.out,
         settings.pipeline,
         settings.sampler,

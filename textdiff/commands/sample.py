@@ -1,35 +1,63 @@
 """Draw pictures of prompts: one PNG per picture, settings inside it, and a labelled grid.
 
-File names come from the picture's number and the seed, never from the prompt.
+With --from, the settings are those of a picture drawn before. File names come from the picture's
+number and the seed, never from the prompt. In a folder with pictures numbers go on from the highest
+there; nothing is overwritten.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from textdiff.evaluation.settings import Device, Model
+from textdiff.config import build
+from textdiff.errors import UsageError
+from textdiff.evaluation.settings import Device
 from textdiff.pipeline.config import SamplingConfig
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from textdiff.pipeline.origin import Origin
+
+# Settings that leave a picture as it is: with these alone, --from draws it to the bit.
+SAME_PICTURE = frozenset({"from_picture", "out", "columns", "device", "strict"})
 
 
 class SampleSettings(SamplingConfig):
     """Drawing pictures."""
 
-    model: Model
+    model: str | None = Field(
+        None, description="run folder or exported model; with --from: none is the picture's"
+    )
     prompt: list[str] = Field([], description="one or more prompts")
     prompt_file: str | None = Field(None, description="text file with one prompt per line")
+    from_picture: str | None = Field(
+        None,
+        description="PNG of this command: alone it is drawn again, to the bit, with the batch it "
+        "was part of; further flags change what they say",
+    )
     num_images: int = Field(1, ge=1, description="pictures per prompt")
+    first: int = Field(
+        0, ge=0, description="number of the first picture; picture k of a seed alone: --first k"
+    )
     init_image: str | None = Field(
         None, description="picture to start from: `strength` says how much of it is drawn anew"
     )
     mask: str | None = Field(
-        None, description="picture of the init image's size: white is drawn anew, black is kept"
+        None,
+        description="picture of the init image's size: white is drawn anew, black is kept, and a "
+        "pixel of the model's that white touches is drawn anew; on a transparent canvas what is "
+        "painted is drawn anew in any colour, but for black beside brighter ones",
     )
     clip_image: str | None = Field(
         None, description="picture that CLIP guides towards in place of the prompt"
     )
-    out: str = Field("out", description="folder for the pictures")
+    out: str = Field("out", description="folder for the pictures; numbers go on from those there")
     columns: int = Field(8, ge=1, description="pictures per row of the grid")
     device: Device = "auto"
 
@@ -38,45 +66,116 @@ def run(settings: SampleSettings) -> None:
     """Load the model, draw, save.
 
     Raises:
-        UsageError: no prompt, or one that is too long; a mask of another size than its picture; a
-            CLIP that cannot guide the model.
-        BadImage: a picture that cannot be read. CheckpointError: no such model or CLIP.
+        UsageError: no prompt; a mask of another size than its picture; a CLIP that cannot guide the
+            model; a picture without settings, or one whose own pictures changed.
+        BadImage: a picture that cannot be read.
+        CheckpointError: no such model or CLIP, or with other weights than drew the picture.
     """
-    from textdiff.data import labelled_grid, to_pil
-    from textdiff.data.picture_files import read_picture, save_png
-    from textdiff.data.prompts import read_prompts
+    from textdiff.data import to_pil
     from textdiff.devices import pick_device
-    from textdiff.evaluation.protocol import model_protocol, sampling_protocol
+    from textdiff.evaluation.protocol import model_protocol
     from textdiff.evaluation.results import to_json
-    from textdiff.files import check_folder, replacing
+    from textdiff.files import check_folder
     from textdiff.pipeline import TextToImage
     from textdiff.pipeline.init import Init, square_picture
+    from textdiff.pipeline.origin import READERS, Origin, file_sha256, read_origin
 
-    prompts = read_prompts(settings.prompt, settings.prompt_file)
-    paths = {name: getattr(settings, name) for name in ("init_image", "mask", "clip_image")}
-    init_image, mask, clip_image = (
-        None if path is None else read_picture("--" + name.replace("_", "-"), path)
+    given, origin = settings.model_fields_set, None
+    if settings.from_picture is not None:
+        origin = read_origin(settings.from_picture)
+        settings = with_settings_of(settings, origin)
+    if settings.model is None:
+        raise UsageError("--model is required: give the flag or set 'model'")
+    prompts, rows, first = to_draw(settings, origin if given <= SAME_PICTURE else None)
+    paths = {name: getattr(settings, name) for name in READERS}
+    opened = {
+        name: None if path is None else READERS[name]("--" + name.replace("_", "-"), path)
         for name, path in paths.items()
-    )
+    }
     check_folder("--out", settings.out)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
-    size = pipe.config.unet.image_size
+    if origin is not None and "model" not in given:
+        origin.check_weights(pipe.unet, pipe.clip)
+    size, clip_image = pipe.config.unet.image_size, opened["clip_image"]
     plan = pipe.plan(
-        [prompt for prompt in prompts for _ in range(settings.num_images)],
+        prompts,
         settings,
-        init=Init.from_pictures(init_image, mask, settings.strength, size),
+        first=first,
+        init=Init.from_pictures(opened["init_image"], opened["mask"], settings.strength, size),
         clip_image=None if clip_image is None else square_picture("clip_image", clip_image, size),
     )
-    pictures = to_pil(pipe.draw(plan, progress=True))
-    origin = {**sampling_protocol(settings), **paths}
-    origin["model"] = to_json(model_protocol(settings.model, pipe))
-    if plan.guide is not None:
-        origin["clip_guide_weights"] = plan.guide.weights_hash()
-    out = Path(settings.out)
-    for k, (prompt, picture) in enumerate(zip(plan.prompts, pictures, strict=True)):
-        path = out / f"{k:05d}-seed{settings.seed}.png"
-        save_png(picture, path, {"prompt": prompt, "index": k, **origin})
-    with replacing(out / "grid.png") as temporary:
-        labelled_grid(pictures, plan.prompts, settings.columns).save(temporary)
+    pictures = to_pil(pipe.draw(plan, progress=True)[rows])
+    model = to_json(model_protocol(settings.model, pipe))
+    hashes = {name: (path, file_sha256(path)) for name, path in paths.items() if path is not None}
+    guide = None if plan.guide is None else plan.guide.weights_hash()
+    origins = [
+        Origin.of_plan(plan, k, model=model, pictures=hashes, guide_weights=guide)
+        for k in range(len(prompts))[rows]
+    ]
+    print(save(pictures, origins, Path(settings.out), settings.columns))
+
+
+def with_settings_of(settings: SampleSettings, origin: Origin) -> SampleSettings:
+    """What the picture was drawn with, and on top of it what `settings` sets.
+
+    Raises:
+        UsageError: what it was drawn with is not there any more, or does not go with `settings`.
+    """
+    explicit = settings.model_dump(exclude_unset=True)
+    origin.check_pictures([name for name in origin.pictures if name not in explicit])
+    if settings.clip_guidance.guide is None:
+        origin.check_guide()
+    known = {
+        **origin.settings(),
+        "model": origin.model["name"],
+        "first": origin.index,
+        **{name: path for name, (path, _) in origin.pictures.items()},
+    }
+    if "prompt_file" not in explicit:
+        known["prompt"] = [origin.prompt]
+    where = f"--from {settings.from_picture}"
+    return build(SampleSettings, [(where, known), ("flags", explicit)])
+
+
+def to_draw(settings: SampleSettings, same: Origin | None) -> tuple[list[str], slice, int]:
+    """Prompts, which of their pictures are wanted, and the number of the first.
+
+    same: of the picture that is to be drawn again to the bit, which takes its whole batch.
+
+    Raises:
+        UsageError: no prompt.
+    """
+    from textdiff.data.prompts import read_prompts
+
+    if same is not None:
+        return list(same.batch), slice(same.row, same.row + 1), same.index - same.row
+    every = read_prompts(settings.prompt, settings.prompt_file)
+    prompts = [prompt for prompt in every for _ in range(settings.num_images)]
+    return prompts, slice(0, len(prompts)), settings.first
+
+
+def save(pictures: Sequence[Image], origins: Sequence[Origin], out: Path, columns: int) -> str:
+    """Writes each picture and a grid of all beside what `out` holds; says what is where."""
+    from textdiff.data import labelled_grid
+    from textdiff.data.picture_files import save_png
+    from textdiff.files import replacing
+
+    start = max(origins[0].index, next_number(out))
+    for k, (picture, origin) in enumerate(zip(pictures, origins, strict=True)):
+        path = out / f"{start + k:05d}-seed{origin.config.seed}.png"
+        save_png(picture, path, origin.to_json())
+    grid = out / "grid.png"
+    if grid.exists():
+        grid = out / f"grid-{start:05d}.png"
+    with replacing(grid) as temporary:
+        labelled_grid(pictures, [origin.prompt for origin in origins], columns).save(temporary)
     count = f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''}"
-    print(f"{count} and grid.png in {out}")
+    numbers = f" from number {start:05d}" if start else ""
+    return f"{count}{numbers} and {grid.name} in {out}"
+
+
+def next_number(folder: Path) -> int:
+    """One more than the highest number of a picture or a grid there; 0 in an empty one."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    found = [re.match(r"(?:grid-)?(\d{5,})\b", name) for name in names]
+    return max((int(match[1]) + 1 for match in found if match), default=0)

@@ -5,6 +5,8 @@ each picture x integer factor (nearest: pixels stay pixels) -> cell with up to t
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import unicodedata
 from bisect import bisect_right
@@ -13,6 +15,11 @@ from collections.abc import Callable, Sequence
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+# Fonts of many scripts, found by Pillow where the system keeps its own.
+FONTS = (
+    *("NotoSans-Regular.ttf", "NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "unifont.ttf"),
+    *("Arial Unicode.ttf", "arialuni.ttf", "msyh.ttc", "Hiragino Sans GB.ttc"),
+)
 PICTURE_SIDE = 96  # pictures are scaled up to at least this
 GAP = 12
 LABEL_LINES = 3
@@ -32,17 +39,22 @@ def labelled_grid(
 ) -> Image.Image:
     """Pictures of one size in rows of `columns`, each above its label; `title` on top.
 
-    Labels wrap to three lines, then end in an ellipsis. Characters that the built-in font lacks
-    lose their accents or become '?'. Raises ValueError without pictures or one label for each.
+    Labels wrap to three lines, then end in an ellipsis. A label is drawn in the first font that has
+    all its letters: the built-in one, then those of `FONTS` that this machine has. Where none has,
+    letters lose their accents or become '?', and a warning says which. Raises ValueError without
+    pictures or one label for each.
     """
     if not images or len(images) != len(labels):
         raise ValueError(f"{len(images)} pictures and {len(labels)} labels: need one label each")
     factor = max(1, math.ceil(PICTURE_SIDE / max(max(image.size) for image in images)))
     width = factor * max(image.width for image in images)
     height = factor * max(image.height for image in images)
-    font = _font(LABEL_SIZE)
-    line_height = sum(font.getmetrics()) + 1
-    wrapped = [wrap(printable(label, font), width, font.getlength) for label in labels]
+    fonts = fonts_for(labels, LABEL_SIZE)
+    line_height = max(sum(font.getmetrics()) for font in fonts) + 1
+    wrapped = [
+        wrap(printable(label, font), width, font.getlength)
+        for label, font in zip(labels, fonts, strict=True)
+    ]
     label_height = max(map(len, wrapped)) * line_height + (4 if any(wrapped) else 0)
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
@@ -54,11 +66,11 @@ def labelled_grid(
     )
     draw = ImageDraw.Draw(sheet)
     if title:
-        title_font = _font(TITLE_SIZE)
+        (title_font,) = fonts_for([title], TITLE_SIZE)
         room = sheet.width - 2 * GAP
         shortened = wrap(printable(title, title_font), room, title_font.getlength, max_lines=1)
         draw.text((GAP, GAP - 2), "".join(shortened), INK, title_font)
-    for index, (image, lines) in enumerate(zip(images, wrapped, strict=True)):
+    for index, (image, lines, font) in enumerate(zip(images, wrapped, fonts, strict=True)):
         x = GAP + index % columns * (width + GAP)
         y = top + index // columns * (height + label_height + GAP)
         scaled = image.convert("RGB").resize(
@@ -107,6 +119,47 @@ def wrap(
             last = last[:-1]
         lines.append(f"{last.rstrip()}...")
     return lines
+
+
+def fonts_for(labels: Sequence[str], size: int) -> list[ImageFont.FreeTypeFont]:
+    """For each label the first font that has all its letters; the built-in one where none has, with
+    one warning that says which letters are missing."""
+    fonts, chosen, missing = [_font(size)], [], ""
+    for label in labels:
+        if lacking(label, fonts[0]) and len(fonts) == 1:
+            fonts += _fonts_here(size)
+        whole = next((font for font in fonts if not lacking(label, font)), None)
+        if whole is None:
+            missing += lacking(label, fonts[0])
+        chosen.append(whole or fonts[0])
+    if missing:
+        logging.getLogger(__name__).warning(
+            "no font here has these letters of the labels: %s; install one, such as %s",
+            "".join(dict.fromkeys(missing)).encode("utf-8", "replace").decode(),
+            FONTS[0],
+        )
+    return chosen
+
+
+def lacking(text: str, font: ImageFont.FreeTypeFont) -> str:
+    """The characters of `text` that `font` cannot draw. Those that join or change the ones before
+    them (joiners, variation selectors) are never drawn, and none of them."""
+    missing = _glyph("\U0010ffff", font)
+    return "".join(
+        char
+        for char in dict.fromkeys(text)
+        if not char.isspace()
+        and unicodedata.category(char) not in ("Cf", "Mn")
+        and (ord(char) < 32 or _glyph(char, font) == missing)
+    )
+
+
+def _fonts_here(size: int) -> list[ImageFont.FreeTypeFont]:
+    found = []
+    for name in FONTS:
+        with contextlib.suppress(OSError):  # not on this machine
+            found.append(ImageFont.truetype(name, size))
+    return found
 
 
 def printable(text: str, font: ImageFont.FreeTypeFont) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
+from PIL import ImageOps
 from PIL.Image import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -30,10 +32,24 @@ def read_picture(flag: str, path: str | Path) -> Image:
         raise BadImage(error.reason, f"{flag} {path}") from None
 
 
+def read_mask(flag: str, path: str | Path) -> Image:
+    """The same of a mask, which keeps its transparency."""
+    opaque = read_picture(flag, path)
+    with PIL.Image.open(path) as picture:
+        if not picture.has_transparency_data:
+            return opaque
+        return ImageOps.exif_transpose(picture).convert("RGBA")
+
+
 def save_png(picture: Image, path: str | Path, origin: Mapping[str, Any]) -> None:
     """A PNG with text chunks `prompt`, a string of `origin`, and `textdiff`, all of it as JSON."""
     info = PngInfo()
     info.add_itxt("prompt", origin["prompt"])
-    info.add_itxt("textdiff", json.dumps(origin, ensure_ascii=False))
+    text = json.dumps(origin, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a path of bytes that are not UTF-8
+        text = json.dumps(origin)
+    info.add_itxt("textdiff", text)
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", pnginfo=info)

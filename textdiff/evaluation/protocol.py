@@ -79,13 +79,9 @@ def data_protocol(data: CaptionedImages) -> DataProtocol:
 
 def sampling_protocol(config: SamplingConfig) -> dict[str, Any]:
     """How pictures are drawn: a key per flag, without those that a command adds."""
-    from textdiff.pipeline.config import sampling_only
+    from textdiff.pipeline.config import flat_settings
 
-    values = sampling_only(config).model_dump(mode="json")
-    clip_guidance = values.pop("clip_guidance")
-    for short, key in config.short_names.items():
-        values[short] = clip_guidance[key.removeprefix("clip_guidance.")]
-    return values
+    return flat_settings(config)
 
 
 def device_name(device: torch.device) -> str:

@@ -15,8 +15,10 @@ that this one was trained with.
 # No `from __future__ import annotations`: diffusers before 0.37 needs the classes, not names.
 import html
 import inspect
+import json
 import math
 import re
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -61,6 +63,19 @@ class TextDiffPipeline(DiffusionPipeline):
         )
         self.register_to_config(patch_size=patch_size)
 
+    def save_config(
+        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: object
+    ) -> None:
+        """With this file and its class's name beside it, so that what `save_pretrained` writes is
+        loaded as this folder is."""
+        super().save_config(save_directory, push_to_hub, **kwargs)
+        index, own = Path(save_directory, self.config_name), Path(__file__)
+        config = json.loads(index.read_text(encoding="utf-8"))
+        config["_class_name"] = ["pipeline", type(self).__name__]
+        index.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        source = own.read_text(encoding="utf-8")
+        Path(save_directory, "pipeline.py").write_text(source, encoding="utf-8")
+
     def encode(self, prompts: list[str]) -> Text:
         """The features of the prompts.
 
@@ -101,31 +116,49 @@ class TextDiffPipeline(DiffusionPipeline):
     def __call__(
         self,
         prompt: str | list[str],
-        negative_prompt: str = "",
+        negative_prompt: str | list[str] | None = None,
         num_images_per_prompt: int = 1,
         num_inference_steps: int = 50,
         guidance_scale: float = 3.0,
         eta: float = 0.0,
         generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: Tensor | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
     ) -> ImagePipelineOutput | tuple[list[Image] | ndarray | Tensor]:
         """Pictures of each prompt in turn.
 
         Args:
+            negative_prompt: one for all, or one per prompt; None: "".
             guidance_scale: uncond + scale (cond - uncond); 1 is off and halves the cost.
             eta: of a DDIMScheduler: 0 deterministic, 1 ancestral.
             generator: of the noise; a list has one per picture.
+            latents: (B, C, H, W), the noise to start from; README.md says how to get textdiff's.
             output_type: "pil", "np" (B, H, W, C) in [0, 1], or "pt" (B, C, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: negative prompts that are not one per prompt, latents of another shape, or
+                a prompt that is too long.
         """
-        prompts = [prompt] if isinstance(prompt, str) else prompt
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        if negative_prompt is None or isinstance(negative_prompt, str):
+            negatives = [negative_prompt or ""] * len(prompts)
+        else:
+            negatives = list(negative_prompt)
+        if len(negatives) != len(prompts):
+            raise ValueError(f"{len(negatives)} negative prompts for {len(prompts)} prompts")
         prompts = [p for p in prompts for _ in range(num_images_per_prompt)]
-        negatives = [negative_prompt] * len(prompts) if guidance_scale != 1.0 else []
-        text = self.encode(prompts + negatives)
+        negatives = [p for p in negatives for _ in range(num_images_per_prompt)]
+        text = self.encode(prompts + (negatives if guidance_scale != 1.0 else []))
 
         patch, side = self.config.patch_size, self.unet.config.sample_size
         shape = (len(prompts), self.unet.config.in_channels // patch**2, side * patch, side * patch)
-        x = randn_tensor(shape, generator, self._execution_device, self.unet.dtype)
+        if latents is None:
+            x = randn_tensor(shape, generator, self._execution_device, self.unet.dtype)
+        elif latents.shape != shape:
+            raise ValueError(f"latents are {tuple(latents.shape)}, these prompts take {shape}")
+        else:
+            x = latents.to(self._execution_device, self.unet.dtype)
         x = x * self.scheduler.init_noise_sigma
         learned = (self.scheduler.config.get("variance_type") or "").startswith("learned")
         options = {"eta": eta, "use_clipped_model_output": True, "generator": generator}

@@ -81,7 +81,7 @@ def pipeline_to_diffusers(
         UsageError: a model or choice that this kind of folder cannot hold.
         CheckpointError: the exported text tower's outputs differ from ours.
     """
-    unet, folder = pipe.unet, Path(folder)
+    unet, folder = pipe.unet, Path(folder).expanduser()
     sampler = sampler or ("ddpm" if kind == "stock" else "ddim")
     if not isinstance(pipe.schedule, NoiseSchedule):
         raise UsageError(

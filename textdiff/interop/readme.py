@@ -14,6 +14,20 @@ from diffusers import DiffusionPipeline
 pipe = DiffusionPipeline.from_pretrained(FOLDER, trust_remote_code=True)
 pipe("a red apple", num_inference_steps=50, guidance_scale=3.0).images[0].save("apple.png")
 ```
+
+`pipe.save_pretrained(OTHER)` writes a folder that the same call loads, with
+`trust_remote_code=True` too.
+
+The noise to start from may be given as `latents` (B, C, H, W). Where textdiff is installed, these
+lines take the noise of its picture 3 of seed 0, and so draw what `textdiff sample --seed 0
+--first 3` draws with the same settings (ddim and dpmpp draw no further noise):
+
+```python
+from textdiff import TextToImage
+
+latents = TextToImage.load(RUN).noise(1, seed=0, first=3)
+pipe("a red apple", latents=latents)
+```
 """
 
 STOCK = """\

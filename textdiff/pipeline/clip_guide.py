@@ -192,25 +192,24 @@ def check_target(
     prompts: Sequence[str],
     clip_prompts: Sequence[str],
     clip_image: Tensor | None,
-) -> None:
-    """Raises UsageError if what to guide towards is missing, given twice, too long for the text
-    tower, or given without a CLIP that guides."""
+) -> Sequence[str]:
+    """The prompts to guide towards.
+
+    Raises:
+        UsageError: what to guide towards is missing, given twice, or without a CLIP that guides.
+    """
     if clip is None:
         if clip_image is not None or clip_prompts:
             name = "clip_prompts" if clip_image is None else "clip_image"
             raise UsageError(f"{name} without guidance by CLIP; give a clip_guidance_scale above 0")
-        return
+        return ()
     if clip_image is not None:
         if clip_prompts:
             raise UsageError("clip_image and clip_prompts; CLIP guides towards one of them")
-        return
-    for prompt in dict.fromkeys(clip_prompts or prompts):
+        return ()
+    for prompt in clip_prompts or prompts:
         if not prompt.strip():
             raise UsageError(
                 "CLIP cannot guide towards an empty prompt; say where to in clip_prompts"
             )
-        if clip.tokenize([prompt]).num_truncated:
-            raise UsageError(
-                f"prompt too long: '{prompt[:60]}...' does not fit the {clip.context_length} "
-                "tokens of the CLIP that guides; shorten it, or give clip_prompts"
-            )
+    return clip_prompts or prompts

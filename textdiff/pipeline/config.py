@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
@@ -24,7 +24,7 @@ from textdiff.sampling.config import Spacing
 class ModelConfig(Settings):
     """What model.yaml holds: enough to rebuild the model from its weights."""
 
-    clip: str = Field(description="where the CLIP came from; used if the folder has no clip/")
+    clip: str = Field(description="where the CLIP in clip/ came from")
     process: ProcessType = Field("gaussian", description="noise, or flips of black and white")
     prediction: PredictionType = Field("eps", description="gaussian: what the U-Net outputs")
     schedule: ScheduleConfig = ScheduleConfig()
@@ -150,8 +150,8 @@ class SamplingConfig(Settings):
         None,
         gt=0,
         le=1,
-        description="with an init image: share of the forward process that is gone back; "
-        "none: 0.6, with a mask 1",
+        description="with an init image: share of the forward process that is gone back, exactly: "
+        "its timestep is put before the steps below it; none: 0.6, with a mask 1",
     )
     clip_guidance: ClipGuidanceConfig = ClipGuidanceConfig()
     batch_size: int = Field(64, ge=1, description="images drawn at once")
@@ -163,6 +163,12 @@ class SamplingConfig(Settings):
         ge=1,
         description="run the U-Net below its first level at every k-th step only, which is faster "
         "and rougher; 1: at every step",
+    )
+
+    strict: bool = Field(
+        False,
+        description="refuse a prompt that is too long for the text tower, in place of cutting it "
+        "with a warning",
     )
 
     @model_validator(mode="after")
@@ -181,3 +187,12 @@ def sampling_only(config: SamplingConfig) -> SamplingConfig:
     """`config` without what a command's settings add to it."""
     names = SamplingConfig.model_fields
     return SamplingConfig.model_construct(**{name: getattr(config, name) for name in names})
+
+
+def flat_settings(config: SamplingConfig) -> dict[str, Any]:
+    """How pictures are drawn, for JSON: a key per flag, without those that a command adds."""
+    values = sampling_only(config).model_dump(mode="json")
+    clip_guidance = values.pop("clip_guidance")
+    for short, key in config.short_names.items():
+        values[short] = clip_guidance[key.removeprefix("clip_guidance.")]
+    return values

@@ -1,15 +1,22 @@
 """A picture to start from, and a mask of what to draw anew.
 
 init image ── as the data room reads pictures ──► (3, S, S) uint8
-mask, white = draw anew, black = keep ── cut alike, nearest ──► (1, S, S) bool
+mask ── what is painted ── cut alike; a pixel that it touches counts ──► (1, S, S) bool
+
+A mask without transparency is painted where it is white. One on a transparent canvas, as a brush
+leaves it, is painted where it is not transparent, whatever the colour; black beside brighter
+strokes unpaints again.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from textdiff.data.config import DataConfig
@@ -19,6 +26,7 @@ from textdiff.errors import UsageError
 
 IMG2IMG_STRENGTH = 0.6
 WHITE_FROM = 128  # mask pixels of at least this grey are white
+SMALLEST_SHARE = 1e-7  # of a pixel that is covered; less is rounding
 
 
 @dataclass(frozen=True)
@@ -63,14 +71,47 @@ class Init:
             raise UsageError(
                 f"the mask is {sizes[0]}, the init image {sizes[1]}; give a mask of the same size"
             )
-        config = DataConfig(image_size=size, resample="nearest")
-        redraw = to_square(painted.convert("L").convert("RGB"), config)[:1] >= WHITE_FROM
-        return cls(pixels, strength or 1.0, redraw)
+        return cls(pixels, strength or 1.0, _touched(_painted_pixels(mask), size))
 
-    def kept_steps(self, grid: Tensor, num_timesteps: int) -> Tensor:
-        """Of the ascending timesteps `grid` those below `strength` T, at least one: the same
-        strength starts from the same noise on every grid."""
-        return grid[: max(1, int((grid < self.strength * num_timesteps).sum()))]
+    def kept_steps(self, grid: Tensor, num_timesteps: int, listed: bool = False) -> Tensor:
+        """The timestep that `strength` T steps of noise end in, and of the ascending `grid` those
+        below it: the same strength starts from the same noise on every grid. The whole grid at
+        strength 1.
+
+        listed: the user named each timestep of the grid, so none is added.
+
+        Raises:
+            UsageError: listed timesteps of which none lies below the strength.
+        """
+        if self.strength == 1:
+            return grid
+        start = max(0, math.ceil(self.strength * num_timesteps) - 1)
+        if not listed:
+            return torch.cat([grid[grid < start], grid.new_tensor([start])])
+        if not (grid <= start).any():
+            raise UsageError(
+                f"strength {self.strength:g} goes back to timestep {start}, below all of timesteps;"
+                f" list a lower one, or give a strength above {int(grid[0]) / num_timesteps:g}"
+            )
+        return grid[grid <= start]
+
+
+def _painted_pixels(mask: Image.Image | Tensor) -> NDArray[np.bool_]:
+    """(H, W), True where the mask says to draw anew."""
+    if isinstance(mask, Image.Image) and mask.has_transparency_data:
+        pixels = np.asarray(ImageOps.exif_transpose(mask).convert("RGBA"))
+        touched = pixels[..., 3] > 0
+        if not touched.all():
+            bright = touched & (pixels[..., :3].max(axis=-1) >= WHITE_FROM)
+            return bright if bright.any() else touched
+    return np.asarray(_rgb("mask", mask).convert("L")) >= WHITE_FROM
+
+
+def _touched(painted: NDArray[np.bool_], size: int) -> Tensor:
+    """(1, size, size) bool: cut as the picture is, True where a pixel covers anything painted."""
+    share = Image.fromarray(painted.astype(np.float32))
+    fitted = ImageOps.fit(share, (size, size), method=Image.Resampling.BOX)
+    return torch.from_numpy(np.asarray(fitted) > SMALLEST_SHARE)[None]
 
 
 def square_picture(name: str, image: Image.Image | Tensor, size: int) -> Tensor:

@@ -69,8 +69,18 @@ def check_trained_as(
 
 
 def load_clip(folder: Path, config: ModelConfig) -> ClipModel:
-    local = folder / CLIP_FOLDER
-    source = local if local.is_dir() else config.clip
+    """The CLIP in `folder`: the one that `config` names is where it came from, and may be a name
+    that is looked up on the network.
+
+    Raises:
+        CheckpointError: none there, or not that of the U-Net's training.
+    """
+    source = folder / CLIP_FOLDER
+    if not source.is_dir():
+        raise CheckpointError(
+            f"{folder} has no {CLIP_FOLDER}/; put the CLIP of its training there: "
+            f"{config.clip!r} was its source"
+        )
     clip = ClipModel.load(source)
     if clip.text_width != config.unet.cross_attention_dim:
         raise CheckpointError(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
+from textdiff.data.prompts import check_text
 from textdiff.errors import UsageError
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import Init
@@ -97,7 +98,9 @@ def plan_grid(schedule: Levels, config: SamplingConfig, init: Init | None) -> Te
             grid = timestep_grid(schedule, config.num_steps, config.spacing)
         except ValueError as error:
             raise UsageError(str(error)) from None
-    return grid if init is None else init.kept_steps(grid, T)
+    if init is None:
+        return grid
+    return init.kept_steps(grid, T, listed=config.timesteps is not None)
 
 
 def listed_grid(timesteps: Sequence[int], num_timesteps: int) -> Tensor:
@@ -119,14 +122,32 @@ def listed_grid(timesteps: Sequence[int], num_timesteps: int) -> Tensor:
     return torch.tensor(timesteps).flip(0)
 
 
-def check_prompts_fit(prompts: Sequence[str], clip: ClipModel) -> None:
-    """Raises UsageError for a prompt of which the text tower would see a part."""
-    for prompt in dict.fromkeys(prompts):
-        if clip.tokenize([prompt]).num_truncated:
-            raise UsageError(
-                f"prompt too long: '{prompt[:60]}...' does not fit the "
-                f"{clip.context_length} tokens of the text tower; shorten it"
-            )
+def check_prompts(
+    prompts: Sequence[str], clip: ClipModel | NoisedClip, *, strict: bool, reader: str
+) -> str | None:
+    """What to warn of where `clip` sees only a part of some prompts; it cuts them as in training.
+
+    reader: what it is called: the U-Net's text tower, or the CLIP that guides.
+
+    Raises:
+        UsageError: a prompt that is no text, or with `strict` one that is too long.
+    """
+    distinct = list(dict.fromkeys(prompts))
+    for prompt in distinct:
+        check_text(prompt)
+    long = [prompt for prompt in distinct if clip.tokenize([prompt]).num_truncated]
+    if not long:
+        return None
+    length = clip.context_length
+    if strict:
+        raise UsageError(
+            f"prompt too long: '{long[0][:60]}...' does not fit the {length} tokens of {reader}; "
+            "shorten it, or leave out strict to have it cut"
+        )
+    return (
+        f"{len(long)} of {len(distinct)} prompts cut to the {length} tokens of {reader}, the first "
+        f"'{long[0][:60]}...'; strict refuses them"
+    )
 
 
 def check_settings(config: SamplingConfig, levels: int, init: Init | None) -> None:

@@ -29,6 +29,7 @@ from textdiff.clip.noised import NoisedClip
 from textdiff.config import build, to_yaml
 from textdiff.cuda_graphs import Graphs
 from textdiff.data.grid import to_pil
+from textdiff.devices import pick_device
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.files import write_text
 from textdiff.models.unet import UNet
@@ -46,11 +47,12 @@ from textdiff.pipeline.loading import (
     read_config,
 )
 from textdiff.pipeline.network import RoundedCopy, TextNetwork, run_bound
-from textdiff.pipeline.plan import DrawPlan, DrawStep, check_prompts_fit, check_settings
+from textdiff.pipeline.origin import keywords, read_origin
+from textdiff.pipeline.plan import DrawPlan, DrawStep, check_prompts, check_settings
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
 from textdiff.precision import bf16_pays
 from textdiff.sampling.noise import ImageNoise
-from textdiff.types import Conditioning, Denoise, Network, Pictures
+from textdiff.types import Conditioning, Denoise, Network, Pictures, Samples
 
 
 @dataclass
@@ -75,13 +77,17 @@ class TextToImage:
     _warned: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextToImage:
+    def load(cls, folder: str | Path, device: str | torch.device = "auto") -> TextToImage:
         """From a run folder or an exported one, both networks frozen.
+
+        device: as the commands' --device: "auto" is the fastest there is.
 
         Raises:
             CheckpointError: the folder is no model, or its weights cannot be used.
+            UsageError: a device that this machine lacks.
         """
-        folder = Path(folder)
+        device = pick_device(device) if isinstance(device, str) else device
+        folder = Path(folder).expanduser()
         config = read_config(folder)
         weights, state = find_weights(folder)
         check_trained_as(config, state.get("fixed", {}), folder / MODEL_FILE, weights.parent)
@@ -107,7 +113,7 @@ class TextToImage:
 
     def save(self, folder: str | Path) -> None:
         """Writes a folder that `load` reads: model.yaml, clip/ and the weights."""
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         self.clip.save(folder / CLIP_FOLDER)
         checkpoint.save_tensors(folder / WEIGHTS_FILE, self.unet.state_dict())
         write_text(folder / MODEL_FILE, to_yaml(self.config))
@@ -183,16 +189,27 @@ class TextToImage:
         clip_image: (3, S, S) uint8, towards which CLIP guides in place of the prompts.
 
         Raises:
-            UsageError: settings that the model cannot follow, or a prompt that is too long.
+            UsageError: settings that the model cannot follow, or with `strict` a prompt that is too
+                long; without, it is cut with a warning.
             CheckpointError: no CLIP where `clip_guide` says.
         """
         prompts = [prompts] if isinstance(prompts, str) else prompts
         config = config or SamplingConfig()
-        check_prompts_fit([*prompts, config.negative_prompt], self.clip)
+        self._warn_once(
+            check_prompts(
+                [*prompts, config.negative_prompt],
+                self.clip,
+                strict=config.strict,
+                reader="the text tower",
+            )
+        )
         check_settings(config, len(self.config.unet.block_channels), init)
         grid = self.process.plan_grid(config, init)
         guide = self.guide(config)
-        check_target(guide, prompts, config.clip_guidance.prompts, clip_image)
+        targets = check_target(guide, prompts, config.clip_guidance.prompts, clip_image)
+        if guide is not None:
+            reader = "the CLIP that guides"
+            self._warn_once(check_prompts(targets, guide, strict=config.strict, reader=reader))
         if guide is None and not config.text_to_unet and any(prompts):
             self._warn_once(
                 "text_to_unet false without guidance by CLIP: the prompts have no effect; give a "
@@ -256,10 +273,28 @@ class TextToImage:
         nothing = self.codec.decode(torch.empty(0, *self.codec.shape))
         return torch.cat([nothing, *batches])
 
+    def noise(self, count: int = 1, seed: int = 0, first: int = 0) -> Samples:
+        """The noise (count, C, H, W) that pictures `first`, `first` + 1, ... of `seed` start from,
+        on the CPU; an exported pipeline takes it as `latents`."""
+        seeds = [(seed, first + k) for k in range(count)]
+        return ImageNoise(seeds, self.codec.shape)()
+
+    @staticmethod
+    def settings_of(path: str | Path) -> dict[str, Any]:
+        """Keywords that draw the picture in `path`, a PNG of `textdiff sample`, again:
+        `pipe(**TextToImage.settings_of(path))`, the same picture but for rounding in sums over
+        another batch (`textdiff sample --from` draws the whole batch, and the same bits).
+
+        Raises:
+            UsageError: no settings in it, or a picture that it was made from is gone or another.
+        """
+        return keywords(read_origin(path))
+
     def __call__(
         self,
         prompts: str | Sequence[str],
         num_images: int = 1,
+        first: int = 0,
         progress: bool = False,
         init_image: Image.Image | Tensor | None = None,
         mask: Image.Image | Tensor | None = None,
@@ -270,6 +305,7 @@ class TextToImage:
 
         Args:
             prompts: one prompt or several; "" draws without text.
+            first: number of the first picture; the k-th of a seed alone: `first=k`.
             progress: show a progress bar.
             init_image: picture to start from, PIL or uint8 (3, H, W); `strength` of the forward
                 process is gone back.
@@ -281,8 +317,9 @@ class TextToImage:
                 clip_guide="runs/noised-clip".
 
         Raises:
-            UsageError: an unknown or impossible setting, a prompt that is too long, a mask of
-                another size than its picture, or a CLIP that cannot guide this model.
+            UsageError: an unknown or impossible setting, with strict=True a prompt that is too
+                long, a mask of another size than its picture, or a CLIP that cannot guide this
+                model.
             CheckpointError: no CLIP where `clip_guide` says.
         """
         config = build(SamplingConfig, [("TextToImage", settings)])
@@ -291,6 +328,7 @@ class TextToImage:
         plan = self.plan(
             [prompt for prompt in prompts for _ in range(num_images)],
             config,
+            first=first,
             init=Init.from_pictures(init_image, mask, config.strength, size),
             clip_image=None
             if clip_image is None
@@ -298,7 +336,7 @@ class TextToImage:
         )
         return to_pil(self.draw(plan, progress))
 
-    def _warn_once(self, message: str) -> None:
-        if message not in self._warned:
+    def _warn_once(self, message: str | None) -> None:
+        if message is not None and message not in self._warned:
             logging.getLogger(__name__).warning(message)
             self._warned.add(message)

@@ -7,11 +7,14 @@ import json
 import open_clip
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from tests.helpers.tokenizers import word_tokenizer
 from textdiff.clip import ClipConfig, ClipModel
 from textdiff.clip import source as clip_source
+from textdiff.clip.folder_config import check_model
+from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.source import CONFIG, WEIGHTS
 from textdiff.errors import CheckpointError, UsageError
 
@@ -152,10 +155,94 @@ def test_config_of_something_else(folder, content):
 
 
 def test_config_that_open_clip_cannot_build(folder):
-    edit_config(folder, lambda c: c["model_cfg"]["vision_cfg"].update(colour="red"))
+    edit_config(folder, lambda c: c["model_cfg"]["vision_cfg"].update(head_width=64))
     message = message_of(CheckpointError, folder)
     assert "open_clip cannot build what" in message
-    assert "colour" in message
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "cure"),
+    [
+        ("vision_cfg", {"colour": "red"}, "model_cfg.vision_cfg.colour is none of the settings"),
+        ("vision_cfg", {"layers": 10**9}, "less than or equal to 512, got '1000000000'"),
+        ("vision_cfg", {"layers": "1"}, "vision_cfg.layers"),
+        ("vision_cfg", {"timm_model_name": "hf-hub:some/one"}, "timm_model_name"),
+        ("vision_cfg", {"timm_model_name": "resnet_of_nobody"}, "timm has no such model"),
+        ("vision_cfg", {"act_kwargs": {"inplace": True}}, "vision_cfg.act_kwargs.inplace"),
+        ("text_cfg", {"hf_tokenizer_name": ["x"]}, "text_cfg.hf_tokenizer_name"),
+        ("text_cfg", {"tokenizer_kwargs": {"trust_remote_code": True}}, "trust_remote_code is no"),
+        ("text_cfg", {"tokenizer_kwargs": {"bpe_path": "/etc/passwd"}}, "bpe_path is none of"),
+    ],
+)
+def test_config_with_what_no_folder_may_say(folder, section, change, cure):
+    edit_config(folder, lambda c: c["model_cfg"][section].update(change))
+    assert cure in message_of(CheckpointError, folder)
+
+
+@pytest.mark.parametrize(
+    "change", [{"mean": [0.5, 0.5]}, {"std": [0, 1, 1]}, {"mode": 3, "std": 1}]
+)
+def test_preprocessing_that_is_none(folder, change):
+    edit_config(folder, lambda c: c["preprocess_cfg"].update(change))
+    assert f"{CONFIG}: preprocess_cfg." in message_of(CheckpointError, folder)
+
+
+def test_a_config_cannot_ask_for_more_memory_than_its_weights_fill(folder):
+    """20 TB of them, refused by shape before any is allocated."""
+    size = {"width": 32768, "layers": 512, "head_width": 64, "patch_size": 8}
+    edit_config(folder, lambda c: c["model_cfg"]["vision_cfg"].update(size))
+    assert "config and weights disagree" in message_of(CheckpointError, folder)
+
+
+def test_every_plain_config_of_open_clip_passes():
+    checked = 0
+    for name in open_clip.list_models():
+        config = open_clip.get_model_config(name)
+        text = config["text_cfg"]
+        if "multimodal_cfg" in config or text.get("hf_model_name") or text.get("embed_cls"):
+            continue
+        assert json.loads(json.dumps(check_model(config, name))) == config
+        checked += 1
+    assert checked > 80
+
+
+# Folders with a tokenizer of their own: read as data, never run, never fetched
+
+
+@pytest.fixture
+def no_auto_classes(monkeypatch):
+    """What would import a folder's code, or ask the network, fails the test."""
+    for name in ("AutoTokenizer", "AutoConfig"):
+        monkeypatch.setattr(
+            getattr(transformers, name), "from_pretrained", lambda *_, **__: pytest.fail("asked")
+        )
+
+
+def test_a_tokenizer_that_is_not_in_the_folder_is_not_fetched(folder, no_auto_classes):
+    edit_config(folder, lambda c: c["model_cfg"]["text_cfg"].update(hf_tokenizer_name="some/one"))
+    assert "has no tokenizer.json; put that file there" in message_of(CheckpointError, folder)
+
+
+def test_a_tokenizer_as_open_clip_reads_it(folder, tmp_path, monkeypatch):
+    edit_config(folder, lambda c: c["model_cfg"]["text_cfg"].update(hf_tokenizer_name="some/one"))
+    theirs = word_tokenizer(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *_, **__: pytest.fail())
+        ours = folder_tokenizer(folder, {"hf_tokenizer_name": "any", "context_length": 4})
+    texts = ["red apple", "apple", "red red red red red", ""]
+    assert torch.equal(ours(texts), theirs(texts))
+    assert ours.tokenizer.eos_token_id == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "cure"),
+    [('{"eos_token": "<none>"}', "eos_token '<none>' is no token"), ("[]", "must hold an object")],
+)
+def test_a_tokenizer_config_of_something_else(folder, content, cure):
+    edit_config(folder, lambda c: c["model_cfg"]["text_cfg"].update(hf_tokenizer_name="some/one"))
+    word_tokenizer(folder)
+    (folder / "tokenizer_config.json").write_text(content)
+    assert cure in message_of(CheckpointError, folder)
 
 
 @pytest.mark.parametrize("keep", [4, 2000])

@@ -58,3 +58,24 @@ def test_strength_of_more_than_all():
 def test_split_that_is_none():
     message = refusal("retrieval", "--clip", "clip", "--split", "nothing")
     assert "--split: Input should be 'train', 'val', 'test' or 'all'" in message
+
+
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        (["train", "--clip", "c"], "run_dir"),
+        (["train-clip"], "run_dir"),
+        (["finetune-clip", "--init", "c", "--noise.schedule-from", "m"], "run_dir"),
+        (["sample"], "out"),
+        (["export", "--model", "m"], "out"),
+        (["retrieval", "--clip", "c"], "json"),
+        (["likelihood", "--model", "m"], "plot"),
+        (["prompt-following", "--model", "m", "--judge", "j"], "grid"),
+        (["plot", "schedules"], "out"),
+        (["quickstart"], "run_dir"),
+    ],
+)
+def test_a_tilde_in_an_output_is_the_home_folder(command, key, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    settings = settings_of([*command, f"--{key.replace('_', '-')}=~/x"])
+    assert getattr(settings, key) == "/home/somebody/x"

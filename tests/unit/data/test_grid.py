@@ -1,13 +1,14 @@
 """The labelled grid: layout, labels, characters the font lacks."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFont
 
-from textdiff.data import labelled_grid, to_pil
+from textdiff.data import grid, labelled_grid, to_pil
 from textdiff.data.grid import GAP, PICTURE_SIDE, printable, wrap
 
 FONT = ImageFont.load_default(size=13)
@@ -76,3 +77,26 @@ def test_a_text_of_any_length_is_cut_in_no_time(text):
     assert time.process_time() - start < 5
     assert sheet.height < 300
     assert wrap(text, 20, len)[-1].endswith("...")
+
+
+def test_letters_that_no_font_has_are_named(caplog, monkeypatch):
+    """They were drawn as '?' without a word."""
+    monkeypatch.setattr(grid, "FONTS", ("nowhere.ttf",))
+    picture = Image.new("RGB", (96, 96))
+    labelled_grid([picture] * 2, ["\u6771\u4eac\u6771", "apple"], columns=2)
+    (message,) = caplog.messages
+    assert "these letters of the labels: \u6771\u4eac; install one, such as nowhere.ttf" in message
+
+
+def test_a_label_is_drawn_in_a_font_that_has_its_letters(caplog, monkeypatch):
+    pytest.importorskip("matplotlib")
+    import matplotlib
+
+    font = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    monkeypatch.setattr(grid, "FONTS", (str(font),))
+    georgian = "\u10d5\u10d0\u10e8\u10da\u10d8"
+    plain, other = grid.fonts_for(["apple", georgian], 13)
+    assert grid.printable(georgian, other) == georgian
+    assert other.getname()[0] == "DejaVu Sans"
+    assert plain.getname() != other.getname()
+    assert caplog.messages == []

@@ -129,6 +129,57 @@ def test_prompts_that_do_not_fit_are_refused_there_too(clip, load, tmp_path):
         load(tmp_path / "out")("one " * 12)
 
 
+@pytest.mark.parametrize(
+    ("negative", "ours"), [(None, ""), ([NEGATIVE, ""], None), ((NEGATIVE, NEGATIVE), NEGATIVE)]
+)
+def test_negative_prompts_of_each_form(clip, load, tmp_path, negative, ours):
+    """One for all, one per prompt, or none; a list or None used to end in a TypeError."""
+    pipe = model(clip)
+    pipeline_to_diffusers(pipe, tmp_path / "out")
+    draw = load(tmp_path / "out")
+    found = draw(PROMPTS, negative, num_inference_steps=4, generator=same_noise(2)).images
+    if ours is not None:
+        expected = pipe(PROMPTS, num_steps=4, negative_prompt=ours, seed=0)
+    else:
+        expected = [
+            pipe(prompt, num_steps=4, negative_prompt=each, seed=0, first=k)[0]
+            for k, (prompt, each) in enumerate(zip(PROMPTS, negative, strict=True))
+        ]
+    assert_same_pictures(found, expected)
+
+
+def test_negative_prompts_that_are_not_one_each(clip, load, tmp_path):
+    pipeline_to_diffusers(model(clip), tmp_path / "out")
+    with pytest.raises(ValueError, match="1 negative prompts for 2 prompts"):
+        load(tmp_path / "out")(PROMPTS, [NEGATIVE])
+
+
+def test_our_noise_as_latents(clip, load, tmp_path):
+    ours = model(clip)
+    pipeline_to_diffusers(ours, tmp_path / "out")
+    pipe = load(tmp_path / "out")
+    latents = ours.noise(2, seed=5, first=7)
+    found = pipe(PROMPTS, num_inference_steps=4, latents=latents).images
+    assert_same_pictures(found, ours(PROMPTS, num_steps=4, seed=5, first=7))
+    with pytest.raises(
+        ValueError, match=r"latents are \(2, 3, 16, 16\), these prompts take \(1, 3"
+    ):
+        pipe(PROMPTS[:1], latents=latents)
+
+
+def test_a_saved_copy_loads_again(clip, load, tmp_path):
+    """diffusers alone writes a folder without the pipeline that it names."""
+    ours = model(clip, patch_size=2)
+    pipeline_to_diffusers(ours, tmp_path / "out")
+    load(tmp_path / "out").save_pretrained(tmp_path / "copy")
+    pipe = load(tmp_path / "copy")
+    pipe.save_pretrained(tmp_path / "copy of the copy")
+    found = load(tmp_path / "copy of the copy")(
+        PROMPTS, num_inference_steps=4, generator=same_noise(2)
+    )
+    assert_same_pictures(found.images, ours(PROMPTS, num_steps=4, seed=0))
+
+
 HIDE_TEXTDIFF = 'import sys\nsys.modules["textdiff"] = None\n'
 DRAW = """
 import numpy

@@ -325,7 +325,7 @@ def test_moderate_guidance_is_silent(draw, caplog):
             "deep_cache_every 2 with clip_guidance_at x_0",
         ),
         ({"clip_prompts": ["a", "b"], "clip_weights": [1.0]}, "1 clip_weights for 2 clip_prompts"),
-        ({"clip_prompts": ["one " * 30]}, "tokens of the CLIP that guides"),
+        ({"clip_prompts": ["one " * 30], "strict": True}, "tokens of the CLIP that guides"),
         ({"clip_prompts": [" "]}, "CLIP cannot guide towards an empty prompt"),
         ({"prompts": [""]}, "CLIP cannot guide towards an empty prompt"),
         ({"clip_guidance_interval": [9, 3]}, "clip_guidance_interval 9 3 is empty"),

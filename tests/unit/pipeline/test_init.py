@@ -82,12 +82,63 @@ def test_strength_unless_given(mask, strength, expected):
 
 
 @pytest.mark.parametrize(
-    ("strength", "kept"), [(0.01, [5]), (0.2, [5, 19]), (0.5, [5, 19]), (1, [5, 19, 60, 99])]
+    ("strength", "kept"),
+    [
+        (0.001, [0]),
+        (0.01, [0]),
+        (0.04, [3]),
+        (0.06, [5]),
+        (0.2, [5, 19]),
+        (0.5, [5, 19, 49]),
+        (0.999, [5, 19, 60, 99]),
+        (1, [5, 19, 60, 99]),
+    ],
 )
 def test_strength_is_a_share_of_the_forward_process(strength, kept):
-    """And so starts from the same noise on every grid."""
+    """And so starts from the same noise on every grid, however coarse."""
     init = Init(torch.zeros(3, 16, 16), strength)
     assert init.kept_steps(torch.tensor([5, 19, 60, 99]), 100).tolist() == kept
+
+
+def test_listed_timesteps_are_kept_as_they_are():
+    init, grid = Init(torch.zeros(3, 16, 16), 0.5), torch.tensor([5, 19, 60, 99])
+    assert init.kept_steps(grid, 100, listed=True).tolist() == [5, 19]
+    with pytest.raises(UsageError, match=r"goes back to timestep 1, below all .* above 0\.05"):
+        Init(init.picture, 0.02).kept_steps(grid, 100, listed=True)
+
+
+@pytest.mark.parametrize("place", [(0, 250, 511, 257), (100, 37, 100, 37), (508, 0, 511, 511)])
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_whatever_a_mask_touches_is_drawn_anew(place, mode):
+    """A line of 8 pixels on 512 vanished at 32; so does a single pixel by any average in bytes."""
+    picture, mask = Image.new("RGB", (512, 512)), Image.new("L", (512, 512), 0)
+    ImageDraw.Draw(mask).rectangle(place, fill=255)
+    if mode == "RGBA":
+        alpha, mask = mask, Image.new("RGBA", (512, 512), (0, 0, 0, 0))
+        mask.paste((9, 9, 9, 255), mask=alpha)
+    left, top, right, bottom = (end // 16 for end in place)
+    expected = torch.zeros(1, 32, 32, dtype=torch.bool)
+    expected[:, top : bottom + 1, left : right + 1] = True
+    assert torch.equal(Init.from_pictures(picture, mask, None, 32).redraw, expected)
+
+
+@pytest.mark.parametrize(
+    ("strokes", "anew"),
+    [
+        (["black"], [True]),
+        (["white"], [True]),
+        (["red", "yellow"], [True, True]),
+        (["black", "white"], [False, True]),
+    ],
+)
+def test_strokes_on_a_transparent_canvas(strokes, anew):
+    """Laid on white, as pictures are, all of it would be drawn anew."""
+    mask = Image.new("RGBA", (16, 16), (255, 255, 255, 0))
+    for k, colour in enumerate(strokes):
+        mask.paste(colour, (4 * k, 0, 4 * k + 2, 16))
+    redraw = Init.from_pictures(APPLE, mask, None, 16).redraw[0].all(0)
+    assert [bool(redraw[4 * k]) for k in range(len(strokes))] == anew
+    assert not redraw[8:].any()
 
 
 @pytest.mark.parametrize(
@@ -123,6 +174,14 @@ def test_network_first_sees_the_noised_picture(pipe):
     eps = (seen[0][0] - ac**0.5 * image) / (1 - ac) ** 0.5
     assert float(eps.mean()) == pytest.approx(0, abs=0.2)
     assert float(eps.std()) == pytest.approx(1, abs=0.1)
+
+
+def test_small_strengths_draw_different_pictures(pipe):
+    """From 0.001 to 0.1 they were one at 10 steps."""
+    pictures = [drawn(pipe, init_image=APPLE, strength=s, seed=2) for s in (0.01, 0.03, 0.06, 0.1)]
+    picture = np.asarray(APPLE).astype(int)
+    away = [np.abs(each - picture).mean() for each in pictures]
+    assert sorted(set(away)) == away
 
 
 def test_the_stronger_the_further_from_the_picture(pipe):

@@ -280,13 +280,27 @@ def test_drawing_leaves_the_global_generator_alone(pipe):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_long_prompt_is_refused_before_anything_is_drawn_and_named(pipe):
+def test_long_prompt_is_cut_as_in_training_with_a_warning(pipe, caplog):
+    cut = drawn(pipe, ["red", "one " * 20])
+    assert np.array_equal(cut[1], drawn(pipe, ["red", "one " * 10])[1])
+    assert caplog.messages == [
+        "1 of 3 prompts cut to the 12 tokens of the text tower, the first "
+        f"'{('one ' * 20)[:60]}...'; strict refuses them"
+    ]
+
+
+def test_prompt_that_is_no_text_is_refused(pipe):
+    with pytest.raises(UsageError, match="is not UTF-8"):
+        drawn(pipe, ["caf\udce9"])
+
+
+def test_strict_refuses_a_long_prompt_before_anything_is_drawn(pipe):
     calls = []
     pipe.unet.register_forward_pre_hook(lambda *_: calls.append(1))
     long = "one " * 20
     short_but_longer_in_letters = "internationalization " * 5
     with pytest.raises(UsageError, match="prompt too long: 'one one"):
-        drawn(pipe, ["red", short_but_longer_in_letters, long], batch_size=1)
+        drawn(pipe, ["red", short_but_longer_in_letters, long], batch_size=1, strict=True)
     assert calls == []
 
 
@@ -303,7 +317,10 @@ def test_long_prompt_is_refused_before_anything_is_drawn_and_named(pipe):
         ({"guidance_interval": [60, 30]}, "guidance_interval 60 30 is empty; give the lower end"),
         ({"variance": "learned"}, "the model has no learned variance; use fixed_small"),
         ({"strength": 0.5}, "strength without an init image"),
-        ({"negative_prompt": "word " * 40}, "does not fit the 12 tokens of the text tower; shorte"),
+        (
+            {"negative_prompt": "word " * 40, "strict": True},
+            "does not fit the 12 tokens of the text tower; shorte",
+        ),
     ],
 )
 def test_impossible_settings(pipe, settings, expected):
