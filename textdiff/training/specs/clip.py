@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textdiff.data.open import open_data
 from textdiff.training.fresh_clip import fresh_clip, report_captions
 from textdiff.training.held_out import open_held_out
+from textdiff.training.pairs import check_batch, check_pairs
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.clip import TrainClipSettings
 from textdiff.training.tasks.contrastive import ContrastiveTask
@@ -28,6 +29,8 @@ def clip_spec(settings: TrainClipSettings) -> TrainingSpec:
     settings = settings.model_copy(update={"train": train})
 
     def build_task(accelerator: Accelerator) -> ContrastiveTask:
+        check_batch(train.batch_size, processes=accelerator.num_processes)
+        check_pairs(data)
         report_captions(
             accelerator,
             clip,
