@@ -46,7 +46,6 @@ class BinaryStep:
         return self.prediction.x_0_hat
 
 
-@torch.no_grad()
 def sample_binary(
     denoise: BinaryDenoise,
     schedule: BinarySchedule,
@@ -63,8 +62,9 @@ def sample_binary(
     x_t = x_T
     for index in reversed(range(chain.num_timesteps)):
         timestep = int(chain.timesteps[index])
-        prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
-        x_t = ancestral_step(chain, prediction, x_t, index, noise())
+        with torch.no_grad():
+            prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
+            x_t = ancestral_step(chain, prediction, x_t, index, noise())
         yield BinaryStep(index, timestep, x_t, prediction)
 
 

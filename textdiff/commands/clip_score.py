@@ -30,10 +30,10 @@ def run(settings: ClipScoreSettings) -> None:
     check_file("--json", settings.json)
     device = pick_device(settings.device)
     if settings.model is None:
+        assert settings.clip is not None  # the settings' own check
         folder = settings.data.model_copy(update={"source": settings.images, "kind": "folder"})
-        data, pipe = open_data(folder, "all"), None
-        clip = ClipModel.load(settings.clip)
-        pictures = {"given": captioned_pictures(data)}
+        data, clip = open_data(folder, "all"), ClipModel.load(settings.clip)
+        pictures, model = {"given": captioned_pictures(data)}, None
     else:
         data = open_data(settings.data, settings.split)
         pipe = TextToImage.load(settings.model, device)
@@ -41,14 +41,15 @@ def run(settings: ClipScoreSettings) -> None:
         clip = ClipModel.load(settings.clip) if settings.clip else pipe.clip
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
         pictures = {"drawn": draw_pictures(pipe, real.prompts, settings), "real": real}
+        model = model_protocol(settings.model, pipe)
     result = measure_clip_score(clip.freeze().to(device), pictures, settings.weight)
     print_scores(result)
     protocol = {
         "metric": "CLIP score",
-        "model": model_protocol(settings.model, pipe) if pipe else None,
+        "model": model,
         "clip": clip_protocol(settings.clip or f"{settings.model}/clip", clip),
         "data": data_protocol(data),
         "prompt_seed": settings.prompt_seed,
-        "sampling": sampling_protocol(settings) if pipe else None,
+        "sampling": sampling_protocol(settings) if model else None,
     }
     write_result(settings.json, {**protocol, **to_json(result)})

@@ -17,7 +17,9 @@ class DataInfoSettings(Settings):
     context_length: int = Field(
         77, ge=3, description="tokens the text encoder sees, start and end token included"
     )
-    json: str | None = Field(None, description="write the numbers here too")
+    json: str | None = Field(  # type: ignore[assignment]  # of a deprecated method's name
+        None, description="write the numbers here too"
+    )
 
 
 def run(settings: DataInfoSettings) -> None:

@@ -100,7 +100,6 @@ def bound_term(
     return bits_per_dim(torch.where(first, nll, kl))
 
 
-@torch.no_grad()
 def bound_terms(
     denoise: Denoise,
     chain: NoiseSchedule,
@@ -122,8 +121,10 @@ def bound_terms(
     timesteps = chain.timesteps.to(x_0.device)
     for index in indices:
         timestep = timesteps[index]
-        x_t = chain.add_noise(x_0, noise(timestep), index)
-        yield index, term(denoise(x_t, timestep), x_0, x_t, index)
+        with torch.no_grad():
+            x_t = chain.add_noise(x_0, noise(timestep), index)
+            terms = term(denoise(x_t, timestep), x_0, x_t, index)
+        yield index, terms
 
 
 def strata(num_timesteps: int, count: int) -> Tensor:

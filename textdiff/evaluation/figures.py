@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textdiff.errors import require_extra
 from textdiff.files import replacing
@@ -41,7 +41,7 @@ def figure(path: str | Path, width: float, height: float, purpose: str) -> Itera
     from matplotlib.figure import Figure
     from PIL import Image
 
-    style = {
+    style: dict[Any, Any] = {
         "axes.axisbelow": True,
         "axes.edgecolor": INK,
         "axes.grid": True,
@@ -64,8 +64,8 @@ def figure(path: str | Path, width: float, height: float, purpose: str) -> Itera
         "xtick.color": INK,
         "ytick.color": INK,
     }
-    known = {key: value for key, value in rcParamsDefault.items() if key != "backend"}
-    with rc_context({**known, **style}):  # a matplotlibrc of the user's changes nothing
+    defaults: dict[Any, Any] = {k: v for k, v in rcParamsDefault.items() if k != "backend"}
+    with rc_context(defaults | style):  # a matplotlibrc of the user's changes nothing
         drawn = Figure(figsize=(width, height))
         yield drawn
         drawing = io.BytesIO()

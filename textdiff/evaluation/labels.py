@@ -22,6 +22,7 @@ DIRECTIONS = 12
 LEAD_FROM = 16
 LEAD = {"arrowstyle": "-", "color": INK, "linewidth": 0.4, "shrinkA": 7, "shrinkB": 3}
 MARKER = 4  # half a marker's side
+POINTS_PER_INCH = 72
 APART = 3  # least distance of a label from others and from points
 
 
@@ -31,28 +32,28 @@ def place_labels(
     """The labels that found a place. The figure's layout is fixed from here on."""
     from matplotlib.transforms import Bbox
 
-    drawn = axes.get_figure()
-    drawn.draw_without_rendering()
-    drawn.set_layout_engine("none")
-    pixel = drawn.dpi / 72
-    spots = [axes.transData.transform(point) for point in points]
-    taken = [
-        Bbox.from_bounds(*(spot - MARKER * pixel), 2 * MARKER * pixel, 2 * MARKER * pixel)
-        for spot in spots
-    ]
+    whole = axes.get_figure(root=True)
+    assert whole is not None
+    whole.draw_without_rendering()
+    whole.set_layout_engine("none")
+    half = MARKER * whole.dpi / POINTS_PER_INCH
+    occupied = []
+    for x, y in map(axes.transData.transform, points):
+        occupied.append(Bbox.from_bounds(x - half, y - half, 2 * half, 2 * half))
     placed = []
     for point, text in sorted(zip(points, labels, strict=True)):
-        label = first_free(axes, point, text, taken)
+        label = place_label(axes, point, text, occupied, whole.dpi)
         if label is not None:
-            taken.append(label.get_window_extent())
+            occupied.append(label.get_window_extent())
             placed.append(label)
     return placed
 
 
-def first_free(
-    axes: Axes, point: tuple[float, float], text: str, taken: list[Bbox]
+def place_label(
+    axes: Axes, point: tuple[float, float], text: str, occupied: Sequence[Bbox], dpi: float
 ) -> Annotation | None:
-    """`text` beside `point`, clear of `taken` and inside of the axes; None where all is full."""
+    """`text` beside `point`, clear of what is occupied and inside of the axes; None where no place
+    is free."""
     from matplotlib.patheffects import withStroke
 
     for distance in DISTANCES:
@@ -73,7 +74,7 @@ def first_free(
             )
             box = label.get_window_extent()
             inside = all(axes.bbox.contains(*corner) for corner in box.corners())
-            if inside and not box.padded(APART * axes.get_figure().dpi / 72).count_overlaps(taken):
+            if inside and not box.padded(APART * dpi / POINTS_PER_INCH).count_overlaps(occupied):
                 if distance >= LEAD_FROM:
                     axes.annotate("", point, place, textcoords="offset points", arrowprops=LEAD)
                 return label

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from textdiff.randomness import Stream
@@ -29,7 +29,7 @@ CONFIDENCE = 0.95
 
 Draws = Int[Tensor, "resamples images"]  # numbers of the images in each resample
 Counts = Float[Tensor, "resamples images"]  # how often each image is in each resample
-Values = Float[Tensor, " values"]
+Values = Shaped[Tensor, " values"]  # numbers or bools
 Statistic = Callable[[Int[Tensor, " images"]], float]  # of images by number, repeats allowed
 
 

@@ -67,7 +67,6 @@ class Step:
         return self.prediction.x_0
 
 
-@torch.no_grad()
 def sample(
     denoise: Denoise,
     schedule: NoiseSchedule,
@@ -86,7 +85,8 @@ def sample(
     predictions: list[Prediction] = []
     for index in reversed(range(chain.num_timesteps)):
         timestep = int(chain.timesteps[index])
-        prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
-        predictions = [*predictions[-2:], prediction]
-        x_t = sampler.update(x_t, predictions, chain, index, lambda: noise().to(x_T.dtype))
+        with torch.no_grad():
+            prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
+            predictions = [*predictions[-2:], prediction]
+            x_t = sampler.update(x_t, predictions, chain, index, lambda: noise().to(x_T.dtype))
         yield Step(index, timestep, x_t, prediction)

@@ -23,7 +23,6 @@ from textdiff.sampling.score import score_form
 from textdiff.types import Denoise, Samples
 
 
-@torch.no_grad()
 def invert(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Samples) -> Iterator[Step]:
     """Yields a Step per entry of `grid` (N,), ascending timesteps; the last step's x_t is x_T.
 
@@ -36,8 +35,9 @@ def invert(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Samples
     for index, timestep in enumerate(chain.timesteps.tolist()):
         reached = max(index - 1, 0)
         timesteps = torch.full((len(x),), int(chain.timesteps[reached]), device=x.device)
-        prediction = score_form(denoise(x, timesteps), chain, reached)
-        ac = float(chain.alphas_cumprod[index])
-        x_0_hat = x_0 if index == 0 else prediction.x_0
-        x = ac**0.5 * x_0_hat + (1 - ac) ** 0.5 * prediction.eps
+        with torch.no_grad():
+            prediction = score_form(denoise(x, timesteps), chain, reached)
+            ac = float(chain.alphas_cumprod[index])
+            x_0_hat = x_0 if index == 0 else prediction.x_0
+            x = ac**0.5 * x_0_hat + (1 - ac) ** 0.5 * prediction.eps
         yield Step(index, timestep, x, prediction)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers.exact import no_noise
 from tests.helpers.golden import golden
 from textdiff.diffusion import NoiseSchedule, from_eps
 from textdiff.diffusion.prediction import target
@@ -99,7 +100,7 @@ def test_samples_of_any_shape_are_guided(shape):
 def test_one_pass_per_step_over_the_samples_themselves():
     pair = OffsetPair()
     guided = classifier_free(pair, 3.0)
-    list(sample(guided, SCHEDULE, DDIM(), timestep_grid(SCHEDULE, 4), X_T, None))
+    list(sample(guided, SCHEDULE, DDIM(), timestep_grid(SCHEDULE, 4), X_T, no_noise))
     assert len(pair.calls) == 4
     assert torch.equal(pair.calls[0][0], X_T)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tests.helpers.exact import no_noise
 from tests.helpers.golden import golden
 from textdiff.diffusion import NoiseSchedule
 from textdiff.guidance import classifier_free, interval, only_at
@@ -28,7 +29,7 @@ def saying(value: float):
 def drawn(denoise) -> list[Prediction]:
     """Its predictions down the golden timesteps, for two images."""
     x_T = torch.zeros(2, 1, 2, 2)
-    steps = sample(denoise, NoiseSchedule.linear(1000), DDIM(), GRID, x_T, None)
+    steps = sample(denoise, NoiseSchedule.linear(1000), DDIM(), GRID, x_T, no_noise)
     return [step.prediction for step in steps]
 
 

@@ -39,7 +39,7 @@ class GuidanceSettings(SamplingConfig):
     )
     limit: int = Field(2048, ge=2, description="most real pictures to be close to")
     device: Device = "auto"
-    json: str | None = Field(
+    json: str | None = Field(  # type: ignore[assignment]  # of a deprecated method's name
         None,
         description="write numbers and protocol here, after each setting; a file of the same "
         "protocol is continued",

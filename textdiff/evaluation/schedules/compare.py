@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jaxtyping import UInt8
+from torch import Tensor
+
 from textdiff.config import build
 from textdiff.data import BadImage, decode_image, open_data
 from textdiff.data.config import DataConfig
@@ -12,7 +15,8 @@ from textdiff.diffusion import NoiseSchedule
 from textdiff.diffusion.config import ScheduleConfig
 from textdiff.errors import UsageError
 from textdiff.evaluation.tables import print_table
-from textdiff.types import Pictures
+
+Picture = UInt8[Tensor, "3 height width"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def compared_schedules(
     ]
 
 
-def load_picture(data: DataConfig, index: int, path: str | None = None) -> Pictures:
+def load_picture(data: DataConfig, index: int, path: str | None = None) -> Picture:
     """(3, S, S) uint8: the file `path`, else number `index` of the data.
 
     Raises:

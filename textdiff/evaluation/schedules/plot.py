@@ -7,16 +7,14 @@ one picture, one row per schedule: x_t at evenly spaced t, all with the same eps
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import UInt8
-from torch import Tensor
 
 from textdiff.diffusion import NoiseSchedule
 from textdiff.evaluation.figures import INK, figure
-from textdiff.evaluation.schedules.compare import Compared
+from textdiff.evaluation.schedules.compare import Compared, Picture
 from textdiff.pictures import to_float
 from textdiff.randomness import Stream
 
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 
 WIDTH, CURVES_HEIGHT, LABEL_WIDTH, LABEL_HEIGHT = 10.0, 3.4, 0.5, 0.28  # inches
 GAP = 2  # white pixels between the pictures of a strip
-
-Picture = UInt8[Tensor, "3 height width"]
 
 
 def draw_schedules(
@@ -40,8 +36,10 @@ def draw_schedules(
     row_height = (WIDTH - LABEL_WIDTH) / strip_steps + LABEL_HEIGHT
     heights = [CURVES_HEIGHT, len(schedules) * row_height]
     with figure(path, WIDTH, sum(heights), "the plot of schedules") as drawn:
-        curves, strips = drawn.subfigures(2, 1, height_ratios=heights)
-        draw_curves(*curves.subplots(1, 2), schedules)
+        parts: Any = drawn.subfigures(2, 1, height_ratios=heights)
+        curves, strips = parts
+        signal, ratio = curves.subplots(1, 2)
+        draw_curves(signal, ratio, schedules)
         rows = strips.subplots(len(schedules), 1, squeeze=False)[:, 0]
         for row, each in zip(rows, schedules, strict=True):
             draw_strip(row, each.name, each.schedule, picture, strip_steps)
@@ -69,7 +67,7 @@ def draw_strip(
 ) -> None:
     """x_t of `picture` at `num_steps` evenly spaced t, side by side, each labelled with its t."""
     timestep = torch.linspace(0, schedule.num_timesteps - 1, num_steps).round().long().unique()
-    image = to_float(picture)
+    image = to_float(picture[None])[0]
     x_0 = image.expand(len(timestep), *image.shape)
     eps = Stream("plot schedules").normal(*image.shape).expand_as(x_0)
     x_t = (schedule.add_noise(x_0, eps, timestep).clamp(-1, 1) + 1) / 2
