@@ -27,6 +27,10 @@ def test_a_run_draws_the_same_in_diffusers(tiny_run, tmp_path, capsys, monkeypat
     run(["export", "--model", str(tiny_run), "--format", "diffusers", "--out", str(out)])
     printed = capsys.readouterr().out
     assert f'DiffusionPipeline.from_pretrained("{out}", trust_remote_code=True)' in printed
+    weights = list(out.rglob("*.safetensors"))
+    assert len(weights) == 2
+    readable = out.joinpath("README.md").stat().st_mode
+    assert {path.stat().st_mode for path in weights} == {readable}
     pipe = DiffusionPipeline.from_pretrained(out, trust_remote_code=True)
     draw_ours(monkeypatch)
     found = pipe("red circle", num_inference_steps=10).images

@@ -59,15 +59,16 @@ class _StepFailedError(TextdiffError):
 def run_step(command: list[str]) -> int:
     """Runs a step to its end and returns its exit code.
 
-    Ctrl-C and SIGTERM are the step's to handle: training saves a checkpoint first.
+    Signals are the step's to handle: training saves a checkpoint first.
     """
     process = subprocess.Popen(command)
 
     def pass_on(number: int, _frame: object) -> None:
-        if number == signal.SIGTERM:  # the terminal sends Ctrl-C to both by itself
+        if number != signal.SIGINT:  # the terminal sends Ctrl-C to both by itself
             process.send_signal(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")  # the latter two: not on Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     previous = {number: signal.signal(number, pass_on) for number in numbers}
     try:
         return process.wait()

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from textdiff.randomness import seed_of
 from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
+from textdiff.training.exports import ensure_export
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
 from textdiff.training.processes import main_value, on_any
@@ -110,6 +111,7 @@ class Trainer:
             return
         self.progress = Progress(*read_checkpoint(folder, self._state()))
         self.accelerator.print(f"resuming from {folder}")
+        self._export(folder)
 
     @property
     def finished(self) -> bool:
@@ -121,11 +123,12 @@ class Trainer:
 
         Raises:
             NonFiniteLossError: names step, samples and the last good checkpoint.
-            StoppedBySignalError: SIGINT or SIGTERM arrived; a checkpoint was saved first.
+            StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived; a checkpoint was
+                saved first.
         """
-        with stop_on_signal() as stop, self._meter() as meter:
+        with stop_on_signal() as stop, self._meter() as meter, closing(self._batches()) as steps:
             self.progress.started = time.monotonic()
-            for micro_batches in self._batches():
+            for micro_batches in steps:
                 values = self._step(micro_batches)
                 self.progress.step += 1
                 done = self._share() >= 1
@@ -144,7 +147,7 @@ class Trainer:
                 if done:
                     break
 
-    def _batches(self) -> Iterator[list[Batch]]:
+    def _batches(self) -> Generator[list[Batch], None, None]:
         """The micro-batches of each step to come, this process's share of them."""
         return batches(
             self.data,
@@ -247,17 +250,21 @@ class Trainer:
     def save(self) -> Path:
         """Writes a checkpoint on the main process; the others wait. Returns its folder."""
         if self.accelerator.is_main_process:
-            write_checkpoint(
+            folder = write_checkpoint(
                 self.run.checkpoints,
                 self._state(),
                 step=self.progress.step,
                 seconds=self.progress.elapsed(),
                 keep=self.config.keep_checkpoints,
             )
-            if isinstance(self.task, Exporting):
-                self.task.export(self.run.path)
+            self._export(folder)
         self.accelerator.wait_for_everyone()
         return self.run.checkpoints / f"step-{self.progress.step:06d}"
+
+    def _export(self, folder: Path) -> None:
+        """Writes what is derived from the checkpoint in `folder`, where it is not there yet."""
+        if self.accelerator.is_main_process and isinstance(self.task, Exporting):
+            ensure_export(self.task, self.run.path, folder)
 
     def _state(self) -> TrainingState:
         return TrainingState(

@@ -41,8 +41,8 @@ class TrainingState:
 
 def write_checkpoint(
     folder: Path, state: TrainingState, *, step: int, seconds: float, keep: int
-) -> None:
-    """The checkpoint of `step` under `folder`, of which the newest `keep` stay."""
+) -> Path:
+    """Writes the checkpoint of `step` under `folder`, of which the newest `keep` stay."""
     groups = {
         state.name: state.model.state_dict(),
         "optimizer": optimizer_tensors(state.optimizer, state.model),
@@ -57,7 +57,7 @@ def write_checkpoint(
         "scaler": state.scaler.state_dict() if state.scaler is not None else None,
         "fixed": state.fixed,
     }
-    checkpoint.save_checkpoint(folder, step, groups, values, keep)
+    return checkpoint.save_checkpoint(folder, step, groups, values, keep)
 
 
 def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:

@@ -56,5 +56,6 @@ class Exporting(Protocol):
     """A task that, after each checkpoint, writes its model in a form of its own."""
 
     def export(self, folder: Path) -> None:
-        """Writes into the run folder. Called on the main process alone."""
+        """Writes into `folder`, whose files are then moved into the run folder. Called on the main
+        process alone."""
         ...

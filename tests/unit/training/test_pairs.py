@@ -51,7 +51,7 @@ def test_a_batch_of_one_is_refused(configs, shapes, tmp_path, kind, more):
 
 def test_one_picture_is_refused(configs, folder, tmp_path, capsys):
     remove(folder, "green", "blue")
-    with pytest.raises(DataError, match="1 usable image in split 'all'; .* needs two or more"):
+    with pytest.raises(DataError, match=r"1 usable image in split 'all'; .* needs two or more"):
         train_clip(configs, folder, tmp_path / "run")
     assert "--train.batch-size 1" not in capsys.readouterr().out
 
