@@ -10,12 +10,14 @@ the main one can save a checkpoint, and it still needs its workers for the step 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import multiprocessing
 import os
 import signal
-import threading
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 import torch
@@ -29,13 +31,14 @@ STOP_SIGNALS = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
     if hasattr(signal, name)
 )
+PR_SET_PDEATHSIG = 1  # prctl(2): the signal for when the parent ends
 
 
 def start_worker(worker: int, parent: int) -> None:
     """What a worker does before anything else; `parent`: the main process's id."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # those that came while blocked are dropped too
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _end_with(parent)
     # Decoding is one image at a time: threads of several workers would only fight for cores.
     torch.set_num_threads(1)
 
@@ -43,11 +46,10 @@ def start_worker(worker: int, parent: int) -> None:
 def _end_with(parent: int) -> None:
     """torch's own watch takes whoever is the parent at its first look for the main process: a
     worker whose main process was gone by then stayed for ever."""
-    main = multiprocessing.parent_process()
-    assert main is not None
-    while os.getppid() == parent and main.is_alive():
-        main.join(timeout=1.0)
-    os._exit(1)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 @contextmanager
@@ -56,6 +58,7 @@ def signals_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    resource_tracker.ensure_running()  # the first worker would start it, which unblocks signals
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

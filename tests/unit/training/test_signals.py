@@ -19,6 +19,7 @@ import pytest
 
 from tests.helpers.paths import ROOT
 from textdiff import checkpoint
+from textdiff.data.workers import STOP_SIGNALS
 from textdiff.training import signals
 from textdiff.training.signals import stop_on_signal
 
@@ -77,7 +78,7 @@ def workers_of(process: subprocess.Popen) -> list[psutil.Process]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
 def test_a_signal_to_all_processes_saves_a_checkpoint(tmp_path, configs, shapes, name):
     """SIGTERM killed the loader's workers first: exit code 1, and nothing saved."""
     with training(configs, shapes, tmp_path / "run") as process:
@@ -115,7 +116,17 @@ def test_workers_end_when_their_parent_has_gone(tmp_path, configs, shapes, when)
         wait_until(lambda: not workers_of(process))
 
 
-def test_one_request_may_come_twice(monkeypatch):
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_every_stop_signal_is_a_request_to_save(number):
+    previous = signal.getsignal(number)
+    with stop_on_signal() as stop:
+        assert not stop.received
+        signal.raise_signal(number)
+        assert stop.received
+    assert signal.getsignal(number) == previous
+
+
+def test_one_request_may_come_twice():
     """`timeout` signals its child and then the group that the child is in."""
     with stop_on_signal() as stop:
         signal.raise_signal(signal.SIGTERM)
