@@ -33,8 +33,8 @@ def follow_umask(folder: Path) -> None:
 
 
 def _mode_of_new_file(folder: Path) -> int:
-    """0666 but for the umask, as seen on a file that is made: to read the umask itself is to set it,
-    for all threads."""
+    """0666 but for the umask, as seen on a file that is made: to read the umask itself is to set
+    it, for all threads."""
     probe = folder / f".mode-{uuid.uuid4().hex[:8]}"
     descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
