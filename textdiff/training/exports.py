@@ -54,6 +54,15 @@ def ensure_export(task: Exporting, run: Path, checkpoint: Path) -> bool:
     return True
 
 
+def exported_files(run: Path) -> list[str]:
+    """Of the export in `run`, the weights; none without one."""
+    try:
+        written = json.loads((run / EXPORT).read_text(encoding="utf-8"))
+        return sorted(name for name in written["files"] if name.endswith(".safetensors"))
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
+
+
 def is_current(run: Path, checkpoint: Path) -> bool:
     """Whether the export in `run` is that of `checkpoint`, whole and as it was written."""
     try:

@@ -34,6 +34,7 @@ from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.exports import ensure_export
+from textdiff.training.fixed import about_data
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
 from textdiff.training.processes import main_value, on_any
@@ -41,7 +42,7 @@ from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
 from textdiff.training.signals import stop_on_signal
-from textdiff.training.task import AfterUpdate, Exporting, Stateful, Task
+from textdiff.training.task import AfterUpdate, Exporting, InWords, Stateful, Task
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Trainer:
     ):
         self.task, self.data, self.config, self.run = task, data, config, run
         self.accelerator, self.seed, self.fixed = accelerator, seed, fixed
+        self.about_data = about_data(data)
         if accelerator.device.type == "cpu":
             keep_freed_memory()
         task.model.to(accelerator.device)
@@ -241,10 +243,12 @@ class Trainer:
                 values = self.task.evaluate(self.progress.step, self.run)
             if values:
                 self.run.log(self.progress.step, values)
-                shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+                shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+                if isinstance(self.task, InWords):
+                    shown = self.task.in_words(values)
                 from tqdm import tqdm
 
-                tqdm.write(f"step {self.progress.step}: {shown}")
+                tqdm.write(f"step {self.progress.step:,}, held out: {shown}")
         self.accelerator.wait_for_everyone()
 
     def save(self) -> Path:
@@ -275,6 +279,7 @@ class Trainer:
             scaler=self.scaler,
             task=self.task.state() if isinstance(self.task, Stateful) else {},
             fixed=self.fixed,
+            about_data=self.about_data,
         )
 
     def _every(self, steps: int) -> bool:

@@ -1,7 +1,7 @@
 """What the loop trains. It knows no task by name; a task says no more than it has to say.
 
-Every task is a `Task`. One that needs more has the method of `Stateful`, `AfterUpdate` or
-`Exporting` besides, and the loop calls it.
+Every task is a `Task`. One that needs more has the method of `Stateful`, `InWords`, `AfterUpdate`
+or `Exporting` besides, and the loop calls it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,15 @@ class Stateful(Protocol):
 
     def state(self) -> dict[str, Tensor]:
         """These tensors themselves, not copies: loading fills them in place."""
+        ...
+
+
+@runtime_checkable
+class InWords(Protocol):
+    """A task that says its held-out numbers as one reads them: in words, shares in percent."""
+
+    def in_words(self, values: dict[str, float]) -> str:
+        """Of what `evaluate` returned, in one line."""
         ...
 
 

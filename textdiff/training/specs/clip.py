@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from textdiff.clip.model import ClipModel
 from textdiff.data.open import open_data
 from textdiff.training.fresh_clip import fresh_clip, report_captions
 from textdiff.training.held_out import open_held_out
@@ -54,5 +55,24 @@ def clip_spec(settings: TrainClipSettings) -> TrainingSpec:
         config=train,
         settings=settings,
         seed=settings.seed,
-        fixed={"max_shift": settings.max_shift, "loss": loss},
+        fixed={"max_shift": settings.max_shift, "loss": loss, **_fixed_towers(settings, clip)},
+        next_steps=_next_steps(settings),
     )
+
+
+def _fixed_towers(settings: TrainClipSettings, clip: ClipModel) -> dict[str, Any]:
+    """The towers, or the weights that they were started from."""
+    if settings.init:
+        return {"init": clip.weights_hash()}
+    return {"init": None, "clip": settings.clip.model_dump(mode="json")}
+
+
+def _next_steps(settings: TrainClipSettings) -> dict[str, list[str]]:
+    run = settings.run_dir
+    data = ["--data", settings.data.source]
+    size = ["--data.image-size", str(settings.data.image_size)]
+    model = ["--run-dir", f"{run}-model"]
+    return {
+        "a U-Net on its text embeddings": ["train", "--clip", run, *data, *size, *model],
+        "how well it retrieves": ["retrieval", "--clip", run, *data, *size],
+    }

@@ -71,9 +71,20 @@ def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> Trai
         seed=settings.seed,
         fixed={
             **{key: getattr(settings, key) for key in FIXED},
-            **{key: getattr(noise, key) for key in FIXED_NOISE},
+            **{f"noise.{key}": getattr(noise, key) for key in FIXED_NOISE},
             "init": clip.config.source_weights,
             "schedule": clip.schedule_config,
-            "density": [noise.density, noise.power],
+            "noise": {"density": noise.density, "power": noise.power},
         },
+        next_steps=_next_steps(settings),
     )
+
+
+def _next_steps(settings: FinetuneClipSettings) -> dict[str, list[str]]:
+    run, model = settings.run_dir, settings.noise.schedule_from
+    data = ["--data", settings.data.source]
+    guided = ["--clip-guide", run, "--clip-guidance-scale", "1"]
+    return {
+        "pictures that it guides": ["sample", "--model", model, "--prompt", "a caption", *guided],
+        "what it recognises by timestep": ["noised-clip", "--noised", run, *data],
+    }

@@ -153,6 +153,15 @@ class NoisedClipTask:
                 values[f"held_out/R@{k}_t{timestep}"] = ranking.recall(k)
         return values | {"held_out/chance_R@5": ranking.chance(5)}
 
+    def in_words(self, values: dict[str, float]) -> str:
+        by_timestep = [
+            f"t {name.rpartition('_t')[2]}: {value:.1%}"
+            for name, value in values.items()
+            if name.startswith("held_out/R@5_t")
+        ]
+        chance = values["held_out/chance_R@5"]
+        return f"image to text R@5 at {', '.join(by_timestep)} (chance {chance:.1%})"
+
 
 def training_density(density: Tensor, clean_below: int, clean_share: float) -> Tensor:
     """`density` (T,) without the timesteps below `clean_below`, and with `clean_share` of all draws
