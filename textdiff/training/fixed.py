@@ -84,7 +84,7 @@ def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
         return
     if before.get("names") != now.get("names"):
         counts = f"{before.get('images')} images, now it has {now.get('images')}"
-        yield f"other data: the source had {counts}, not all of the same names"
+        yield f"other data: the split had {counts}, not all of the same names"
     else:
         yield "other captions of the same images"
 

@@ -87,7 +87,7 @@ def test_another_number_of_images_is_said(refused):
         (folder / first["file_name"]).unlink()
         write_rows(folder, others)
 
-    said = "other data: the source had 8 images, now it has 7 images, not all of the same names"
+    said = "other data: the split had 8 images, now it has 7, not all of the same names"
     assert refused(change=change) == f"trained with {said}{TAIL}"
 
 

@@ -65,7 +65,7 @@ def test_a_run_that_ends_by_the_clock_counts_by_the_clock(tmp_path, clock, capsy
     config = TrainConfig(steps=1000, max_minutes=2, log_every=10)
     run_of(tmp_path, clock, config, steps=120, pace=1.0)
     assert capsys.readouterr().out.splitlines() == [
-        "training clip: 25%, step 30, 90 s left, loss 2.0000, 64 images/s".replace("90 s", "2 min"),
+        "training clip: 25%, step 30, 2 min left, loss 2.0000, 64 images/s",
         "training clip: 50%, step 60, 60 s left, loss 2.0000, 64 images/s",
         "training clip: 75%, step 90, 30 s left, loss 2.0000, 64 images/s",
         "training clip: 100%, step 120, loss 2.0000, 64 images/s",
