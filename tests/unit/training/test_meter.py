@@ -85,7 +85,8 @@ def test_on_a_terminal_there_is_a_bar_that_ends_full(tmp_path, clock, capsys, mo
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5000, "83 min"), (9000, "2.5 h")]
+    ("seconds", "text"),
+    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5000, "83 min"), (9000, "2.5 h")],
 )
 def test_times_are_short(seconds, text):
     assert shown_time(seconds) == text
