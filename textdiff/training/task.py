@@ -1,7 +1,7 @@
 """What the loop trains.
 
-A task has the methods of `Task`. Those of `Stateful`, `InWords`, `AfterUpdate` and `Exporting` are
-optional: the loop calls them where they exist.
+A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `InWords`, `AfterUpdate` and
+`Exporting` are optional: the loop calls them where they exist.
 """
 
 from __future__ import annotations
@@ -50,6 +50,15 @@ class InWords(Protocol):
 
     def in_words(self, values: dict[str, float]) -> str:
         """Of what `evaluate` returned, in one line."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A task with work of its own on the CPU for a batch, which may be done before its step."""
+
+    def prepare(self, batch: Batch, step: int) -> None:
+        """Does it and keeps what `losses` needs of it. A function of the arguments alone."""
         ...
 
 

@@ -12,6 +12,7 @@ from tests.helpers.contrastive import pairs, unit_features, value_and_gradients
 from tests.helpers.golden import golden
 from textdiff.clip import contrastive_loss
 from textdiff.clip.contrastive.logit_tiles import rows_kept
+from textdiff.clip.contrastive.loss import fast_tile
 from textdiff.clip.contrastive.two_way_logsumexp import _is_bounded
 
 GOLDEN = golden("contrastive")
@@ -205,3 +206,8 @@ def test_only_a_cpu_looks_whether_logits_are_bounded():
     assert not _is_bounded(features, features, 2 * scale)
     elsewhere = features.to("meta")  # reading a value there is an error
     assert not _is_bounded(elsewhere, elsewhere, scale.to("meta"))
+
+
+@pytest.mark.parametrize(("device", "side"), [("cpu", 512), ("cuda", 4096)])
+def test_tiles_are_larger_where_launching_them_takes_the_time(device, side):
+    assert fast_tile(torch.device(device)) == side
