@@ -56,7 +56,7 @@ from textdiff.files import replacing
 from textdiff.interop import unet_from_diffusers
 from textdiff.pipeline import ModelConfig
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.randomness import generator
+from textdiff.randomness import Stream
 from textdiff.training.run import run_training
 from textdiff.training.settings.text_to_image import TrainSettings
 from textdiff.training.specs.text_to_image import text_to_image_spec
@@ -162,9 +162,9 @@ def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, f
     denoise = pipe.denoiser(pipe.clip.conditioning([data.captions[row][0] for row in rows]))
     found = {}
     for low, high in itertools.pairwise(BINS):
-        g = generator("time to quality", low)
-        level = low + (high - low) * torch.rand(len(rows), generator=g, dtype=torch.float64)
-        eps = torch.randn(x_0.shape, generator=g)
+        stream = Stream("time to quality", low)
+        level = low + (high - low) * stream.uniform(len(rows))
+        eps = stream.normal(*x_0.shape)
         levels = pipe.schedule.half_log_snr
         timestep = (levels[None] - level[:, None]).abs().argmin(1)
         eps_hat = denoise(pipe.schedule.add_noise(x_0, eps, timestep), timestep).eps

@@ -18,7 +18,7 @@ from tests.helpers.paths import ROOT
 
 # Lower layers first. A room may import lower layers and itself, not the others of its layer.
 LAYERS = [
-    {"errors", "types", "randomness", "precision", "attention", "byte_pairs"},
+    {"errors", "types", "randomness", "precision", "attention", "byte_pairs", "recipes"},
     {"config", "files", "devices", "embeddings", "timesteps", "cuda_graphs"},
     {"checkpoint"},
     {"pictures", "clip", "diffusion", "models", "data"},

@@ -25,7 +25,7 @@ TOGETHER = {
     "models": {"diffusers_parity"},
     "pipeline": {"load"},
     "sampling": {"against_diffusers", "exact", "properties"},
-    "training": {"binary_task", "distributed", "objectives", "resume", "tasks"},
+    "training": {"binary_task", "distributed", "loading_share", "objectives", "resume", "tasks"},
 }
 
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file, in hex digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -121,7 +122,7 @@ def save_checkpoint(
             save_tensors(staging / f"{stem}.safetensors", group)
         write_text(staging / "state.json", json.dumps({"step": step, **state}, indent=1))
         files = {
-            path.name: {"size": path.stat().st_size, "sha256": _sha256(path)}
+            path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
             for path in sorted(staging.iterdir())
         }
         write_text(staging / MANIFEST, json.dumps({"files": files}, indent=1))
@@ -172,7 +173,7 @@ def verify(folder: str | Path) -> None:
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f"{path} is missing though {MANIFEST} lists it")
-        if path.stat().st_size != size or _sha256(path) != sha256:
+        if path.stat().st_size != size or sha256_of(path) != sha256:
             raise CheckpointError(f"{path} differs from what {MANIFEST} says: the file is damaged")
 
 

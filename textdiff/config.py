@@ -22,6 +22,7 @@ import pydantic
 import yaml
 
 from textdiff.errors import UsageError
+from textdiff.recipes import recipes
 
 # a field may be called json: pydantic's method of that name is deprecated and not used here
 warnings.filterwarnings("ignore", message='Field name "json"')
@@ -180,13 +181,27 @@ def build(schema: type[SettingsT], layers: list[tuple[str, dict[str, Any]]]) -> 
         raise UsageError(f"{where}: {named}{message}{got}") from None
 
 
+def config_file(name: str) -> Path:
+    """The file that `--config` names: a path, or a recipe of `textdiff configs` without one."""
+    path = Path(name)
+    return path if path.is_file() else recipes().get(name, path)
+
+
+def _nearest_recipe(path: Path) -> str:
+    """A clause with the recipe that a path may have meant; empty if none is near."""
+    bare = path.with_suffix("").as_posix().removeprefix("configs/")
+    close = difflib.get_close_matches(bare, list(recipes()), n=1, cutoff=0.6)
+    return f"; did you mean the recipe '{close[0]}'? 'textdiff configs' lists them" if close else ""
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """A YAML file that holds a mapping (an empty file is an empty one)."""
     path = Path(path)
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError(f"config file {path} does not exist") from None
+        hint = _nearest_recipe(path)
+        raise UsageError(f"config file {path} does not exist{hint}") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if tree is None:
@@ -300,7 +315,8 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
         action="append",
         default=[],
         metavar="FILE",
-        help="YAML file with what differs from the defaults; may be repeated, later files win",
+        help="YAML file with what differs from the defaults, or the name of one that 'textdiff "
+        "configs' lists; may be repeated, later files win",
     )
     fields, shorter = dict(leaves(schema)), short_flags(schema)
     for key, field in fields.items():
@@ -335,7 +351,7 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
         hint = nearest(name, flags) if name.startswith("-") else "flags start with --"
         raise UsageError(f"unknown flag '{name}'; {hint}")
     values, typed = vars(known), {word.split("=", 1)[0] for word in spelled}
-    layers = [(str(path), read_yaml(path)) for path in values.pop("config")]
+    layers = [(str(path), read_yaml(config_file(path))) for path in values.pop("config")]
     for key, text in values.items():
         annotation = fields[key].annotation
         if isinstance(text, list):

@@ -6,6 +6,7 @@ Before long work, `check_file` and `check_folder` say whether its result will fi
 from __future__ import annotations
 
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,17 +24,40 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def follow_umask(folder: Path) -> None:
+    """Gives every file under `folder`, whoever wrote it, the mode of a new one."""
+    mode = _mode_of_new_file(folder)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(mode)
+
+
+def _mode_of_new_file(folder: Path) -> int:
+    """0666 but for the umask, as seen on a file that is made: to read the umask itself is to set
+    it, for all threads."""
+    probe = folder / f".mode-{uuid.uuid4().hex[:8]}"
+    descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+        probe.unlink()
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary name beside `path`; on success it is renamed to `path`, else removed.
 
     Parent folders are made. The temporary name keeps the suffix, which Pillow and others look at.
+    The file may be read and written by whom the umask says, whoever wrote it: safetensors, for one,
+    makes files for their owner alone.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
         yield temporary
+        temporary.chmod(_mode_of_new_file(path.parent))
         flush(temporary)
         temporary.replace(path)
     finally:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.helpers.diffusers_noise import draw_ours
 from textdiff import TextToImage
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
-from textdiff.randomness import generator
 
 
 @pytest.fixture(autouse=True)
@@ -20,17 +20,20 @@ def _cache(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_run_draws_the_same_in_diffusers(tiny_run, tmp_path, capsys):
+def test_a_run_draws_the_same_in_diffusers(tiny_run, tmp_path, capsys, monkeypatch):
     from diffusers import DiffusionPipeline
 
     out = tmp_path / "out"
     run(["export", "--model", str(tiny_run), "--format", "diffusers", "--out", str(out)])
     printed = capsys.readouterr().out
     assert f'DiffusionPipeline.from_pretrained("{out}", trust_remote_code=True)' in printed
+    weights = list(out.rglob("*.safetensors"))
+    assert len(weights) == 2
+    readable = out.joinpath("README.md").stat().st_mode
+    assert {path.stat().st_mode for path in weights} == {readable}
     pipe = DiffusionPipeline.from_pretrained(out, trust_remote_code=True)
-    found = pipe(
-        "red circle", num_inference_steps=10, generator=[generator("sampling", 0, 0)]
-    ).images
+    draw_ours(monkeypatch)
+    found = pipe("red circle", num_inference_steps=10).images
     expected = TextToImage.load(tiny_run)("red circle", num_steps=10, seed=0)
     difference = np.asarray(found[0], int) - np.asarray(expected[0], int)
     assert np.abs(difference).max() <= 1

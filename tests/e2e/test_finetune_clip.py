@@ -210,12 +210,12 @@ def test_a_batch_of_one_with_distillation(finetune):
 @pytest.mark.parametrize(
     ("change", "key"),
     [
-        (["--noise.density", "log_snr"], "density"),
+        (["--noise.density", "log_snr"], "noise.density"),
         (["--distill", "1"], "distill"),
         (["--train-text"], "train_text"),
         (["--max-shift", "1"], "max_shift"),
-        (["--noise.clean-share", "0.5"], "clean_share"),
-        (["--noise.clean-below", "5"], "clean_below"),
+        (["--noise.clean-share", "0.5"], "noise.clean_share"),
+        (["--noise.clean-below", "5"], "noise.clean_below"),
     ],
 )
 def test_a_run_is_not_continued_with_other_settings(finetune, change, key):
@@ -236,7 +236,7 @@ def test_a_run_is_not_continued_with_another_schedule(finetune, tiny_run, tmp_pa
     (tmp_path / "linear").mkdir()
     (tmp_path / "linear" / "model.yaml").write_text(yaml.safe_dump(model))
     message = refused(finetune, "--noise.schedule-from", tmp_path / "linear", error=CheckpointError)
-    assert "was trained with schedule = " in message
+    assert "was trained with schedule.name = cosine, now it is linear; set" in message
 
 
 def test_a_run_is_not_continued_from_another_clip(finetune, tiny_clip, tmp_path):
@@ -245,4 +245,4 @@ def test_a_run_is_not_continued_from_another_clip(finetune, tiny_clip, tmp_path)
     other.model.logit_scale.data.fill_(1.0)
     other.save(tmp_path / "other")
     message = refused(finetune, "--init", tmp_path / "other", error=CheckpointError)
-    assert "was trained with init = " in message
+    assert "was trained with another CLIP than --init names now; set it back" in message

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.command import TINY_CLIP, TINY_UNET, settings_of, textdiff
 from tests.helpers.paths import ROOT
 from textdiff.commands import cli
-from textdiff.commands.quickstart import CONFIGS, steps
+from textdiff.commands.quickstart import steps
 from textdiff.interop import layout_to_diffusers
 
 
@@ -59,8 +59,10 @@ def test_a_failing_step_ends_the_quickstart_with_its_code(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("textdiff: error: '1/6")
 
 
-def test_every_step_can_be_read_with_the_configs_that_are_there(tmp_path):
-    for _, command in steps(CONFIGS, tmp_path):
+@pytest.mark.parametrize("configs", [None, ROOT / "configs"])
+def test_every_step_can_be_read_with_the_configs_that_are_there(tmp_path, configs, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _, command in steps(configs, tmp_path):
         assert settings_of(command).data.subset == "nature"
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from textdiff.checkpoint import save_tensors
 from textdiff.files import replacing, write_text
 
 
@@ -78,3 +83,25 @@ def test_parent_folders_are_made(tmp_path):
 def test_text_is_utf_8(tmp_path):
     write_text(tmp_path / "a.txt", "größer, 大きい")
     assert (tmp_path / "a.txt").read_bytes().decode("utf-8") == "größer, 大きい"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are a matter of POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_weights_and_texts_follow_the_umask(tmp_path, umask, mode):
+    """safetensors itself writes 0600, so that nobody else could read a shared run."""
+    previous = os.umask(umask)
+    try:
+        save_tensors(tmp_path / "a.safetensors", {"x": torch.zeros(2)})
+        write_text(tmp_path / "a.txt", "text")
+    finally:
+        os.umask(previous)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {mode}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are a matter of POSIX")
+def test_every_file_and_folder_of_a_run_can_be_shared(tiny_run, tiny_clip):
+    readable = stat.S_IMODE(tiny_run.stat().st_mode) & 0o444
+    for folder in (tiny_run, tiny_clip):
+        for path in folder.rglob("*"):
+            assert stat.S_IMODE(path.stat().st_mode) & 0o444 == readable, path

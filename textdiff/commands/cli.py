@@ -76,6 +76,9 @@ COMMANDS = {
     "quickstart": Command(
         "quickstart", "QuickstartSettings", "train on OpenMoji, draw prompts, print metrics"
     ),
+    "configs": Command(
+        "configs", "ConfigsSettings", "list, print or copy the recipes that --config names", "name"
+    ),
     "doctor": Command("doctor", "DoctorSettings", "versions, devices, precision, missing extras"),
 }
 

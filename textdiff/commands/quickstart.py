@@ -19,14 +19,16 @@ from pydantic import Field
 from textdiff.config import Settings
 from textdiff.errors import TextdiffError, UsageError
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-
 
 class QuickstartSettings(Settings):
     """What may be changed about the quickstart."""
 
     run_dir: str = Field("runs/quickstart", description="where everything is kept")
-    configs: str = Field(str(CONFIGS), description="folder with the quickstart's YAML files")
+    configs: str | None = Field(
+        None,
+        description="folder with other YAML files for it; none: the recipes that 'textdiff "
+        "configs' lists",
+    )
 
 
 def run(settings: QuickstartSettings) -> None:
@@ -34,9 +36,13 @@ def run(settings: QuickstartSettings) -> None:
     from textdiff.errors import require_extra
 
     require_extra("openmoji", "the quickstart")
-    configs, root = Path(settings.configs), Path(settings.run_dir)
-    if not (configs / "quickstart.yaml").is_file():
-        raise UsageError(f"no quickstart.yaml in {configs}; run this in a clone, or give --configs")
+    root = Path(settings.run_dir)
+    configs = Path(settings.configs) if settings.configs else None
+    if configs and not (configs / "quickstart.yaml").is_file():
+        raise UsageError(
+            f"no quickstart.yaml in --configs {configs}; leave the flag out for the recipes that "
+            "come with textdiff"
+        )
     start = time.monotonic()
     for title, command in steps(configs, root):
         print(f"\n== {title}\n$ textdiff {shlex.join(command)}", flush=True)
@@ -59,15 +65,16 @@ class _StepFailedError(TextdiffError):
 def run_step(command: list[str]) -> int:
     """Runs a step to its end and returns its exit code.
 
-    Ctrl-C and SIGTERM are the step's to handle: training saves a checkpoint first.
+    Signals are the step's to handle: training saves a checkpoint first.
     """
     process = subprocess.Popen(command)
 
     def pass_on(number: int, _frame: object) -> None:
-        if number == signal.SIGTERM:  # the terminal sends Ctrl-C to both by itself
+        if number != signal.SIGINT:  # the terminal sends Ctrl-C to both by itself
             process.send_signal(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")  # the latter two: not on Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     previous = {number: signal.signal(number, pass_on) for number in numbers}
     try:
         return process.wait()
@@ -76,11 +83,11 @@ def run_step(command: list[str]) -> int:
             signal.signal(number, handler)
 
 
-def steps(configs: Path, root: Path) -> list[tuple[str, list[str]]]:
-    """(title, arguments of textdiff) of every step."""
+def steps(configs: Path | None, root: Path) -> list[tuple[str, list[str]]]:
+    """(title, arguments of textdiff) of every step, with recipes or with the files of `configs`."""
 
     def config(name: str) -> list[str]:
-        return ["--config", str(configs / f"{name}.yaml")]
+        return ["--config", str(configs / f"{name}.yaml") if configs else name]
 
     data, model = config("quickstart_data"), str(root / "model")
     clip, judge = str(root / "clip"), str(root / "judge")

@@ -8,15 +8,17 @@ micro-batch m of rank r: s G + m (world_size * batch_size) + r * batch_size + [0
 from __future__ import annotations
 
 import itertools
-import signal
-from collections.abc import Iterator
+import os
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from textdiff.data.base import CaptionedImages
 from textdiff.data.order import EndlessOrder
+from textdiff.data.workers import results_of, start_worker
 from textdiff.errors import DataError
 from textdiff.randomness import seed_of
 from textdiff.types import Batch
@@ -32,7 +34,7 @@ def batches(
     rank: int = 0,
     world_size: int = 1,
     workers: int = 0,
-) -> Iterator[list[Batch]]:
+) -> Generator[list[Batch], None, None]:
     """Endless: per optimizer step, this rank's `accumulation` micro-batches of `batch_size` rows.
 
     Raises:
@@ -48,15 +50,16 @@ def batches(
         batch_size=None,
         sampler=itertools.count(start_step),
         num_workers=workers,
-        worker_init_fn=_start_worker,
+        worker_init_fn=partial(start_worker, parent=os.getpid()),
         multiprocessing_context="spawn",  # forking a process with threads or CUDA can hang
         generator=torch.Generator(),  # by default the loader draws from the global one
     )
-    for result in loader:
-        if isinstance(result.outcome, DataError):
-            raise result.outcome
-        data.note_bad(result.bad)
-        yield result.outcome
+    with results_of(loader) as results:
+        for result in results:
+            if isinstance(result.outcome, DataError):
+                raise result.outcome
+            data.note_bad(result.bad)
+            yield result.outcome
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,3 @@ def pick_caption(captions: list[str], seed: int, epoch: int, sample_id: int) -> 
     if len(captions) == 1:
         return captions[0]
     return captions[seed_of(seed, "caption", epoch, sample_id) % len(captions)]
-
-
-def _start_worker(worker: int) -> None:
-    """Decoding is one image at a time: threads of several workers would only fight for cores.
-    Ctrl-C is for the main process, which still needs its workers to finish the step."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

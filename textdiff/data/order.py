@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from textdiff.randomness import generator
+from textdiff.randomness import Stream
 
 
 class EndlessOrder:
@@ -37,7 +37,5 @@ class EndlessOrder:
         if epoch not in self._recent:
             while len(self._recent) > 1:  # two, as a batch may cross from one epoch to the next
                 del self._recent[next(iter(self._recent))]
-            self._recent[epoch] = torch.randperm(
-                self.num_samples, generator=generator(self.seed, "order", epoch)
-            )
+            self._recent[epoch] = Stream(self.seed, "order", epoch).permutation(self.num_samples)
         return self._recent[epoch]

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from textdiff.guidance.similarity import Encode
-from textdiff.randomness import generator
+from textdiff.randomness import Stream
 from textdiff.types import Features, Images, Timesteps
 
 SMALLEST = 0.5
@@ -31,10 +31,10 @@ def cutout_encoder(encode: Encode, count: int, seeds: Sequence[tuple[int | str, 
         seeds: one tuple of parts per picture. Every call draws views of its own, and a picture's
             are the same at every batch size.
     """
-    generators = [generator("cutouts", *parts) for parts in seeds]
+    streams = [Stream("cutouts", *parts) for parts in seeds]
 
     def mean_feature(x: Images, timestep: Timesteps) -> Features:
-        drawn = torch.stack([torch.rand(count, 4, generator=g) for g in generators])
+        drawn = torch.stack([stream.uniform(count, 4) for stream in streams])
         views = cut(x, drawn.to(x.device, x.dtype))
         features = encode(views.flatten(0, 1), timestep.repeat_interleave(count))
         return features.unflatten(0, (len(x), count)).mean(dim=1)

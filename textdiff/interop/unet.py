@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError
+from textdiff.files import follow_umask
 from textdiff.interop.unet_layout import layout_from_diffusers, layout_to_diffusers
 from textdiff.models.unet import UNet
 
@@ -38,6 +39,7 @@ def unet_to_diffusers(unet: UNet, folder: str | Path | None = None) -> UNet2DCon
     checkpoint.load_module(theirs, unet.state_dict(), f"diffusers' {CLASS}")
     if folder is not None:
         theirs.save_pretrained(folder)
+        follow_umask(Path(folder))
     return theirs
 
 

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from textdiff.randomness import generator
+from textdiff.randomness import Stream
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -68,7 +68,7 @@ def resample(
     num_images: int, resamples: int = RESAMPLES, stream: tuple[int | str, ...] = ("bootstrap", 0)
 ) -> Draws:
     """Numbers 0..num_images-1 drawn with replacement; the same for the same `stream`."""
-    return torch.randint(num_images, (resamples, num_images), generator=generator(*stream))
+    return Stream(*stream).integers(num_images, resamples, num_images)
 
 
 def count_draws(draws: Draws) -> Counts:

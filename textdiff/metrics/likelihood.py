@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from textdiff.metrics.bootstrap import Estimate, estimate_means
-from textdiff.randomness import generator
+from textdiff.randomness import Stream, normals
 from textdiff.types import Images, PerSample, Timesteps
 
 
@@ -54,13 +54,13 @@ def noise_of(seed: int, identifiers: Sequence[str], like: Images) -> Callable[[T
 
     def noise(timestep: Timesteps) -> Images:
         parts = zip(identifiers, timestep.tolist(), strict=True)
-        generators = [generator("likelihood", seed, *part) for part in parts]
-        return torch.stack([torch.randn(like.shape[1:], generator=g) for g in generators]).to(like)
+        streams = [Stream("likelihood", seed, *part) for part in parts]
+        return normals(streams, tuple(like.shape[1:])).to(like)
 
     return noise
 
 
 def uniforms_of(seed: int, identifiers: Sequence[str], count: int) -> Tensor:
     """(B, count) in [0, 1), float64, of named images."""
-    draws = (generator("stratified timesteps", seed, name) for name in identifiers)
-    return torch.stack([torch.rand(count, generator=g, dtype=torch.float64) for g in draws])
+    streams = (Stream("stratified timesteps", seed, name) for name in identifiers)
+    return torch.stack([stream.uniform(count) for stream in streams])

@@ -12,7 +12,7 @@ import torch
 
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.pictures import to_float
-from textdiff.randomness import generator
+from textdiff.randomness import Stream, normals
 from textdiff.types import Features, Images, Pictures, Timesteps
 
 CHUNK = 256
@@ -22,9 +22,7 @@ NoisedEncoder = Callable[[Images, Timesteps], Features]
 
 def fixed_noise(ids: Sequence[int], shape: Sequence[int], seed: int = 0, draw: int = 0) -> Images:
     """eps (n, C, H, W) of the pictures with these numbers; `shape` is (C, H, W)."""
-    return torch.stack(
-        [torch.randn(*shape, generator=generator("noised", seed, draw, i)) for i in ids]
-    )
+    return normals([Stream("noised", seed, draw, i) for i in ids], tuple(shape))
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""One generator per image, so that image k of a seed is the same at every batch size."""
+"""One stream of noise per image, so that image k of a seed is the same at every batch size."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from textdiff.randomness import generator
+from textdiff.randomness import Stream, normals
 
 
 class ImageNoise:
     """Draws standard normal noise image by image.
 
     Args:
-        seeds: one tuple of parts per image, e.g. (seed, image number); see `randomness.seed_of`.
+        seeds: one tuple of parts per image, e.g. (seed, image number); see `randomness.Stream`.
         shape: of one sample, e.g. (C, H, W).
         device: where the noise is used. It is drawn on the CPU, so that a seed means the same
             picture on every device.
@@ -27,10 +27,9 @@ class ImageNoise:
         device: torch.device | str = "cpu",
     ):
         self.seeds = list(seeds)
-        self.generators = [generator("sampling", *parts) for parts in seeds]
+        self.streams = [Stream("sampling", *parts) for parts in seeds]
         self.shape, self.device = shape, device
 
     def __call__(self) -> Tensor:
         """The next draw, (len(seeds), *shape) float32."""
-        draws = [torch.randn(self.shape, generator=g) for g in self.generators]
-        return torch.stack(draws).to(self.device)
+        return normals(self.streams, self.shape).to(self.device)

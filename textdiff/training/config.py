@@ -20,7 +20,9 @@ class OptimizerConfig(Settings):
     betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="decay of the moments")
     eps: float = Field(1e-8, gt=0, description="added to the root of the second moment")
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay of matrices")
-    warmup_steps: int = Field(500, ge=0, description="steps of linear warm-up")
+    warmup_steps: int = Field(
+        500, ge=0, description="steps of linear warm-up; at most half of the run"
+    )
     schedule: Literal["constant", "cosine", "linear_tail"] = Field(
         "constant",
         description="after warm-up: stay; cosine to 0; or stay, then linear to 0 over `tail`",
@@ -82,7 +84,9 @@ class ClipTrainConfig(TrainConfig):
         None, gt=0, description="none: 1e-6 (vit) or 1e-8 (resnet)"
     )
     weight_decay: float = Field(0.2, ge=0, description="decoupled weight decay of matrices")
-    warmup_steps: int = Field(2000, ge=0, description="steps of linear warm-up")
+    warmup_steps: int = Field(
+        2000, ge=0, description="steps of linear warm-up; at most half of the run"
+    )
     schedule: Literal["constant", "cosine", "linear_tail"] = Field(
         "cosine", description="after warm-up: stay; cosine to 0; or stay, then linear to 0"
     )

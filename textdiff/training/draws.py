@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from textdiff.data.base import CaptionedImages
 from textdiff.diffusion.importance import ImportanceTimesteps
-from textdiff.randomness import generator
+from textdiff.randomness import Stream, normals, uniform
 from textdiff.types import Batch, Conditioning, PerSample
 
 QUARTERS = 4
@@ -61,16 +62,12 @@ def draw(
 ) -> Draws:
     """Noise, timestep and caption drop of each sample, a function of its key alone; with
     `importance` the timestep also depends on the terms it remembers."""
-    eps, timestep, dropped, uniforms = [], [], [], []
-    for key in keys:
-        g = generator("diffusion", *key)
-        timestep.append(int(torch.randint(num_timesteps, (), generator=g)))
-        dropped.append(float(torch.rand((), generator=g)) < caption_drop)
-        eps.append(torch.randn(shape, generator=g))
-        uniforms.append(torch.rand((), generator=g, dtype=torch.float64))
-    drawn = Draws(torch.stack(eps), torch.tensor(timestep), dropped)
+    streams = [Stream("diffusion", *key) for key in keys]
+    of_timestep, of_drop = uniform(np.stack([stream.words(2) for stream in streams], axis=1))
+    dropped = (of_drop < caption_drop).tolist()
+    drawn = Draws(normals(streams, shape), (of_timestep * num_timesteps).long(), dropped)
     if importance is not None:
-        drawn.timestep, drawn.weight = importance.draw(torch.stack(uniforms))
+        drawn.timestep, drawn.weight = importance.draw(of_timestep)
     return drawn
 
 

@@ -64,8 +64,9 @@ def report_captions(
         )
     rows = batch_size * accelerator.num_processes
     if rows > num_images:
-        fitting = max(1, num_images // accelerator.num_processes)
+        fitting = num_images // accelerator.num_processes
+        better = f"--train.batch-size {fitting}" if fitting else f"{num_images} processes or fewer"
         accelerator.print(
             f"a batch of {rows} holds some of the {num_images} images twice, each then its own "
-            f"negative; better: --train.batch-size {fitting}"
+            f"negative; better: {better}"
         )

@@ -38,15 +38,6 @@ def read_process(folder: str) -> ModelConfig:
     return model
 
 
-def check_batch(batch_size: int, *, processes: int, distill: float) -> None:
-    """Raises UsageError where the loss would be 0 whatever the weights are."""
-    if batch_size * processes == 1 and not distill:
-        raise UsageError(
-            "--train.batch-size 1 on one process: a pair alone has nothing to be told from and its "
-            "contrastive loss is always 0; give 2 or more, or --distill"
-        )
-
-
 def fresh_noised_clip(init: str, model: ModelConfig, *, clean_below: int, seed: int) -> NoisedClip:
     """The CLIP `init` with timestep layers for the x_t of `model`.
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,8 @@ from textdiff.training.ahead import Ahead
 from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
+from textdiff.training.exports import ensure_export
+from textdiff.training.fixed import about_data
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
 from textdiff.training.processes import main_value, on_any
@@ -42,7 +44,7 @@ from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
 from textdiff.training.signals import stop_on_signal
-from textdiff.training.task import AfterUpdate, Exporting, Preparing, Stateful, Task
+from textdiff.training.task import AfterUpdate, Exporting, InWords, Preparing, Stateful, Task
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Trainer:
     ):
         self.task, self.data, self.config, self.run = task, data, config, run
         self.accelerator, self.seed, self.fixed = accelerator, seed, fixed
+        self.about_data = about_data(data)
         if accelerator.device.type == "cpu":
             keep_freed_memory()
         task.model.to(accelerator.device)
@@ -115,6 +118,7 @@ class Trainer:
             return
         self.progress = Progress(*read_checkpoint(folder, self._state()))
         self.accelerator.print(f"resuming from {folder}")
+        self._export(folder)
 
     def prepare_data(self) -> str | None:
         """Fills the data's cache and chooses the workers, for the reads to come. Returns what a
@@ -137,12 +141,13 @@ class Trainer:
 
         Raises:
             NonFiniteLossError: names step, samples and the last good checkpoint.
-            StoppedBySignalError: SIGINT or SIGTERM arrived; a checkpoint was saved first.
+            StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived; a checkpoint was
+                saved first.
         """
-        with stop_on_signal() as stop, self._meter() as meter:
+        self._ahead = Ahead(self._prepared())
+        with stop_on_signal() as stop, self._meter() as meter, closing(self._ahead) as steps:
             self.progress.started = time.monotonic()
-            self._ahead = Ahead(self._prepared())
-            for micro_batches in meter.loading(self._ahead):
+            for micro_batches in meter.loading(steps):
                 values = self._step(micro_batches)
                 self.progress.step += 1
                 done = self._share() >= 1
@@ -162,7 +167,7 @@ class Trainer:
                 if done:
                     break
 
-    def _batches(self) -> Iterator[list[Batch]]:
+    def _batches(self) -> Generator[list[Batch], None, None]:
         """The micro-batches of each step to come, this process's share of them."""
         return batches(
             self.data,
@@ -177,11 +182,12 @@ class Trainer:
 
     def _prepared(self) -> Generator[list[Batch], None, None]:
         """`_batches`, with what the task does for each on the CPU done."""
-        for step, micro_batches in enumerate(self._batches(), self.progress.step):
-            if isinstance(self.task, Preparing):
-                for batch in micro_batches:
-                    self.task.prepare(batch, step)
-            yield micro_batches
+        with closing(self._batches()) as steps:
+            for step, micro_batches in enumerate(steps, self.progress.step):
+                if isinstance(self.task, Preparing):
+                    for batch in micro_batches:
+                        self.task.prepare(batch, step)
+                yield micro_batches
 
     def _meter(self) -> Meter:
         return Meter(
@@ -270,26 +276,32 @@ class Trainer:
                 values = self.task.evaluate(self.progress.step, self.run)
             if values:
                 self.run.log(self.progress.step, values)
-                shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+                shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+                if isinstance(self.task, InWords):
+                    shown = self.task.in_words(values)
                 from tqdm import tqdm
 
-                tqdm.write(f"step {self.progress.step}: {shown}")
+                tqdm.write(f"step {self.progress.step:,}, held out: {shown}")
         self.accelerator.wait_for_everyone()
 
     def save(self) -> Path:
         """Writes a checkpoint on the main process; the others wait. Returns its folder."""
         if self.accelerator.is_main_process:
-            write_checkpoint(
+            folder = write_checkpoint(
                 self.run.checkpoints,
                 self._state(),
                 step=self.progress.step,
                 seconds=self.progress.elapsed(),
                 keep=self.config.keep_checkpoints,
             )
-            if isinstance(self.task, Exporting):
-                self.task.export(self.run.path)
+            self._export(folder)
         self.accelerator.wait_for_everyone()
         return self.run.checkpoints / f"step-{self.progress.step:06d}"
+
+    def _export(self, folder: Path) -> None:
+        """Writes what is derived from the checkpoint in `folder`, where it is not there yet."""
+        if self.accelerator.is_main_process and isinstance(self.task, Exporting):
+            ensure_export(self.task, self.run.path, folder)
 
     def _state(self) -> TrainingState:
         return TrainingState(
@@ -300,6 +312,7 @@ class Trainer:
             scaler=self.scaler,
             task=self.task.state() if isinstance(self.task, Stateful) else {},
             fixed=self.fixed,
+            about_data=self.about_data,
         )
 
     def _every(self, steps: int) -> bool:

@@ -1,7 +1,8 @@
-"""What a user watches: the progress bar, and one line in metrics.jsonl per `log_every` steps."""
+"""What a user watches: how far the run is, and one line in metrics.jsonl per `log_every` steps."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from textdiff.training.run_folder import RunFolder
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+PLAIN_SECONDS = 30.0  # between two lines where there is no terminal
+BAR = "{desc} {percentage:3.0f}%|{bar}| {postfix}"
+
 
 T = TypeVar("T")
 SLOW_LOADING = 0.1  # share of the time above which a line says what to change
@@ -23,6 +27,9 @@ SLOW_LOADING = 0.1  # share of the time above which a line says what to change
 
 class Meter:
     """Averages what the task reports, over steps and processes.
+
+    On a terminal a bar, else a plain line every half a minute and at the end. Both follow the one
+    clock that ends the run: steps, or minutes where those are over first.
 
     Args:
         name: of what is trained.
@@ -43,24 +50,27 @@ class Meter:
     ):
         from tqdm import tqdm
 
-        self.config, self.progress, self.run = config, progress, run
+        self.name, self.config, self.progress, self.run = name, config, progress, run
         self.accelerator = accelerator
         self.sums: dict[str, float] = {}
         self.count = 0
         self.waited, self.slow_loading = 0.0, slow_loading
         self.windows = 0  # written so far
         self.said_slow = False
+        self.means = ""
         self.rows = config.batch_size * config.accumulation * accelerator.num_processes
+        main = accelerator.is_main_process
+        self.plain = main and not sys.stderr.isatty()
         self.bar = tqdm(
-            total=config.steps,
-            initial=progress.step,
+            total=100.0,
+            initial=100 * progress.share(config),
             desc=f"training {name}",
-            unit="step",
-            disable=not accelerator.is_main_process,
-            mininterval=1.0,
+            bar_format=BAR,
+            disable=self.plain or not main,
             dynamic_ncols=True,
         )
-        self.since = time.monotonic()
+        self.since = self.shown = time.monotonic()
+        self.first = (progress.share(config), self.since)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -91,9 +101,9 @@ class Meter:
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
-        self.bar.update()
         if flush or self.progress.step % self.config.log_every == 0:
             self._write()
+        self._show(flush)
 
     def _write(self) -> None:
         means = torch.tensor([value / self.count for value in self.sums.values()])
@@ -106,13 +116,50 @@ class Meter:
         values |= {"images_per_second": speed, "loader_share": share}
         values |= {"seconds": self.progress.elapsed()}
         self.run.log(self.progress.step, values)
-        shown = {"loss": f"{values['loss']:.4f}", "img/s": f"{speed:.0f}"}
-        if self.config.max_minutes:
-            left = max(0.0, self.config.max_minutes - values["seconds"] / 60)
-            shown["left"] = f"{left:.1f} min"
-        self.bar.set_postfix(shown)
         if share > SLOW_LOADING and self.windows and not self.said_slow:  # workers start in the 1st
             self.accelerator.print(self.slow_loading(share))
             self.said_slow = True
-        self.sums, self.count, self.since, self.waited = {}, 0, now, 0.0
         self.windows += 1
+        self.means = f", loss {values['loss']:.4f}, {speed:.0f} images/s"
+        self.sums, self.count, self.since, self.waited = {}, 0, now, 0.0
+
+    def _show(self, flush: bool) -> None:
+        now = time.monotonic()
+        if not self.accelerator.is_main_process:
+            return
+        if self.plain and (flush or now - self.shown >= PLAIN_SECONDS):
+            share = self.progress.share(self.config)
+            print(f"training {self.name}: {100 * share:.0f}%, {self._where(share)}", flush=True)
+            self.shown = now
+        elif not self.plain and (flush or now - self.shown >= 1):
+            share = self.progress.share(self.config)
+            self.bar.n = 100 * share
+            self.bar.set_postfix_str(self._where(share))
+            self.shown = now
+
+    def _where(self, share: float) -> str:
+        """Step, time left, newest means."""
+        step = f"step {self.progress.step:,}"
+        if not self._by_clock(share):
+            step += f" of {self.config.steps:,}"
+        done, since = self.first
+        left = ""
+        if done < share < 1:
+            seconds = (time.monotonic() - since) * (1 - share) / (share - done)
+            if self._by_clock(share) and self.config.max_minutes:
+                seconds = 60 * self.config.max_minutes - self.progress.elapsed()
+            left = f", {shown_time(max(0.0, seconds))} left"
+        return f"{step}{left}{self.means}"
+
+    def _by_clock(self, share: float) -> bool:
+        """Whether the minutes will be over before the steps are."""
+        return self.progress.step / self.config.steps < share
+
+
+def shown_time(seconds: float) -> str:
+    """As one reads it off a clock: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from textdiff.errors import CheckpointError
 from textdiff.training.config import OptimizerConfig
 
+LONGEST_WARMUP = 0.5  # of a run
+
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW over the trainable parameters; tensors of fewer than two dimensions (norms, biases,
@@ -29,13 +31,25 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
 
 
 def lr_factor(config: OptimizerConfig, step: int, progress: float) -> float:
-    """Share of the peak learning rate at optimizer step `step` (0 first); progress in [0, 1]."""
-    warmup = min(1.0, (step + 1) / (config.warmup_steps + 1))
+    """Share of the peak learning rate at optimizer step `step` (0 first); progress in [0, 1].
+
+    The warm-up takes `warmup_steps`, at most half of the run; what comes after it begins at the
+    peak, so that every run reaches `lr`.
+
+        warmup_end  w = warmup_steps * progress / step      (a share of the run)
+        cosine      (1 + cos(pi (progress - w) / (1 - w))) / 2
+        linear_tail (1 - progress) / tail, the tail beginning at w or later
+    """
+    warmup = max((step + 1) / (config.warmup_steps + 1), progress / LONGEST_WARMUP)
+    if warmup < 1:
+        return warmup
+    # of a run that ends by the clock, where the warm-up ended is known from its pace
+    end = min(LONGEST_WARMUP, config.warmup_steps * progress / max(1, step))
     if config.schedule == "cosine":
-        return warmup * 0.5 * (1 + math.cos(math.pi * progress))
+        return 0.5 * (1 + math.cos(math.pi * max(0.0, progress - end) / (1 - end)))
     if config.schedule == "linear_tail":
-        return warmup * min(1.0, (1 - progress) / config.tail)
-    return warmup
+        return min(1.0, (1 - progress) / min(config.tail, 1 - end))
+    return 1.0
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -6,13 +6,14 @@ settings ── specs/ ──► TrainingSpec ── run_training ──► run 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textdiff.config import Settings
 from textdiff.data.base import CaptionedImages
 from textdiff.files import write_text
+from textdiff.training.closing import how_to_continue, lies_where
 from textdiff.training.config import TrainConfig
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
@@ -39,6 +40,7 @@ class TrainingSpec:
     check: raises CheckpointError if the run in a folder cannot be continued, for a reason that
         `fixed` does not cover.
     prepare: writes into the run folder what it needs besides, before the first step.
+    next_steps: for when it is done: what a command does -> arguments of textdiff.
     """
 
     build_task: Callable[[Accelerator], Task]
@@ -50,6 +52,7 @@ class TrainingSpec:
     ema_decay: float | None = None
     check: Callable[[Path], None] = nothing
     prepare: Callable[[Path], None] = nothing
+    next_steps: dict[str, list[str]] = field(default_factory=dict)
 
 
 def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> None:
@@ -78,7 +81,9 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
     spec.check(folder.path)
     trainer.resume(resume)
     if trainer.finished:
-        accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}")
+        how = how_to_continue(spec.config, trainer.progress)
+        accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}: {how}")
+        accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
         return
     if accelerator.is_main_process:
         spec.prepare(folder.path)
@@ -99,6 +104,11 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
     finally:
         folder.close()
     report_rejected(accelerator, data)
+    accelerator.print(
+        f"finished at step {trainer.progress.step} after "
+        f"{trainer.progress.elapsed() / 60:.1f} minutes"
+    )
+    accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
 
 
 def report_rejected(accelerator: Accelerator, data: CaptionedImages) -> None:

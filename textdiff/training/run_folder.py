@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,20 +30,33 @@ class RunFolder:
         self._board: SummaryWriter | None = None
 
     def start(self, settings: Settings, step: int, tensorboard: bool) -> None:
-        """Writes config.yaml and cuts metrics that a resumed run will write again (> `step`)."""
+        """Writes config.yaml and cuts metrics that a resumed run will write again (> `step`), and
+        lines that cannot be read."""
         if not self.main:
             return
         write_text(self.path / "config.yaml", to_yaml(settings))
-        log = self.path / "metrics.jsonl"
-        if log.exists():
-            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_text(log, "".join(line for line in lines if _step(line) <= step))
+        self._cut_metrics(step)
         if tensorboard:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
                 return
             self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=step + 1)
+
+    def _cut_metrics(self, step: int) -> None:
+        file = self.path / "metrics.jsonl"
+        if not file.exists():
+            return
+        lines = [(line, _step(line)) for line in file.read_bytes().split(b"\n") if line.strip()]
+        kept = [line.decode() + "\n" for line, at in lines if at is not None and at <= step]
+        write_text(file, "".join(kept))
+        unreadable = [k for k, (_, at) in enumerate(lines, 1) if at is None]
+        if unreadable:
+            print(
+                f"{file}: dropped what cannot be read as JSON with a step: line"
+                f"{'s' if len(unreadable) > 1 else ''} {', '.join(map(str, unreadable[:8]))}"
+                f"{', ...' if len(unreadable) > 8 else ''}"
+            )
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """One line of JSON and the same scalars to TensorBoard."""
@@ -59,8 +73,10 @@ class RunFolder:
             self._board.close()
 
 
-def _step(line: str) -> float:
+def _step(line: bytes) -> float | None:
+    """None of a line that is not whole: a killed run's last one, or one that the disk spoilt."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")  # the torn last line of a killed run
+        step = float(json.loads(line.decode("utf-8"))["step"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return step if math.isfinite(step) else None

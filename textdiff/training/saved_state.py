@@ -2,12 +2,12 @@
 
 <task>.safetensors   the weights              ema.safetensors    their average
 optimizer            its moments, by name     task               what the task itself remembers
-state.json           step, seconds, number of EMA updates, fp16's scale, fixed settings
+state.json           step, seconds, number of EMA updates, fp16's scale, fixed settings, data
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from textdiff import checkpoint
-from textdiff.errors import CheckpointError
 from textdiff.training.ema import EMA
+from textdiff.training.fixed import check_fixed
 from textdiff.training.optimizer import load_optimizer, optimizer_tensors
 
 
@@ -28,6 +28,7 @@ class TrainingState:
     scaler: of losses in fp16, None in other precisions.
     task: tensors that the task remembers.
     fixed: settings as JSON; a resumed run must have exactly the same.
+    about_data: what `fixed.about_data` says of the data; for messages.
     """
 
     name: str
@@ -37,12 +38,13 @@ class TrainingState:
     scaler: torch.amp.GradScaler | None
     task: dict[str, Tensor]
     fixed: dict[str, Any]
+    about_data: dict[str, Any] = field(default_factory=dict)
 
 
 def write_checkpoint(
     folder: Path, state: TrainingState, *, step: int, seconds: float, keep: int
-) -> None:
-    """The checkpoint of `step` under `folder`, of which the newest `keep` stay."""
+) -> Path:
+    """Writes the checkpoint of `step` under `folder`, of which the newest `keep` stay."""
     groups = {
         state.name: state.model.state_dict(),
         "optimizer": optimizer_tensors(state.optimizer, state.model),
@@ -56,8 +58,9 @@ def write_checkpoint(
         "ema_updates": state.ema.updates if state.ema else 0,
         "scaler": state.scaler.state_dict() if state.scaler is not None else None,
         "fixed": state.fixed,
+        "data": state.about_data,
     }
-    checkpoint.save_checkpoint(folder, step, groups, values, keep)
+    return checkpoint.save_checkpoint(folder, step, groups, values, keep)
 
 
 def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
@@ -71,7 +74,13 @@ def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
         return checkpoint.load_tensors(folder / f"{stem}.safetensors")
 
     values = checkpoint.load_state(folder)
-    _check_fixed(values["fixed"], state.fixed, folder)
+    check_fixed(
+        values["fixed"],
+        state.fixed,
+        folder,
+        saved_data=values.get("data", {}),
+        data=state.about_data,
+    )
     weights = folder / f"{state.name}.safetensors"
     checkpoint.load_module(state.model, tensors(state.name), weights)
     where = str(folder / "optimizer")
@@ -88,13 +97,3 @@ def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
     if state.scaler is not None:
         state.scaler.load_state_dict(values["scaler"])
     return values["step"], values["seconds"]
-
-
-def _check_fixed(saved: dict[str, Any], fixed: dict[str, Any], folder: Path) -> None:
-    for key in sorted(saved.keys() | fixed.keys()):
-        before, now = saved.get(key), fixed.get(key)
-        if before != now:
-            raise CheckpointError(
-                f"{folder} was trained with {key} = {before}, now it is {now}; "
-                "set it back or name another --run-dir"
-            )

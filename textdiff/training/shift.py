@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from textdiff.randomness import generator
+from textdiff.randomness import Stream
 from textdiff.types import Batch, Pictures
 
 
@@ -18,7 +18,7 @@ def shift_pictures(batch: Batch, max_shift: int, seed: int, step: int) -> Pictur
     ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
     shifted = []
     for picture, (epoch, sample_id) in zip(padded, ids, strict=True):
-        g = generator("shift", seed, step, epoch, sample_id)
-        y, x = torch.randint(2 * max_shift + 1, (2,), generator=g).tolist()
+        stream = Stream("shift", seed, step, epoch, sample_id)
+        y, x = stream.integers(2 * max_shift + 1, 2).tolist()
         shifted.append(picture[:, y : y + side, x : x + side])
     return torch.stack(shifted)

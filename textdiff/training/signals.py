@@ -1,11 +1,18 @@
-"""SIGINT and SIGTERM as a flag that is read between steps, so that a checkpoint can be saved."""
+"""Signals as a flag that is read between steps, so that a checkpoint can be saved."""
 
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from textdiff.data.workers import STOP_SIGNALS
+
+# `timeout` sends its signal to its child and to the group, so that one request comes twice
+ONE_REQUEST = 2.0  # seconds
+IMPATIENT = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
@@ -16,17 +23,23 @@ class Stop:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """SIGINT and SIGTERM set a flag that the loop reads between steps; a second one kills."""
-    stop = Stop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.getsignal(number) for number in numbers}
+    """SIGINT, SIGTERM, SIGHUP and SIGUSR1 set a flag that the loop reads between steps. A second
+    SIGINT or SIGTERM, two seconds after the first signal or later, kills."""
+    stop, first = Stop(), 0.0
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        stop.received = True
-        signal.signal(number, previous[signal.Signals(number)])
+        nonlocal first
+        now = time.monotonic()
+        if not stop.received:
+            stop.received, first = True, now
+        elif number in IMPATIENT and now - first >= ONE_REQUEST:
+            signal.signal(number, previous[signal.Signals(number)])
+            signal.raise_signal(number)
 
-    for number in numbers:
-        signal.signal(number, handle)
+    for number, handler in previous.items():
+        if number in IMPATIENT or handler is not signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, handle)
     try:
         yield stop
     finally:

@@ -1,7 +1,7 @@
 """What the loop trains.
 
-A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `AfterUpdate` and `Exporting`
-are optional: the loop calls them where they exist.
+A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `InWords`, `AfterUpdate` and
+`Exporting` are optional: the loop calls them where they exist.
 """
 
 from __future__ import annotations
@@ -45,6 +45,15 @@ class Stateful(Protocol):
 
 
 @runtime_checkable
+class InWords(Protocol):
+    """A task that says its held-out numbers as one reads them: in words, shares in percent."""
+
+    def in_words(self, values: dict[str, float]) -> str:
+        """Of what `evaluate` returned, in one line."""
+        ...
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """A task with work of its own on the CPU for a batch, which may be done before its step."""
 
@@ -65,5 +74,6 @@ class Exporting(Protocol):
     """A task that, after each checkpoint, writes its model in a form of its own."""
 
     def export(self, folder: Path) -> None:
-        """Writes into the run folder. Called on the main process alone."""
+        """Writes into `folder`, whose files are then moved into the run folder. Called on the main
+        process alone."""
         ...

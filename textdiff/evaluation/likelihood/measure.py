@@ -23,7 +23,7 @@ from textdiff.evaluation.likelihood.result import LikelihoodResult, compare, sum
 from textdiff.evaluation.likelihood.settings import CaptionKind
 from textdiff.metrics.likelihood import Bound, noise_of, uniforms_of
 from textdiff.pipeline import TextToImage
-from textdiff.randomness import generator
+from textdiff.randomness import Stream
 from textdiff.sampling.config import Spacing
 from textdiff.types import Pictures
 
@@ -132,7 +132,7 @@ def captions_of(kind: CaptionKind, own: list[str], seed: int) -> list[str]:
         return [""] * len(own)
     if len(own) < 2:
         raise UsageError("--captions shuffled needs two images or more")
-    cycle = torch.randperm(len(own), generator=generator(seed, "shuffled captions")).tolist()
+    cycle = Stream(seed, "shuffled captions").permutation(len(own)).tolist()
     donor = dict(zip(cycle, [*cycle[1:], cycle[0]], strict=True))  # never the image itself
     return [own[donor[k]] for k in range(len(own))]
 

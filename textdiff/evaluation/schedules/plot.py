@@ -16,7 +16,7 @@ from textdiff.diffusion import NoiseSchedule
 from textdiff.evaluation.figures import INK, figure
 from textdiff.evaluation.schedules.compare import Compared, Picture
 from textdiff.pictures import to_float
-from textdiff.randomness import generator
+from textdiff.randomness import Stream
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def draw_strip(
     timestep = torch.linspace(0, schedule.num_timesteps - 1, num_steps).round().long().unique()
     image = to_float(picture[None])[0]
     x_0 = image.expand(len(timestep), *image.shape)
-    eps = torch.randn(image.shape, generator=generator("plot schedules")).expand_as(x_0)
+    eps = Stream("plot schedules").normal(*image.shape).expand_as(x_0)
     x_t = (schedule.add_noise(x_0, eps, timestep).clamp(-1, 1) + 1) / 2
     strip = torch.cat(list(F.pad(x_t, (0, GAP), value=1.0)), dim=2)[..., :-GAP]
     axes.imshow(strip.permute(1, 2, 0).numpy(), interpolation="nearest")

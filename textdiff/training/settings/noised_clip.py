@@ -42,7 +42,9 @@ class FinetuneTrainConfig(ClipTrainConfig):
     """Gentler than from scratch."""
 
     lr: float = Field(1e-4, gt=0, description="peak learning rate")
-    warmup_steps: int = Field(200, ge=0, description="steps of linear warm-up")
+    warmup_steps: int = Field(
+        200, ge=0, description="steps of linear warm-up; at most half of the run"
+    )
 
     @model_validator(mode="after")
     def _check_encoder_batch(self) -> FinetuneTrainConfig:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from textdiff.clip.model import ClipModel
 from textdiff.data.open import open_data
 from textdiff.training.fresh_clip import fresh_clip, report_captions
 from textdiff.training.held_out import open_held_out
+from textdiff.training.pairs import check_batch, check_pairs
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.clip import TrainClipSettings
 from textdiff.training.tasks.contrastive import ContrastiveTask
@@ -28,6 +30,8 @@ def clip_spec(settings: TrainClipSettings) -> TrainingSpec:
     settings = settings.model_copy(update={"train": train})
 
     def build_task(accelerator: Accelerator) -> ContrastiveTask:
+        check_batch(train.batch_size, processes=accelerator.num_processes)
+        check_pairs(data)
         report_captions(
             accelerator,
             clip,
@@ -51,5 +55,24 @@ def clip_spec(settings: TrainClipSettings) -> TrainingSpec:
         config=train,
         settings=settings,
         seed=settings.seed,
-        fixed={"max_shift": settings.max_shift, "loss": loss},
+        fixed={"max_shift": settings.max_shift, "loss": loss, **_fixed_towers(settings, clip)},
+        next_steps=_next_steps(settings),
     )
+
+
+def _fixed_towers(settings: TrainClipSettings, clip: ClipModel) -> dict[str, Any]:
+    """The towers, or the weights that they were started from."""
+    if settings.init:
+        return {"init": clip.weights_hash()}
+    return {"init": None, "clip": settings.clip.model_dump(mode="json")}
+
+
+def _next_steps(settings: TrainClipSettings) -> dict[str, list[str]]:
+    run = settings.run_dir
+    data = ["--data", settings.data.source]
+    size = ["--data.image-size", str(settings.data.image_size)]
+    model = ["--run-dir", f"{run}-model"]
+    return {
+        "a U-Net on its text embeddings": ["train", "--clip", run, *data, *size, *model],
+        "how well it retrieves": ["retrieval", "--clip", run, *data, *size],
+    }

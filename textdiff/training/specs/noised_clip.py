@@ -10,8 +10,9 @@ from textdiff.diffusion.config import ScheduleConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.pipeline.config import ModelConfig
 from textdiff.training.captions import CaptionFeatures
-from textdiff.training.fresh_noised_clip import check_batch, fresh_noised_clip
+from textdiff.training.fresh_noised_clip import fresh_noised_clip
 from textdiff.training.held_out import open_held_out
+from textdiff.training.pairs import check_batch, check_pairs
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.noised_clip import FinetuneClipSettings
 from textdiff.training.tasks.noised_clip import Distillation, NoisedClipTask
@@ -39,7 +40,10 @@ def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> Trai
     settings = settings.model_copy(update={"train": train})
 
     def build_task(accelerator: Accelerator) -> NoisedClipTask:
-        check_batch(train.batch_size, processes=accelerator.num_processes, distill=distill)
+        if not distill:
+            processes = accelerator.num_processes
+            check_batch(train.batch_size, processes=processes, otherwise=", or --distill")
+            check_pairs(data)
         clip.to(accelerator.device)
         texts = None if settings.train_text else CaptionFeatures(clip, data.all_captions)
         distillation = None
@@ -67,9 +71,20 @@ def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> Trai
         seed=settings.seed,
         fixed={
             **{key: getattr(settings, key) for key in FIXED},
-            **{key: getattr(noise, key) for key in FIXED_NOISE},
+            **{f"noise.{key}": getattr(noise, key) for key in FIXED_NOISE},
             "init": clip.config.source_weights,
             "schedule": clip.schedule_config,
-            "density": [noise.density, noise.power],
+            "noise": {"density": noise.density, "power": noise.power},
         },
+        next_steps=_next_steps(settings),
     )
+
+
+def _next_steps(settings: FinetuneClipSettings) -> dict[str, list[str]]:
+    run, model = settings.run_dir, settings.noise.schedule_from
+    data = ["--data", settings.data.source]
+    guided = ["--clip-guide", run, "--clip-guidance-scale", "1"]
+    return {
+        "pictures that it guides": ["sample", "--model", model, "--prompt", "a caption", *guided],
+        "what it recognises by timestep": ["noised-clip", "--noised", run, *data],
+    }

@@ -73,7 +73,17 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         ema_decay=settings.ema_decay,
         check=lambda folder: check_same_clip(folder, clip),
         prepare=lambda folder: write_model(folder, pipe),
+        next_steps=_next_steps(settings, data),
     )
+
+
+def _next_steps(settings: TrainSettings, data: CaptionedImages) -> dict[str, list[str]]:
+    model, source = ["--model", settings.run_dir], ["--data", settings.data.source]
+    caption = next((texts[0] for texts in data.captions if texts), "a caption")
+    return {
+        "pictures of a prompt": ["sample", *model, "--prompt", caption, "--num-images", "4"],
+        "how well they match": ["clip-score", *model, *source],
+    }
 
 
 def _task(

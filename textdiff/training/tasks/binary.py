@@ -48,6 +48,11 @@ class BinaryTask(TextToImageTask):
         values = {f"held_out/bits_per_dim_q{q}": share for q, share in enumerate(shares, 1)}
         return {**values, "held_out/bits_per_dim": sum(shares) + prior_term(self.schedule)}
 
+    def in_words(self, values: dict[str, float]) -> str:
+        quarters = " ".join(f"{values[f'held_out/bits_per_dim_q{q}']:.4f}" for q in range(1, 5))
+        bound = values["held_out/bits_per_dim"]
+        return f"at most {bound:.4f} bits/dim (from the least noisy quarter: {quarters})"
+
     def _terms(
         self, model: nn.Module, images: Pictures, draws: Draws, conditioning: Conditioning
     ) -> PerSample:

@@ -99,3 +99,13 @@ class ContrastiveTask:
                 values[f"held_out/{direction}_R@{k}"] = ranking.recall(k)
             values[f"held_out/{direction}_chance R@1"] = ranking.chance(1)
         return values
+
+    def in_words(self, values: dict[str, float]) -> str:
+        parts = []
+        for direction in ("image_to_text", "text_to_image"):
+            rates = ", ".join(
+                f"R@{k} {values[f'held_out/{direction}_R@{k}']:.1%}" for k in (1, 5, 10)
+            )
+            chance = values[f"held_out/{direction}_chance R@1"]
+            parts.append(f"{direction.replace('_', ' ')} {rates} (chance R@1 {chance:.1%})")
+        return "; ".join(parts)

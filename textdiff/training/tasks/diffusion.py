@@ -82,3 +82,8 @@ class DiffusionTask(TextToImageTask):
     def held_out_values(self, means: list[float]) -> dict[str, float]:
         values = {f"held_out/eps_mse_q{q}": mean for q, mean in enumerate(means, 1)}
         return {**values, "held_out/eps_mse": sum(means) / QUARTERS}
+
+    def in_words(self, values: dict[str, float]) -> str:
+        quarters = " ".join(f"{values[f'held_out/eps_mse_q{q}']:.4f}" for q in range(1, 5))
+        mean = values["held_out/eps_mse"]
+        return f"squared error of the noise {mean:.4f} (from the least noisy quarter: {quarters})"

@@ -29,7 +29,7 @@ from textdiff.metrics.features import all_captions
 from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.pictures import to_float
-from textdiff.randomness import generator
+from textdiff.randomness import Stream, normals
 from textdiff.training.captions import CaptionFeatures, CaptionTokens
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.scale_watch import ScaleWatch
@@ -119,12 +119,11 @@ class NoisedClipTask:
 
     def draw(self, batch: Batch, step: int) -> tuple[Images, Timesteps]:
         """eps (B, C, H, W) and timestep (B,), a function of (seed, step, epoch, sample id)."""
-        eps, uniforms = [], []
-        for epoch, index in zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True):
-            g = generator("noised clip", self.seed, step, epoch, index)
-            uniforms.append(torch.rand((), generator=g, dtype=torch.float64))
-            eps.append(torch.randn(batch.image.shape[1:], generator=g))
-        return torch.stack(eps), draw_timesteps(self.density, torch.stack(uniforms))
+        ids = zip(batch.epochs.tolist(), batch.sample_ids.tolist(), strict=True)
+        streams = [Stream("noised clip", self.seed, step, epoch, index) for epoch, index in ids]
+        uniforms = torch.stack([stream.uniform() for stream in streams])
+        eps = normals(streams, tuple(batch.image.shape[1:]))
+        return eps, draw_timesteps(self.density, uniforms)
 
     def after_update(self) -> None:
         """Keeps the scale in [1, 100] (CLIP, section 2.5)."""
@@ -153,6 +152,15 @@ class NoisedClipTask:
             for k in (1, 5):
                 values[f"held_out/R@{k}_t{timestep}"] = ranking.recall(k)
         return values | {"held_out/chance_R@5": ranking.chance(5)}
+
+    def in_words(self, values: dict[str, float]) -> str:
+        by_timestep = [
+            f"t {name.rpartition('_t')[2]}: {value:.1%}"
+            for name, value in values.items()
+            if name.startswith("held_out/R@5_t")
+        ]
+        chance = values["held_out/chance_R@5"]
+        return f"image to text R@5 at {', '.join(by_timestep)} (chance {chance:.1%})"
 
 
 def training_density(density: Tensor, clean_below: int, clean_share: float) -> Tensor:
