@@ -11,9 +11,10 @@ need not be computed.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -131,6 +132,12 @@ class ClipModel(nn.Module):
         if height != width:
             raise UsageError(f"this CLIP's image tower is {height} x {width}; take a square one")
         return height
+
+    @property
+    def preprocess(self) -> Mapping[str, Any]:
+        """How pictures are made ready, as open_clip names it: mean, std, interpolation,
+        resize_mode, fill_color."""
+        return self._preprocess
 
     @property
     def tower_kind(self) -> str:

@@ -13,11 +13,12 @@ def run(settings: ClipScoreSettings) -> None:
     """Load, draw if there is a model, score, show."""
     from textdiff.clip import ClipModel
     from textdiff.data import open_data
+    from textdiff.data.config import fit_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.clip_score.measure import measure_clip_score, print_scores
     from textdiff.evaluation.pictures import captioned_pictures, draw_pictures, real_pictures
     from textdiff.evaluation.protocol import (
-        check_image_size,
         clip_protocol,
         data_protocol,
         model_protocol,
@@ -25,25 +26,28 @@ def run(settings: ClipScoreSettings) -> None:
     )
     from textdiff.evaluation.results import to_json, write_result
     from textdiff.files import check_file
+    from textdiff.metrics.preparation import as_clip_sees
     from textdiff.pipeline import TextToImage
 
     check_file("--json", settings.json)
     device = pick_device(settings.device)
     if settings.model is None:
         assert settings.clip is not None  # the settings' own check
+        clip = ClipModel.load(settings.clip)
         folder = settings.data.model_copy(update={"source": settings.images, "kind": "folder"})
-        data, clip = open_data(folder, "all"), ClipModel.load(settings.clip)
+        data = open_data(as_clip_sees(folder, clip), "all")
         pictures, model = {"given": captioned_pictures(data)}, None
     else:
-        data = open_data(settings.data, settings.split)
+        config = data_of_run(settings.data, "--model", settings.model)
         pipe = TextToImage.load(settings.model, device)
-        check_image_size(data, pipe)
+        size, origin = pipe.config.unet.image_size, f"--model {settings.model}"
+        data = open_data(fit_data(config, size, origin), settings.split)
         clip = ClipModel.load(settings.clip) if settings.clip else pipe.clip
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
         pictures = {"drawn": draw_pictures(pipe, real.prompts, settings), "real": real}
         model = model_protocol(settings.model, pipe)
     result = measure_clip_score(clip.freeze().to(device), pictures, settings.weight)
-    print_scores(result)
+    print_scores(result, data.title)
     protocol = {
         "metric": "CLIP score",
         "model": model,

@@ -22,11 +22,13 @@ def run(settings: LikelihoodSettings) -> None:
     """
     import torch
 
+    from textdiff.data.config import fit_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.likelihood.measure import measure_likelihood, open_split
     from textdiff.evaluation.likelihood.plot import plot_bounds
     from textdiff.evaluation.likelihood.table import print_bounds
-    from textdiff.evaluation.protocol import check_image_size, data_protocol, model_protocol
+    from textdiff.evaluation.protocol import data_protocol, model_protocol
     from textdiff.evaluation.results import to_json, write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
@@ -35,9 +37,10 @@ def run(settings: LikelihoodSettings) -> None:
     check_file("--plot", settings.plot)
     if settings.plot:
         require_extra("plot", "--plot")
-    data = open_split(settings.data, settings.split)
+    origin = f"--model {settings.model}"
+    config = data_of_run(settings.data, "--model", settings.model)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
-    check_image_size(data, pipe)
+    data = open_split(fit_data(config, pipe.config.unet.image_size, origin), settings.split)
     model = model_protocol(settings.model, pipe)  # before its type is changed
     result = measure_likelihood(
         pipe,
@@ -58,7 +61,7 @@ def run(settings: LikelihoodSettings) -> None:
     variance = [f"variance {result.variance}"] if result.variance else []
     about = "; ".join(
         [
-            f"{result.pictures} images of {data.name}, split {data.split}",
+            f"{result.pictures} images of {data.title}",
             *variance,
             f"{result.timesteps_per_picture} of {result.num_steps} timesteps",
         ]

@@ -16,6 +16,7 @@ def run(settings: NoisedClipSettings) -> None:
     """
     from textdiff.data import open_data
     from textdiff.data.config import fit_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.noised_clip.clips import load_pair
     from textdiff.evaluation.noised_clip.measure import choose_timesteps, measure_noised_clip
@@ -29,12 +30,13 @@ def run(settings: NoisedClipSettings) -> None:
     check_file("--plot", settings.plot)
     if settings.plot:
         require_extra("plot", "the plot")
+    data_config = data_of_run(settings.data, "--noised", settings.noised)
     pair = load_pair(settings.noised, settings.clean, pick_device(settings.device))
     noised, clean = pair.noised, pair.clean
     timesteps = choose_timesteps(
         settings.timesteps, settings.levels, noised.num_timesteps, settings.noised
     )
-    config = fit_data(settings.data, noised.image_size, f"--noised {settings.noised}")
+    config = fit_data(data_config, noised.image_size, f"--noised {settings.noised}")
     data = open_data(config, settings.split)
     result = measure_noised_clip(
         noised,
@@ -46,7 +48,7 @@ def run(settings: NoisedClipSettings) -> None:
         seed=settings.seed,
         limit=settings.limit,
     )
-    print_levels(result, f"{data.name}, split {data.split}")
+    print_levels(result, data.title)
     protocol = {
         "metric": "zero-shot accuracy, classes are first captions; R@k, ties count against",
         "noise": {

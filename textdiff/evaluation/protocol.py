@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from textdiff.errors import UsageError
-
 if TYPE_CHECKING:
     import torch
 
@@ -102,13 +100,3 @@ def versions() -> dict[str, str]:
     from textdiff import __version__
 
     return {"textdiff": __version__, **{name: version(name) for name in PACKAGES}}
-
-
-def check_image_size(data: CaptionedImages, pipe: TextToImage) -> None:
-    """Raises UsageError where real pictures would be judged at another size than drawn ones."""
-    drawn = pipe.config.unet.image_size
-    if data.image_size != drawn:
-        raise UsageError(
-            f"the model draws {drawn}x{drawn} pictures, --data.image-size is {data.image_size}; "
-            f"give --data.image-size {drawn} and the --data.source it was trained on"
-        )

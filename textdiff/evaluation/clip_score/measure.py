@@ -53,8 +53,8 @@ def measure_clip_score(
     return ClipScoreResult(weight, clip.tokenize(captions).num_truncated, scores)
 
 
-def print_scores(result: ClipScoreResult) -> None:
-    """A row per kind of pictures."""
+def print_scores(result: ClipScoreResult, source: str) -> None:
+    """A row per kind of pictures. source: where the prompts are from."""
     rows = [
         [
             f"{kind} pictures",
@@ -64,5 +64,5 @@ def print_scores(result: ClipScoreResult) -> None:
         ]
         for kind, each in result.scores.items()
     ]
-    title = f"CLIP score (cosine x {result.weight:g})"
+    title = f"CLIP score (cosine x {result.weight:g}), prompts of {source}"
     print_table(title, ["", "score", "95% interval", "pictures"], rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, JsonFile, PromptSeed, PromptSplit
 from textdiff.pipeline.config import SamplingConfig
 
@@ -20,7 +20,7 @@ class ClipScoreSettings(SamplingConfig):
         None, description="CLIP that judges; none: the model's own, which flatters it"
     )
     weight: float = Field(100.0, gt=0, description="100: torchmetrics; 2.5: the paper's CLIPScore")
-    data: DataConfig = DataConfig()
+    data: RunData
     split: PromptSplit = "train"
     num_prompts: int = Field(128, ge=1, description="prompts and pictures")
     prompt_seed: PromptSeed = 0

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from textdiff.clip import ClipModel
 from textdiff.data import CaptionedImages, open_data
+from textdiff.data.config import fit_data
+from textdiff.data.of_run import data_of_run
 from textdiff.devices import pick_device
 from textdiff.errors import UsageError
 from textdiff.evaluation.guidance.differences import with_differences
@@ -30,7 +32,6 @@ from textdiff.evaluation.guidance.sweep import (
 )
 from textdiff.evaluation.guidance.sweep_file import find_sweep, write_sweep
 from textdiff.evaluation.pictures import PromptedPictures, real_pictures
-from textdiff.evaluation.protocol import check_image_size
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.types import Pictures
@@ -97,18 +98,19 @@ def load(settings: GuidanceSettings, scales: Sequence[Scales]) -> Loaded:
     """Raises UsageError as `run_sweep`."""
     model, seed, split = settings.model, settings.prompt_seed, settings.split
     assert model is not None  # the settings' own check
+    data_config = data_of_run(settings.data, "--model", model)
     device = pick_device(settings.device)
     pipe = TextToImage.load(model, device)  # before data, which may take long to render
     guide = find_guide(pipe, settings, settings.clip_guidance.guide or f"{model}/clip")
     evaluators = load_evaluators(settings.evaluators, device, pipe, model, guide)
-    data = open_data(settings.data, split)
-    check_image_size(data, pipe)
+    config = fit_data(data_config, pipe.config.unet.image_size, f"--model {model}")
+    data = open_data(config, split)
     real = real_pictures(data, settings.num_prompts, seed, pipe)
     check_prompts(real.prompts, data)
     for each in scales:
         pipe.plan(real.prompts, at_scales(settings, each))
     other = settings.reference_split or split
-    others = data if other == split else open_data(settings.data, other)
+    others = data if other == split else open_data(config, other)
     reference = reference_pictures(others, real.prompts, seed, settings.limit)
     protocol = sweep_protocol(
         model=model,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, PromptSeed, PromptSplit, Split
 from textdiff.pipeline.config import SamplingConfig
 
@@ -29,7 +29,7 @@ class GuidanceSettings(SamplingConfig):
         min_length=1,
         description="guidance by CLIP, each with each of the former; 0 is off",
     )
-    data: DataConfig = DataConfig()
+    data: RunData
     split: PromptSplit = "train"
     num_prompts: int = Field(128, ge=2, description="N, prompts")
     images_per_prompt: int = Field(1, ge=1, description="pictures of each")

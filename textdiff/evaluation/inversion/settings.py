@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from textdiff.config import Settings
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, JsonFile, Model, Split
 from textdiff.sampling.config import Spacing
 
@@ -18,7 +18,7 @@ class InversionSettings(Settings):
     """Protocol: `num_pictures` pictures of the split, chosen by `picture_seed`."""
 
     model: Model
-    data: DataConfig = DataConfig()
+    data: RunData
     split: Split = Field("test", description="split whose pictures are inverted")
     num_pictures: int = Field(64, ge=2, description="pictures")
     picture_seed: int = Field(0, description="which pictures")

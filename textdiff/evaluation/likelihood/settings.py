@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from textdiff.config import Settings
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.diffusion.config import VarianceType
 from textdiff.evaluation.settings import Device, JsonFile, Model
 from textdiff.sampling.config import Spacing
@@ -19,7 +19,7 @@ class LikelihoodSettings(Settings):
     """Protocol: `num_images` images of the split, chosen by `image_seed`, one eps per timestep."""
 
     model: Model
-    data: DataConfig = DataConfig()
+    data: RunData
     split: Literal["auto", "train", "val", "test", "all"] = Field(
         "auto", description="split to measure; auto: test, or val where there is no test"
     )
