@@ -37,7 +37,7 @@ def test_numbers_table_and_plot(pipe, tiny_run, shapes, tmp_path, capsys):
 
     shown = capsys.readouterr().out
     assert f"{mean:.4f}" in shown
-    assert "split test; variance fixed_large; 5 of 100 timesteps" in shown
+    assert "split test (4 images); variance fixed_large; 5 of 100 timesteps" in shown
     with Image.open(plot) as image:
         assert image.format == "PNG"
 

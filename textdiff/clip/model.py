@@ -299,9 +299,10 @@ class ClipModel(nn.Module):
         kernel = "bilinear" if self._preprocess["interpolation"] == "bilinear" else "bicubic"
         resized = F.interpolate(images, size, mode=kernel, antialias=True)
         # Bicubic overshoots at edges. As in a picture file, what overshoots [-1, 1] is cut; noised
-        # images reach further by themselves and keep their own range.
-        low = images.detach().amin(dim=(1, 2, 3), keepdim=True).clamp(max=-1.0)
-        high = images.detach().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
+        # images reach further by themselves and keep their own range. These extremes are
+        # differentiated too: a guide at x_t would lose 3 to 5% of its gradient.
+        low = images.amin(dim=(1, 2, 3), keepdim=True).clamp(max=-1.0)
+        high = images.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
         # Centred crop (`shortest`, negative margins) or padding (`longest`); `squash` needs none.
         top, left = (side - size[0]) // 2, (side - size[1]) // 2
         margins = (left, side - size[1] - left, top, side - size[0] - top)

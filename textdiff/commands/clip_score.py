@@ -38,10 +38,10 @@ def run(settings: ClipScoreSettings) -> None:
         data = open_data(as_clip_sees(folder, clip), "all")
         pictures, model = {"given": captioned_pictures(data)}, None
     else:
-        config = data_of_run(settings.data, "--model", settings.model)
         pipe = TextToImage.load(settings.model, device)
-        size, origin = pipe.config.unet.image_size, f"--model {settings.model}"
-        data = open_data(fit_data(config, size, origin), settings.split)
+        config = data_of_run(settings.data, "--model", settings.model)
+        config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+        data = open_data(config, settings.split)
         clip = ClipModel.load(settings.clip) if settings.clip else pipe.clip
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
         pictures = {"drawn": draw_pictures(pipe, real.prompts, settings), "real": real}

@@ -37,15 +37,15 @@ def run(settings: InversionSettings) -> None:
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
-    origin = f"--model {settings.model}"
-    config = data_of_run(settings.data, "--model", settings.model)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
     if pipe.config.process != "gaussian":
         raise UsageError(
             f"--model {settings.model}: a binary model has no DDIM, whose inversion this is; "
             "give a model of process gaussian"
         )
-    data = open_data(fit_data(config, pipe.config.unet.image_size, origin), settings.split)
+    config = data_of_run(settings.data, "--model", settings.model)
+    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    data = open_data(config, settings.split)
     grids = grids_of(pipe.schedule, settings.num_steps, settings.spacing)
     real = real_pictures(data, settings.num_pictures, settings.picture_seed, pipe)
     inversions = [there_and_back(pipe, real, grid, settings.batch_size) for grid in grids.values()]

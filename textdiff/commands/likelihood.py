@@ -37,10 +37,10 @@ def run(settings: LikelihoodSettings) -> None:
     check_file("--plot", settings.plot)
     if settings.plot:
         require_extra("plot", "--plot")
-    origin = f"--model {settings.model}"
-    config = data_of_run(settings.data, "--model", settings.model)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
-    data = open_split(fit_data(config, pipe.config.unet.image_size, origin), settings.split)
+    config = data_of_run(settings.data, "--model", settings.model)
+    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    data = open_split(config, settings.split)
     model = model_protocol(settings.model, pipe)  # before its type is changed
     result = measure_likelihood(
         pipe,

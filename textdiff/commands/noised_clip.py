@@ -30,13 +30,13 @@ def run(settings: NoisedClipSettings) -> None:
     check_file("--plot", settings.plot)
     if settings.plot:
         require_extra("plot", "the plot")
-    data_config = data_of_run(settings.data, "--noised", settings.noised)
     pair = load_pair(settings.noised, settings.clean, pick_device(settings.device))
     noised, clean = pair.noised, pair.clean
     timesteps = choose_timesteps(
         settings.timesteps, settings.levels, noised.num_timesteps, settings.noised
     )
-    config = fit_data(data_config, noised.image_size, f"--noised {settings.noised}")
+    config = data_of_run(settings.data, "--noised", settings.noised)
+    config = fit_data(config, noised.image_size, f"--noised {settings.noised}")
     data = open_data(config, settings.split)
     result = measure_noised_clip(
         noised,

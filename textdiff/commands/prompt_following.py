@@ -34,13 +34,13 @@ def run(settings: PromptFollowingSettings) -> None:
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
-    origin = f"--model {settings.model}"
-    config = data_of_run(settings.data, "--model", settings.model)
     device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
     involved = {pipe.clip.weights_hash(): f"the CLIP that {settings.model} was trained with"}
     judge = load_evaluator("--judge", settings.judge, device, involved)
-    data = open_data(fit_data(config, pipe.config.unet.image_size, origin), settings.split)
+    config = data_of_run(settings.data, "--model", settings.model)
+    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    data = open_data(config, settings.split)
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
     drawn = draw_pictures(pipe, real.prompts, settings)
     result = measure_prompt_following(judge, {"drawn": drawn, "real": real})

@@ -18,8 +18,8 @@ def run(settings: RetrievalSettings) -> None:
     from textdiff.metrics.preparation import as_clip_sees
 
     check_file("--json", settings.json)
-    config = data_of_run(settings.data, "--clip", settings.clip)
     clip = ClipModel.load(settings.clip).freeze().to(pick_device(settings.device))
+    config = data_of_run(settings.data, "--clip", settings.clip)
     data = open_data(as_clip_sees(config, clip), settings.split)
     result = measure_retrieval(clip, data, settings.limit)
     print_rates(result, data.title)

@@ -71,7 +71,7 @@ def read_data(file: Path) -> DataConfig:
 def same_source(one: str, other: str) -> bool:
     """Whether both name the same data, as they are written or as paths."""
     paths = [Path(name).expanduser() for name in (one, other)]
-    return one == other or all(p.exists() for p in paths) and paths[0].samefile(paths[1])
+    return one == other or (all(p.exists() for p in paths) and paths[0].samefile(paths[1]))
 
 
 def check_source(data: DataConfig, flag: str, folder: str) -> None:

@@ -98,12 +98,12 @@ def load(settings: GuidanceSettings, scales: Sequence[Scales]) -> Loaded:
     """Raises UsageError as `run_sweep`."""
     model, seed, split = settings.model, settings.prompt_seed, settings.split
     assert model is not None  # the settings' own check
-    data_config = data_of_run(settings.data, "--model", model)
     device = pick_device(settings.device)
     pipe = TextToImage.load(model, device)  # before data, which may take long to render
     guide = find_guide(pipe, settings, settings.clip_guidance.guide or f"{model}/clip")
     evaluators = load_evaluators(settings.evaluators, device, pipe, model, guide)
-    config = fit_data(data_config, pipe.config.unet.image_size, f"--model {model}")
+    config = data_of_run(settings.data, "--model", model)
+    config = fit_data(config, pipe.config.unet.image_size, f"--model {model}")
     data = open_data(config, split)
     real = real_pictures(data, settings.num_prompts, seed, pipe)
     check_prompts(real.prompts, data)

@@ -49,8 +49,8 @@ def print_following(sweep: Sweep) -> None:
         for name, scores in named_scores(sweep)
     ]
     print_table(
-        f"{prompts.count} prompts of {data.source}, split {data.split} ({data.images} images): prompt following in % "
-        "(95% interval); gap: guide - held out",
+        f"{prompts.count} prompts of {data.source}, split {data.split} ({data.images} images): "
+        "prompt following in % (95% interval); gap: guide - held out",
         ["", "R@1 held out", "R@1 guide", "gap of R@1", "R@5"],
         [*rows, ["chance", at_1, at_1, "", f"{at_5} {at_5}"]],
     )
