@@ -3,8 +3,8 @@
     rank(q) = 1 + #{wrong candidates c : score(q, c) >= max over right r of score(q, r)}
     R@k     = mean over q of [rank(q) <= k]
 
-Ties count against, and so does a score that is not a number. Candidates with equal features tie. By chance, with m right ones among N
-candidates in random order,
+Ties count against, and so does a score that is not a number. Candidates with equal features tie.
+By chance, with m right ones among N candidates in random order,
 
     R@k = 1 - C(N - m, k) / C(N, k)        which is k / N for m = 1.
 """
