@@ -14,6 +14,7 @@ def run(settings: ClipScoreSettings) -> None:
     from textdiff.clip import ClipModel
     from textdiff.data import open_data
     from textdiff.data.config import fit_data
+    from textdiff.data.drawn import is_drawn
     from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.clip_score.measure import measure_clip_score, print_scores
@@ -34,7 +35,9 @@ def run(settings: ClipScoreSettings) -> None:
     if settings.model is None:
         assert settings.clip is not None  # the settings' own check
         clip = ClipModel.load(settings.clip)
-        folder = settings.data.model_copy(update={"source": settings.images, "kind": "folder"})
+        assert settings.images is not None
+        kind = "drawn" if is_drawn(settings.images) else "folder"
+        folder = settings.data.model_copy(update={"source": settings.images, "kind": kind})
         data = open_data(as_clip_sees(folder, clip), "all")
         pictures, model = {"given": captioned_pictures(data)}, None
     else:

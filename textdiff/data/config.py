@@ -20,8 +20,10 @@ class DataConfig(Settings):
         min_length=1,
         description="'openmoji', an image folder, a parquet file or glob, or a Hugging Face name",
     )
-    kind: Literal["auto", "openmoji", "folder", "hf"] = Field(
-        "auto", description="what `source` is; auto looks at it"
+    kind: Literal["auto", "openmoji", "folder", "drawn", "hf"] = Field(
+        "auto",
+        description="what `source` is; auto looks at it; drawn: pictures of `sample`, which hold "
+        "their prompts",
     )
     image_size: int = Field(
         32,

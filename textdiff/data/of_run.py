@@ -80,7 +80,9 @@ def check_source(data: DataConfig, flag: str, folder: str) -> None:
         kind = source_kind(data)
     except DataError:
         kind = None
-    if kind is None or (kind == "folder" and not Path(data.source).expanduser().is_dir()):
+    if kind is None or (
+        kind in ("folder", "drawn") and not Path(data.source).expanduser().is_dir()
+    ):
         raise UsageError(
             f"{flag} {folder} was trained on '{data.source}', which is not here (a relative path "
             "is read from the current folder); name it: --data path/to/images"

@@ -15,7 +15,11 @@ class ClipScoreSettings(SamplingConfig):
     model: str | None = Field(
         None, description="run folder or exported model to draw pictures with"
     )
-    images: str | None = Field(None, description="or: a folder of captioned images to score")
+    images: str | None = Field(
+        None,
+        description="or: a folder of captioned images to score, or of pictures that `sample` drew, "
+        "which hold their prompts",
+    )
     clip: str | None = Field(
         None, description="CLIP that judges; none: the model's own, which flatters it"
     )
