@@ -33,8 +33,8 @@ def run(settings: ClipScoreSettings) -> None:
     check_file("--json", settings.json)
     device = pick_device(settings.device)
     if settings.model is None:
-        assert settings.clip is not None  # the settings' own check
-        clip = ClipModel.load(settings.clip)
+        assert settings.judge is not None  # the settings' own check
+        clip = ClipModel.load(settings.judge)
         assert settings.images is not None
         kind = "drawn" if is_drawn(settings.images) else "folder"
         folder = settings.data.model_copy(update={"source": settings.images, "kind": kind})
@@ -45,7 +45,7 @@ def run(settings: ClipScoreSettings) -> None:
         config = data_of_run(settings.data, "--model", settings.model)
         config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
         data = open_data(config, settings.split)
-        clip = ClipModel.load(settings.clip) if settings.clip else pipe.clip
+        clip = ClipModel.load(settings.judge) if settings.judge else pipe.clip
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
         pictures = {"drawn": draw_pictures(pipe, real.prompts, settings), "real": real}
         model = model_protocol(settings.model, pipe)
@@ -54,7 +54,7 @@ def run(settings: ClipScoreSettings) -> None:
     protocol = {
         "metric": "CLIP score",
         "model": model,
-        "clip": clip_protocol(settings.clip or f"{settings.model}/clip", clip),
+        "clip": clip_protocol(settings.judge or f"{settings.model}/clip", clip),
         "data": data_protocol(data),
         "prompt_seed": settings.prompt_seed,
         "sampling": sampling_protocol(settings) if model else None,

@@ -47,7 +47,7 @@ def run(settings: InversionSettings) -> None:
     config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
     data = open_data(config, settings.split)
     grids = grids_of(pipe.schedule, settings.num_steps, settings.spacing)
-    real = real_pictures(data, settings.num_pictures, settings.picture_seed, pipe)
+    real = real_pictures(data, settings.limit, settings.image_seed, pipe)
     inversions = [there_and_back(pipe, real, grid, settings.batch_size) for grid in grids.values()]
     result = result_of(real.images, inversions)
     print_round_trips(result, data.title)
@@ -56,7 +56,7 @@ def run(settings: InversionSettings) -> None:
         print(f"pictures: {settings.grid}")
     protocol = {
         "metric": "DDIM inversion: RMSE of 255 and PSNR in dB per picture, by steps each way",
-        "picture_seed": settings.picture_seed,
+        "picture_seed": settings.image_seed,
         "guidance_scale": 1.0,
         "threshold": "none",
         "spacing": settings.spacing,

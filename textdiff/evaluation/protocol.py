@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from textdiff.pipeline.config import SamplingConfig, sampling_only
+
 if TYPE_CHECKING:
     import torch
 
     from textdiff.clip import ClipModel, NoisedClip
     from textdiff.data import CaptionedImages
     from textdiff.pipeline import TextToImage
-    from textdiff.pipeline.config import SamplingConfig
 
 PACKAGES = ("torch", "open_clip_torch", "diffusers", "Pillow")
 
@@ -77,11 +78,9 @@ def data_protocol(data: CaptionedImages) -> DataProtocol:
 
 def sampling_protocol(config: SamplingConfig) -> dict[str, Any]:
     """How pictures are drawn: a key per flag, without those that a command adds."""
-    from textdiff.pipeline.config import sampling_only
-
     values = sampling_only(config).model_dump(mode="json")
     clip_guidance = values.pop("clip_guidance")
-    for short, key in config.short_names.items():
+    for short, key in SamplingConfig.short_names.items():
         values[short] = clip_guidance[key.removeprefix("clip_guidance.")]
     return values
 

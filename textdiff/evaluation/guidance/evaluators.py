@@ -87,7 +87,7 @@ def load_evaluators(
     involved |= dict.fromkeys(guide.hashes, f"the CLIP that guides, {guide.name}")
     evaluators = {}
     for name in names:
-        evaluators[name] = load_evaluator("--evaluators", name, device, involved)
+        evaluators[name] = load_evaluator("--judges", name, device, involved)
         involved[evaluators[name].weights_hash()] = f"the evaluator {name} again"
     return evaluators
 

@@ -46,7 +46,7 @@ def run_sweep(settings: GuidanceSettings) -> Sweep:
     """
     scales, per_prompt = (
         scale_grid(settings.scales, settings.clip_scales),
-        settings.images_per_prompt,
+        settings.num_images,
     )
     loaded = load(settings, scales)
     sweep = find_sweep(settings.json, loaded.protocol)
@@ -101,7 +101,7 @@ def load(settings: GuidanceSettings, scales: Sequence[Scales]) -> Loaded:
     device = pick_device(settings.device)
     pipe = TextToImage.load(model, device)  # before data, which may take long to render
     guide = find_guide(pipe, settings, settings.clip_guidance.guide or f"{model}/clip")
-    evaluators = load_evaluators(settings.evaluators, device, pipe, model, guide)
+    evaluators = load_evaluators(settings.judges, device, pipe, model, guide)
     config = data_of_run(settings.data, "--model", model)
     config = fit_data(config, pipe.config.unet.image_size, f"--model {model}")
     data = open_data(config, split)
@@ -118,7 +118,7 @@ def load(settings: GuidanceSettings, scales: Sequence[Scales]) -> Loaded:
         guide=guide,
         evaluators=evaluators,
         data=data,
-        prompts=prompt_protocol(real.prompts, seed, settings.images_per_prompt, evaluators),
+        prompts=prompt_protocol(real.prompts, seed, settings.num_images, evaluators),
         reference=ReferenceProtocol(other, len(reference)),
         config=settings,
     )

@@ -9,13 +9,27 @@ from textdiff.metrics.bootstrap import Estimate
 COLUMNS = ["", "bits/dim", "95% interval"]
 
 
-def print_bounds(result: LikelihoodResult) -> None:
-    """A table per kind of captions, and one of their differences."""
+def print_bounds(result: LikelihoodResult, source: str) -> None:
+    """A table per kind of captions, and one of their differences. source: where the images are
+    from."""
+    images = f"{result.pictures} images of {source}"
     for kind, bound in result.bounds.items():
-        print_table(f"Bits/dim, captions: {kind}", COLUMNS, bound_rows(bound))
+        print_table(f"Bits/dim of {images}, captions: {kind}", COLUMNS, bound_rows(bound))
     if result.differences:
         rows = [row(name, bits) for name, bits in result.differences.items()]
-        print_table("Differences", COLUMNS, rows)
+        print_table(f"Differences on {images}", COLUMNS, rows)
+
+
+def how_to_measure_all(result: LikelihoodResult, num_images: int) -> str:
+    """What to give for every timestep and image; empty where nothing was left out. num_images: of
+    the split."""
+    flags = []
+    if result.timesteps_per_picture < result.num_steps:
+        flags.append(f"--estimate none for all {result.num_steps} timesteps")
+    if result.pictures < num_images:
+        flags.append(f"--limit none for all {num_images} images")
+    whole = result.num_steps / result.timesteps_per_picture * num_images / result.pictures
+    return f"{', '.join(flags)}: {whole:.3g} times as long" if flags else ""
 
 
 def bound_rows(bound: BoundSummary) -> list[list[str]]:

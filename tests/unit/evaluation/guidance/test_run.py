@@ -19,7 +19,7 @@ def test_each_pair_of_scales_is_drawn_once():
 
 
 def test_scales_are_those_of_sampling():
-    settings = GuidanceSettings(model="m", evaluators=["a", "b"], num_steps=7)
+    settings = GuidanceSettings(model="m", judges=["a", "b"], num_steps=7)
     config = run.at_scales(settings, Scales(3.0, 2.0))
     assert (config.guidance_scale, config.clip_guidance.scale, config.num_steps) == (3.0, 2.0, 7)
 
@@ -39,7 +39,7 @@ def test_a_wrong_model_is_found_before_data(monkeypatch):
     opened = []
     monkeypatch.setattr(run, "open_data", lambda *_: opened.append(_))
     with pytest.raises(CheckpointError):
-        run.run_sweep(GuidanceSettings(model="nowhere", evaluators=["a", "b"]))
+        run.run_sweep(GuidanceSettings(model="nowhere", judges=["a", "b"]))
     assert opened == []
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.helpers.bounds import result_of
-from textdiff.evaluation.likelihood.table import bound_rows, print_bounds
+from textdiff.evaluation.likelihood.table import bound_rows, how_to_measure_all, print_bounds
 
 
 def test_rows_run_from_the_noisy_end_to_the_total():
@@ -18,7 +20,17 @@ def test_rows_run_from_the_noisy_end_to_the_total():
 
 
 def test_a_table_per_kind_of_captions_and_one_of_differences(capsys):
-    print_bounds(result_of("first", "none"))
+    print_bounds(result_of("first", "none"), "emoji, split test")
     shown = capsys.readouterr().out
+    assert "images of emoji, split test" in " ".join(shown.split())
     for title in ("captions: first", "captions: none", "Differences", "none - first"):
         assert title in shown
+
+
+def test_how_to_measure_what_was_left_out():
+    result = result_of("first")
+    part = replace(result, pictures=4, num_steps=100, timesteps_per_picture=50)
+    assert how_to_measure_all(part, 4) == "--estimate none for all 100 timesteps: 2 times as long"
+    assert "--limit none for all 12 images: 6 times as long" in how_to_measure_all(part, 12)
+    whole = replace(part, timesteps_per_picture=100)
+    assert how_to_measure_all(whole, 4) == ""
