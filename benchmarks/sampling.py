@@ -83,16 +83,18 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def random_model() -> TextToImage:
-    """The default U-Net, none of its weights zero, and a CLIP of 256 wide texts of 16 tokens."""
+def random_model(config: UNetConfig | None = None) -> TextToImage:
+    """The default U-Net, or one of `config`, none of its weights zero, and a CLIP of 256 wide texts
+    of 16 tokens."""
     text = {"width": 256, "heads": 4, "layers": 2, "context_length": 16}
     clip = ClipModel.build(ClipConfig.model_validate({"text": text}), seed=0)
     torch.manual_seed(0)
-    unet = UNet(UNetConfig())
+    config = config or UNetConfig()
+    unet = UNet(config)
     for parameter in unet.parameters():
         if not parameter.any() and parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.5 * parameter[0].numel() ** -0.5)
-    return TextToImage(unet, clip, ModelConfig(clip="random", prediction="v"))
+    return TextToImage(unet, clip, ModelConfig(clip="random", prediction="v", unet=config))
 
 
 class Job:

@@ -19,7 +19,7 @@ from tests.helpers.paths import ROOT
 # Lower layers first. A room may import lower layers and itself, not the others of its layer.
 LAYERS = [
     {"errors", "types", "randomness", "precision", "attention"},
-    {"config", "files", "devices", "embeddings"},
+    {"config", "files", "devices", "embeddings", "timesteps", "cuda_graphs"},
     {"checkpoint"},
     {"pictures", "clip", "diffusion", "models", "data"},
     {"guidance", "sampling", "metrics"},

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from textdiff.binary.prediction import BinaryDenoise, BinaryPrediction
+from textdiff.timesteps import single_timestep
 from textdiff.types import Images, Timesteps
 
 # (conditional, unconditional) predictions of the same x_t
@@ -37,6 +38,6 @@ def binary_interval(
     low, high = interval
 
     def chosen(x_t: Images, timestep: Timesteps) -> BinaryPrediction:
-        return (inside if low <= int(timestep[0]) <= high else outside)(x_t, timestep)
+        return (inside if low <= single_timestep(timestep) <= high else outside)(x_t, timestep)
 
     return chosen

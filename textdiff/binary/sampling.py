@@ -23,6 +23,7 @@ from textdiff.binary.prediction import (
 )
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.diffusion.normal import log_normal_cdf
+from textdiff.timesteps import shared_timestep
 from textdiff.types import Images, Timesteps
 
 
@@ -63,7 +64,7 @@ def sample_binary(
     for index in reversed(range(chain.num_timesteps)):
         timestep = int(chain.timesteps[index])
         with torch.no_grad():
-            prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
+            prediction = denoise(x_t, shared_timestep(timestep, len(x_t), x_t.device))
             x_t = ancestral_step(chain, prediction, x_t, index, noise())
         yield BinaryStep(index, timestep, x_t, prediction)
 

@@ -34,6 +34,7 @@ from textdiff.clip.tokens import Tokens
 from textdiff.config import build, read_yaml, to_yaml
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
+from textdiff.timesteps import known_timestep
 from textdiff.types import Features, Images, Timesteps
 
 CONFIG = "noised.yaml"
@@ -194,14 +195,20 @@ class NoisedClip(nn.Module):
             ValueError: x_t of another size or type, timesteps of another number or out of range.
         """
         self._check(x_t, timestep)
+        known = known_timestep(timestep)
         timestep = timestep.to(self.clip.mean.device)
         if self.clean_visual is None:
             return self._encode_noised(x_t, timestep)
         clean = timestep < self.config.clean_below
-        if not clean.any():
+        none, every = (
+            (not clean.any(), clean.all())
+            if known is None
+            else (known >= self.config.clean_below, known < self.config.clean_below)
+        )
+        if none:
             return self._encode_noised(x_t, timestep)
         features = self.clip.encode_image(x_t, self.clean_visual)
-        if clean.all():
+        if every:
             return features
         return torch.where(clean[:, None], features, self._encode_noised(x_t, timestep))
 
@@ -231,11 +238,13 @@ class NoisedClip(nn.Module):
             )
         if timestep.shape != (len(x_t),):
             raise ValueError(f"{len(x_t)} pictures, but timestep {tuple(timestep.shape)}")
-        outside = timestep[(timestep < 0) | (timestep >= self.num_timesteps)]
-        if len(outside):
-            raise ValueError(
-                f"timesteps must lie in 0..{self.num_timesteps - 1}, got {int(outside[0])}"
-            )
+        known = known_timestep(timestep)
+        if known is None:
+            outside = timestep[(timestep < 0) | (timestep >= self.num_timesteps)].tolist()
+        else:
+            outside = [] if 0 <= known < self.num_timesteps else [known]
+        if outside:
+            raise ValueError(f"timesteps must lie in 0..{self.num_timesteps - 1}, got {outside[0]}")
 
 
 def _read_config(file: Path) -> NoisedClipConfig:

@@ -14,25 +14,41 @@ Gradients go outside of classifier-free guidance and thresholds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.guidance.similarity import Reward
+from textdiff.timesteps import shared_timestep
 from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
 
 def at_x_t(denoise: Denoise, reward: Reward, scale: float) -> Denoise:
     """Guides `denoise` by `reward(x_t, timestep)`."""
+    return following(denoise, partial(reward_gradient, reward), scale)
+
+
+def following(
+    denoise: Denoise, gradient: Callable[[Samples, Timesteps], Samples], scale: float
+) -> Denoise:
+    """Guides `denoise` by `gradient(x_t, timestep)`, of which that of a reward is one."""
 
     def guided(x_t: Samples, timestep: Timesteps) -> Prediction:
-        with torch.enable_grad():
-            x = x_t.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(reward(x, timestep).sum(), x)
-        return replace(denoise(x_t, timestep), gradient=scale * gradient)
+        found = gradient(x_t, timestep)
+        return replace(denoise(x_t, timestep), gradient=scale * found)
 
     return guided
+
+
+def reward_gradient(reward: Reward, x_t: Samples, timestep: Timesteps) -> Samples:
+    """grad l(x_t, t)."""
+    with torch.enable_grad():
+        x = x_t.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(reward(x, timestep).sum(), x)
+    return gradient
 
 
 def at_x_0(
@@ -53,7 +69,7 @@ def at_x_0(
         with torch.enable_grad():
             x = x_t.detach().requires_grad_()
             prediction = denoise(x, timestep)
-            value = reward(prediction.x_0, torch.zeros_like(timestep)).sum()
+            value = reward(prediction.x_0, _clean(timestep)).sum()
             (gradient,) = torch.autograd.grad(value, x)
         return replace(_detached(prediction), gradient=scale * gradient)
 
@@ -61,13 +77,18 @@ def at_x_0(
         prediction = denoise(x_t, timestep)
         with torch.enable_grad():
             x_0 = prediction.x_0.detach().requires_grad_()
-            value = reward(x_0, torch.zeros_like(timestep)).sum()
+            value = reward(x_0, _clean(timestep)).sum()
             (gradient,) = torch.autograd.grad(value, x_0)
         a = schedule.at("signal", timestep, x_t)
         # with zero terminal SNR a is 0 at T-1, where x_0_hat does not depend on x_t
         return replace(prediction, gradient=scale * torch.where(a > 0, gradient / a, 0.0))
 
     return through if through_unet else past
+
+
+def _clean(timestep: Timesteps) -> Timesteps:
+    """As many timesteps 0, at which a noised CLIP reads x_0_hat."""
+    return shared_timestep(0, len(timestep), timestep.device)
 
 
 def _detached(prediction: Prediction) -> Prediction:

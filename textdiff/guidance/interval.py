@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from textdiff.timesteps import single_timestep
 from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
 
@@ -33,6 +34,6 @@ def only_at(
     timestep, as they do in sampling."""
 
     def chosen(x_t: Samples, timestep: Timesteps) -> Prediction:
-        return (inside if int(timestep[0]) in timesteps else outside)(x_t, timestep)
+        return (inside if single_timestep(timestep) in timesteps else outside)(x_t, timestep)
 
     return chosen

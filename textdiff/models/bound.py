@@ -10,12 +10,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
+from textdiff.timesteps import distinct_timesteps
 from textdiff.types import Conditioning, Timesteps
 
 if TYPE_CHECKING:
@@ -66,8 +68,10 @@ class BoundText:
     time: Tensor
     deep: DeepCache | None = None
 
-    def __getitem__(self, rows: slice | list[int]) -> BoundText:
+    def __getitem__(self, rows: slice | list[int] | Tensor) -> BoundText:
         """These prompts, in this order, with nothing kept of the deeper levels."""
+        if isinstance(rows, list):  # once to a GPU, not once for each of the tensors
+            rows = torch.tensor(rows, dtype=torch.int64, device=self.time.device)
 
         def pick(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor[rows]
@@ -86,13 +90,28 @@ class BoundText:
         keys, _ = next(iter(self.keys_values.values()))
         return len(keys)
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What the layers read of the text, in a fixed order."""
+        of_attention = [tensor for pair in self.keys_values.values() for tensor in pair]
+        return of_attention if self.mask is None else [*of_attention, self.mask]
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> BoundText:
+        """The same with others of these shapes in their place."""
+        pairs = zip(tensors[0::2], tensors[1::2], strict=False)  # the mask, if any, stands alone
+        return replace(
+            self,
+            keys_values=dict(zip(self.keys_values, pairs, strict=True)),
+            mask=None if self.mask is None else tensors[-1],
+        )
+
     def place(self, timestep: Timesteps) -> int:
-        """Where in `timesteps` the one stands that all rows (B,) share. Waits for a GPU once.
+        """Where in `timesteps` the one stands that all rows (B,) share.
 
         Raises:
             ValueError: it was not bound, or the rows differ.
         """
-        distinct = set(timestep.tolist())
+        distinct = distinct_timesteps(timestep)
         if len(distinct) > 1:
             raise ValueError(
                 f"timesteps {sorted(distinct)} in one call; all rows of bound text share one"

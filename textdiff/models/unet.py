@@ -101,18 +101,32 @@ class UNet(nn.Module):
         return self._run(x_t, F.silu(emb), given.tokens.to(x_t.dtype), _broadcast(given.mask))
 
     def _forward_bound(self, x_t: Images, timestep: Timesteps, bound: BoundText) -> Output:
+        place = bound.place(timestep)
+        deep = None if bound.deep is None else partial(bound.deep, place)
+        return self.forward_embedded(x_t, F.silu(bound.embedding(place)), bound, deep)
+
+    def forward_embedded(
+        self,
+        x_t: Images,
+        emb: Tensor,
+        bound: BoundText,
+        deep: Callable[[Callable[[], Tensor]], Tensor] | None = None,
+    ) -> Output:
+        """`forward` with text bound, for a timestep that is given by its embedding alone.
+
+        Args:
+            emb: (1 or B, time_dim), silu of `BoundText.embedding`.
+            deep: as in `_run`.
+        """
         if len(bound) % len(x_t):
             raise ValueError(
                 f"{len(x_t)} pictures for {len(bound)} bound texts; give as many, or a divisor of "
                 "their number"
             )
-        place = bound.place(timestep)
-        emb = F.silu(bound.embedding(place)).to(x_t.dtype)
-        deep = None if bound.deep is None else partial(bound.deep, place)
         copies = len(bound) // len(x_t)
         if bound.pooled is not None or self.config.attention[0]:  # text enters at once
             x_t, copies = x_t.repeat(copies, 1, 1, 1), 1
-        return self._run(x_t, emb, bound.keys_values, bound.mask, copies, deep)
+        return self._run(x_t, emb.to(x_t.dtype), bound.keys_values, bound.mask, copies, deep)
 
     @torch.no_grad()
     def bind(self, conditioning: Conditioning, timesteps: Tensor) -> BoundText:

@@ -6,7 +6,7 @@ denoise ── at_x_t or at_x_0 ── normalised, limited, held ── in range
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,18 +16,25 @@ from torch import Tensor
 from textdiff.clip import noised
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
+from textdiff.cuda_graphs import Graphs
 from textdiff.diffusion.config import ScheduleConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import UsageError
-from textdiff.guidance.clip_gradient import at_x_0, at_x_t
+from textdiff.guidance.clip_gradient import at_x_0, following, reward_gradient
 from textdiff.guidance.cutouts import cutout_encoder
 from textdiff.guidance.interval import only_at
 from textdiff.guidance.shift import held, limited, normalised
-from textdiff.guidance.similarity import image_encoder, similarity, unit_text_features
+from textdiff.guidance.similarity import (
+    Reward,
+    image_encoder,
+    similarity,
+    unit_text_features,
+)
 from textdiff.pictures import to_float
 from textdiff.pipeline.config import ClipGuidanceConfig, ModelConfig, SamplingConfig
 from textdiff.sampling.threshold import gradient_threshold
-from textdiff.types import Denoise, Features
+from textdiff.timesteps import known_timestep, mark_shared
+from textdiff.types import Denoise, Features, Samples, Timesteps
 
 
 @dataclass(frozen=True)
@@ -73,10 +80,12 @@ class ClipGuide:
         schedule: NoiseSchedule,
         grid: Tensor,
         seeds: Sequence[tuple[int | str, ...]],
+        graphs: Graphs | None = None,
     ) -> Denoise:
         """`denoise` with a gradient at those steps of the ascending `grid` that are to be guided.
 
         seeds: of the B pictures, a tuple of parts each.
+        graphs: play the gradient at x_t back as one.
         """
         config, encode = self.config, image_encoder(self.clip)
         if config.cutouts:
@@ -84,7 +93,7 @@ class ClipGuide:
         reward = similarity(encode, self.target, self.clip.logit_scale)
         on_x_t = guide_input(self.clip, config) == "x_t"
         if on_x_t:
-            guided = at_x_t(denoise, reward, config.scale)
+            guided = following(denoise, self._gradient_at_x_t(reward, graphs), config.scale)
         else:
             guided = at_x_0(denoise, schedule, reward, config.scale, config.through_unet)
         if config.normalise:
@@ -95,6 +104,26 @@ class ClipGuide:
         if self.thresholded:
             guided = gradient_threshold(guided, schedule)
         return only_at(guided, denoise, guided_timesteps(grid, config))
+
+    def _gradient_at_x_t(
+        self, reward: Reward, graphs: Graphs | None
+    ) -> Callable[[Samples, Timesteps], Samples]:
+        clip, encode = self.clip, image_encoder(self.clip)
+        below = clip.config.clean_below if isinstance(clip, NoisedClip) else 0
+
+        def gradient(x_t: Samples, timestep: Timesteps) -> Samples:
+            known = known_timestep(timestep)
+            if graphs is None or known is None:
+                return reward_gradient(reward, x_t, timestep)
+
+            def of_target(x_t: Tensor, timestep: Tensor, target: Tensor) -> Tensor:
+                same = similarity(encode, target, clip.logit_scale)
+                return reward_gradient(same, x_t, mark_shared(timestep, known))
+
+            key = clip, known < below  # which of its towers
+            return graphs(key, of_target, x_t, timestep, self.target)
+
+        return gradient
 
 
 def guided_timesteps(grid: Tensor, config: ClipGuidanceConfig) -> set[int]:

@@ -137,7 +137,7 @@ class GaussianDiffusion:
         grid, init = plan.grid, plan.init
         denoise = self.guided(network, plan.config)
         if guide is not None:
-            denoise = guide.guided(denoise, self.schedule, grid, noise.seeds)
+            denoise = guide.guided(denoise, self.schedule, grid, noise.seeds, network.graphs)
         x = noise()
         if init is not None:
             x_0 = codec.encode(init.picture[None]).to(x.device)

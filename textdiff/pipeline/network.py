@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from textdiff.clip.model import ClipModel
+from textdiff.cuda_graphs import Graphs
 from textdiff.models.bound import BoundText
 from textdiff.models.unet import UNet
 from textdiff.types import Images, Timesteps
@@ -29,6 +31,7 @@ class TextNetwork:
     unet: UNet
     prompts: BoundText
     both: BoundText
+    graphs: Graphs | None = None
 
     @classmethod
     def bind(
@@ -40,6 +43,7 @@ class TextNetwork:
         timesteps: Tensor,
         *,
         deep_cache_every: int = 1,
+        graphs: Graphs | None = None,
     ) -> TextNetwork:
         """For the ascending `timesteps` (N,). Each distinct text is encoded and projected once."""
         distinct = list(dict.fromkeys([*prompts, negative_prompt]))
@@ -48,20 +52,41 @@ class TextNetwork:
         negative = [place[negative_prompt]] * len(rows)
         both = unet.bind(clip.conditioning(distinct), timesteps)[rows + negative]
         alone = both[: len(rows)]
-        return cls(unet, alone.reusing(deep_cache_every), both.reusing(deep_cache_every))
+        alone, both = alone.reusing(deep_cache_every), both.reusing(deep_cache_every)
+        return cls(unet, alone, both, graphs)
 
     def __call__(self, x_t: Images, timestep: Timesteps) -> Tensor:
-        return run_bound(self.unet, self.prompts, x_t, timestep)
+        return run_bound(self.unet, self.prompts, x_t, timestep, self.graphs)
 
     def pair(self, x_t: Images, timestep: Timesteps) -> tuple[Tensor, Tensor]:
         """(conditional, unconditional) outputs for the same x_t (B, C, H, W)."""
-        conditional, unconditional = run_bound(self.unet, self.both, x_t, timestep).chunk(2)
+        conditional, unconditional = run_bound(
+            self.unet, self.both, x_t, timestep, self.graphs
+        ).chunk(2)
         return conditional, unconditional
 
 
-def run_bound(unet: UNet, text: BoundText, x_t: Images, timestep: Timesteps) -> Tensor:
-    """The output for pictures of any precision, in theirs, whatever that of `unet`."""
-    return unet(x_t.to(unet.conv_in.weight.dtype), timestep, text).to(x_t.dtype)
+def run_bound(
+    unet: UNet,
+    text: BoundText,
+    x_t: Images,
+    timestep: Timesteps,
+    graphs: Graphs | None = None,
+) -> Tensor:
+    """The output for pictures of any precision, in theirs, whatever that of `unet`.
+
+    graphs: play the layers back as one, where no gradient is to flow through them and no part of
+        them is kept from another step.
+    """
+    x = x_t.to(unet.conv_in.weight.dtype)
+    if graphs is None or text.deep is not None or x.requires_grad:
+        return unet(x, timestep, text).to(x_t.dtype)
+
+    def layers(x: Tensor, emb: Tensor, *tensors: Tensor) -> Tensor:
+        return unet.forward_embedded(x, emb, text.with_tensors(tensors))
+
+    emb = F.silu(text.embedding(text.place(timestep)))
+    return graphs(unet, layers, x, emb, *text.tensors).to(x_t.dtype)
 
 
 def rounded(unet: UNet) -> UNet:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.timesteps import shared_timestep
 from textdiff.types import Denoise, Prediction, Samples
 
 
@@ -86,7 +87,7 @@ def sample(
     for index in reversed(range(chain.num_timesteps)):
         timestep = int(chain.timesteps[index])
         with torch.no_grad():
-            prediction = denoise(x_t, torch.full((len(x_t),), timestep, device=x_t.device))
+            prediction = denoise(x_t, shared_timestep(timestep, len(x_t), x_t.device))
             predictions = [*predictions[-2:], prediction]
             x_t = sampler.update(x_t, predictions, chain, index, lambda: noise().to(x_T.dtype))
         yield Step(index, timestep, x_t, prediction)

@@ -20,6 +20,7 @@ from torch import Tensor
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.sampling.base import Step
 from textdiff.sampling.score import score_form
+from textdiff.timesteps import shared_timestep
 from textdiff.types import Denoise, Samples
 
 
@@ -34,7 +35,7 @@ def invert(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Samples
     x = x_0
     for index, timestep in enumerate(chain.timesteps.tolist()):
         reached = max(index - 1, 0)
-        timesteps = torch.full((len(x),), int(chain.timesteps[reached]), device=x.device)
+        timesteps = shared_timestep(int(chain.timesteps[reached]), len(x), x.device)
         with torch.no_grad():
             prediction = score_form(denoise(x, timesteps), chain, reached)
             ac = float(chain.alphas_cumprod[index])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from textdiff.errors import (
 )
 from textdiff.models.unet import UNet
 from textdiff.randomness import seed_of
+from textdiff.training.ahead import Ahead
 from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
@@ -40,7 +41,7 @@ from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
 from textdiff.training.signals import stop_on_signal
-from textdiff.training.task import AfterUpdate, Exporting, Stateful, Task
+from textdiff.training.task import AfterUpdate, Exporting, Preparing, Stateful, Task
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Trainer:
         self.scaler = accelerator.scaler  # fp16 only
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
+        self._ahead: Ahead[list[Batch]]
 
     def resume(self, policy: str) -> None:
         """Loads the newest good checkpoint as `policy` (auto, must, never) says.
@@ -125,7 +127,8 @@ class Trainer:
         """
         with stop_on_signal() as stop, self._meter() as meter:
             self.progress.started = time.monotonic()
-            for micro_batches in self._batches():
+            self._ahead = Ahead(self._prepared())
+            for micro_batches in self._ahead:
                 values = self._step(micro_batches)
                 self.progress.step += 1
                 done = self._share() >= 1
@@ -157,6 +160,14 @@ class Trainer:
             workers=self.config.workers,
         )
 
+    def _prepared(self) -> Generator[list[Batch], None, None]:
+        """`_batches`, with what the task does for each on the CPU done."""
+        for step, micro_batches in enumerate(self._batches(), self.progress.step):
+            if isinstance(self.task, Preparing):
+                for batch in micro_batches:
+                    self.task.prepare(batch, step)
+            yield micro_batches
+
     def _meter(self) -> Meter:
         return Meter(
             name=self.task.name,
@@ -186,7 +197,10 @@ class Trainer:
                 self.accelerator.backward(values["loss"] / len(micro_batches))
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / len(micro_batches)
-        means = _read({**sums, "grad_norm": self._clip_gradients()})
+        values_of_step = {**sums, "grad_norm": self._clip_gradients()}
+        if looks_ahead(self.accelerator.device):
+            self._ahead.fetch()
+        means = _read(values_of_step)
         samples = torch.cat([batch.sample_ids for batch in micro_batches])
         if not math.isfinite(means["loss"]):
             samples = samples[~torch.cat(finite).cpu()]
@@ -277,6 +291,12 @@ class Trainer:
         """Progress as the main process sees it: clocks differ, decisions must not."""
         share = self.progress.share(self.config)
         return main_value(self.accelerator, share) if self.config.max_minutes else share
+
+
+def looks_ahead(device: torch.device) -> bool:
+    """Whether a step is computed elsewhere once it is launched, so that the next one's batch can be
+    made meanwhile."""
+    return device.type != "cpu"
 
 
 def _read(values: dict[str, Tensor]) -> dict[str, float]:

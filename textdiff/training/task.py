@@ -1,7 +1,7 @@
 """What the loop trains.
 
-A task has the methods of `Task`. Those of `Stateful`, `AfterUpdate` and `Exporting` are optional:
-the loop calls them where they exist.
+A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `AfterUpdate` and `Exporting`
+are optional: the loop calls them where they exist.
 """
 
 from __future__ import annotations
@@ -41,6 +41,15 @@ class Stateful(Protocol):
 
     def state(self) -> dict[str, Tensor]:
         """These tensors themselves, not copies: loading fills them in place."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A task with work of its own on the CPU for a batch, which may be done before its step."""
+
+    def prepare(self, batch: Batch, step: int) -> None:
+        """Does it and keeps what `losses` needs of it. A function of the arguments alone."""
         ...
 
 

@@ -100,4 +100,4 @@ def test_earlier_names(flags, name, value):
 
 def test_likelihood_looks_at_a_part_by_default():
     settings = settings_of(["likelihood", "--model", "m"])
-    assert (settings.limit, settings.estimate) == (128, 50)
+    assert (settings.limit, settings.estimate) == (128, 25)

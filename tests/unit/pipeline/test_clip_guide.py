@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from tests.helpers.recording import rerun
 from tests.helpers.unets import Rows
 from textdiff import TextToImage
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
+from textdiff.cuda_graphs import Graphs
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.pictures import to_float
 from textdiff.pipeline.clip_guide import guided_timesteps
@@ -464,3 +466,11 @@ class TestWithoutTextToTheUNet:
     def test_nothing_is_left_to_guide(self, draw):
         with pytest.raises(UsageError, match=r"text_to_unet false.*guidance_scale 1"):
             draw(text_to_unet=False, guidance_scale=3.0)
+
+
+def test_guidance_at_x_t_is_the_same_where_it_is_played_back(pipe, draw):
+    usual, turned = draw(), draw(PROMPTS[::-1])
+    pipe.graphs = Graphs(record=rerun)
+    np.testing.assert_array_equal(draw(), usual)
+    np.testing.assert_array_equal(draw(PROMPTS[::-1]), turned)  # towards other targets
+    assert len(pipe.graphs) == 2  # the U-Net, and the gradient

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.recording import rerun
 from tests.helpers.unets import Rows, remade
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.commands.cli import main
+from textdiff.cuda_graphs import Graphs
 from textdiff.errors import UsageError
 from textdiff.models import UNet
 from textdiff.pipeline.config import SamplingConfig
@@ -304,3 +306,22 @@ def test_few_binary_pixels_turn_over_when_the_unet_is_rough(binary, rougher, dty
     found = drawn(binary, num_steps=20, **rougher)
     assert seen == {dtype}
     assert np.mean(found != exact) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "recordings"),
+    [
+        ({"guidance_scale": 2.5}, 1),
+        ({"guidance_scale": 1.0}, 1),
+        ({"guidance_scale": 2.5, "guidance_interval": (0, 50)}, 2),  # both texts, prompts alone
+        ({"guidance_scale": 2.5, "batch_size": 2}, 2),  # the last batch has one picture
+        ({"guidance_scale": 2.5, "deep_cache_every": 2}, 0),
+        ({"guidance_scale": 1.0, "clip_guidance_scale": 1.0}, 0),  # back through the U-Net
+    ],
+)
+def test_pictures_are_the_same_where_steps_are_played_back(either, settings, recordings):
+    usual = drawn(either, **settings)
+    either.graphs = Graphs(record=rerun)
+    np.testing.assert_array_equal(drawn(either, **settings), usual)
+    np.testing.assert_array_equal(drawn(either, PROMPTS[::-1], **settings)[1], usual[1])
+    assert len(either.graphs) == recordings

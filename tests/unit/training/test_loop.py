@@ -16,6 +16,7 @@ from textdiff.config import build
 from textdiff.errors import CheckpointError, NonFiniteLossError, UsageError
 from textdiff.models import attention, blocks
 from textdiff.models.upsample import upsample_conv_plain
+from textdiff.training import loop
 from textdiff.training.config import ClipTrainConfig, OptimizerConfig, TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.optimizer import build_optimizer, lr_factor
@@ -49,6 +50,17 @@ def test_workers_do_not_change_the_weights(tmp_path, configs, shapes, tiny_clip)
         configs, shapes, tiny_clip, tmp_path / "b", "--train.steps", "2", "--train.workers", "1"
     )
     assert all(torch.equal(none[name], one[name]) for name in none)
+
+
+@pytest.mark.slow
+def test_batches_made_ahead_do_not_change_the_weights(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch
+):
+    two = ["--train.batch-size", "2", "--train.accumulation", "2"]
+    usual = train(configs, shapes, tiny_clip, tmp_path / "a", *two)
+    monkeypatch.setattr(loop, "looks_ahead", lambda device: True)
+    ahead = train(configs, shapes, tiny_clip, tmp_path / "b", *two)
+    assert all(torch.equal(usual[name], ahead[name]) for name in usual)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from textdiff.diffusion.config import VarianceType
 from textdiff.evaluation.settings import Device, ImageSeed, JsonFile, Model
 from textdiff.sampling.config import Spacing
 
-DEFAULT_ESTIMATE = 50
+DEFAULT_ESTIMATE = 25
 CaptionKind = Literal["first", "none", "shuffled"]
 
 

@@ -42,6 +42,11 @@ class DiffusionTask(TextToImageTask):
                 self.schedule.num_timesteps, self.objective.buckets, self.objective.history
             )
 
+    def prepare(self, batch: Batch, step: int) -> None:
+        """As `TextToImageTask`; timesteps by importance are not known before their step."""
+        if self.importance is None:
+            super().prepare(batch, step)
+
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         draws = self.draw(batch, step, self.importance)
         conditioning = self.embed(draws.shown(batch.captions))

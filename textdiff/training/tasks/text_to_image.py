@@ -47,6 +47,10 @@ class TextToImageTask(ABC):
     eval_images: int = 64
     prompts: Sequence[str] = ()
     preview: SamplingConfig = field(default_factory=SamplingConfig)
+    # by the id of a batch, which is held so that no other can have it, and its step to come
+    _prepared: dict[tuple[int, int], tuple[Batch, Draws]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @abstractmethod
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -68,6 +72,16 @@ class TextToImageTask(ABC):
 
     def draw(self, batch: Batch, step: int, importance: ImportanceTimesteps | None = None) -> Draws:
         """The random part of `batch`, a function of (seed, step, epoch, sample id)."""
+        _, prepared = self._prepared.pop((id(batch), step), (batch, None))
+        return prepared or self._draw(batch, step, importance)
+
+    def prepare(self, batch: Batch, step: int) -> None:
+        """Makes the draws, which take a CPU long, before the step."""
+        self._prepared[id(batch), step] = batch, self._draw(batch, step)
+
+    def _draw(
+        self, batch: Batch, step: int, importance: ImportanceTimesteps | None = None
+    ) -> Draws:
         return draw(
             keys_of(batch, self.seed, step),
             self.pipe.codec.shape,
@@ -79,8 +93,9 @@ class TextToImageTask(ABC):
     def on_device(self, images: Pictures, draws: Draws) -> tuple[Images, Images, Timesteps]:
         """x_0, eps and timestep, where the U-Net is."""
         device = self.pipe.device
-        x_0 = self.pipe.codec.encode(images.to(device))
-        return x_0, draws.eps.to(device), draws.timestep.to(device)
+        x_0 = self.pipe.codec.encode(images.to(device, non_blocking=True))
+        eps = draws.eps.to(device, non_blocking=True)
+        return x_0, eps, draws.timestep.to(device, non_blocking=True)
 
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Draws the sample grid; returns the numbers of held-out images."""

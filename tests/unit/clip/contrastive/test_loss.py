@@ -12,6 +12,7 @@ from tests.helpers.contrastive import pairs, unit_features, value_and_gradients
 from tests.helpers.golden import golden
 from textdiff.clip import contrastive_loss
 from textdiff.clip.contrastive.logit_tiles import rows_kept
+from textdiff.clip.contrastive.loss import fast_tile
 from textdiff.clip.contrastive.two_way_logsumexp import _is_bounded
 
 GOLDEN = golden("contrastive")
@@ -222,3 +223,8 @@ def test_the_local_loss_of_one_process_has_the_whole_gradient(form):
         lambda i, x, s: ClipLoss(local_loss=True)(i, x, s), images, texts, scale
     )
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("device", "side"), [("cpu", 512), ("cuda", 4096)])
+def test_tiles_are_larger_where_launching_them_takes_the_time(device, side):
+    assert fast_tile(torch.device(device)) == side
