@@ -47,7 +47,7 @@ def test_by_default_part_of_the_timesteps_and_how_to_measure_all(tiny_run, tmp_p
     cli.run(["likelihood", "--model", str(tiny_run), "--limit", "2", "--json", str(out)])
     document = json.loads(out.read_text())
     assert (document["timesteps_per_picture"], document["pictures"]) == (25, 2)
-    advice = "--estimate none for all 100 timesteps, --limit none for all 4 images: 4 times as long"
+    advice = "--estimate none for all 100 timesteps, --limit none for all 4 images: 8 times as long"
     assert advice in capsys.readouterr().out
 
 

@@ -36,7 +36,7 @@ def data_of_run(given: DataConfig, flag: str, folder: str) -> DataConfig:
             return given
         raise UsageError(
             f"{flag} {folder} has no {RUN_CONFIG} that says which images it was trained on; name "
-            "them: --data path/to/images, --data openmoji, or --config of the run's config.yaml"
+            "them: --data path/to/images, --data openmoji, or --config with a run's config.yaml"
         )
     trained = read_data(file)
     overrides = {name: getattr(given, name) for name in given.model_fields_set}
