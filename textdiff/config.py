@@ -302,8 +302,8 @@ def part_of_run(schema: type[Settings], path: str | Path, tree: dict[str, Any]) 
         return tree
     if "data" not in schema.model_fields or not isinstance(tree.get("data"), dict):
         raise UsageError(
-            f"{path} describes a run of another command, whose section 'data' alone could be taken; "
-            "one of the two has none, so leave --config out"
+            f"{path} describes a run of another command, whose section 'data' alone could be "
+            "taken; one of the two has none, so leave --config out"
         )
     print(f"{path}: a run of another command; taken from it: data", file=sys.stderr)
     return {"data": tree["data"]}
