@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import itertools
+import sys
 import types
 import typing
 import warnings
@@ -295,6 +296,53 @@ def _metavar(annotation: Any) -> str:
     return getattr(annotation, "__name__", str(annotation)).lower()
 
 
+def default_texts(
+    schema: type[Settings], prefix: str = "", section: Settings | None = None, stated: str = ""
+) -> dict[str, str]:
+    """By dotted key: what `--help` says of its default.
+
+    Args:
+        section: the defaults of `schema` where it is a section; none: those of its fields.
+        stated: words in place of all of them, from `default_text` in a field's json_schema_extra.
+    """
+    texts: dict[str, str] = {}
+    for name, field in schema.model_fields.items():
+        extra = field.json_schema_extra
+        words = str(extra.get("default_text", stated)) if isinstance(extra, dict) else stated
+        required = field.is_required() and section is None
+        default = (
+            getattr(section, name) if section else field.get_default(call_default_factory=True)
+        )
+        inner = _section(field.annotation)
+        if inner:
+            given = default if isinstance(default, Settings) else None
+            texts.update(default_texts(inner, f"{prefix}{name}.", given, words))
+        else:
+            shown = "required" if required else f"default: {words or default}"
+            texts[f"{prefix}{name}"] = shown
+    return texts
+
+
+def part_of_run(schema: type[Settings], path: str | Path, tree: dict[str, Any]) -> dict[str, Any]:
+    """What a command takes from a YAML file: all of it, unless it is the config.yaml of a run of
+    another command. That one describes the run, so only the data that it names are taken.
+
+    Raises:
+        UsageError: the run is of another command, and this one reads no data.
+    """
+    in_run = (Path(path).parent / "checkpoints").is_dir()
+    of_run = "run_dir" in tree and ("run_dir" not in schema.model_fields or in_run)
+    if not of_run or tree.keys() <= schema.model_fields.keys() | schema.short_names.keys():
+        return tree
+    if "data" not in schema.model_fields or not isinstance(tree.get("data"), dict):
+        raise UsageError(
+            f"{path} describes a run of another command, whose section 'data' alone could be "
+            "taken; one of the two has none, so leave --config out"
+        )
+    print(f"{path}: a run of another command; taken from it: data", file=sys.stderr)
+    return {"data": tree["data"]}
+
+
 def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: str) -> SettingsT:
     """Settings from a command line: `--config FILE` any number of times, then one flag per value.
 
@@ -318,12 +366,8 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
         help="YAML file with what differs from the defaults, or the name of one that 'textdiff "
         "configs' lists; may be repeated, later files win",
     )
-    fields, shorter = dict(leaves(schema)), short_flags(schema)
+    fields, shorter, defaults = dict(leaves(schema)), short_flags(schema), default_texts(schema)
     for key, field in fields.items():
-        required = field.is_required()
-        default = (
-            "required" if required else f"default: {field.get_default(call_default_factory=True)}"
-        )
         shape: dict[str, Any] = {}
         if _is_list(field.annotation):
             shape = {"nargs": "+", "action": "extend"}
@@ -335,7 +379,7 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
             dest=key,
             default=argparse.SUPPRESS,
             metavar=_metavar(field.annotation),
-            help=f"{field.description or ''} ({default})".strip().replace("%", "%%"),
+            help=f"{field.description or ''} ({defaults[key]})".strip().replace("%", "%%"),
             **shape,
         )
     spelled = [
@@ -351,7 +395,10 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
         hint = nearest(name, flags) if name.startswith("-") else "flags start with --"
         raise UsageError(f"unknown flag '{name}'; {hint}")
     values, typed = vars(known), {word.split("=", 1)[0] for word in spelled}
-    layers = [(str(path), read_yaml(config_file(path))) for path in values.pop("config")]
+    layers = [
+        (str(path), part_of_run(schema, path, read_yaml(config_file(path))))
+        for path in values.pop("config")
+    ]
     for key, text in values.items():
         annotation = fields[key].annotation
         if isinstance(text, list):

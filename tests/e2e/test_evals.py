@@ -123,6 +123,24 @@ def test_clip_score_of_a_folder(tiny_clip, shapes, tmp_path):
     assert (found["data"]["source"], found["data"]["split"]) == (str(shapes), "all")
 
 
+def test_clip_score_of_what_sample_drew(tiny_run, judge, tmp_path):
+    """The PNGs hold their prompts; the grid of them is no picture of its own."""
+    drawn, out = tmp_path / "drawn", tmp_path / "score.json"
+    prompts = ["red circle", "blue square"]
+    run(
+        ["sample", "--model", str(tiny_run), "--prompt", *prompts, "--out", str(drawn), *FAST_FLAGS]
+    )
+    run(["clip-score", "--images", str(drawn), "--clip", str(judge), "--json", str(out)])
+    found = json.loads(out.read_text())
+    assert found["results"]["given"]["pictures"] == 2
+    clip = ClipModel.load(judge).freeze()
+    data = open_data(DataConfig(source=str(drawn), image_size=16), "all")
+    assert [captions[0] for captions in data.captions] == prompts
+    features = image_features(clip, data.images([0, 1])), text_features(clip, prompts)
+    expected = (100 * torch.cosine_similarity(*features).clamp(min=0)).mean().item()
+    assert found["results"]["given"]["mean"] == pytest.approx(expected, abs=1e-3)
+
+
 def test_inversion(document, tiny_run, tmp_path, capsys):
     grid = tmp_path / "grid.png"
     flags = ["--num-pictures", "3", "--num-steps", "5", "20", "--grid", grid]

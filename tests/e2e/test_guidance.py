@@ -174,7 +174,7 @@ def test_numbers_are_those_of_the_metrics(found, shapes, loaded, evaluators, nam
         reference = unit_features(clip, data.images(others))
         by_clip = numbers["evaluators"][str(folder)]
         rates.append(prompt_following(features, texts, target).recall(1))
-        kids.append(kid(features * 24**0.5, reference * 24**0.5))
+        kids.append(kid(features * 24**0.5, reference * 24**0.5, 1 if guided is None else 2))
         score = clip_scores(features, texts[target]).mean().item()
         assert by_clip["R@1"]["mean"] == pytest.approx(rates[-1])
         assert by_clip["CLIP score"]["mean"] == pytest.approx(score, rel=1e-3, abs=1e-3)

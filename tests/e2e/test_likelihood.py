@@ -37,9 +37,25 @@ def test_numbers_table_and_plot(pipe, tiny_run, shapes, tmp_path, capsys):
 
     shown = capsys.readouterr().out
     assert f"{mean:.4f}" in shown
-    assert "split test; variance fixed_large; 5 of 100 timesteps" in shown
+    assert "split test (4 images); variance fixed_large; 5 of 100 timesteps" in shown
     with Image.open(plot) as image:
         assert image.format == "PNG"
+
+
+def test_by_default_part_of_the_timesteps_and_how_to_measure_all(tiny_run, tmp_path, capsys):
+    out = tmp_path / "numbers.json"
+    cli.run(["likelihood", "--model", str(tiny_run), "--limit", "2", "--json", str(out)])
+    document = json.loads(out.read_text())
+    assert (document["timesteps_per_picture"], document["pictures"]) == (25, 2)
+    advice = "--estimate none for all 100 timesteps, --limit none for all 4 images: 8 times as long"
+    assert advice in capsys.readouterr().out
+
+
+def test_a_short_chain_is_measured_whole(tiny_run, tmp_path):
+    out = tmp_path / "numbers.json"
+    flags = ["--limit", "2", "--num-steps", "5", "--json", str(out)]
+    cli.run(["likelihood", "--model", str(tiny_run), *flags])
+    assert json.loads(out.read_text())["timesteps_per_picture"] == 5
 
 
 def test_plot_without_matplotlib(monkeypatch, capsys):

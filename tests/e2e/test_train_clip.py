@@ -37,4 +37,4 @@ def test_starts_from_fresh_weights_of_the_seed(train_clip, tiny_clip):
 @pytest.mark.parametrize(("split", "count"), [("train", 8), ("all", 16)])
 def test_trains_on_the_split_that_is_asked_for(train_clip, capsys, split, count):
     train_clip("--split", split)
-    assert f"{count} images, " in capsys.readouterr().out
+    assert f", split {split} ({count} images), " in capsys.readouterr().out

@@ -13,6 +13,9 @@ def run(settings: ClipScoreSettings) -> None:
     """Load, draw if there is a model, score, show."""
     from textdiff.clip import ClipModel
     from textdiff.data import open_data
+    from textdiff.data.config import fit_data
+    from textdiff.data.drawn import is_drawn
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.clip_score.measure import (
         ClipScoreProtocol,
@@ -21,7 +24,6 @@ def run(settings: ClipScoreSettings) -> None:
     )
     from textdiff.evaluation.pictures import captioned_pictures, draw_pictures, real_pictures
     from textdiff.evaluation.protocol import (
-        check_image_size,
         clip_protocol,
         data_protocol,
         model_protocol,
@@ -29,28 +31,33 @@ def run(settings: ClipScoreSettings) -> None:
     )
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
+    from textdiff.metrics.preparation import as_clip_sees
     from textdiff.pipeline import TextToImage
 
     check_file("--json", settings.json)
     device = pick_device(settings.device)
     if settings.model is None:
-        assert settings.clip is not None  # the settings' own check
-        folder = settings.data.model_copy(update={"source": settings.images, "kind": "folder"})
-        data, clip = open_data(folder, "all"), ClipModel.load(settings.clip)
+        assert settings.judge is not None  # the settings' own check
+        clip = ClipModel.load(settings.judge)
+        assert settings.images is not None
+        kind = "drawn" if is_drawn(settings.images) else "folder"
+        folder = settings.data.model_copy(update={"source": settings.images, "kind": kind})
+        data = open_data(as_clip_sees(folder, clip), "all")
         pictures, model = {"given": captioned_pictures(data)}, None
     else:
-        data = open_data(settings.data, settings.split)
         pipe = TextToImage.load(settings.model, device)
-        check_image_size(data, pipe)
-        clip = ClipModel.load(settings.clip) if settings.clip else pipe.clip
+        config = data_of_run(settings.data, "--model", settings.model)
+        config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+        data = open_data(config, settings.split)
+        clip = ClipModel.load(settings.judge) if settings.judge else pipe.clip
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
         pictures = {"drawn": draw_pictures(pipe, real.prompts, settings), "real": real}
         model = model_protocol(settings.model, pipe)
     result = measure_clip_score(clip.freeze().to(device), pictures, settings.weight)
-    print_scores(result)
+    print_scores(result, data.title)
     protocol = ClipScoreProtocol(
         model=model,
-        clip=clip_protocol(settings.clip or f"{settings.model}/clip", clip),
+        clip=clip_protocol(settings.judge or f"{settings.model}/clip", clip),
         data=data_protocol(data),
         prompt_seed=settings.prompt_seed,
         sampling=sampling_protocol(settings) if model else None,

@@ -16,6 +16,7 @@ def run(settings: FinetuneClipSettings) -> None:
         UsageError, DataError, CheckpointError: before anything is written.
     """
     from textdiff.data.config import fit_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.files import check_folder
     from textdiff.training.fresh_noised_clip import check_apart, read_process
     from textdiff.training.launch import start_all_processes
@@ -28,7 +29,8 @@ def run(settings: FinetuneClipSettings) -> None:
     check_apart(settings.run_dir, "noise.schedule-from", schedule_from)
     model = read_process(schedule_from)
     origin = f"--noise.schedule-from {schedule_from}"
-    data = fit_data(settings.data, model.unet.image_size, origin)
+    data = data_of_run(settings.data, "--noise.schedule-from", schedule_from)
+    data = fit_data(data, model.unet.image_size, origin)
     start_all_processes()
     spec = noised_clip_spec(settings.model_copy(update={"data": data}), model)
     run_training(spec, run_dir=settings.run_dir, resume=settings.resume)

@@ -49,12 +49,13 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
             another protocol, fewer than two prompts.
     """
     from textdiff.data import open_data
+    from textdiff.data.config import fit_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.evaluators import load_evaluators
     from textdiff.evaluation.guidance.guide import find_guide, involved_clips
     from textdiff.evaluation.guidance.run import draw_best, measure_sweep, scale_grid
     from textdiff.evaluation.pictures import real_pictures
-    from textdiff.evaluation.protocol import check_image_size
     from textdiff.pipeline import TextToImage
 
     model, split = settings.model, settings.split
@@ -63,9 +64,10 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
     pipe = TextToImage.load(model, device)  # before data, which may take long to render
     guide = find_guide(pipe, settings, settings.clip_guidance.guide or f"{model}/clip")
     involved = involved_clips(pipe, model, guide)
-    evaluators = load_evaluators("--evaluators", settings.evaluators, device, involved)
-    data = open_data(settings.data, split)
-    check_image_size(data, pipe)
+    evaluators = load_evaluators("--judges", settings.judges, device, involved)
+    source = data_of_run(settings.data, "--model", model)
+    source = fit_data(source, pipe.config.unet.image_size, f"--model {model}")
+    data = open_data(source, split)
     other = settings.reference_split or split
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
     sweep = measure_sweep(
@@ -75,11 +77,11 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
         evaluators=evaluators,
         data=data,
         real=real,
-        others=data if other == split else open_data(settings.data, other),
+        others=data if other == split else open_data(source, other),
         config=settings,
         scales=scale_grid(settings.scales, settings.clip_scales),
         prompt_seed=settings.prompt_seed,
-        images_per_prompt=settings.images_per_prompt,
+        images_per_prompt=settings.num_images,
         limit=settings.limit,
         path=settings.json,
     )

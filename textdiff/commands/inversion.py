@@ -22,6 +22,8 @@ def run(settings: InversionSettings) -> None:
             binary model.
     """
     from textdiff.data import open_data
+    from textdiff.data.config import fit_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.errors import UsageError
     from textdiff.evaluation.inversion.measure import grids_of, result_of, there_and_back
@@ -29,31 +31,32 @@ def run(settings: InversionSettings) -> None:
     from textdiff.evaluation.inversion.sheet import save_sheet
     from textdiff.evaluation.inversion.table import print_round_trips
     from textdiff.evaluation.pictures import real_pictures
-    from textdiff.evaluation.protocol import check_image_size, data_protocol, model_protocol
+    from textdiff.evaluation.protocol import data_protocol, model_protocol
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
-    data = open_data(settings.data, settings.split)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
     if pipe.config.process != "gaussian":
         raise UsageError(
             f"--model {settings.model}: a binary model has no DDIM, whose inversion this is; "
             "give a model of process gaussian"
         )
-    check_image_size(data, pipe)
+    config = data_of_run(settings.data, "--model", settings.model)
+    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    data = open_data(config, settings.split)
     grids = grids_of(pipe.schedule, settings.num_steps, settings.spacing)
-    real = real_pictures(data, settings.num_pictures, settings.picture_seed, pipe)
+    real = real_pictures(data, settings.limit, settings.image_seed, pipe)
     inversions = [there_and_back(pipe, real, grid, settings.batch_size) for grid in grids.values()]
     result = result_of(real.images, inversions)
-    print_round_trips(result, f"{data.name}, split {data.split}")
+    print_round_trips(result, data.title)
     if settings.grid:
         save_sheet(settings.grid, pipe.codec, real, inversions, settings.grid_pictures)
         print(f"pictures: {settings.grid}")
     protocol = InversionProtocol(
-        picture_seed=settings.picture_seed,
+        picture_seed=settings.image_seed,
         spacing=settings.spacing,
         model=model_protocol(settings.model, pipe),
         data=data_protocol(data),

@@ -22,12 +22,14 @@ def run(settings: LikelihoodSettings) -> None:
     """
     import torch
 
+    from textdiff.data.config import fit_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.likelihood.measure import measure_likelihood, open_split
     from textdiff.evaluation.likelihood.plot import plot_bounds
     from textdiff.evaluation.likelihood.result import LikelihoodProtocol
-    from textdiff.evaluation.likelihood.table import print_bounds
-    from textdiff.evaluation.protocol import check_image_size, data_protocol, model_protocol
+    from textdiff.evaluation.likelihood.table import how_to_measure_all, print_bounds
+    from textdiff.evaluation.protocol import data_protocol, model_protocol
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
@@ -36,29 +38,37 @@ def run(settings: LikelihoodSettings) -> None:
     check_file("--plot", settings.plot)
     if settings.plot:
         require_extra("plot", "--plot")
-    data = open_split(settings.data, settings.split)
     pipe = TextToImage.load(settings.model, pick_device(settings.device))
-    check_image_size(data, pipe)
+    config = data_of_run(settings.data, "--model", settings.model)
+    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    data = open_split(config, settings.split)
+    estimate = settings.estimate
+    if (
+        "estimate" not in settings.model_fields_set
+    ):  # not asked for: a short chain is measured whole
+        chain = settings.num_steps or pipe.schedule.num_timesteps
+        estimate = None if estimate is None or chain <= estimate else estimate
     model = model_protocol(settings.model, pipe)  # before its type is changed
     result = measure_likelihood(
         pipe,
         data,
         captions=settings.captions,
-        num_images=settings.num_images,
+        num_images=settings.limit,
         image_seed=settings.image_seed,
         variance=settings.variance,
         num_steps=settings.num_steps,
         spacing=settings.spacing,
-        estimate=settings.estimate,
+        estimate=estimate,
         clip_denoised=settings.clip_denoised,
         seed=settings.seed,
         batch_size=settings.batch_size,
         dtype=getattr(torch, settings.dtype),
     )
-    source = f"{data.name}, split {data.split}"
-    print_bounds(result, source)
+    print_bounds(result, data.title)
+    if advice := how_to_measure_all(result, len(data)):
+        print(advice)
     if settings.plot:
-        plot_bounds(settings.plot, result, source)
+        plot_bounds(settings.plot, result, data.title)
         print(f"plot: {settings.plot}")
     protocol = LikelihoodProtocol(
         model=model,

@@ -16,6 +16,7 @@ def run(settings: NoisedClipSettings) -> None:
     """
     from textdiff.data import open_data
     from textdiff.data.config import fit_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.noised_clip.clips import load_pair
     from textdiff.evaluation.noised_clip.measure import choose_timesteps, measure_noised_clip
@@ -35,7 +36,8 @@ def run(settings: NoisedClipSettings) -> None:
     timesteps = choose_timesteps(
         settings.timesteps, settings.levels, noised.num_timesteps, settings.noised
     )
-    config = fit_data(settings.data, noised.image_size, f"--noised {settings.noised}")
+    config = data_of_run(settings.data, "--noised", settings.noised)
+    config = fit_data(config, noised.image_size, f"--noised {settings.noised}")
     data = open_data(config, settings.split)
     result = measure_noised_clip(
         noised,
@@ -47,7 +49,7 @@ def run(settings: NoisedClipSettings) -> None:
         seed=settings.seed,
         limit=settings.limit,
     )
-    print_levels(result, f"{data.name}, split {data.split}")
+    print_levels(result, data.title)
     protocol = NoisedClipProtocol(
         noise=NoiseProtocol(noised.schedule_config, settings.draws, settings.seed),
         template=settings.template,

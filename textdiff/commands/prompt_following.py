@@ -16,6 +16,8 @@ def run(settings: PromptFollowingSettings) -> None:
         UsageError: the judge is the CLIP that the model was trained with.
     """
     from textdiff.data import open_data
+    from textdiff.data.config import fit_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.evaluators import load_evaluator
     from textdiff.evaluation.pictures import draw_pictures, real_pictures, save_sheet
@@ -25,7 +27,6 @@ def run(settings: PromptFollowingSettings) -> None:
         print_rates,
     )
     from textdiff.evaluation.protocol import (
-        check_image_size,
         clip_protocol,
         data_protocol,
         model_protocol,
@@ -37,16 +38,17 @@ def run(settings: PromptFollowingSettings) -> None:
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
-    data = open_data(settings.data, settings.split)
     device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
     involved = {pipe.clip.weights_hash(): f"the CLIP that {settings.model} was trained with"}
     judge = load_evaluator("--judge", settings.judge, device, involved)
-    check_image_size(data, pipe)
+    config = data_of_run(settings.data, "--model", settings.model)
+    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    data = open_data(config, settings.split)
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
     drawn = draw_pictures(pipe, real.prompts, settings)
     result = measure_prompt_following(judge, {"drawn": drawn, "real": real})
-    print_rates(result, f"{data.name}, split {data.split}")
+    print_rates(result, data.title)
     if settings.grid:
         save_sheet(settings.grid, drawn, settings.grid_pictures)
     protocol = PromptFollowingProtocol(

@@ -9,6 +9,7 @@ def run(settings: RetrievalSettings) -> None:
     """Load, search, show."""
     from textdiff.clip import ClipModel
     from textdiff.data import open_data
+    from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.protocol import clip_protocol, data_protocol
     from textdiff.evaluation.results import write_result
@@ -18,11 +19,13 @@ def run(settings: RetrievalSettings) -> None:
         print_rates,
     )
     from textdiff.files import check_file
+    from textdiff.metrics.preparation import as_clip_sees
 
     check_file("--json", settings.json)
-    data = open_data(settings.data, settings.split)
     clip = ClipModel.load(settings.clip).freeze().to(pick_device(settings.device))
+    config = data_of_run(settings.data, "--clip", settings.clip)
+    data = open_data(as_clip_sees(config, clip), settings.split)
     result = measure_retrieval(clip, data, settings.limit)
-    print_rates(result, f"{data.name}, split {data.split}")
+    print_rates(result, data.title)
     protocol = RetrievalProtocol(data=data_protocol(data), clip=clip_protocol(settings.clip, clip))
     write_result(settings.json, protocol, result)

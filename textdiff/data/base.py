@@ -67,11 +67,18 @@ class CaptionedImages:
         looks = config.model_dump(include={"image_size", "resize", "resample"})
         if config.style != "colour":
             looks["style"] = config.style
+        if config.resize == "pad" and config.pad_level != 255:
+            looks["pad_level"] = config.pad_level
         content = json.dumps([looks, self.identifiers, self.captions], sort_keys=True)
         self.fingerprint: str = hashlib.sha256(content.encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self._indices)
+
+    @property
+    def title(self) -> str:
+        """What tables and headers call it: source, split and how many images."""
+        return f"{self.name}, split {self.split} ({len(self)} image{'s' * (len(self) != 1)})"
 
     @property
     def all_captions(self) -> list[str]:

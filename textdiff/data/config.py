@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,8 @@ from textdiff.config import Settings
 from textdiff.errors import UsageError
 
 Style = Literal["colour", "lines"]
+Resize = Literal["crop", "pad", "stretch"]
+Resample = Literal["bicubic", "lanczos", "bilinear", "box", "nearest"]
 
 
 class DataConfig(Settings):
@@ -18,10 +20,17 @@ class DataConfig(Settings):
         min_length=1,
         description="'openmoji', an image folder, a parquet file or glob, or a Hugging Face name",
     )
-    kind: Literal["auto", "openmoji", "folder", "hf"] = Field(
-        "auto", description="what `source` is; auto looks at it"
+    kind: Literal["auto", "openmoji", "folder", "drawn", "hf"] = Field(
+        "auto",
+        description="what `source` is; auto looks at it; drawn: pictures of `sample`, which hold "
+        "their prompts",
     )
-    image_size: int = Field(32, ge=4, description="side of the square images, in pixels")
+    image_size: int = Field(
+        32,
+        ge=4,
+        description="side of the square images, in pixels; where a CLIP looks at them alone, its "
+        "own size unless this is given",
+    )
     subset: Literal["all", "things", "nature"] = Field(
         "all",
         description="openmoji only; things: no people, no hands, no flags; "
@@ -48,11 +57,14 @@ class DataConfig(Settings):
     caption_column: str | None = Field(
         None, description="column of the captions; none: the usual names"
     )
-    resize: Literal["crop", "pad", "stretch"] = Field(
-        "crop", description="how a picture becomes square: centre crop, white border, or distorted"
+    resize: Resize = Field(
+        "crop", description="how a picture becomes square: centre crop, border, or distorted"
     )
-    resample: Literal["bicubic", "lanczos", "bilinear", "box", "nearest"] = Field(
+    resample: Resample = Field(
         "bicubic", description="resize filter; all but nearest are antialiased"
+    )
+    pad_level: int = Field(
+        255, ge=0, le=255, description="resize pad: grey level of the border, 255 is white"
     )
     min_side: int = Field(8, ge=1, description="images with a shorter side are rejected")
     max_pixels: int = Field(
@@ -102,3 +114,10 @@ def fit_data(data: DataConfig, size: int, origin: str) -> DataConfig:
             f"give {size} or leave it out"
         )
     return data.model_copy(update={"image_size": size})
+
+
+# Of a command that looks at the data of a run that it is given: see `data.of_run`.
+RunData = Annotated[
+    DataConfig,
+    Field(default_factory=DataConfig, json_schema_extra={"default_text": "as the run was trained"}),
+]

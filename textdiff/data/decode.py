@@ -191,7 +191,7 @@ def _square(image: Image.Image, config: DataConfig) -> Image.Image:
         return image.resize(size, resample)
     scale = config.image_size / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
-    padded = Image.new("RGB", size, WHITE)
+    padded = Image.new("RGB", size, (config.pad_level,) * 3)
     corner = (size[0] - width) // 2, (size[1] - height) // 2
     padded.paste(image.resize((width, height), resample), corner)
     return padded

@@ -12,6 +12,7 @@ from typing import get_args
 
 from textdiff.data.base import CaptionedImages
 from textdiff.data.config import DataConfig
+from textdiff.data.drawn import DrawnPictures, is_drawn
 from textdiff.data.entries import Source, Split
 from textdiff.data.folder import Folder
 from textdiff.data.hf import HuggingFace
@@ -22,6 +23,7 @@ from textdiff.errors import DataError, EmptySplitError
 SOURCES: dict[str, Callable[[DataConfig], Source]] = {
     "openmoji": OpenMoji,
     "folder": Folder,
+    "drawn": DrawnPictures,
     "hf": HuggingFace,
 }
 
@@ -82,7 +84,7 @@ def source_kind(config: DataConfig) -> str:
     if source == "openmoji":
         return "openmoji"
     if Path(source).expanduser().is_dir():
-        return "folder"
+        return "drawn" if is_drawn(source) else "folder"
     if source.endswith(".parquet") or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source):
         return "hf"
     raise DataError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from textdiff.errors import UsageError
+from textdiff.pipeline.config import SamplingConfig
 
 if TYPE_CHECKING:
     import torch
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from textdiff.clip import ClipModel, NoisedClip
     from textdiff.data import CaptionedImages
     from textdiff.pipeline import TextToImage
-    from textdiff.pipeline.config import SamplingConfig
 
 PACKAGES = ("torch", "open_clip_torch", "diffusers", "Pillow")
 
@@ -98,13 +97,3 @@ def versions() -> dict[str, str]:
     from textdiff import __version__
 
     return {"textdiff": __version__, **{name: version(name) for name in PACKAGES}}
-
-
-def check_image_size(data: CaptionedImages, pipe: TextToImage) -> None:
-    """Raises UsageError where real pictures would be judged at another size than drawn ones."""
-    drawn = pipe.config.unet.image_size
-    if data.image_size != drawn:
-        raise UsageError(
-            f"the model draws {drawn}x{drawn} pictures, --data.image-size is {data.image_size}; "
-            f"give --data.image-size {drawn} and the --data.source it was trained on"
-        )

@@ -12,6 +12,10 @@ Split = Literal["train", "val", "test", "all"]
 PromptSplit = Annotated[Split, Field(description="split whose captions are the prompts")]
 PromptSeed = Annotated[int, Field(description="which captions are the prompts")]
 SearchedSplit = Annotated[Split, Field(description="split that is searched")]
-Limit = Annotated[int | None, Field(ge=1, description="search among the first so many images")]
+Limit = Annotated[
+    int | None,
+    Field(ge=1, description="look at so many images of the split, the first ones; none: at all"),
+]
+ImageSeed = Annotated[int, Field(description="which images of the split, where limit leaves some")]
 Device = Annotated[str, Field(description="cpu, cuda, mps; auto: the fastest there is")]
 JsonFile = Annotated[str | None, Field(description="write numbers and protocol here")]

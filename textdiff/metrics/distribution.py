@@ -3,7 +3,7 @@
     Frechet  |mu_x - mu_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2))      S with divisor n - 1
              tr (S_x S_y)^(1/2) = tr (R S_y R)^(1/2),  R = S_x^(1/2)  (arXiv 1706.08500, eq. 6)
     MMD^2    mean k(x, x') + mean k(y, y') - 2 mean k(x, y)           (Gretton et al. 2012, JMLR 13)
-    KID      unbiased, no pair x = x';  k = (x.y / D + 1)^3           (arXiv 1801.01401)
+    KID      unbiased, no pair x = x' or of one prompt;  k = (x.y / D + 1)^3   (arXiv 1801.01401)
     CMMD     biased, 1000 times;  k = exp(-|x - y|^2 / 200), unit features   (arXiv 2401.09603)
 
 Everything is computed in float64. The Frechet distance is biased upwards, the more the fewer rows
@@ -37,13 +37,20 @@ def frechet_distance(x: DrawnFeatures, y: RealFeatures) -> float:
     return ((mu_x - mu_y).square().sum() + S_x.trace() + S_y.trace() - 2 * cross).item()
 
 
-def kid(x: DrawnFeatures, y: RealFeatures) -> float:
+def kid(x: DrawnFeatures, y: RealFeatures, group: int = 1) -> float:
     """Unbiased MMD^2 with the cubic kernel, of all rows in one block.
 
+    Rows of one group, such as the pictures of a prompt, are more alike than two pictures of the
+    distribution are: pairs of them would move the estimate up, and are left out.
+
+    Args:
+        group: how many rows of x in a row make one.
+
     Raises:
-        ValueError: fewer than two rows, or widths that differ.
+        ValueError: fewer than two rows or groups, or widths that differ.
     """
-    return kid_of_resamples(x, y, torch.ones(1, len(x)), torch.ones(1, len(y))).item()
+    ones = torch.ones(1, len(x) // group), torch.ones(1, len(y))
+    return kid_of_resamples(x, y, *ones, group).item()
 
 
 def kid_of_resamples(
@@ -53,8 +60,8 @@ def kid_of_resamples(
     y_counts: Real[Tensor, "b m"],
     group: int = 1,
 ) -> Float[Tensor, " b"]:
-    """KID of b resamples, (b,). A group that was drawn twice makes no pairs with its repeat: such
-    pairs would move all resamples up, as their kernel is the largest.
+    """KID of b resamples, (b,). Pairs are those of different groups, as in `kid`: a group that was
+    drawn twice makes none with its repeat either.
 
     Args:
         x: rows of one group stand together, such as the pictures of a prompt.
@@ -65,6 +72,11 @@ def kid_of_resamples(
         ValueError: as `kid`.
     """
     x, y = _checked(x, y, rows=2)
+    if x_counts.shape[1] < 2 or len(x) != x_counts.shape[1] * group:
+        raise ValueError(
+            f"{len(x)} rows in groups of {group} as against {x_counts.shape[1]} groups counted; "
+            "give two groups or more, all of one size"
+        )
     a, b = x_counts.to(x), y_counts.to(y)
     of_rows = a.repeat_interleave(group, dim=1)
     between = ((of_rows @ _cubic(x, y)) * b).sum(dim=1) / (of_rows.sum(dim=1) * b.sum(dim=1))
@@ -107,13 +119,11 @@ def _root(symmetric: Tensor) -> Tensor:
 
 
 def _within(kernel: Tensor, counts: Tensor, group: int) -> Tensor:
-    """(b,) means of k(x, x') over pairs of different rows, of one group or of two."""
+    """(b,) means of k(x, x') over pairs of rows of different groups."""
     blocks = kernel.unflatten(0, (-1, group)).unflatten(2, (-1, group)).sum(dim=(1, 3))
-    own = blocks.diagonal() - kernel.diagonal().unflatten(0, (-1, group)).sum(dim=1)
     squares, drawn = counts.square(), counts.sum(dim=1)
     apart = ((counts @ blocks) * counts).sum(dim=1) - squares @ blocks.diagonal()
-    pairs = group**2 * (drawn.square() - squares.sum(dim=1)) + group * (group - 1) * drawn
-    return (apart + counts @ own) / pairs
+    return apart / (group**2 * (drawn.square() - squares.sum(dim=1)))
 
 
 def _cubic(x: Tensor, y: Tensor) -> Tensor:

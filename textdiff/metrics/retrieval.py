@@ -3,8 +3,8 @@
     rank(q) = 1 + #{wrong candidates c : score(q, c) >= max over right r of score(q, r)}
     R@k     = mean over q of [rank(q) <= k]
 
-Ties count against, and so does a score that is not a number. By chance, with m right ones among N
-candidates in random order,
+Ties count against, and so does a score that is not a number. Candidates with equal features tie.
+By chance, with m right ones among N candidates in random order,
 
     R@k = 1 - C(N - m, k) / C(N, k)        which is k / N for m = 1.
 """
@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from textdiff.clip.distinct import distinct_rows, once_per_row
 from textdiff.errors import DataError
 
 Numbers = Int[Tensor, " n"]  # ranks, labels, or indices of n things
@@ -100,8 +101,7 @@ def image_text_retrieval(
     if (lonely := int((texts_per_image == 0).sum())) > 0:
         first = int((texts_per_image == 0).nonzero()[0])
         raise DataError(f"{lonely} images have no caption, the first is number {first}")
-    images = F.normalize(image_features, dim=-1)
-    texts = F.normalize(text_features, dim=-1)
+    images, texts = _unit(image_features), _unit(text_features)
     own = torch.arange(num_images, device=image_of_text.device)
     return Retrieval(
         Ranking(_ranks_among(texts, image_of_text, images, own), texts_per_image, len(texts)),
@@ -127,11 +127,14 @@ def prompt_following(
         prompt_features: (N, D) of distinct prompts, of any length; two equal ones tie, and fail.
         target: (n,) which prompt each image was made for, 0..N-1.
     """
-    prompts = F.normalize(prompt_features, dim=-1)
-    images = F.normalize(image_features, dim=-1)
+    prompts, images = _unit(prompt_features), _unit(image_features)
     number = torch.arange(len(prompts), device=target.device)
     ranking = _ranks_among(prompts, number, images, target)
     return Ranking(ranking, torch.ones_like(target), len(prompts))
+
+
+def _unit(features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+    return once_per_row(lambda rows: F.normalize(rows, dim=-1), features)
 
 
 def _ranks_among(
@@ -141,9 +144,11 @@ def _ranks_among(
     query_group: Int[Tensor, " q"],
 ) -> Int[Tensor, " q"]:
     """Ranks (q,) of unit features; a candidate is right for the queries of its own group."""
+    first, which = (index.to(candidates.device) for index in distinct_rows(candidates))
+    distinct = candidates[first].T  # equal candidates have one score, and tie
     return torch.cat(
         [
-            ranks(some @ candidates.T, group[:, None] == candidate_group)
+            ranks((some @ distinct)[:, which], group[:, None] == candidate_group)
             for some, group in zip(queries.split(CHUNK), query_group.split(CHUNK), strict=True)
         ]
     )

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from textdiff.clip.distinct import once_per_row
 from textdiff.metrics.retrieval import ranks
 
 Weights = Float[Tensor, "classes dim"]
@@ -18,14 +19,19 @@ Weights = Float[Tensor, "classes dim"]
 
 def class_weights(prompt_features: Float[Tensor, "classes templates dim"]) -> Weights:
     """Unit weight (C, D) of each class from its prompts' features (C, templates, D)."""
-    return F.normalize(F.normalize(prompt_features, dim=-1).mean(dim=1), dim=-1)
+
+    def weigh(distinct: Tensor) -> Tensor:
+        return F.normalize(F.normalize(distinct, dim=-1).mean(dim=1), dim=-1)
+
+    return once_per_row(weigh, prompt_features)
 
 
 def zero_shot_logits(
     image_features: Float[Tensor, "images dim"], weights: Weights, logit_scale: float = 100.0
 ) -> Float[Tensor, "images classes"]:
     """(n, C) from image features (n, D) of any length and class weights (C, D)."""
-    return logit_scale * F.normalize(image_features, dim=-1) @ weights.T
+    images = logit_scale * F.normalize(image_features, dim=-1)
+    return once_per_row(lambda distinct: distinct @ images.T, weights).T
 
 
 def zero_shot_ranks(

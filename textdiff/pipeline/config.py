@@ -193,6 +193,6 @@ def flat_settings(config: SamplingConfig) -> dict[str, Any]:
     """How pictures are drawn, for JSON: a key per flag, without those that a command adds."""
     values = sampling_only(config).model_dump(mode="json")
     clip_guidance = values.pop("clip_guidance")
-    for short, key in config.short_names.items():
+    for short, key in SamplingConfig.short_names.items():
         values[short] = clip_guidance[key.removeprefix("clip_guidance.")]
     return values

@@ -92,7 +92,7 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
     folder.start(spec.settings, trainer.progress.step, spec.config.tensorboard)
     parameters = sum(p.numel() for p in trainer.task.model.parameters())
     accelerator.print(
-        f"{len(data)} images, {trainer.task.name} of {parameters / 1e6:.1f}M parameters, "
+        f"{data.title}, {trainer.task.name} of {parameters / 1e6:.1f}M parameters, "
         f"{accelerator.num_processes} process(es) on {accelerator.device}, "
         f"precision {precision}, run folder {folder.path}"
     )

@@ -266,3 +266,26 @@ def test_hash_sees_one_changed_weight():
     model.model.logit_scale.data += 1e-6
     assert model.weights_hash() != before
     assert len(before) == 16
+
+
+# Resizing that is differentiated
+
+
+@pytest.mark.parametrize("reach", [0.8, 2.5])
+def test_the_gradient_of_an_enlarged_picture_is_that_of_what_was_computed(reach):
+    """Bicubic resizing overshoots, and what overshoots is cut at the picture's own extremes: a
+    guide at x_t differentiates these too. reach: of the pixels, beyond 1 where they are noised."""
+    clip = ClipModel.build(tiny_config(VIT), seed=0).freeze().double()
+    rng = torch.Generator().manual_seed(3)
+    x = torch.randn(1, 3, 16, 16, generator=rng, dtype=torch.float64)
+    x = (reach * x / x.abs().amax()).requires_grad_()
+    weight = torch.randn(16, generator=rng, dtype=torch.float64)
+    (clip.encode_image(x) @ weight).sum().backward()
+    assert x.grad is not None
+    # along the gradient, and along some other direction
+    for direction in (x.grad / x.grad.norm(), torch.randn(x.shape, generator=rng, dtype=x.dtype)):
+        step = 1e-6 * direction
+        with torch.no_grad():
+            ahead, back = ((clip.encode_image(x + s * step) @ weight).sum() for s in (1, -1))
+        slope = ((ahead - back) / 2e-6).item()
+        assert (x.grad * direction).sum().item() == pytest.approx(slope, rel=1e-5)

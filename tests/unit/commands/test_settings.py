@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from tests.helpers.command import settings_of
+from textdiff.commands.cli import COMMANDS
+from textdiff.config import leaves
 from textdiff.errors import UsageError
 
 
@@ -79,3 +83,42 @@ def test_a_tilde_in_an_output_is_the_home_folder(command, key, monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     settings = settings_of([*command, f"--{key.replace('_', '-')}=~/x"])
     assert getattr(settings, key) == "/home/somebody/x"
+
+
+# One name for one idea in all commands; the names that some had before still work
+
+IDEAS = {
+    "limit": ("retrieval", "noised-clip", "guidance", "likelihood", "inversion"),
+    "image_seed": ("likelihood", "inversion"),
+    "num_images": ("sample", "guidance"),
+}
+
+
+@pytest.mark.parametrize("name", IDEAS)
+def test_commands_with_an_idea_have_its_name(name):
+    has = set()
+    for command, entry in COMMANDS.items():
+        schema = getattr(import_module(f"textdiff.commands.{entry.module}"), entry.settings)
+        has |= {command} if name in dict(leaves(schema)) else set()
+    assert has == set(IDEAS[name])
+
+
+@pytest.mark.parametrize(
+    ("flags", "name", "value"),
+    [
+        ("inversion --model m --num-pictures 5", "limit", 5),
+        ("inversion --model m --picture-seed 5", "image_seed", 5),
+        ("likelihood --model m --num-images 5", "limit", 5),
+        ("likelihood --model m --num-images none", "limit", None),
+        ("guidance --model m --judges a b --images-per-prompt 5", "num_images", 5),
+        ("guidance --model m --evaluators a b", "judges", ["a", "b"]),
+        ("clip-score --images a --clip b", "judge", "b"),
+    ],
+)
+def test_earlier_names(flags, name, value):
+    assert getattr(settings_of(flags.split()), name) == value
+
+
+def test_likelihood_looks_at_a_part_by_default():
+    settings = settings_of(["likelihood", "--model", "m"])
+    assert (settings.limit, settings.estimate) == (128, 25)

@@ -1,19 +1,16 @@
-"""What stands beside numbers, and pictures of one size."""
+"""What stands beside numbers."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 
-import pytest
 import torch
 
 from textdiff.clip import ClipModel
 from textdiff.data import DataConfig, open_data
-from textdiff.errors import UsageError
 from textdiff.evaluation.protocol import (
     ClipProtocol,
     DataProtocol,
-    check_image_size,
     clip_protocol,
     data_protocol,
     device_name,
@@ -60,12 +57,6 @@ def test_versions_are_those_installed():
 
 def test_device():
     assert device_name(torch.device("cpu")) == "cpu"
-
-
-def test_pictures_of_another_size_are_refused(pipe, shapes):
-    check_image_size(open_shapes(shapes, 16), pipe)
-    with pytest.raises(UsageError, match=r"draws 16x16 pictures, .* is 32; give --data.image-size"):
-        check_image_size(open_shapes(shapes, 32), pipe)
 
 
 def test_sampling_is_named_as_its_flags():

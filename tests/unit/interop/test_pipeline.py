@@ -129,7 +129,7 @@ def test_negative_prompts_of_each_form(clip, load, tmp_path, negative, ours):
     pipe = model(clip)
     pipeline_to_diffusers(pipe, tmp_path / "out")
     draw = load(tmp_path / "out")
-    found = draw(PROMPTS, negative, num_inference_steps=4, generator=same_noise(2)).images
+    found = draw(PROMPTS, negative, num_inference_steps=4, latents=pipe.noise(2)).images
     if ours is not None:
         expected = pipe(PROMPTS, num_steps=4, negative_prompt=ours, seed=0)
     else:
@@ -167,7 +167,7 @@ def test_a_saved_copy_loads_again(clip, load, tmp_path):
     pipe = load(tmp_path / "copy")
     pipe.save_pretrained(tmp_path / "copy of the copy")
     found = load(tmp_path / "copy of the copy")(
-        PROMPTS, num_inference_steps=4, generator=same_noise(2)
+        PROMPTS, num_inference_steps=4, latents=ours.noise(2)
     )
     assert_same_pictures(found.images, ours(PROMPTS, num_steps=4, seed=0))
 

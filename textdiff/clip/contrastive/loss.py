@@ -56,7 +56,8 @@ def contrastive_loss(
         local: the loss of this rank's rows and columns of L alone, with the features of other ranks
             as constants (open_clip's `local_loss` without `gather_with_grad`). The mean over ranks
             is the loss of the whole batch. Its gradient lacks the part that comes from the losses
-            of other ranks, and that part need not be exchanged.
+            of other ranks, and that part need not be exchanged. One process alone has the whole
+            loss, and its whole gradient.
         tile_size: side of a tile of logits; None: what is fast on the device. Beside gradients and
             kept logits, memory is that of about four tiles.
         dense_logits: a rank that has up to this many logits keeps them for the backward pass, which
@@ -71,7 +72,7 @@ def contrastive_loss(
     # Under autocast to bfloat16 a logit near 100 would be off by up to 0.25.
     with torch.autocast(image_features.device.type, enabled=False):
         images, texts, scale = _exact(image_features, text_features, logit_scale)
-        if local:
+        if local and len(ranks.sizes) > 1:  # alone, there are no other ranks' losses
             all_images, all_texts = ranks.gather(images.detach()), ranks.gather(texts.detach())
             rows, _, matching = two_way_logsumexp(images, all_texts, scale, *limits)
             columns, _, same = two_way_logsumexp(texts, all_images, scale, *limits)

@@ -66,8 +66,8 @@ def measure_clip_score(
     return ClipScoreResult(weight, clip.tokenize(captions).num_truncated, scores)
 
 
-def print_scores(result: ClipScoreResult) -> None:
-    """A row per kind of pictures."""
-    title = f"CLIP score (cosine x {result.weight:g})"
+def print_scores(result: ClipScoreResult, source: str) -> None:
+    """A row per kind of pictures. source: where the prompts are from."""
+    title = f"CLIP score (cosine x {result.weight:g}), prompts of {source}"
     counts = [str(each.pictures) for each in result.scores.values()]
     print_estimates(title, result, quantity="score", digits=".2f", column="pictures", cells=counts)

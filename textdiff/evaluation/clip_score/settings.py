@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field, model_validator
 
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, JsonFile, PromptSeed, PromptSplit
 from textdiff.pipeline.config import SamplingConfig
 
@@ -12,15 +15,21 @@ from textdiff.pipeline.config import SamplingConfig
 class ClipScoreSettings(SamplingConfig):
     """Protocol: one picture per prompt; weight 100 as torchmetrics, 2.5 as the paper."""
 
+    short_names: ClassVar[Mapping[str, str]] = {**SamplingConfig.short_names, "clip": "judge"}
+
     model: str | None = Field(
         None, description="run folder or exported model to draw pictures with"
     )
-    images: str | None = Field(None, description="or: a folder of captioned images to score")
-    clip: str | None = Field(
+    images: str | None = Field(
+        None,
+        description="or: a folder of captioned images to score, or of pictures that `sample` drew, "
+        "which hold their prompts",
+    )
+    judge: str | None = Field(
         None, description="CLIP that judges; none: the model's own, which flatters it"
     )
     weight: float = Field(100.0, gt=0, description="100: torchmetrics; 2.5: the paper's CLIPScore")
-    data: DataConfig = DataConfig()
+    data: RunData
     split: PromptSplit = "train"
     num_prompts: int = Field(128, ge=1, description="prompts and pictures")
     prompt_seed: PromptSeed = 0
@@ -31,6 +40,6 @@ class ClipScoreSettings(SamplingConfig):
     def _one_kind_of_picture(self) -> ClipScoreSettings:
         if (self.model is None) == (self.images is None):
             raise ValueError("give either --model or --images")
-        if self.images and not self.clip:
-            raise ValueError("--images needs --clip, the CLIP that judges")
+        if self.images and not self.judge:
+            raise ValueError("--images needs --judge, the CLIP that judges")
         return self

@@ -191,7 +191,7 @@ def resampled_distances(x: Features, y: Features, per_prompt: int) -> Distances:
     drawn = pictures[draws_x[:FRECHET_RESAMPLES]].flatten(1)
     frechets = [frechet_distance(x[a], y[b]) for a, b in zip(drawn, draws_y, strict=False)]
     return Distances(
-        kid=Distance(kid(wide_x, wide_y), kids),
+        kid=Distance(kid(wide_x, wide_y, per_prompt), kids),
         frechet=Distance(frechet_distance(x, y), torch.tensor(frechets).double()),
     )
 

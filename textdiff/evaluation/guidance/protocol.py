@@ -30,7 +30,8 @@ from textdiff.pipeline.config import SamplingConfig
 METRIC = {
     "R@k": "pictures whose prompt is among the first k of all prompts, ties count against",
     "CLIP score": "100 max(cos, 0)",
-    "KID": "unbiased MMD^2, one block, kernel (cos + 1)^3 of image features",
+    "KID": "unbiased MMD^2, one block, no pairs of one prompt, kernel (cos + 1)^3 of image "
+    "features",
     "Frechet": "of unit image features, covariance n - 1; biased upwards, the interval "
     "shows spread only",
     "held_out": "mean over the evaluators",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, PromptSeed, PromptSplit, Split
 from textdiff.pipeline.config import SamplingConfig
 
@@ -17,8 +18,14 @@ class GuidanceSettings(SamplingConfig):
     """Protocol: `num_prompts` distinct captions of the split, chosen by `prompt_seed`, and as many
     pictures of each. `guidance_scale` and `clip_guidance_scale` are what is swept."""
 
+    short_names: ClassVar[Mapping[str, str]] = {
+        **SamplingConfig.short_names,
+        "evaluators": "judges",
+        "images_per_prompt": "num_images",
+    }
+
     model: str | None = Field(None, description="run folder or exported model")
-    evaluators: list[str] = Field(
+    judges: list[str] = Field(
         [], description="two or more CLIPs that took no part in training or guiding the model"
     )
     scales: list[Scale] = Field(
@@ -29,15 +36,17 @@ class GuidanceSettings(SamplingConfig):
         min_length=1,
         description="guidance by CLIP, each with each of the former; 0 is off",
     )
-    data: DataConfig = DataConfig()
+    data: RunData
     split: PromptSplit = "train"
     num_prompts: int = Field(128, ge=2, description="N, prompts")
-    images_per_prompt: int = Field(1, ge=1, description="pictures of each")
+    num_images: int = Field(1, ge=1, description="pictures per prompt")
     prompt_seed: PromptSeed = 0
     reference_split: Split | None = Field(
         None, description="split of the real pictures to be close to; none: that of the prompts"
     )
-    limit: int = Field(2048, ge=2, description="most real pictures to be close to")
+    limit: int = Field(
+        2048, ge=2, description="look at so many other images of that split, to be close to"
+    )
     device: Device = "auto"
     json: str | None = Field(  # type: ignore[assignment]  # of a deprecated method's name
         None,
@@ -70,10 +79,10 @@ class GuidanceSettings(SamplingConfig):
     def _check_drawn(self) -> None:
         if self.model is None:
             raise ValueError("give model, a run folder or exported model; or table")
-        count = len(self.evaluators)
+        count = len(self.judges)
         if count < 2:
             raise ValueError(
-                f"evaluators names {count} CLIP{'s' * (count != 1)}; give two or more, such as "
+                f"judges names {count} CLIP{'s' * (count != 1)}; give two or more, such as "
                 "runs/judge runs/judge-resnet"
             )
         if self.clip_guidance.prompts:

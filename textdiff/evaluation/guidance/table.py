@@ -49,15 +49,15 @@ def print_following(sweep: Sweep) -> None:
         for name, scores in named_scores(sweep)
     ]
     print_table(
-        f"{prompts.count} prompts of {data.source}, split {data.split}: prompt following in % "
-        "(95% interval); gap: guide - held out",
+        f"{prompts.count} prompts of {data.source}, split {data.split} ({data.images} images): "
+        "prompt following in % (95% interval); gap: guide - held out",
         ["", "R@1 held out", "R@1 guide", "gap of R@1", "R@5"],
         [*rows, ["chance", at_1, at_1, "", f"{at_5} {at_5}"]],
     )
 
 
 def print_distances(sweep: Sweep) -> None:
-    reference = sweep.protocol.reference
+    reference, data = sweep.protocol.reference, sweep.protocol.data
     seconds = [f"{each.seconds_per_picture:.3g}" for each in sweep.settings]
     rows = [
         [
@@ -69,7 +69,8 @@ def print_distances(sweep: Sweep) -> None:
         for (name, scores), time in zip(named_scores(sweep), [*seconds, ""], strict=True)
     ]
     print_table(
-        f"Distance from {reference.pictures} other real pictures, split {reference.split}; "
+        f"Distance from {reference.pictures} other real pictures of {data.source}, split "
+        f"{reference.split}; "
         f"seconds on {sweep.protocol.device}",
         ["", f"KID x {KID_UNIT}", "Frechet x 100", "s/picture"],
         rows,

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from textdiff.config import Settings
-from textdiff.data.config import DataConfig
-from textdiff.evaluation.settings import Device, JsonFile, Model, Split
+from textdiff.data.config import RunData
+from textdiff.evaluation.settings import Device, ImageSeed, JsonFile, Model, Split
 from textdiff.sampling.config import Spacing
 
 Steps = Annotated[int, Field(ge=1)]
 
 
 class InversionSettings(Settings):
-    """Protocol: `num_pictures` pictures of the split, chosen by `picture_seed`."""
+    """Protocol: `limit` images of the split, chosen by `image_seed`."""
+
+    short_names: ClassVar[Mapping[str, str]] = {
+        "num_pictures": "limit",
+        "picture_seed": "image_seed",
+    }
 
     model: Model
-    data: DataConfig = DataConfig()
+    data: RunData
     split: Split = Field("test", description="split whose pictures are inverted")
-    num_pictures: int = Field(64, ge=2, description="pictures")
-    picture_seed: int = Field(0, description="which pictures")
+    limit: int = Field(64, ge=2, description="look at so many images of the split")
+    image_seed: ImageSeed = 0
     num_steps: list[Steps] = Field(
         [10, 25, 50, 100], min_length=1, description="steps each way, one row of the table each"
     )

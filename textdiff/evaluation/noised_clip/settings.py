@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from textdiff.config import Settings
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, JsonFile, Limit, SearchedSplit
 
 
@@ -18,7 +18,7 @@ class NoisedClipSettings(Settings):
     clean: str | None = Field(
         None, description="CLIP to compare with; none: the one that it was fine-tuned from"
     )
-    data: DataConfig = DataConfig()
+    data: RunData
     split: SearchedSplit = "test"
     limit: Limit = None
     levels: int = Field(11, ge=2, description="timesteps, evenly spaced from 0 to T-1")

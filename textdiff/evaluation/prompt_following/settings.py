@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, JsonFile, Model, PromptSeed, PromptSplit
 from textdiff.pipeline.config import SamplingConfig
 
@@ -14,7 +14,7 @@ class PromptFollowingSettings(SamplingConfig):
 
     model: Model
     judge: str = Field(description="a CLIP that took no part in training the model")
-    data: DataConfig = DataConfig()
+    data: RunData
     split: PromptSplit = "train"
     num_prompts: int = Field(128, ge=2, description="N, prompts and pictures")
     prompt_seed: PromptSeed = 0

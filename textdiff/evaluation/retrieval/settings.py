@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from textdiff.config import Settings
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, JsonFile, Limit, SearchedSplit
 
 
@@ -13,7 +13,7 @@ class RetrievalSettings(Settings):
     """Protocol: every image of the split (or the first `limit`) with all of its captions."""
 
     clip: str = Field(description="folder of a CLIP, or MODEL/TAG of open_clip's list")
-    data: DataConfig = DataConfig()
+    data: RunData
     split: SearchedSplit = "test"
     limit: Limit = None
     device: Device = "auto"

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from textdiff.config import Settings
-from textdiff.data.config import DataConfig
+from textdiff.data.config import RunData
 from textdiff.diffusion.config import DensityConfig
 from textdiff.training.config import ClipTrainConfig
 
@@ -77,7 +77,7 @@ class FinetuneClipSettings(Settings):
     max_shift: int = Field(0, ge=0, description="shift pictures by up to this many pixels")
     eval_images: int = Field(1000, ge=1, description="held-out images that retrieval searches")
     noise: NoiseConfig
-    data: DataConfig = DataConfig()
+    data: RunData
     train: FinetuneTrainConfig = FinetuneTrainConfig()
 
     @model_validator(mode="before")

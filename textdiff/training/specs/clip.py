@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from textdiff.clip.model import ClipModel
 from textdiff.data.open import open_data
+from textdiff.metrics.preparation import as_clip_sees
 from textdiff.training.fresh_clip import fresh_clip, report_captions
 from textdiff.training.held_out import open_held_out
 from textdiff.training.pairs import check_batch, check_pairs
@@ -23,11 +24,12 @@ def clip_spec(settings: TrainClipSettings) -> TrainingSpec:
     Raises:
         UsageError, DataError, CheckpointError: what `settings` name cannot be used.
     """
-    data, held_out = open_data(settings.data, settings.split), open_held_out(settings.data)
     loss = settings.loss.kind
     clip = fresh_clip(settings.clip, init=settings.init, loss=loss, seed=settings.seed)
     train = settings.train.for_tower(clip.tower_kind)
-    settings = settings.model_copy(update={"train": train})
+    config = as_clip_sees(settings.data, clip)
+    settings = settings.model_copy(update={"train": train, "data": config})
+    data, held_out = open_data(config, settings.split), open_held_out(config)
 
     def build_task(accelerator: Accelerator) -> ContrastiveTask:
         check_batch(train.batch_size, processes=accelerator.num_processes)

@@ -208,6 +208,23 @@ def test_only_a_cpu_looks_whether_logits_are_bounded():
     assert not _is_bounded(elsewhere, elsewhere, scale.to("meta"))
 
 
+@FORMS
+def test_the_local_loss_of_one_process_has_the_whole_gradient(form):
+    """As open_clip's, whose `local_loss` means nothing there."""
+    from open_clip import ClipLoss
+
+    rng = torch.Generator().manual_seed(0)
+    images, texts = (F.normalize(torch.randn(7, 5, generator=rng).double(), dim=1) for _ in "it")
+    scale = torch.tensor(9.0, dtype=torch.float64)
+    found = value_and_gradients(
+        lambda i, x, s: contrastive_loss(i, x, s, local=True, **form), images, texts, scale
+    )
+    expected = value_and_gradients(
+        lambda i, x, s: ClipLoss(local_loss=True)(i, x, s), images, texts, scale
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize(("device", "side"), [("cpu", 512), ("cuda", 4096)])
 def test_tiles_are_larger_where_launching_them_takes_the_time(device, side):
     assert fast_tile(torch.device(device)) == side

@@ -71,7 +71,7 @@ def test_keys_on_disk(clip, pictures):
 
 def test_table_and_estimates(clip, pictures, capsys):
     result = measure_clip_score(clip, pictures)
-    print_scores(result)
+    print_scores(result, "emoji")
     shown = capsys.readouterr().out
     for kind, estimate in (
         ("real", result.scores["real"].score),

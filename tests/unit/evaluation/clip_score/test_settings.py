@@ -14,7 +14,7 @@ from textdiff.evaluation.clip_score.settings import ClipScoreSettings
     [
         ([], "either --model or --images"),
         (["--model", "a", "--images", "b"], "either --model or --images"),
-        (["--images", "b"], "--images needs --clip"),
+        (["--images", "b"], "--images needs --judge"),
     ],
 )
 def test_nothing_or_both_or_no_judge(flags, cause):

@@ -18,8 +18,8 @@ def parsed(*flags: str) -> GuidanceSettings:
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["--scales", "-1"], "scales.0: Input should be greater than or equal to 0"),
-        (["--clip-scales", "1", "-2"], "clip_scales.1: Input should be greater than or equal to 0"),
+        (["--scales", "-1"], "--scales: Input should be greater than or equal to 0"),
+        (["--clip-scales", "1", "-2"], "--clip-scales: Input should be greater than or equal to 0"),
         (["--num-prompts", "1"], "--num-prompts: Input should be greater than or equal to 2"),
         (["--guidance-scale", "2"], "guidance_scale is what is swept; give scales"),
         (["--clip-guidance-scale", "2"], "clip_guidance_scale is what is swept; give clip_scales"),
@@ -38,7 +38,7 @@ def test_bad_settings(flags, complaint):
     [
         (["--scales", "2"], "scales"),
         (["--num-steps", "9", "--split", "val"], "num_steps, split"),
-        (["--data", "x", "--model", "y", "--evaluators", "z"], "data, evaluators, model"),
+        (["--data", "x", "--model", "y", "--evaluators", "z"], "data, judges, model"),
     ],
 )
 def test_tables_take_no_other_setting(flags, named):
@@ -50,8 +50,8 @@ def test_tables_take_no_other_setting(flags, named):
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["--model", "x"], "evaluators names 0 CLIPs; give two or more"),
-        (["--model", "x", "--evaluators", "y"], "evaluators names 1 CLIP; give two or more"),
+        (["--model", "x"], "judges names 0 CLIPs; give two or more"),
+        (["--model", "x", "--evaluators", "y"], "judges names 1 CLIP; give two or more"),
         (["--evaluators", "x", "y"], "give model, a run folder"),
     ],
 )
