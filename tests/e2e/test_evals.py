@@ -143,11 +143,11 @@ def test_clip_score_of_what_sample_drew(tiny_run, judge, tmp_path):
 
 def test_inversion(document, tiny_run, tmp_path, capsys):
     grid = tmp_path / "grid.png"
-    flags = ["--num-pictures", "3", "--num-steps", "5", "20", "--grid", grid]
+    flags = ["--num-pictures", "3", "--num-steps", "5", "80", "--grid", grid]
     found = document("inversion", "--model", tiny_run, *flags, "--grid-pictures", "2")
     assert (found["pictures"], found["guidance_scale"], found["threshold"]) == (3, 1.0, "none")
     assert found["model"]["name"] == str(tiny_run)
-    few, many = found["results"]["5"], found["results"]["20"]
+    few, many = found["results"]["5"], found["results"]["80"]
     assert few["rmse"]["mean"] > 1.5 * many["rmse"]["mean"]
     shown = capsys.readouterr().out
     for steps, numbers in found["results"].items():
