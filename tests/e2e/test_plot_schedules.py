@@ -66,8 +66,8 @@ def test_betas_of_ones_own(plot):
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--names", "cosin"], 2, "--names: names.0: Input should be 'linear', 'scaled_linear' or"),
-        (["--betas", "0.1", "1.5"], 2, "--betas: betas.1: Input should be less than 1"),
+        (["--names", "cosin"], 2, "--names: Input should be 'linear', 'scaled_linear' or"),
+        (["--betas", "0.1", "1.5"], 2, "--betas: Input should be less than 1"),
         (["--num-timesteps", "1"], 2, "--num-timesteps: Input should be greater than or equal to"),
         (["--picture", "absent.png"], 3, "absent.png cannot be used: missing file"),
         (["--picture", __file__], 3, f"{__file__} cannot be used: not an image in PNG"),
