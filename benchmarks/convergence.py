@@ -3,7 +3,7 @@
     python -m benchmarks.convergence --out docs/convergence.png     # from the repository's root
 
 Data are N(0.3, 0.5^2) per pixel, whose denoiser and whose ODE are known in closed form; they are
-those of the tests (tests/exact.py).
+those of the tests (tests/helpers/exact.py).
 
 The linear schedule is cut into 100,000 timesteps, so that the grids are even. The error is the
 largest on arrival at the timesteps that all grids share. The last step is left out: from the least

@@ -9,9 +9,8 @@ import torch
 
 from textdiff import TextToImage
 from textdiff.data import to_pil
-from textdiff.diffusion.prediction import from_x_0
-from textdiff.sampling import DDIM, ImageNoise, sample, timestep_grid
-from textdiff.sampling.threshold import static_threshold
+from textdiff.diffusion import from_x_0
+from textdiff.sampling import DDIM, ImageNoise, sample, static_threshold, timestep_grid
 
 BLUE = torch.tensor([-1.0, -1.0, 1.0]).view(1, 3, 1, 1)  # pixels lie in [-1, 1]
 

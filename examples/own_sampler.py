@@ -8,8 +8,7 @@ import sys
 
 from textdiff import TextToImage
 from textdiff.data import to_pil
-from textdiff.sampling import ImageNoise, sample, timestep_grid
-from textdiff.sampling.threshold import static_threshold
+from textdiff.sampling import ImageNoise, sample, static_threshold, timestep_grid
 
 
 class Euler:

@@ -10,9 +10,7 @@ from pathlib import Path
 
 from textdiff import TextToImage
 from textdiff.config import build
-from textdiff.training.run import run_training
-from textdiff.training.settings.text_to_image import TrainSettings
-from textdiff.training.specs.text_to_image import text_to_image_spec
+from textdiff.training import TrainSettings, run_training, text_to_image_spec
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
 parser.add_argument("images", type=Path)

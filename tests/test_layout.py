@@ -17,6 +17,32 @@ def test_folders_of_unit_tests_are_rooms():
     assert folders - {"benchmarks"} <= ROOMS
 
 
+# what several files of a room do together, or one of them beside another library
+TOGETHER = {
+    "clip/contrastive": {"loss_ranks", "loss_sigmoid"},
+    "commands": {"settings"},
+    "diffusion": {"properties"},
+    "models": {"diffusers_parity"},
+    "pipeline": {"load"},
+    "sampling": {"against_diffusers", "exact", "properties"},
+    "training": {"binary_task", "distributed", "objectives", "resume", "tasks"},
+}
+
+
+def test_unit_tests_are_named_after_the_file_that_they_test():
+    unit, package, astray = TESTS / "unit", ROOT / "textdiff", []
+    for path in sorted(unit.rglob("test_*.py")):
+        room = path.parent.relative_to(unit).as_posix()
+        folder = package if room == "." else package / room
+        files = folder.glob("*.py") if room == "." else folder.rglob("*.py")
+        named = path.stem.removeprefix("test_")
+        if room != "benchmarks" and named not in {f.stem for f in files} | TOGETHER.get(
+            room, set()
+        ):
+            astray.append(str(path.relative_to(ROOT)))
+    assert astray == []
+
+
 def test_no_test_imports_another():
     """What two of them need is in tests/helpers."""
     imported = [

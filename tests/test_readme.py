@@ -25,7 +25,10 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_relative_link_and_named_script_exists(page: Path):
     text = page.read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
-    named = re.findall(r"\b(?:scripts|evals|configs|benchmarks|textdiff)/[\w/]+\.(?:py|yaml)", text)
+    named = re.findall(
+        r"\b(?:scripts|evals|configs|benchmarks|textdiff|tests|examples|docs)/[\w/]+\.(?:py|yaml)",
+        text,
+    )
     assert links
     assert named
     missing = [link for link in links if not (page.parent / link).is_file()]

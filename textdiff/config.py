@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import types
 import typing
 import warnings
@@ -76,16 +77,27 @@ def leaves(
 
 def _flatten(tree: dict[Any, Any], schema: type[Settings], prefix: str = "") -> dict[str, Any]:
     """Nested mapping -> {dotted key: value}, short names written out; goes down only where the
-    schema has a section."""
+    schema has a section.
+
+    Raises:
+        ValueError: a value that is given twice, by its short name and in its section.
+    """
     flat: dict[str, Any] = {}
     for written, value in tree.items():
         key = schema.short_names.get(written, written)
         field = schema.model_fields.get(str(key))
         section = _section(field.annotation) if field else None
+        if section and isinstance(value, Settings):
+            value = value.model_dump(exclude_unset=True)
         if section and isinstance(value, dict):
-            flat.update(_flatten(value, section, f"{prefix}{key}."))
+            entries = _flatten(value, section, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
+            entries = {f"{prefix}{key}": value}
+        for twice in flat.keys() & entries.keys():
+            raise ValueError(
+                f"{twice} is given twice, by its short name and in its section; leave one out"
+            )
+        flat.update(entries)
     return flat
 
 
@@ -121,10 +133,15 @@ def build(schema: type[SettingsT], layers: list[tuple[str, dict[str, Any]]]) -> 
         UsageError: unknown key or wrong value; the message names its origin.
     """
     known = [key for key, _ in leaves(schema)]
+    known += [name for names in _short_names(schema).values() for name in names]
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for source, tree in layers:
-        for key, value in _flatten(tree, schema).items():
+        try:
+            flat = _flatten(tree, schema)
+        except ValueError as error:
+            raise UsageError(f"{source}: {error}") from None
+        for key, value in flat.items():
             for covered in [
                 k for k in merged if k.startswith(f"{key}.") or key.startswith(f"{k}.")
             ]:
@@ -146,7 +163,7 @@ def build(schema: type[SettingsT], layers: list[tuple[str, dict[str, Any]]]) -> 
             raise UsageError(f"{_flag(key)} is required: give the flag or set '{key}'") from None
         message = first["msg"].removeprefix("Value error, ")
         got = "" if isinstance(first["input"], (dict, Settings)) else f", got {first['input']!r}"
-        named = "" if not key or where == _flag(key) else f"{key}: "
+        named = "" if not key or where.startswith("--") else f"{key}: "
         raise UsageError(f"{where}: {named}{message}{got}") from None
 
 
@@ -175,19 +192,24 @@ def to_yaml(settings: Settings) -> str:
 SHORT_FLAGS = {"data.source": "--data", "clip_guidance.guide": "--guide"}
 
 
-def short_flags(schema: type[Settings], prefix: str = "") -> dict[str, list[str]]:
+def short_flags(schema: type[Settings]) -> dict[str, list[str]]:
     """By dotted key: the shorter flags that set it too."""
-    flags: dict[str, list[str]] = {}
+    flags = {key: list(map(_flag, names)) for key, names in _short_names(schema).items()}
+    for key, flag in SHORT_FLAGS.items():
+        flags.setdefault(key, []).append(flag)
+    return flags
+
+
+def _short_names(schema: type[Settings], prefix: str = "") -> dict[str, list[str]]:
+    """By dotted key: its short names, those of sections with the section's name before them."""
+    names: dict[str, list[str]] = {}
     for name, key in schema.short_names.items():
-        flags.setdefault(f"{prefix}{key}", []).append(_flag(f"{prefix}{name}"))
+        names.setdefault(f"{prefix}{key}", []).append(f"{prefix}{name}")
     for name, field in schema.model_fields.items():
         section = _section(field.annotation)
         if section:
-            flags.update(short_flags(section, f"{prefix}{name}."))
-    if not prefix:
-        for key, flag in SHORT_FLAGS.items():
-            flags.setdefault(key, []).append(flag)
-    return flags
+            names.update(_short_names(section, f"{prefix}{name}."))
+    return names
 
 
 class _Parser(argparse.ArgumentParser):
@@ -290,10 +312,10 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
     known, unknown = parser.parse_known_args(spelled)
     if unknown:
         name = unknown[0].split("=", 1)[0]
-        flags = [_flag(key) for key in fields] + ["--config"]
+        flags = [*map(_flag, fields), *itertools.chain(*shorter.values()), "--config"]
         hint = nearest(name, flags) if name.startswith("-") else "flags start with --"
         raise UsageError(f"unknown flag '{name}'; {hint}")
-    values = vars(known)
+    values, typed = vars(known), {word.split("=", 1)[0] for word in spelled}
     layers = [(str(path), read_yaml(path)) for path in values.pop("config")]
     for key, text in values.items():
         annotation = fields[key].annotation
@@ -303,5 +325,6 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
                 parsed = [parsed]
         else:
             parsed = _value(text, annotation)
-        layers.append((_flag(key), {key: parsed}))
+        spelling = next((name for name in shorter.get(key, []) if name in typed), _flag(key))
+        layers.append((spelling, {key: parsed}))
     return build(schema, layers)

@@ -5,7 +5,8 @@
     pixels   x_0 = 2u/255 - 1                         C = 3, in [-1, 1]
     bits     x_0 = +1 where grey >= threshold, else -1     C = 1
 
-Whoever diffuses pictures asks a codec for their shape and for both ways; nobody else converts.
+Whoever diffuses pictures asks a codec for their shape and for both ways. CLIP alone reads stored
+pictures by itself (`clip.model`), for its own range.
 """
 
 from __future__ import annotations

@@ -30,8 +30,9 @@ def install() -> None:
 @contextmanager
 def not_checked() -> Iterator[None]:
     """Lets what is wrong reach the functions, whose own refusals are then tested."""
+    before = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
         yield
     finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
+        jaxtyping.config.update("jaxtyping_disable", before)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -337,3 +338,68 @@ def test_help_lists_choices(capsys):
     with pytest.raises(SystemExit):
         parse("--help")
     assert "--spacing {trailing,leading}" in capsys.readouterr().out
+
+
+class Knobs(Settings):
+    scale: float = Field(0.0, ge=0)
+    guide: str | None = None
+
+
+class WithShortNames(Settings):
+    short_names: ClassVar[Mapping[str, str]] = {
+        "knob_scale": "knobs.scale",
+        "knob_guide": "knobs.guide",
+    }
+
+    knobs: Knobs = Knobs()
+    others: int = 1
+
+
+class Outer(Settings):
+    inner: WithShortNames = WithShortNames()
+
+
+SHORT = {"knob_scale": 2.0}
+
+
+class TestShortNames:
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"knobs": Knobs(scale=2.0), "knob_guide": "x"},
+            {"knob_guide": "x", "knobs": Knobs(scale=2.0)},
+            {"knobs": {"guide": "x"}, **SHORT},
+            {"knob_guide": "x", **SHORT},
+        ],
+        ids=str,
+    )
+    def test_stand_for_values_of_a_section(self, values):
+        assert WithShortNames(**values).knobs == Knobs(scale=2.0, guide="x")
+
+    def test_are_read_in_files_and_sections(self):
+        layers = [("a.yaml", {"inner": {**SHORT, "knobs": {"guide": "x"}}})]
+        assert build(Outer, layers).inner.knobs == Knobs(scale=2.0, guide="x")
+
+    @pytest.mark.parametrize("flag", ["--knob-scale", "--knobs.scale"])
+    def test_are_flags(self, flag):
+        assert parse_flags(WithShortNames, [flag, "2"], "p", "").knobs.scale == 2
+
+    def test_later_layers_win_whatever_the_spelling(self):
+        layers = [("a", {"knobs": {"scale": 1.0}}), ("b", SHORT)]
+        assert build(WithShortNames, layers).knobs.scale == 2
+
+    def test_a_value_given_in_both_spellings_is_refused(self):
+        with pytest.raises(UsageError, match=r"a\.yaml: knobs\.scale is given twice"):
+            build(WithShortNames, [("a.yaml", {**SHORT, "knobs": {"scale": 3.0}})])
+
+    @pytest.mark.parametrize("flag", ["--knob-scale", "--knobs.scale"])
+    def test_errors_name_the_flag_as_it_was_typed(self, flag):
+        with pytest.raises(UsageError) as caught:
+            parse_flags(WithShortNames, [flag, "-1"], "p", "")
+        assert str(caught.value).startswith(f"{flag}: Input should be greater than")
+
+    def test_are_suggested(self):
+        with pytest.raises(UsageError, match="did you mean '--knob-guide'"):
+            parse_flags(WithShortNames, ["--knob-gide", "x"], "p", "")
+        with pytest.raises(UsageError, match="did you mean 'knob_guide'"):
+            build(WithShortNames, [("a", {"knob_gide": "x"})])

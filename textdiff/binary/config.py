@@ -12,8 +12,8 @@ BinaryPredicts = Literal["x_0", "posterior"]
 
 
 class BinaryConfig(Settings):
-    """How pixels flip, and what a network says about them; see `diffusion.binary_schedule` and
-    `diffusion.binary_prediction`.
+    """How pixels flip, and what a network says about them; see `binary.schedule` and
+    `binary.prediction`.
 
     `predicts: posterior` is the idea of `prediction: mean` in Gaussian diffusion: the network says
     how x_{t-1} is distributed. A mean can be solved for x_0 and so serves every grid; log-odds of

@@ -71,8 +71,10 @@ def bound_terms(
     timesteps = chain.timesteps.to(x_0.device)
     for index in indices:
         timestep = timesteps[index]
-        x_t = chain.add_noise(x_0, uniforms(timestep), index)
-        yield index, bound_term(chain, denoise(x_t, timestep), x_0, x_t, index)
+        with torch.no_grad():
+            x_t = chain.add_noise(x_0, uniforms(timestep), index)
+            term = bound_term(chain, denoise(x_t, timestep), x_0, x_t, index)
+        yield index, term
 
 
 def prior_term(schedule: BinarySchedule) -> float:

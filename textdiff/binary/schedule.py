@@ -125,14 +125,6 @@ class BinarySchedule:
         """x_t of x_0 with one coin per pixel: flipped where u ~ U[0, 1) < P(x_t != x_0)."""
         return torch.where(u < self.at("flip_probability", timestep, u), -x_0, x_0)
 
-    def add_noise_two_coins(
-        self, x_0: Images, u_replace: Images, u_value: Images, timestep: Timesteps
-    ) -> Images:
-        """The same law (S10.3): replaced where u_replace < 1 - r, by +1 where u_value < 1/2."""
-        value = torch.where(u_value < 0.5, 1, -1).to(x_0.dtype)
-        replaced = u_replace < self.at("replaced_probability", timestep, u_replace)
-        return torch.where(replaced, value, x_0)
-
     def posterior_logits(self, x_0: Images, x_t: Images, timestep: Timesteps) -> Images:
         """logit q(x_{t-1} = +1 | x_t, x_0) (S10.4); infinite at t = 0, where it says x_0."""
         from_x_0 = self.at("x_0_log_odds", timestep, x_t) * x_0

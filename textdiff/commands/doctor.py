@@ -37,7 +37,7 @@ def run(settings: DoctorSettings) -> None:
     from textdiff.precision import matmul_seconds
     from textdiff.training.precision import choose_precision
 
-    def found(package: str) -> str:
+    def version_of(package: str) -> str:
         try:
             return version(package)
         except PackageNotFoundError:
@@ -54,7 +54,7 @@ def run(settings: DoctorSettings) -> None:
     rows = {
         "textdiff": __version__,
         "python": f"{platform.python_version()} on {platform.platform()}",
-        **{package: found(package) for package in PACKAGES},
+        **{package: version_of(package) for package in PACKAGES},
         "devices": ", ".join(["cpu", *gpus, *(["mps"] if mps else [])]),
         "threads": f"{torch.get_num_threads()} of {os.cpu_count()} processors",
         "matmul": ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in speed.items()),

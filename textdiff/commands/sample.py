@@ -5,12 +5,10 @@ File names come from the picture's number and the seed, never from the prompt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
 
-from textdiff.errors import UsageError
 from textdiff.evaluation.settings import Device, Model
 from textdiff.pipeline.config import SamplingConfig
 
@@ -46,6 +44,7 @@ def run(settings: SampleSettings) -> None:
     """
     from textdiff.data import labelled_grid, to_pil
     from textdiff.data.picture_files import read_picture, save_png
+    from textdiff.data.prompts import read_prompts
     from textdiff.devices import pick_device
     from textdiff.evaluation.protocol import model_protocol, sampling_protocol
     from textdiff.evaluation.results import to_json
@@ -81,21 +80,3 @@ def run(settings: SampleSettings) -> None:
         labelled_grid(pictures, plan.prompts, settings.columns).save(temporary)
     count = f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''}"
     print(f"{count} and grid.png in {out}")
-
-
-def read_prompts(prompts: Sequence[str], path: str | None) -> list[str]:
-    """The prompts, then those of the file; empty lines of the file are skipped.
-
-    Raises:
-        UsageError: a file that cannot be read, or no prompt at all.
-    """
-    lines: list[str] = []
-    if path:
-        try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"prompt file {path}: {error}") from None
-    every = [*prompts, *(line.strip() for line in lines if line.strip())]
-    if not every:
-        raise UsageError('no prompt; give --prompt "a red apple" or --prompt-file FILE')
-    return every

@@ -5,4 +5,5 @@ from .objective import simple_loss as simple_loss
 from .prediction import from_eps as from_eps
 from .prediction import from_output as from_output
 from .prediction import from_v as from_v
+from .prediction import from_x_0 as from_x_0
 from .schedule import NoiseSchedule as NoiseSchedule

@@ -63,10 +63,10 @@ def from_output(
     """The Prediction that a network's output (B, C or 2C, ...) stands for; the second C of 2C
     channels are its learned variance. x_t: (B, C, ...)."""
     channels = x_t.shape[1]
-    found = FROM_OUTPUT[prediction](schedule, output[:, :channels], x_t, timestep)
+    means = FROM_OUTPUT[prediction](schedule, output[:, :channels], x_t, timestep)
     if output.shape[1] == channels:
-        return found
-    return replace(found, variance_mix=variance_mix(output[:, channels:]))
+        return means
+    return replace(means, variance_mix=variance_mix(output[:, channels:]))
 
 
 def target(

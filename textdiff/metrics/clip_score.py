@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from textdiff.types import Features, PerSample
 
 TORCHMETRICS_WEIGHT = 100.0
-PAPER_WEIGHT = 2.5
 
 
 def clip_scores(

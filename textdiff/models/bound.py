@@ -1,4 +1,4 @@
-"""What of a U-Net's work is the same at every step of a sampling run, done before the first.
+"""The part of a U-Net's work that is the same at every step of a sampling run, done once before it.
 
     keys, values = W_k tokens, W_v tokens          of every attention to the text, once per prompt,
                                                    padding that all prompts have left out

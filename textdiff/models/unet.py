@@ -185,7 +185,8 @@ class UNet(nn.Module):
         return F.pixel_shuffle(x, self.config.patch_size)
 
     def _deeper(self, x: Tensor, emb: Tensor, text: TextSource, mask: Tensor | None) -> Tensor:
-        """What the last level on the way up takes, from what the first on the way down gave."""
+        """All levels below the first: from the output of `down_blocks[0]` to the input of
+        `up_blocks[-1]`."""
         first, *others = (block for block in self.down_blocks if isinstance(block, DownBlock))
         x, skips = first.halve(x)
         for block in others:
@@ -204,10 +205,6 @@ class UNet(nn.Module):
             if isinstance(module, (ResidualBlock, SpatialTransformer)):
                 again = partial(checkpoint, module.forward, use_reentrant=False)
                 module.forward = again  # type: ignore[method-assign]  # of this instance alone
-
-    @property
-    def num_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())
 
     def _pooled(self, conditioning: Conditioning, dtype: torch.dtype) -> Tensor | None:
         """(B, time_dim); None where the network uses no pooled feature."""

@@ -100,9 +100,9 @@ def rounded(unet: UNet) -> UNet:
 class RoundedCopy:
     """`rounded`, kept until the weights change.
 
-    Changed are those that lie elsewhere in memory or were written to in place, which PyTorch counts
-    for each tensor (`_version`), but for writes through `.data`. What was copied is held, so that
-    other weights cannot come to lie there.
+    Weights count as changed if they moved in memory or were written in place. PyTorch counts such
+    writes in `_version`; writes through `.data` go unseen. The tensors that were copied are kept
+    alive, so that no others can take their addresses.
     """
 
     def __init__(self) -> None:

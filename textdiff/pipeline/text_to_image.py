@@ -170,8 +170,8 @@ class TextToImage:
 
     def plan(
         self,
-        prompts: Sequence[str],
-        config: SamplingConfig,
+        prompts: str | Sequence[str],
+        config: SamplingConfig | None = None,
         *,
         first: int = 0,
         init: Init | None = None,
@@ -179,12 +179,15 @@ class TextToImage:
     ) -> DrawPlan:
         """One picture per prompt, all checked now; image k uses the noise of (seed, first + k).
 
+        config: None takes the defaults.
         clip_image: (3, S, S) uint8, towards which CLIP guides in place of the prompts.
 
         Raises:
             UsageError: settings that the model cannot follow, or a prompt that is too long.
             CheckpointError: no CLIP where `clip_guide` says.
         """
+        prompts = [prompts] if isinstance(prompts, str) else prompts
+        config = config or SamplingConfig()
         check_prompts_fit([*prompts, config.negative_prompt], self.clip)
         check_settings(config, len(self.config.unet.block_channels), init)
         grid = self.process.plan_grid(config, init)

@@ -6,4 +6,6 @@ from .dpm_solver import DPMSolverPP as DPMSolverPP
 from .grid import timestep_grid as timestep_grid
 from .inversion import invert as invert
 from .noise import ImageNoise as ImageNoise
+from .threshold import dynamic_threshold as dynamic_threshold
+from .threshold import static_threshold as static_threshold
 from .unipc import UniPC as UniPC

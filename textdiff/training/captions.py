@@ -25,11 +25,11 @@ class CaptionTokens:
     takes longer than all else that is done for it outside the towers."""
 
     def __init__(self, clip: ClipModel | NoisedClip):
-        self._of = lru_cache(MOST_REMEMBERED)(lambda caption: clip.tokenize([caption]))
+        self._tokens_of = lru_cache(MOST_REMEMBERED)(lambda caption: clip.tokenize([caption]))
 
     def __call__(self, captions: Sequence[str]) -> Tokens:
         """As `clip.tokenize`."""
-        rows = [self._of(caption) for caption in captions]
+        rows = [self._tokens_of(caption) for caption in captions]
         return Tokens(
             torch.cat([row.ids for row in rows]),
             torch.cat([row.mask for row in rows]),

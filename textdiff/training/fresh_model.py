@@ -35,7 +35,8 @@ def fit_unet(
 ) -> UNetConfig:
     """The U-Net's settings with image size and text widths taken from data and CLIP.
 
-    The bound trains a variance: hybrid always, vlb where `unet.learned_variance` asks for one.
+    A learned variance is trained by the bound: loss hybrid always learns one, vlb only with
+    `unet.learned_variance`.
 
     Args:
         loss: the objective's.

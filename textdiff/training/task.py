@@ -1,7 +1,7 @@
-"""What the loop trains. It knows no task by name; a task says no more than it has to say.
+"""What the loop trains.
 
-Every task is a `Task`. One that needs more has the method of `Stateful`, `Preparing`, `AfterUpdate`
-or `Exporting` besides, and the loop calls it.
+A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `AfterUpdate` and `Exporting` are
+optional: the loop calls them where they exist.
 """
 
 from __future__ import annotations

@@ -67,17 +67,6 @@ def test_golden_posterior(case_id, dtype):
             assert found == near, (step, signs_of)
 
 
-def test_golden_two_coins():
-    inputs, expected = CASES["two_coin_sample"]["inputs"], CASES["two_coin_sample"]["outputs"]
-    schedule = BinarySchedule.constant(inputs["t"], inputs["delta"])
-    coins = torch.tensor(inputs["uniforms"], dtype=torch.float64)
-    x_t = schedule.add_noise_two_coins(
-        picture(inputs["x_0"]), picture(coins[:, 0].tolist()), picture(coins[:, 1].tolist()),
-        at_step(inputs["t"]),
-    )  # fmt: skip
-    assert x_t.flatten().tolist() == expected["y_t"]
-
-
 def test_golden_marginals_of_one_pixel():
     """P(x_t = +1) of a pixel that starts at +1 with probability p: p, or 1 - p if flipped."""
     inputs, expected = (CASES["exact_reverse_one_pixel"][key] for key in ("inputs", "outputs"))

@@ -148,11 +148,6 @@ def test_activation_checkpointing_keeps_fewer_bytes_for_the_backward_pass() -> N
     assert kept[1] < 0.5 * kept[0]
 
 
-def test_counts_its_parameters() -> None:
-    unet = UNet(SMALL)
-    assert unet.num_parameters == sum(tensor.numel() for tensor in unet.state_dict().values())
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

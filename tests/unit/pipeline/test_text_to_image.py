@@ -264,6 +264,12 @@ def test_previews_come_closer_to_the_picture(pipe):
     assert all(step.x_t.shape == step.x_0_hat.shape for step in steps)
 
 
+def test_one_prompt_and_the_usual_settings_need_not_be_wrapped(pipe):
+    plan = pipe.plan("red circle")
+    assert plan.prompts == ("red circle",)
+    assert plan.config == SamplingConfig()
+
+
 def test_no_prompt_draws_no_picture(pipe):
     assert pipe.draw(pipe.plan([], SamplingConfig())).shape == (0, 3, 16, 16)
 

@@ -99,9 +99,10 @@ def their_steps(kind, schedule, num_steps, spacing="trailing", step=None, **conf
 @pytest.mark.parametrize("variance", ["fixed_small", "fixed_small_log"])
 @pytest.mark.parametrize("num_steps", [10, 50])
 def test_ddpm_with_fixed_small(variance, num_steps):
+    """Rounding of fp32 adds up over the steps, by how much depends on the processor's kernels."""
     ours = our_steps(LINEAR, DDPM("fixed_small"), num_steps)
     theirs = their_steps(DDPMScheduler, LINEAR, num_steps, variance_type=variance)
-    torch.testing.assert_close(ours, theirs, **TOLERANCE)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=max(1e-5, 4e-7 * num_steps))
 
 
 @pytest.mark.parametrize(

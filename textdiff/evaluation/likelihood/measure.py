@@ -1,4 +1,4 @@
-"""The bound of captioned images, for each kind of captions that the model may be told.
+"""The bound of captioned images, for each kind of captions that the model may be given.
 
 images, captions ── BoundTerms, per batch and timestep ──► prior, terms ──► Bound ──► result
 """
@@ -67,10 +67,10 @@ def measure_likelihood(
     chain = source.chain
     edges = strata_of(chain.num_timesteps, estimate)
     chosen = choose_images(data, num_images, image_seed)
-    told = {kind: captions_of(kind, chosen.captions, seed) for kind in captions}
+    texts = {kind: captions_of(kind, chosen.captions, seed) for kind in captions}
     pipe.unet.to(dtype)
     bounds = measure_bounds(
-        pipe, source, edges, chosen, told, seed=seed, batch_size=batch_size, dtype=dtype
+        pipe, source, edges, chosen, texts, seed=seed, batch_size=batch_size, dtype=dtype
     )
     return LikelihoodResult(
         pictures=len(chosen.identifiers),

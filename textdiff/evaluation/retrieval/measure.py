@@ -81,7 +81,7 @@ def measure_retrieval(
 
 
 def rates_of(ranking: Ranking, owners: Numbers | None = None) -> Rates:
-    """owners: (q,) image of each query, over which intervals are taken; None: one query each."""
+    """owners: (q,) image of each query, which is what is resampled; None: one query each."""
 
     def rate(k: int) -> Rate:
         return Rate(estimate_mean(ranking.ranks <= k, owners), ranking.chance(k))

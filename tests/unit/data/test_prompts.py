@@ -1,10 +1,10 @@
-"""Which prompts `textdiff sample` draws."""
+"""Prompts of flags and of a file."""
 
 from __future__ import annotations
 
 import pytest
 
-from textdiff.commands.sample import read_prompts
+from textdiff.data.prompts import read_prompts
 from textdiff.errors import UsageError
 
 
