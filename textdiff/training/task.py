@@ -1,7 +1,7 @@
 """What the loop trains.
 
-A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `AfterUpdate` and `Exporting` are
-optional: the loop calls them where they exist.
+A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `AfterUpdate` and `Exporting`
+are optional: the loop calls them where they exist.
 """
 
 from __future__ import annotations
