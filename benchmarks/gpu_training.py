@@ -146,6 +146,7 @@ def replayed(body: Callable[[], Tensor]) -> Callable[[], object]:
 def uncompiled(side: str, case: Case) -> Bench:
     """Steps of a batch that fills half the memory, and of the recipes' own."""
     runs: dict[str, Callable[[], object]] = {}
+    eager: list[nn.Module] = []
 
     def add(how: str, batch: int) -> None:
         network, channels_last = network_of(side, case), "channels_last" in how
@@ -154,6 +155,8 @@ def uncompiled(side: str, case: Case) -> Bench:
         step = step_of(side, how, network, Inputs(case, batch, channels_last))
         name = run_name(case, side, how, batch)
         runs[name] = step
+        if "graph" not in how:  # whose gradients stay where they were recorded
+            eager.append(network)
         if channels_last:
             runs[f"{name}, cudnn.benchmark"] = partial(with_cudnn_benchmark, step)
 
@@ -163,7 +166,7 @@ def uncompiled(side: str, case: Case) -> Bench:
     add("eager" if side == "ours" else "tuned", case.small)
     if case.device.startswith("cuda"):
         add("graph" if side == "ours" else "tuned, graph", case.small)
-    return Bench(runs)
+    return Bench(runs, rest=lambda: [each.zero_grad(set_to_none=True) for each in eager])
 
 
 def with_cudnn_benchmark(step: Callable[[], object]) -> None:

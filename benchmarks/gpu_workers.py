@@ -27,10 +27,12 @@ PATIENCE = 60.0  # seconds that a turn may take
 @dataclass
 class Bench:
     """runs: by name, what one call of is timed; each may be warmed up by calling it.
-    prepare: what takes long and little memory, such as compiling."""
+    prepare: what takes long and little memory, such as compiling.
+    rest: gives back memory that a run keeps until the next."""
 
     runs: dict[str, Callable[[], object]]
     prepare: Callable[[], object] = lambda: None
+    rest: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Served:
         run()
         seconds = seconds_of(lambda: [run() for _ in range(count)], self.device) / count
         gib = torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0
+        self.bench.rest()
         if cuda:
             torch.cuda.empty_cache()
         return Turn(seconds, gib)
@@ -248,5 +251,5 @@ class Pool:
 def few_compile_threads(processes: int) -> None:
     """For the processes started from now on, which compile at the same time."""
     cores = os.cpu_count() or 1
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(max(1, cores // processes)))
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(max(2, 2 * cores // processes)))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
