@@ -91,6 +91,7 @@ def test_golden_terms(case, dtype):
     close(found[:, 0], expected["vb_bits"], dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", UNCLIPPED, ids=by_id)
 def test_golden_total(case, dtype):
@@ -246,6 +247,7 @@ def test_nothing_is_lost_with_the_true_reverse_variance(num_timesteps):
     torch.testing.assert_close(found, encoded(chain, x_0) @ weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variance", ["fixed_small", "fixed_large"])
 def test_what_a_fixed_variance_loses_halves_with_twice_the_steps(variance):
     nodes, weights = quadrature(32)

@@ -144,6 +144,7 @@ def noised_quadratic(schedule: NoiseSchedule):
     return reward
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
 @pytest.mark.parametrize(
     ("sampler", "num_steps"),

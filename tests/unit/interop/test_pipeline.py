@@ -83,6 +83,7 @@ def load(tmp_path, monkeypatch):
     return load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "export", "draw"),
     [
@@ -121,6 +122,7 @@ def test_prompts_that_do_not_fit_are_refused_there_too(clip, load, tmp_path):
         load(tmp_path / "out")("one " * 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("negative", "ours"), [(None, ""), ([NEGATIVE, ""], None), ((NEGATIVE, NEGATIVE), NEGATIVE)]
 )

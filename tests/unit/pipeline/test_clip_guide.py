@@ -90,12 +90,14 @@ def liking(noised):
 # what it does
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_is_guided(draw, liking, sampler):
     guided, plain = (draw(sampler=sampler, clip_guidance_scale=scale) for scale in (5.0, 0.0))
     assert liking(guided) > liking(plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -120,6 +122,7 @@ def test_pushing_away(pipe, draw):
     assert similarity(pipe.clip, towards, text) > similarity(pipe.clip, away, text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -278,6 +281,7 @@ def test_a_clip_is_loaded_once_and_frozen(pipe, noised):
 # a scale that is too large
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", ["none", "static", "dynamic"])
 @pytest.mark.parametrize("scale", [1e6, 1e308])
 @pytest.mark.parametrize(

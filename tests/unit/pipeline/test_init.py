@@ -202,6 +202,7 @@ def test_full_strength_from_pure_noise_is_text_to_image(pipe):
     assert np.array_equal(drawn(pure, init_image=APPLE, strength=1.0), drawn(pure))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", [None, RIGHT_HALF])
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_batch_size_changes_no_picture(pipe, sampler, mask):

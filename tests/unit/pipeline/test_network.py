@@ -82,6 +82,7 @@ class ProjectedAnew:
         return self.unet(x_t.repeat(2, 1, 1, 1), timestep.repeat(2), self.both).chunk(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -131,6 +132,7 @@ def test_clip_guides_back_through_a_bound_network(either):
 # Large jobs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"deep_cache_every": 2}, {"sampler": "dpmpp_sde"}])
 def test_a_large_job_is_split_and_each_picture_stays_the_same(either, settings):
     rows = Rows(either.unet.mid_block)
@@ -159,6 +161,7 @@ def test_deep_cache_starts_anew_at_the_ends_of_the_guidance_interval(unpooled):
     assert (shallow.seen, deep.seen) == ([3, 3, 6, 6, 3, 3], [3, 6, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"guidance_interval": (40, 70)}])
 def test_deep_cache_leaks_into_no_other_batch_or_call(either, settings):
     """The second call's steps would pass for successors of the last full one of the first."""
@@ -209,6 +212,7 @@ def test_bf16_comes_close_and_leaves_the_model_as_it_is(either):
     assert np.array_equal(drawn(either), exact)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2])
 def test_bf16_pictures_hardly_depend_on_the_batch(either, size):
     """Sums in another order round otherwise: RMSE below 1 grey level."""
@@ -237,6 +241,7 @@ def other_weights(unet: UNet) -> dict[str, torch.Tensor]:
     return {name: 0.5 * weight for name, weight in unet.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -295,6 +300,7 @@ def test_binary_deep_cache_counts_of_levels_run(binary):
     assert (shallow.seen, deep.seen) == ([6] * 7, [6] * 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rougher", "dtype"),
     [({"precision": "bf16"}, torch.bfloat16), ({"deep_cache_every": 2}, torch.float32)],
@@ -308,6 +314,7 @@ def test_few_binary_pixels_turn_over_when_the_unet_is_rough(binary, rougher, dty
     assert np.mean(found != exact) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "recordings"),
     [

@@ -142,12 +142,14 @@ def exact(tiny_run) -> np.ndarray:
     return drawn(TextToImage.load(tiny_run), num_steps=100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["ddim", "dpmpp", "unipc"])
 def test_deterministic_samplers_come_nearer_to_one_picture_with_more_steps(pipe, exact, sampler):
     errors = [far(drawn(pipe, sampler=sampler, num_steps=steps), exact) for steps in (3, 30)]
     assert 0 < errors[1] < errors[0] < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spacing", ["karras", "log_snr"])
 def test_spacings_come_nearer_to_one_picture_with_more_steps(pipe, exact, spacing):
     errors = [far(drawn(pipe, spacing=spacing, num_steps=steps), exact) for steps in (5, 30)]

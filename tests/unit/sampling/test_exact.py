@@ -41,6 +41,7 @@ def assert_gaussian_moments(sampler, schedule: NoiseSchedule) -> None:
     assert float(x.std()) == pytest.approx(std, abs=4 * std / (2 * count) ** 0.5 + 0.01 * std)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
 def test_samples_of_a_gaussian_have_its_moments(sampler):
     assert_gaussian_moments(sampler, COSINE)
@@ -51,6 +52,7 @@ def test_so_they_have_with_zero_terminal_snr(sampler):
     assert_gaussian_moments(sampler, NoiseSchedule.linear(1000).with_zero_terminal_snr())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
 def test_samples_of_points_are_points_in_their_proportions(sampler):
     where = torch.tensor([-0.8, 0.1, 0.9], dtype=torch.float64)
@@ -102,6 +104,7 @@ def test_an_ode_solver_converges_with_its_order(sampler, order, std):
 # one sampler is another
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mix", "fixed"), [(0.0, "fixed_small"), (1.0, "fixed_large")])
 @pytest.mark.parametrize("num_steps", [10, 1000])
 def test_ddpm_with_a_learned_variance_at_its_ends_is_a_fixed_one(mix, fixed, num_steps):

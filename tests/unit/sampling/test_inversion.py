@@ -26,6 +26,7 @@ def round_trip_error(schedule: NoiseSchedule, num_steps: int) -> float:
     return float((back - PICTURE).abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
 def test_the_round_trip_error_falls_as_one_over_the_steps(schedule):
     errors = torch.tensor([round_trip_error(schedule, n) for n in (125, 250, 500, 1000)])

@@ -44,6 +44,7 @@ def test_errors_of_known_pictures():
     assert psnr_of(rmse).tolist() == pytest.approx([20 * np.log10(25.5), 10 * np.log10(2)])
 
 
+@pytest.mark.slow
 def test_more_steps_come_closer(pipe, real):
     grids = grids_of(pipe.schedule, [3, 20, 100], "trailing")
     inversions = [there_and_back(pipe, real, grid, batch_size=4) for grid in grids.values()]

@@ -57,6 +57,7 @@ def bound_by_hand(
     return (prior_term(pipe.schedule, x_0) + sum(bits for _, bits in terms)).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip", [True, False])
 def test_bound_is_that_of_the_images_and_their_captions(pipe, data, clip):
     result = measure_likelihood(pipe, data, seed=3, batch_size=3, clip_denoised=clip)
@@ -68,6 +69,7 @@ def test_bound_is_that_of_the_images_and_their_captions(pipe, data, clip):
     assert result.bounds["first"].total.value == pytest.approx(sum(by_hand) / 4, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_estimate_is_near_the_bound_and_new_for_each_seed(pipe, data):
     exact, one, other = (
         measure_likelihood(pipe, data, seed=seed, estimate=count).bounds["first"].total.value
