@@ -31,6 +31,11 @@ def test_a_run_draws_the_same_in_diffusers(tiny_run, tmp_path, capsys, monkeypat
     assert len(weights) == 2
     readable = out.joinpath("README.md").stat().st_mode
     assert {path.stat().st_mode for path in weights} == {readable}
+    with pytest.raises(UsageError, match=r"has files in it; .* or add --overwrite"):
+        run(["export", "--model", str(tiny_run), "--out", str(out)])
+    weights[0].unlink()
+    run(["export", "--model", str(tiny_run), "--out", str(out), "--overwrite"])
+    assert weights[0].is_file()
     pipe = DiffusionPipeline.from_pretrained(out, trust_remote_code=True)
     draw_ours(monkeypatch)
     found = pipe("red circle", num_inference_steps=10).images

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from textdiff.config import Settings
+from textdiff.errors import UsageError
 
 
 class ExportSettings(Settings):
@@ -14,7 +16,8 @@ class ExportSettings(Settings):
 
     model: str = Field(description="run folder or exported model")
     format: Literal["diffusers"] = Field("diffusers", description="whose layout the folder has")
-    out: str = Field(description="folder to write")
+    out: str = Field(description="folder to write, new or empty")
+    overwrite: bool = Field(False, description="write into a folder that has files in it too")
     pipeline: Literal["bundled", "stock"] = Field(
         "bundled",
         description="bundled: the folder brings its pipeline, which diffusers runs with "
@@ -35,7 +38,8 @@ def run(settings: ExportSettings) -> None:
     """Load the model, write the folder.
 
     Raises:
-        UsageError: a model or choice that the format cannot hold. CheckpointError: no such model.
+        UsageError: a model or choice that the format cannot hold, or files in `out` that only
+            `overwrite` may replace. CheckpointError: no such model.
     """
     from transformers.utils import logging
 
@@ -44,6 +48,11 @@ def run(settings: ExportSettings) -> None:
     from textdiff.pipeline import TextToImage
 
     check_folder("--out", settings.out)
+    if not settings.overwrite and any(Path(settings.out).glob("*")):
+        raise UsageError(
+            f"--out {settings.out} has files in it; name a new folder, or add --overwrite to "
+            "replace those of an earlier export"
+        )
     logging.disable_progress_bar()
     pipeline_to_diffusers(
         TextToImage.load(settings.model, "cpu"),

@@ -18,6 +18,7 @@ import inspect
 import json
 import math
 import re
+import warnings
 from pathlib import Path
 
 import torch
@@ -77,17 +78,22 @@ class TextDiffPipeline(DiffusionPipeline):
         Path(save_directory, "pipeline.py").write_text(source, encoding="utf-8")
 
     def encode(self, prompts: list[str]) -> Text:
-        """The features of the prompts.
-
-        Raises:
-            ValueError: a prompt that is longer than the text tower's context.
-        """
+        """The features of the prompts; long ones are cut, as in training, with a warning."""
         prompts, longest = [clean(prompt) for prompt in prompts], self.tokenizer.model_max_length
-        for prompt in prompts:
-            if len(self.tokenizer(prompt).input_ids) > longest:
-                raise ValueError(f"prompt too long for {longest} tokens, shorten it: {prompt[:60]}")
+        distinct = list(dict.fromkeys(prompts))
+        long = [each for each in distinct if len(self.tokenizer(each).input_ids) > longest]
+        if long:
+            warnings.warn(
+                f"{len(long)} of {len(distinct)} prompts cut to {longest} tokens, the first "
+                f"'{long[0][:60]}...'",
+                stacklevel=3,
+            )
         texts = self.tokenizer(
-            prompts, padding="max_length", max_length=longest, return_tensors="pt"
+            prompts,
+            padding="max_length",
+            truncation=True,
+            max_length=longest,
+            return_tensors="pt",
         ).to(self._execution_device)
         features = self.text_encoder(texts.input_ids)
         pooled = F.normalize(features.text_embeds, dim=-1) * math.sqrt(
@@ -137,8 +143,7 @@ class TextDiffPipeline(DiffusionPipeline):
             output_type: "pil", "np" (B, H, W, C) in [0, 1], or "pt" (B, C, H, W) in [-1, 1].
 
         Raises:
-            ValueError: negative prompts that are not one per prompt, latents of another shape, or
-                a prompt that is too long.
+            ValueError: negative prompts that are not one per prompt, or latents of another shape.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         if negative_prompt is None or isinstance(negative_prompt, str):

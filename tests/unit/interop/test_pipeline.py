@@ -116,10 +116,14 @@ def test_bundled_pictures(clip, load, tmp_path, options, export, draw, monkeypat
     assert_same_pictures(found, expected)
 
 
-def test_prompts_that_do_not_fit_are_refused_there_too(clip, load, tmp_path):
-    pipeline_to_diffusers(model(clip), tmp_path / "out")
-    with pytest.raises(ValueError, match="prompt too long for 12 tokens"):
-        load(tmp_path / "out")("one " * 12)
+def test_prompts_that_do_not_fit_are_cut_there_too(clip, load, tmp_path, monkeypatch):
+    ours, long = model(clip), "one " * 12 + "end"
+    pipeline_to_diffusers(ours, tmp_path / "out")
+    theirs = load(tmp_path / "out")
+    draw_ours(monkeypatch, seed=SEED)
+    with pytest.warns(UserWarning, match="1 of 2 prompts cut to 12 tokens, the first 'one one"):
+        found = theirs(long, num_inference_steps=3).images
+    assert_same_pictures(found, ours(long, num_steps=3, seed=SEED))
 
 
 @pytest.mark.slow

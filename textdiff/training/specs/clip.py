@@ -70,11 +70,10 @@ def _fixed_towers(settings: TrainClipSettings, clip: ClipModel) -> dict[str, Any
 
 
 def _next_steps(settings: TrainClipSettings) -> dict[str, list[str]]:
-    run = settings.run_dir
-    data = ["--data", settings.data.source]
-    size = ["--data.image-size", str(settings.data.image_size)]
-    model = ["--run-dir", f"{run}-model"]
+    run, data = settings.run_dir, settings.data
+    same = ["--data", data.source, "--data.image-size", str(data.image_size)]
+    train = ["train", "--clip", run, *same, "--run-dir", f"{run}-model"]
     return {
-        "a U-Net on its text embeddings": ["train", "--clip", run, *data, *size, *model],
-        "how well it retrieves": ["retrieval", "--clip", run, *data, *size],
+        "a U-Net on its text embeddings": train,
+        "how well it retrieves": ["retrieval", "--clip", run],
     }

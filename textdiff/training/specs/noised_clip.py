@@ -82,9 +82,8 @@ def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> Trai
 
 def _next_steps(settings: FinetuneClipSettings) -> dict[str, list[str]]:
     run, model = settings.run_dir, settings.noise.schedule_from
-    data = ["--data", settings.data.source]
     guided = ["--clip-guide", run, "--clip-guidance-scale", "1"]
     return {
         "pictures that it guides": ["sample", "--model", model, "--prompt", "a caption", *guided],
-        "what it recognises by timestep": ["noised-clip", "--noised", run, *data],
+        "what it recognises by timestep": ["noised-clip", "--noised", run],
     }

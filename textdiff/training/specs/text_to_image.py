@@ -78,11 +78,11 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
 
 
 def _next_steps(settings: TrainSettings, data: CaptionedImages) -> dict[str, list[str]]:
-    model, source = ["--model", settings.run_dir], ["--data", settings.data.source]
+    model = ["--model", settings.run_dir]
     caption = next((texts[0] for texts in data.captions if texts), "a caption")
     return {
         "pictures of a prompt": ["sample", *model, "--prompt", caption, "--num-images", "4"],
-        "how well they match": ["clip-score", *model, *source],
+        "how well they match": ["clip-score", *model],
     }
 
 
