@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from textdiff.pipeline.origin import Origin
 
 # Settings that leave a picture as it is: with these alone, --from draws it to the bit.
-SAME_PICTURE = frozenset({"from_picture", "out", "columns", "device", "strict"})
+SAME_PICTURE = frozenset({"from_picture", "out", "columns", "device", "graphs", "strict"})
 
 
 class SampleSettings(SamplingConfig):

@@ -164,7 +164,11 @@ class SamplingConfig(Settings):
         description="run the U-Net below its first level at every k-th step only, which is faster "
         "and rougher; 1: at every step",
     )
-
+    graphs: bool = Field(
+        True,
+        description="on a GPU, launch the kernels of a step together, from the fourth step of a kind "
+        "on: the same pictures sooner, for memory that is kept",
+    )
     strict: bool = Field(
         False,
         description="refuse a prompt that is too long for the text tower, in place of cutting it "

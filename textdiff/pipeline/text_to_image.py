@@ -61,8 +61,8 @@ class TextToImage:
 
     step: of its checkpoint.
     guides: CLIPs that guide, by the name that `clip_guide` gives them; loaded as they are needed.
-    graphs: on a GPU, `Graphs()` launches the kernels of a step together, which is faster where they
-        are small; the pictures are the same. None: one by one.
+    graphs: on a GPU, launch the kernels of a step together, which is faster where they are small;
+        the pictures are the same. `graphs.clear()` gives their memory back. None: one by one.
     """
 
     unet: UNet
@@ -70,7 +70,7 @@ class TextToImage:
     config: ModelConfig
     step: int | None = None
     guides: dict[str, ClipModel | NoisedClip] = field(default_factory=dict, repr=False)
-    graphs: Graphs | None = field(default=None, repr=False, compare=False)
+    graphs: Graphs | None = field(default_factory=Graphs, repr=False, compare=False)
     _rounded: RoundedCopy = field(
         default_factory=RoundedCopy, init=False, repr=False, compare=False
     )
@@ -231,6 +231,9 @@ class TextToImage:
         """Draws the plan's pictures, batch by batch, step by step."""
         config, done = plan.config, 0
         unet = self._rounded.get(self.unet) if plan.bf16 else self.unet
+        graphs = None
+        if config.graphs and self.graphs is not None:
+            graphs = self.graphs.for_run(unet, *([plan.guide] if plan.guide is not None else []))
         for rows in plan.batches:
             prompts, seeds = plan.prompts[rows], plan.seeds(rows)
             network = TextNetwork.bind(
@@ -240,7 +243,7 @@ class TextToImage:
                 config.negative_prompt,
                 plan.grid,
                 deep_cache_every=config.deep_cache_every,
-                graphs=self.graphs,
+                graphs=graphs,
             )
             guide = None
             if plan.guide is not None:

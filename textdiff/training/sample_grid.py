@@ -16,10 +16,14 @@ COLUMNS = 8
 def draw_samples(
     pipe: TextToImage, prompts: Sequence[str], config: SamplingConfig, file: Path
 ) -> None:
-    """Writes a labelled grid of `prompts` if there are any; always the same noise."""
+    """Writes a labelled grid of `prompts` if there are any; always the same noise.
+
+    Without CUDA graphs, whose memory training would lack from then on.
+    """
     if not prompts:
         return
-    images = pipe.draw(pipe.plan(prompts, config))
+    plain = config.model_copy(update={"graphs": False})
+    images = pipe.draw(pipe.plan(prompts, plain))
     grid = labelled_grid(to_pil(images), prompts, columns=min(COLUMNS, len(images)))
     with replacing(file) as temporary:
         grid.save(temporary)

@@ -328,7 +328,47 @@ def test_few_binary_pixels_turn_over_when_the_unet_is_rough(binary, rougher, dty
 )
 def test_pictures_are_the_same_where_steps_are_played_back(either, settings, recordings):
     usual = drawn(either, **settings)
-    either.graphs = Graphs(record=rerun)
+    either.graphs = Graphs(plain_calls=0, record=rerun)
     np.testing.assert_array_equal(drawn(either, **settings), usual)
     np.testing.assert_array_equal(drawn(either, PROMPTS[::-1], **settings)[1], usual[1])
     assert len(either.graphs) == recordings
+
+
+def test_steps_are_played_back_by_default_but_not_for_three_of_them(pipe):
+    pipe.graphs = Graphs(record=rerun)
+    drawn(pipe, num_steps=3)
+    assert len(pipe.graphs) == 0
+    drawn(pipe, num_steps=3, graphs=False)
+    assert len(pipe.graphs) == 0
+    usual = drawn(pipe, num_steps=3)  # the fourth step of its kind is the first of this one
+    assert len(pipe.graphs) == 1
+    pipe.graphs = None
+    np.testing.assert_array_equal(drawn(pipe, num_steps=3), usual)
+
+
+def test_a_recording_does_not_outlive_weights_that_moved(pipe):
+    recorded = []
+
+    def noted(function, inputs):
+        recorded.append(function)
+        return rerun(function, inputs)
+
+    pipe.graphs = Graphs(plain_calls=0, record=noted)
+    for halved in (False, False, True):
+        for weight in pipe.unet.parameters() if halved else ():
+            weight.data = weight.data * 0.5
+        found = drawn(pipe)
+    assert len(recorded) == 2
+    np.testing.assert_array_equal(found, drawn(pipe, graphs=False))
+
+
+def test_a_failed_recording_leaves_the_pictures_as_they_are(pipe, caplog):
+    def refused(function, inputs):
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+
+    usual = drawn(pipe, graphs=False)
+    pipe.graphs = Graphs(record=refused)
+    for _ in range(2):
+        np.testing.assert_array_equal(drawn(pipe), usual)
+    (record,) = caplog.records
+    assert "--graphs false" in record.getMessage()

@@ -10,20 +10,21 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from textdiff.cuda_graphs import PLAIN_CALLS
 from textdiff.data import labelled_grid, stacked, to_pil
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.plan import DrawPlan
 from textdiff.types import Pictures
 
-WARM_UP_STEPS = 2
+WARM_UP_STEPS = PLAIN_CALLS + 1
 
 
 def draw_timed(pipe: TextToImage, plan: DrawPlan, title: str = "") -> tuple[Pictures, float]:
     """The plan's pictures (n, 3, S, S), and seconds per picture; a progress bar says `title`.
 
     The clock runs while pictures are drawn; a few steps before it starts pay for what is done once,
-    such as choosing kernels.
+    such as choosing kernels and recording them.
     """
     batches = []
     for _ in itertools.islice(pipe.steps(plan), WARM_UP_STEPS):
