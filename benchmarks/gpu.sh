@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The GPU benchmark: checks what this Python has, then runs gpu.py with the same arguments.
 #   bash benchmarks/gpu.sh --out out/gpu
-#   PYTHON=.venv/bin/python bash benchmarks/gpu.sh --smoke
+#   PYTHON=.venv/bin/python bash benchmarks/gpu.sh --dry-run
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 python="${PYTHON:-python3}"
-export PYTHONPATH="$here/..${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONPATH="$here/..:$here${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 "$python" - <<'CHECK'

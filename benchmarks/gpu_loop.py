@@ -10,11 +10,11 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from gpu_workers import Bench
@@ -56,6 +56,19 @@ class Enough(Exception):  # noqa: N818 no error
     """As many steps as were asked for."""
 
 
+@dataclass(frozen=True)
+class Speed:
+    """median, low, high: images per second, by step, and its quartiles. mean: of all the time.
+    loader, draws: shares of the time that the process that trains gave to each."""
+
+    median: float
+    low: float
+    high: float
+    mean: float
+    loader: float
+    draws: float
+
+
 @dataclass
 class Clock:
     """ends: of each step. loader, draws: seconds that each took the process that trains, beside
@@ -71,7 +84,7 @@ class Clock:
         if len(self.ends) >= self.steps:
             raise Enough
 
-    def result(self, batch: int) -> dict[str, Any]:
+    def speed(self, batch: int) -> Speed:
         """Of the second half of the steps."""
         half = len(self.ends) // 2
         took = [b - a for a, b in zip(self.ends[half:], self.ends[half + 1 :], strict=False)]
@@ -82,8 +95,7 @@ class Clock:
         }
         speeds = [batch / seconds for seconds in took]
         low, middle, high = statistics.quantiles(speeds, n=4, method="inclusive")
-        spread = {"median": middle, "low": low, "high": high}
-        return {"images_per_second": spread, "mean": batch * len(took) / total, **share}
+        return Speed(middle, low, high, batch * len(took) / total, **share)
 
 
 class Watched(Trainer):
@@ -99,8 +111,8 @@ class Watched(Trainer):
 
 
 def our_loop(
-    data, clip: ClipModel, config: UNetConfig, *, batch: int, steps: int, workers: int, compiled
-) -> dict[str, Any]:
+    data, clip: ClipModel, config: UNetConfig, *, batch: int, steps: int, workers: int
+) -> Speed:
     clock = Clock(steps)
 
     class Timed(DiffusionTask):
@@ -120,7 +132,6 @@ def our_loop(
     train = TrainConfig(
         batch_size=batch,
         workers=workers,
-        compile=compiled,
         steps=10**9,
         eval_every=10**9,
         checkpoint_every=10**9,
@@ -140,12 +151,10 @@ def our_loop(
         trainer.clock = clock
         with suppress(Enough):
             trainer.train()
-    return clock.result(batch)
+    return clock.speed(batch)
 
 
-def their_loop(
-    data, clip: ClipModel, config: UNetConfig, *, batch: int, steps: int
-) -> dict[str, Any]:
+def their_loop(data, clip: ClipModel, config: UNetConfig, *, batch: int, steps: int) -> Speed:
     from diffusers_loop import DiffusersLoop, LoopSettings
 
     settings = LoopSettings(tuned=True, precision="bf16", batch_size=batch, caption_drop=0.1)
@@ -162,13 +171,25 @@ def their_loop(
     loop._batches = watched()
     with suppress(Enough):
         loop.train(10**9, clock.step)
-    return clock.result(batch)
+    return clock.speed(batch)
+
+
+THEIRS = "diffusers, tuned"
+
+
+def loop_rows(workers: Sequence[int]) -> tuple[str, ...]:
+    return (*(f"textdiff, {count} workers" for count in workers), THEIRS)
 
 
 def loops(
-    device: str, config: UNetConfig, pictures: int, batch: int, steps: int, workers: list[int]
+    device: str,
+    config: UNetConfig,
+    pictures: int,
+    batch: int,
+    steps: int,
+    workers: Sequence[int],
 ) -> Bench:
-    """Each run is a whole loop, and returns its numbers."""
+    """Each run is a whole loop, and returns its Speed."""
     folder = Path(tempfile.mkdtemp()) / "pictures"
     write_pictures(folder, pictures, config.image_size)
     data = open_data(DataConfig(source=str(folder), image_size=config.image_size), "train")
@@ -177,13 +198,12 @@ def loops(
         chosen = ClipConfig.model_validate({"text": TEXT})
         return ClipModel.build(chosen, seed=0).freeze().to(device)
 
-    given = {"batch": batch, "steps": steps}
+    def ours(count: int) -> Speed:
+        given = {"batch": batch, "steps": steps}
+        return our_loop(data, clip(), config, **given, workers=count)
 
-    def run(name: str) -> dict[str, Any]:
-        if name == "diffusers, tuned":
-            return their_loop(data, clip(), config, **given)
-        count = int(name.rsplit(" ", 2)[1])
-        return our_loop(data, clip(), config, **given, workers=count, compiled=False)
+    def theirs() -> Speed:
+        return their_loop(data, clip(), config, batch=batch, steps=steps)
 
-    names = [*(f"textdiff, {count} workers" for count in workers), "diffusers, tuned"]
-    return Bench({name: partial(run, name) for name in names})
+    runs = [*(partial(ours, count) for count in workers), theirs]
+    return Bench(dict(zip(loop_rows(workers), runs, strict=True)))

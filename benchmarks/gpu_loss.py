@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from contrastive_loss import inputs
@@ -13,7 +13,11 @@ from textdiff.clip.contrastive.loss import contrastive_loss
 SCALE = 14.3
 
 
-def losses(rows: int, dim: int, device: str, tiles: list[int]) -> Bench:
+def loss_rows(tiles: Sequence[int]) -> tuple[str, ...]:
+    return ("ours", *(f"ours, tiles of {tile}" for tile in tiles), "open_clip")
+
+
+def losses(rows: int, dim: int, device: str, tiles: Sequence[int]) -> Bench:
     """Ours as it is by default, and with other sides of a tile."""
     from open_clip.loss import ClipLoss
 
@@ -30,6 +34,5 @@ def losses(rows: int, dim: int, device: str, tiles: list[int]) -> Bench:
 
         return both_ways
 
-    runs = {"ours": run(contrastive_loss)}
-    runs |= {f"ours, tiles of {tile}": run(contrastive_loss, tile_size=tile) for tile in tiles}
-    return Bench({**runs, "open_clip": run(theirs)})
+    ours = [run(contrastive_loss), *(run(contrastive_loss, tile_size=tile) for tile in tiles)]
+    return Bench(dict(zip(loss_rows(tiles), [*ours, run(theirs)], strict=True)))

@@ -5,17 +5,18 @@
 Both in bf16 autocast with the same weights. Ours as `Trainer` runs a step: fused AdamW, our EMA,
 loss and norm of the gradient read once. Theirs "as its script": PyTorch's default AdamW, EMAModel
 parameter by parameter; "tuned": fused AdamW, EMAModel with foreach; both read the loss once.
-"graph": the whole step recorded as a CUDA graph, of either side.
+"graph": the whole step recorded as a CUDA graph, of either side. "cudnn.benchmark": convolutions by
+the algorithms that are fastest when tried, which scripts of neither side do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
+from gpu_batch import allocated_at_most, guessed, largest_batch, runs_within
 from gpu_workers import Bench
 from torch import Tensor, nn
 from training_step import TOKENS, WIDTH, flops_of
@@ -27,19 +28,22 @@ from textdiff.training.ema import EMA
 from textdiff.training.optimizer import build_optimizer
 from textdiff.types import Conditioning
 
-COMPILED_MEMORY = 0.06  # share of the card while compiling beside others: a large batch stops there
-
 
 @dataclass(frozen=True)
 class Case:
-    """batch: fills half the memory. small: as the recipes have it. backend: of torch.compile."""
+    """batch: None: the largest that fills half the card. small: as the recipes have it.
+    backend: of torch.compile."""
 
     name: str
     config: UNetConfig
-    batch: int
+    batch: int | None
     small: int
     device: str
     backend: str = "inductor"
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device.startswith("cuda")
 
 
 class Inputs:
@@ -143,93 +147,96 @@ def replayed(body: Callable[[], Tensor]) -> Callable[[], object]:
     return replay
 
 
-def uncompiled(side: str, case: Case) -> Bench:
-    """Steps of a batch that fills half the memory, and of the recipes' own."""
+SHARE = 0.5  # of the card's memory that the largest batch fills
+
+
+def largest_rows(device: str) -> tuple[str, ...]:
+    rows = ("ours, eager", "diffusers, as its script", "diffusers, tuned")
+    tried = [
+        f"{side}, {how}cudnn.benchmark"
+        for how in ("", "channels_last, ")
+        for side in ("ours", "diffusers, tuned")
+    ]
+    return (*rows, *tried) if device.startswith("cuda") else rows
+
+
+def small_rows(device: str) -> tuple[str, ...]:
+    rows = ("ours, eager", "diffusers, tuned")
+    return (*rows, "ours, graph", "diffusers, tuned, graph") if device.startswith("cuda") else rows
+
+
+def compiled_rows(side: str, device: str, *, graph: bool) -> tuple[str, ...]:
+    recorded = graph and device.startswith("cuda")
+    return (f"{side}, compiled", *([f"{side}, compiled, graph"] if recorded else []))
+
+
+def at_largest(case: Case) -> Bench:
+    """Steps of the batch that fills half the card; its size, FLOPs and the outputs' difference."""
+    facts = {"difference": largest_difference(case), "flops": flops_per_image(case)}
+    batch = case.batch or searched_batch(case)
+    bench = steps_in_turn(case, batch, largest_rows(case.device))
+    return Bench(bench.runs, {**facts, "batch": batch}, bench.rest)
+
+
+def at_small(case: Case) -> Bench:
+    """Steps of the recipes' batch, one by one and recorded."""
+    return steps_in_turn(case, case.small, small_rows(case.device))
+
+
+def steps_in_turn(case: Case, batch: int, rows: tuple[str, ...]) -> Bench:
+    """Each with a network of its own; gradients are dropped between turns, so that activations of
+    one of them alone lie on the card."""
     runs: dict[str, Callable[[], object]] = {}
     eager: list[nn.Module] = []
-
-    def add(how: str, batch: int) -> None:
+    for row in rows:
+        side, how = row.split(", ", 1)
         network, channels_last = network_of(side, case), "channels_last" in how
         if channels_last:
             network.to(memory_format=torch.channels_last)
-        step = step_of(side, how, network, Inputs(case, batch, channels_last))
-        name = run_name(case, side, how, batch)
-        runs[name] = step
+        runs[row] = step_of(side, how, network, Inputs(case, batch, channels_last))
+        if "cudnn.benchmark" in how:
+            runs[row] = partial(with_cudnn_benchmark, runs[row])
         if "graph" not in how:  # whose gradients stay where they were recorded
             eager.append(network)
-        if channels_last:
-            runs[f"{name}, cudnn.benchmark"] = partial(with_cudnn_benchmark, step)
-
-    for how in ("eager",) if side == "ours" else ("as its script", "tuned"):
-        add(how, case.batch)
-    add("channels_last" if side == "ours" else "tuned, channels_last", case.batch)
-    add("eager" if side == "ours" else "tuned", case.small)
-    if case.device.startswith("cuda"):
-        add("graph" if side == "ours" else "tuned, graph", case.small)
     return Bench(runs, rest=lambda: [each.zero_grad(set_to_none=True) for each in eager])
 
 
 def with_cudnn_benchmark(step: Callable[[], object]) -> None:
-    """Convolutions by the algorithms that are fastest when tried; scripts of neither side do so."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=True):
         step()
 
 
-def compiled(side: str, case: Case, batch: int) -> Bench:
-    """The same compiled; the recipes' batch also as a graph."""
-    hows = ["compiled"]
-    if batch == case.small and case.device.startswith("cuda"):
-        hows.append("compiled, graph")
+def compiled(side: str, case: Case, batch: int, graph: bool) -> Bench:
+    """The same compiled, at its first call; and recorded as a graph."""
     network = network_of(side, case)
     network.compile(backend=case.backend, dynamic=False)
     inputs = Inputs(case, batch)
-    named = {run_name(case, side, how, batch): how for how in hows}
+    rows = compiled_rows(side, case.device, graph=graph)
+    return Bench(
+        {row: step_of(side, row, network, inputs) for row in rows},
+        rest=lambda: None if graph else network.zero_grad(set_to_none=True),
+    )
 
-    def prepare() -> None:
-        try:
-            with little_memory(case.device):
-                inputs.loss(network).backward()
-        except Exception:  # out of memory: compiled by now; what is really wrong shows in a turn
+
+# How large a batch, how many FLOPs, and whether both compute the same
+
+
+def searched_batch(case: Case) -> int:
+    """The largest with which a step of either side runs in half the card."""
+    networks = {side: network_of(side, case) for side in ("ours", "diffusers")}
+
+    def steps(batch: int) -> Iterator[Callable[[], object]]:
+        inputs = Inputs(case, batch)
+        for side, network in networks.items():
+            yield step_of(side, "tuned", network, inputs)
             network.zero_grad(set_to_none=True)
 
-    runs = {name: step_of(side, how, network, inputs) for name, how in named.items()}
-    return Bench(runs, prepare)
+    def peak(batch: int) -> int:
+        return allocated_at_most(next(steps(batch)))
 
-
-class little_memory:  # noqa: N801 a context, as torch's own
-    """Others need theirs at the same time."""
-
-    def __init__(self, device: str) -> None:
-        self.on = device.startswith("cuda")
-
-    def __enter__(self) -> None:
-        if self.on:
-            torch.cuda.set_per_process_memory_fraction(COMPILED_MEMORY)
-
-    def __exit__(self, *_exception: object) -> None:
-        if self.on:
-            torch.cuda.set_per_process_memory_fraction(1.0)
-            torch.cuda.empty_cache()
-
-
-def run_name(case: Case, side: str, how: str, batch: int) -> str:
-    return f"{case.name}, batch {batch}: {side}, {how}"
-
-
-def start(pool: Any, case: Case) -> list[str]:
-    """The workers' names."""
-    names = []
-    for side in ("ours", "diffusers"):
-        pool.start(f"train {case.name} {side}", uncompiled, side=side, case=case)
-        names.append(f"train {case.name} {side}")
-        for batch in (case.batch, case.small):
-            name = f"train {case.name} {side} compiled at {batch}"
-            pool.start(name, compiled, side=side, case=case, batch=batch)
-            names.append(name)
-    return names
-
-
-# Before anything starts: how large a batch, and how many FLOPs
+    return largest_batch(
+        lambda batch: runs_within(SHARE, partial(steps, batch)), guessed(SHARE, peak)
+    )
 
 
 def flops_per_image(case: Case) -> float:
@@ -237,23 +244,6 @@ def flops_per_image(case: Case) -> float:
     few = 2
     network, inputs = network_of("ours", case), Inputs(case, few)
     return flops_of(lambda: inputs.loss(network).backward()) / few
-
-
-def batch_for(case: Case, share: float, probes: tuple[int, int] = (32, 96)) -> int:
-    """Which fills `share` of the card in a step of ours: a line through two small batches."""
-    total = torch.cuda.get_device_properties(0).total_memory
-    network, peaks = network_of("ours", case), []
-    for batch in probes:
-        step = step_of("ours", "eager", network, Inputs(case, batch))
-        step()
-        torch.cuda.reset_peak_memory_stats()
-        step()
-        peaks.append(torch.cuda.max_memory_allocated())
-        del step
-    per_image = (peaks[1] - peaks[0]) / (probes[1] - probes[0])
-    fits = probes[0] + (share * total - peaks[0]) / per_image
-    torch.cuda.empty_cache()
-    return max(32, int(fits) // 32 * 32)
 
 
 @torch.no_grad()
