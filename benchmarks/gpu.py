@@ -75,8 +75,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def keep(job: Job, found: Found) -> None:
         """Written at once, so that what was found is kept whatever happens next."""
-        late = [f"{name}: {row.why}" for name, row in found.rows[job.name].items() if row.why]
-        print(f"[{time.monotonic() - start:.0f} s] {job.name}{'; '.join(['', *late])}", flush=True)
+        why = "; ".join(sorted({row.why for row in found.rows[job.name].values() if row.why}))
+        said = f"[{time.monotonic() - start:.0f} s] {job.name}{f': {why}' if why else ''}"
+        print(said, flush=True)
         results = {"about": what, "rows": found.rows, "facts": found.facts, "seconds": found.took}
         write_text(
             options.out / "results.json", as_text({**to_json(results), "versions": versions()})

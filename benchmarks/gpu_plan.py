@@ -73,7 +73,7 @@ DRY = Sizes(
     turn=0.0,
     rounds=2,
     cycles=1,
-    total=120.0,
+    total=3600.0,
 )
 
 

@@ -106,27 +106,28 @@ def carry_out(
             if cycle and (not found.measured(job) or left < MARGIN * found.took[job.name]):
                 continue
             if left < min(LEAST, job.limit):
-                skipped = Measured(why=f"skipped: {max(0.0, left):.0f} s were left")
-                found.rows[job.name] = dict.fromkeys(job.rows, skipped)
-                found.took[job.name] = 0.0
+                _skip(job, found, f"skipped: {max(0.0, left):.0f} s were left")
             else:
                 _run(job, found, device, min(end, time.monotonic() + job.limit), rounds, turn)
             done(job, found)
     return found
 
 
+def _skip(job: Job, found: Found, why: str) -> None:
+    found.rows[job.name] = {row: Measured(why=why) for row in job.rows}
+    found.took[job.name] = 0.0
+
+
 def _run(job: Job, found: Found, device: str, end: float, rounds: int, turn: float) -> None:
     start = time.monotonic()
-    rows = found.rows.setdefault(job.name, {row: Measured() for row in job.rows})
     given = dict(job.given)
     if job.batch_of is not None:
         batch = found.facts.get(job.batch_of, {}).get("batch")
         if batch is None:
-            for row in rows.values():
-                row.add(Measured(why=f"skipped: '{job.batch_of}' found no batch"))
-            found.took[job.name] = 0.0
+            _skip(job, found, f"skipped: '{job.batch_of}' found no batch")
             return
         given["batch"] = int(batch)
+    rows = found.rows.setdefault(job.name, {row: Measured() for row in job.rows})
     worker = (Apart if device.startswith("cuda") else Inline)(job.make, given, device)
     try:
         worker.wait(end)

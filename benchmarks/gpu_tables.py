@@ -71,9 +71,8 @@ def show_loop(section: Section, rows: Mapping[str, Measured]) -> None:
             body.append([name, row.why or "not reached"])
             continue
         by_step = f"{speed.median:.0f} ({speed.low:.0f} to {speed.high:.0f})"
-        body.append(
-            [name, by_step, f"{speed.mean:.0f}", f"{speed.loader:.0%}", f"{speed.draws:.0%}"]
-        )
+        shares = [f"{share:.0%}" for share in (speed.loader, speed.draws)]
+        body.append([name, by_step, f"{speed.mean:.0f}", *shares])
     head = ["", "images/s, by step", "images/s in all", "loader, share of time", "noise, share"]
     show_table(section.title, head, body)
 

@@ -234,9 +234,10 @@ def searched_batch(case: Case) -> int:
     def peak(batch: int) -> int:
         return allocated_at_most(next(steps(batch)))
 
-    return largest_batch(
-        lambda batch: runs_within(SHARE, partial(steps, batch)), guessed(SHARE, peak)
-    )
+    def fits(batch: int) -> bool:
+        return runs_within(SHARE, partial(steps, batch))
+
+    return largest_batch(fits, guessed(SHARE, peak))
 
 
 def flops_per_image(case: Case) -> float:

@@ -166,7 +166,7 @@ class SamplingConfig(Settings):
     )
     graphs: bool = Field(
         True,
-        description="on a GPU, launch the kernels of a step together, from the fourth step of a kind "
+        description="on a GPU, launch the kernels of a step together, from the fourth of its kind "
         "on: the same pictures sooner, for memory that is kept",
     )
     strict: bool = Field(
