@@ -371,7 +371,7 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
         shape: dict[str, Any] = {}
         if _is_list(field.annotation):
             shape = {"nargs": "+", "action": "extend"}
-        elif field.annotation is bool:
+        elif bool in (field.annotation, *typing.get_args(field.annotation)):
             shape = {"nargs": "?", "const": "true"}  # --flag alone means true
         names = [_flag(key), *shorter.get(key, [])]
         parser.add_argument(

@@ -59,7 +59,11 @@ class TrainConfig(OptimizerConfig):
         description="mixed precision; auto: what accelerate was launched with unless that is no, "
         "else bf16 where a probe finds it faster than fp32",
     )
-    compile: bool = Field(False, description="torch.compile the network; the first step waits")
+    compile: bool | Literal["auto"] = Field(
+        False,
+        description="torch.compile the network; the first step waits. auto: on a GPU, in long runs, "
+        "and without it where compiling fails",
+    )
     activation_checkpointing: bool = Field(
         False,
         description="U-Net: keep what enters each block alone and compute it again for the "

@@ -33,6 +33,7 @@ from textdiff.models.unet import UNet
 from textdiff.randomness import seed_of
 from textdiff.training.ahead import Ahead
 from textdiff.training.allocator import keep_freed_memory
+from textdiff.training.compiling import compile_network, pays
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.exports import ensure_export
@@ -85,8 +86,12 @@ class Trainer:
         if config.activation_checkpointing:
             _checkpoint_activations(task)
         self.model = accelerator.prepare_model(task.model)
-        if config.compile:
-            task.model.compile()  # in place: parameters keep their names
+        if config.compile is True:
+            compile_network(task.model, or_eager=False)
+        elif config.compile == "auto" and pays(
+            accelerator.device.type, config.steps, config.max_minutes
+        ):
+            compile_network(task.model, or_eager=True)
         self.optimizer = build_optimizer(task.model, config)
         self.scaler = accelerator.scaler  # fp16 only
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
