@@ -201,6 +201,8 @@ class Apart:
 
     def stop(self) -> None:
         """Ends the process and all that it started; its memory on the card is free afterwards."""
+        if self.connection.closed:
+            return
         if self.process.is_alive() and self.gone is None:
             with suppress(OSError):
                 self.connection.send(None)

@@ -61,8 +61,8 @@ class TrainConfig(OptimizerConfig):
     )
     compile: bool | Literal["auto"] = Field(
         False,
-        description="torch.compile the network; the first step waits. auto: on a GPU, in long runs, "
-        "and without it where compiling fails",
+        description="torch.compile the network; the first step waits. auto: on a GPU in long runs, "
+        "and not where compiling fails",
     )
     activation_checkpointing: bool = Field(
         False,
