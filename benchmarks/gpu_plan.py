@@ -118,7 +118,12 @@ def sections(sizes: Sizes, device: str, backend: str) -> list[Section]:
 def at_largest(case: Case, *, compiled: bool, limit: float) -> Section:
     name = largest_name(case)
     first = Job(
-        name, gpu_training.largest_rows(case.device), gpu_training.at_largest, {"case": case}, limit
+        name,
+        gpu_training.largest_rows(case.device),
+        gpu_training.at_largest,
+        {"case": case},
+        limit,
+        batch_of=name,
     )
     jobs = [first, *(compiled_at_largest(case, side) for side in ("ours", "diffusers") if compiled)]
     return Section("training", f"Training step, {case.name}, the largest batch", tuple(jobs))
@@ -235,14 +240,18 @@ GROUPS: tuple[str, ...] = ("training", "profile", "sampling", "loss", "loop", "g
 
 
 def asked_for(every: list[Section], groups: Sequence[str]) -> list[Section]:
-    """Those of `groups`; where one needs the batch that another finds, that one's job comes too."""
+    """Those of `groups`; where the job that finds the batch of one is left out, its search alone
+    comes first."""
     chosen = [section for section in every if section.group in groups]
     jobs = {job.name: job for section in every for job in section.jobs}
     present = {job.name for section in chosen for job in section.jobs}
     completed = []
     for section in chosen:
         needed = {job.batch_of for job in section.jobs if job.batch_of} - present
-        first = tuple(jobs[name] for name in sorted(needed))
         present |= needed
-        completed.append(replace(section, jobs=(*first, *section.jobs)))
+        searches = [
+            replace(jobs[name], rows=(), make=gpu_training.batch_alone, batch_of=None)
+            for name in sorted(needed)
+        ]
+        completed.append(replace(section, jobs=(*searches, *section.jobs)))
     return completed

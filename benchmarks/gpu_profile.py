@@ -70,7 +70,8 @@ def profile_of(step: Callable[[], object], device: str) -> Profile:
         step()
     seconds = seconds_of(lambda: [step() for _ in range(WARM_UPS)], device) / WARM_UPS
     cuda = device.startswith("cuda")
-    with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]) as found:
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    with profile(activities=activities) as found:
         seconds_of(step, device)
     wanted = DeviceType.CUDA if cuda else DeviceType.CPU
     kernels = [

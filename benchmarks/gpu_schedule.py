@@ -29,7 +29,8 @@ class Job:
     in_turn: its runs are timed round by round in turn; else one after the other, so that what a
         late one takes, such as compiling, costs the earlier ones nothing.
     timed: runs are timed; else they return their own numbers.
-    batch_of: name of the job among whose facts is the `batch` that this one is given.
+    batch_of: name of the job among whose facts is the `batch` that this one is given; its own: what
+        it found in the first cycle is given to it in the next.
     """
 
     name: str
@@ -78,8 +79,13 @@ class Found:
     took: dict[str, float] = field(default_factory=dict)
 
     def measured(self, job: Job) -> bool:
-        """Whether each of its rows was."""
-        return not any(row.is_empty for row in self.rows[job.name].values())
+        """Whether it has rows and each of them was."""
+        rows = self.rows[job.name].values()
+        return bool(rows) and not any(row.is_empty for row in rows)
+
+    def again(self, job: Job) -> float:
+        """Seconds that it may take once more."""
+        return MARGIN * self.took[job.name]
 
 
 def carry_out(
@@ -103,7 +109,7 @@ def carry_out(
     for cycle in range(cycles):
         for job in jobs:
             left = end - time.monotonic()
-            if cycle and (not found.measured(job) or left < MARGIN * found.took[job.name]):
+            if cycle and not (job.timed and found.measured(job) and left >= found.again(job)):
                 continue
             if left < min(LEAST, job.limit):
                 _skip(job, found, f"skipped: {max(0.0, left):.0f} s were left")
@@ -123,10 +129,11 @@ def _run(job: Job, found: Found, device: str, end: float, rounds: int, turn: flo
     given = dict(job.given)
     if job.batch_of is not None:
         batch = found.facts.get(job.batch_of, {}).get("batch")
-        if batch is None:
+        if batch is not None:
+            given["batch"] = int(batch)
+        elif job.batch_of != job.name:
             _skip(job, found, f"skipped: '{job.batch_of}' found no batch")
             return
-        given["batch"] = int(batch)
     rows = found.rows.setdefault(job.name, {row: Measured() for row in job.rows})
     worker = (Apart if device.startswith("cuda") else Inline)(job.make, given, device)
     try:

@@ -81,8 +81,7 @@ def show_profiles(section: Section, rows: Mapping[str, Measured]) -> None:
     for name, row in rows.items():
         title, profile = f"{section.title}, {name.split(',')[0]}", row.said
         if not isinstance(profile, Profile):
-            if not row.seconds:  # else the job that found the batch
-                show_table(title, ["", "ms"], [[name, row.why or "not reached"]])
+            show_table(title, ["", "ms"], [[name, row.why or "not reached"]])
             continue
         busy = f"kernels {profile.busy_ms:.1f} ms of a step of {profile.step_ms:.1f} ms"
         kinds = [profile_line(kernel, profile, kernel.name) for kernel in by_kind(profile.kernels)]

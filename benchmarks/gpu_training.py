@@ -170,12 +170,20 @@ def compiled_rows(side: str, device: str, *, graph: bool) -> tuple[str, ...]:
     return (f"{side}, compiled", *([f"{side}, compiled, graph"] if recorded else []))
 
 
-def at_largest(case: Case) -> Bench:
-    """Steps of the batch that fills half the card; its size, FLOPs and the outputs' difference."""
+def at_largest(case: Case, batch: int | None = None) -> Bench:
+    """Steps of the batch that fills half the card; its size, FLOPs and the outputs' difference.
+
+    batch: None: is searched.
+    """
     facts = {"difference": largest_difference(case), "flops": flops_per_image(case)}
-    batch = case.batch or searched_batch(case)
+    batch = batch or case.batch or searched_batch(case)
     bench = steps_in_turn(case, batch, largest_rows(case.device))
     return Bench(bench.runs, {**facts, "batch": batch}, bench.rest)
+
+
+def batch_alone(case: Case) -> Bench:
+    """The largest batch, without steps of it."""
+    return Bench({}, {"batch": case.batch or searched_batch(case)})
 
 
 def at_small(case: Case) -> Bench:
