@@ -43,6 +43,7 @@ def test_the_setting_reads_as_a_switch_or_auto(argv, wanted):
 
 @pytest.fixture
 def network():
+    torch.compiler.reset()  # code made for another network of these layers would be taken
     return nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 2))
 
 
