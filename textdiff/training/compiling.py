@@ -41,7 +41,7 @@ def compile_network(network: nn.Module, *, or_eager: bool) -> None:
         network.compile()
 
 
-def inductor_or_eager(graph: torch.fx.GraphModule, inputs: Sequence[Tensor]) -> Layers:
+def inductor_or_eager(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Layers:
     """A backend of torch.compile: its usual one; the traced layers as they are where it fails."""
     from torch._dynamo import lookup_backend
 

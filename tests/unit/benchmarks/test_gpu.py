@@ -112,12 +112,26 @@ class TestSchedule:
 class TestApart:
     """A process of its own, which a GPU's benches have."""
 
-    @pytest.fixture(autouse=True)
-    def spawned(self, gpu, monkeypatch):
-        monkeypatch.setattr(gpu.workers.Apart, "start_method", "spawn")
+    @pytest.mark.slow
+    @pytest.mark.parametrize("method", ["forkserver", "spawn"])
+    def test_it_computes(self, gpu, monkeypatch, method):
+        monkeypatch.setattr(gpu.workers.Apart, "start_method", method)
+        monkeypatch.setattr(gpu.workers, "PRELOADED", ("gpu_loss",))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT)]))
+        losses = importlib.import_module("gpu_loss")
+        given = {"rows": 64, "dim": 16, "device": "cpu", "tiles": (32,)}
+        worker, end = gpu.workers.Apart(losses.losses, given, "cpu"), time.monotonic() + 300
+        worker.wait(end)
+        assert tuple(worker.ready.runs) == losses.loss_rows((32,))
+        assert worker.ask("turn", "ours", 2, end=end).seconds > 0
+        assert "KeyError" in worker.ask("turn", "none", 1, end=end).why
+        worker.stop()
+        assert not worker.process.is_alive()
+        worker.stop()  # nothing is left to do
 
     @pytest.mark.slow
-    def test_it_answers_fails_and_is_stopped_at_its_limit(self, gpu):
+    def test_it_fails_and_is_stopped_at_its_limit(self, gpu, monkeypatch):
+        monkeypatch.setattr(gpu.workers.Apart, "start_method", "spawn")
         worker = gpu.workers.Apart(int, {"no": "such argument"}, "cpu")
         worker.wait(time.monotonic() + 120)
         assert "TypeError" in worker.gone
