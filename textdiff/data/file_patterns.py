@@ -18,7 +18,7 @@ from textdiff.errors import DataError
 
 _CHOICE = re.compile(r"\{([^{}]*,[^{}]*|-?\d+\.\.-?\d+(?:\.\.-?\d+)?)\}")  # the innermost
 _GLOB = set("*?[")
-MOST_NAMES = 1_000_000
+MOST_NAMES = 100_000
 
 
 def expand_braces(pattern: str) -> list[str]:

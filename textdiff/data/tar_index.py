@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import tarfile
 from dataclasses import astuple
 from typing import Literal, NamedTuple
@@ -104,7 +105,8 @@ class _Headers(io.FileIO):
 
 
 def _member(info: tarfile.TarInfo, shard: Shard) -> Member:
-    name, end = as_utf_8(info.name).removeprefix("./"), info.offset_data + info.size
+    name = as_utf_8(info.name).removeprefix("./")
+    end = info.offset_data + BLOCK * math.ceil(info.size / BLOCK)  # with what fills its last block
     if info.size < 0:  # tarfile goes back then, maybe for ever
         raise tarfile.ReadError(f"the header of '{name}' states a negative size")
     if info.issparse():
