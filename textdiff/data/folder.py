@@ -18,11 +18,10 @@ from typing import Any
 
 from torch import Tensor
 
-from textdiff.data.columns import pick_column
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import OTHER_SUFFIXES, SUFFIXES, decode_image, stated_size
 from textdiff.data.entries import Entry, Split, choose
-from textdiff.data.metadata import captions_of, captions_of_text, rows_of, stated_split
+from textdiff.data.metadata import captions_of, captions_of_text, column_of, rows_of, stated_split
 from textdiff.data.split_names import split_of_folder
 from textdiff.data.survey import Flaw, FlawedError, Survey
 from textdiff.data.text import as_utf_8
@@ -131,7 +130,7 @@ class Folder:
                 try:
                     name = self._named(PurePosixPath(table).parent, columns)
                     named.add(name)
-                    column = _column(self._config.caption_column, CAPTION_COLUMNS, columns)
+                    column = column_of(self._config.caption_column, CAPTION_COLUMNS, columns)
                     texts, split = captions_of(columns[column], column), stated_split(columns)
                 except FlawedError as error:
                     self._flaws.append(error.at(where))
@@ -157,7 +156,7 @@ class Folder:
 
     def _named(self, folder: PurePosixPath, row: dict[str, Any]) -> str:
         """The image of a row, by its name relative to the root. Raises FlawedError."""
-        file_name = row[_column(self._config.image_column, IMAGE_COLUMNS, row)]
+        file_name = row[column_of(self._config.image_column, IMAGE_COLUMNS, row)]
         if not isinstance(file_name, str) or not file_name.strip():
             raise FlawedError("no file name", "the file name is empty or no text")
         name = os.path.normpath(folder / file_name)
@@ -206,13 +205,6 @@ _KIND = f"a kind of picture that cannot be read; save it as one of {', '.join(so
 def _entry(name: str, captions: list[str], split: Split | None) -> Entry:
     identifier = as_utf_8(name)
     return Entry(identifier, tuple(captions), identifier, split)
-
-
-def _column(wanted: str | None, usual: tuple[str, ...], row: dict[str, Any]) -> str:
-    try:
-        return pick_column(wanted, usual, list(row), "its columns")
-    except DataError as error:
-        raise FlawedError("missing column", str(error).removeprefix("its columns: ")) from None
 
 
 def _read_sidecar(path: Path) -> list[str]:

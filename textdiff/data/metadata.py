@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from textdiff.data.columns import pick_column
 from textdiff.data.entries import SPLIT_NAMES, Split
 from textdiff.data.survey import Flaw, FlawedError
 from textdiff.data.text import clean_caption, is_utf_8, lines_of
@@ -28,6 +29,14 @@ def rows_of(table: Path) -> Iterator[Row | Flaw]:
     """The rows of a metadata file in order. Raises DataError where it cannot be read at all."""
     text = _text_of(table)
     return _csv_rows(table, text) if table.suffix == ".csv" else _json_rows(table, text)
+
+
+def column_of(wanted: str | None, usual: tuple[str, ...], row: dict[str, Any]) -> str:
+    """As `pick_column`, of one row. Raises FlawedError."""
+    try:
+        return pick_column(wanted, usual, list(row), "its columns")
+    except DataError as error:
+        raise FlawedError("missing column", str(error).removeprefix("its columns: ")) from None
 
 
 def captions_of(value: Any, column: str) -> list[str]:

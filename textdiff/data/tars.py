@@ -23,12 +23,17 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from textdiff.data.columns import pick_column
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import SUFFIXES, BadImage, decode_image, stated_size
 from textdiff.data.entries import Entry, Split, choose
 from textdiff.data.file_patterns import base_of, expand_braces, files_of, split_of_file
-from textdiff.data.metadata import captions_of, captions_of_text, json_object, stated_split
+from textdiff.data.metadata import (
+    captions_of,
+    captions_of_text,
+    column_of,
+    json_object,
+    stated_split,
+)
 from textdiff.data.shards import Shard
 from textdiff.data.split_names import split_of_folder
 from textdiff.data.survey import Flaw, FlawedError, Survey
@@ -100,7 +105,7 @@ class Tars:
         self, number: int, name: str, split: Split | None
     ) -> Iterator[tuple[Entry, Sample]]:
         """Of one shard; notes the flaws, what is ignored, and where the pictures are."""
-        shard = self._shards[number]
+        shard, column = self._shards[number], self._config.caption_column
         samples = samples_of(members_of(shard, self._config), name)
         self._flaws += samples.flaws
         for reason, members in samples.ignored.items():
@@ -108,7 +113,7 @@ class Tars:
         for key, sample in samples.of.items():
             try:
                 extension = picture_of(sample, self._config.image_column)
-                captions, stated = self._text_of(sample, shard) if extension else ([], None)
+                captions, stated = text_of(sample, shard, column) if extension else ([], None)
             except FlawedError as error:
                 self._flaws.append(error.at(f"{name}/{key}"))
                 continue
@@ -122,32 +127,6 @@ class Tars:
                 self._places[identifier] = (number, picture.offset, picture.size)
                 own = stated or split_of_folder(picture.name) or split
                 yield Entry(identifier, tuple(captions), identifier, own), sample
-
-    def _text_of(self, sample: Sample, shard: Shard) -> tuple[list[str], Split | None]:
-        """Captions, and the split if it is stated. Raises FlawedError."""
-        columns: dict[str, Any] = {}
-        for extension in sorted(sample.keys() & set(TEXTS)):
-            member = sample[extension]
-            if member.size > LONGEST_TEXT:
-                detail = f"its {extension} has more than {LONGEST_TEXT:,} bytes"
-                raise FlawedError("long text", detail)
-            try:
-                content = shard.read(member.offset, member.size)
-            except BadImage as error:
-                raise FlawedError("unreadable caption", f"{extension}: {error.reason}") from None
-            columns |= json_object(content) if extension == "json" else {extension: content}
-        if not columns:
-            raise FlawedError("no caption", "no caption; give it a .txt or .json of the same key")
-        try:
-            column = pick_column(
-                self._config.caption_column, CAPTION_COLUMNS, list(columns), "its columns"
-            )
-        except DataError as error:
-            raise FlawedError("missing column", str(error).removeprefix("its columns: ")) from None
-        value, split = columns[column], stated_split(columns)
-        if isinstance(value, bytes):
-            return captions_of_text(value, "txt"), split
-        return captions_of(value, column), split
 
 
 def names_tars(source: str) -> bool:
@@ -166,3 +145,27 @@ def shards_of(source: str) -> list[Path]:
     if COMPRESSED_TAR.search(source):
         raise compressed(source, "by its name")
     return files_of(source, "tar file")
+
+
+def text_of(
+    sample: Sample, shard: Shard, caption_column: str | None
+) -> tuple[list[str], Split | None]:
+    """Captions of a picture, and its split if that is stated. Raises FlawedError."""
+    columns: dict[str, Any] = {}
+    for extension in sorted(sample.keys() & set(TEXTS)):
+        member = sample[extension]
+        if member.size > LONGEST_TEXT:
+            detail = f"its {extension} has more than {LONGEST_TEXT:,} bytes"
+            raise FlawedError("long text", detail)
+        try:
+            content = shard.read(member.offset, member.size)
+        except BadImage as error:
+            raise FlawedError("unreadable caption", f"{extension}: {error.reason}") from None
+        columns |= json_object(content) if extension == "json" else {extension: content}
+    if not columns:
+        raise FlawedError("no caption", "no caption; give it a .txt or .json of the same key")
+    column = column_of(caption_column, CAPTION_COLUMNS, columns)
+    value, split = columns[column], stated_split(columns)
+    if isinstance(value, bytes):
+        return captions_of_text(value, column), split
+    return captions_of(value, column), split
