@@ -1,32 +1,39 @@
-"""Pictures per second of our loader beside `datasets` and torchvision, as diffusers' script has it.
+"""Pictures per second of our loader beside `datasets` with torchvision, and beside webdataset.
 
     python benchmarks/data.py --photos 24 --pngs 1000 --rounds 5 --json out/data.json
 
 12-megapixel JPEGs   a folder with metadata.jsonl
 64-pixel PNGs        the same
 64-pixel parquet     the same pictures as bytes in a parquet file
+64-pixel tars        the same in shards
 
-textdiff        open_data, batches; `first`: an epoch from an empty cache, filling it on all cores
-                and starting the workers included; `later`: an epoch afterwards
+textdiff        open_data, batches; `first`: an epoch from an empty cache, opening, filling it on
+                all cores and starting the workers included; `later`: an epoch afterwards
 textdiff plain  the same with `data.cache off`: each picture is decoded when it is met
 datasets        load_dataset, with_transform(convert, Resize, CenterCrop, ToTensor, Normalize) and a
-                DataLoader that shuffles, starting its workers each epoch
+                DataLoader that shuffles, starting its workers each epoch: as diffusers' script
+webdataset      of tars, in its place: WebDataset(...).shuffle(1000).decode("pil"), the same
+                transforms and a WebLoader, as its README has it
 
 All give batches of squares with captions from the same files, which the system holds in memory.
-Opening a data set is not timed. Rounds are in turn; printed are medians and quartiles over rounds,
-and ratios to `datasets` of the same round.
+Opening a data set is timed in our first epoch alone, which reads the headers of tars. Rounds are in
+turn; printed are medians and quartiles over rounds, and ratios to the other library in the same
+round.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import io
 import itertools
 import json
 import math
 import os
+import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +45,18 @@ from rounds import ratio, shown, spread, table
 from textdiff.evaluation.results import write_result
 
 WIDTH, HEIGHT = 4000, 3000
-THEIRS = "datasets"
-KINDS = {"photos": "photos", "pngs": "pngs", "parquet": "pngs.parquet"}
+SHARDS = 4
+KINDS = {
+    "photos": "photos",
+    "pngs": "pngs",
+    "parquet": "pngs.parquet",
+    "tars": f"tars/{{0..{SHARDS - 1}}}.tar",
+}
 TITLES = {
     "photos": "12-megapixel JPEGs",
     "pngs": "64-pixel PNGs",
     "parquet": "64-pixel PNGs in parquet",
+    "tars": "64-pixel PNGs in tars",
 }
 
 
@@ -94,6 +107,20 @@ def write_parquet(pngs: Path, file: Path) -> None:
     datasets.Dataset.from_dict(columns, features=features).to_parquet(file)
 
 
+def write_tars(pngs: Path, folder: Path) -> None:
+    """As webdataset's ShardWriter does, pictures dealt out to SHARDS."""
+    folder.mkdir()
+    names = sorted(pngs.glob("*.png"))
+    for shard in range(SHARDS):
+        with tarfile.open(folder / f"{shard}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+            for index in range(shard, len(names), SHARDS):
+                content = {"png": names[index].read_bytes(), "txt": b"picture number %d" % index}
+                for extension, data in content.items():
+                    info = tarfile.TarInfo(f"{names[index].stem}.{extension}")
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+
+
 # One epoch of each
 
 
@@ -122,8 +149,8 @@ class Ours:
             self.times += 1
             folder = f"{self.cache}-{self.times}"
             self.config = self.config.model_copy(update={"cache_dir": folder})
-        data = open_data(self.config)
         start = time.perf_counter()
+        data = open_data(self.config)
         if self.cached:
             data.cache_pixels()
         self._start(data)
@@ -151,26 +178,43 @@ class Ours:
             pass
 
 
-class Datasets:
+def squares_of(image_size: int) -> Callable[[Image.Image], torch.Tensor]:
+    from torchvision import transforms
+
+    return transforms.Compose(
+        [
+            transforms.Resize(image_size, interpolation=transforms.InterpolationMode.BILINEAR),
+            transforms.CenterCrop(image_size),
+            transforms.ToTensor(),
+            transforms.Normalize([0.5], [0.5]),
+        ]
+    )
+
+
+class Theirs:
+    """A loader of (pixels, captions), an epoch each time."""
+
+    name: str
+    loader: Iterable[tuple[torch.Tensor, list[str]]]
+
+    def epoch(self) -> float:
+        start = time.perf_counter()
+        count = sum(len(captions) for _, captions in self.loader)
+        return count / (time.perf_counter() - start)
+
+
+class Datasets(Theirs):
     """As `examples/text_to_image/train_text_to_image.py` of diffusers, without its tokens."""
+
+    name = "datasets"
 
     def __init__(self, source: str, options: argparse.Namespace, workers: int):
         import datasets
-        from torchvision import transforms
 
         kind = "parquet" if source.endswith(".parquet") else "imagefolder"
         where = {"data_files": source} if kind == "parquet" else {"data_dir": source}
         loaded = datasets.load_dataset(kind, **where, split="train")
-        squares = transforms.Compose(
-            [
-                transforms.Resize(
-                    options.image_size, interpolation=transforms.InterpolationMode.BILINEAR
-                ),
-                transforms.CenterCrop(options.image_size),
-                transforms.ToTensor(),
-                transforms.Normalize([0.5], [0.5]),
-            ]
-        )
+        squares = squares_of(options.image_size)
 
         def prepare(rows: dict) -> dict:
             return {
@@ -190,22 +234,35 @@ class Datasets:
             num_workers=workers,
         )
 
-    def epoch(self) -> float:
-        start = time.perf_counter()
-        count = sum(len(captions) for _, captions in self.loader)
-        return count / (time.perf_counter() - start)
+
+class Webdataset(Theirs):
+    name = "webdataset"
+
+    def __init__(self, source: str, options: argparse.Namespace, workers: int):
+        import webdataset
+
+        pairs = (
+            webdataset.WebDataset(source, shardshuffle=SHARDS)
+            .shuffle(1000)
+            .decode("pil")
+            .to_tuple("png", "txt")
+            .map_tuple(squares_of(options.image_size))
+            .batched(options.batch_size)
+        )
+        self.loader = webdataset.WebLoader(pairs, batch_size=None, num_workers=workers)
 
 
 def measure(source: str, options: argparse.Namespace, workers: int, scratch: Path) -> dict:
     """Pictures per second of each way, round by round."""
     cached = Ours(source, options, workers, scratch / f"cache-{workers}")
-    plain, theirs = Ours(source, options, workers, None), Datasets(source, options, workers)
+    plain = Ours(source, options, workers, None)
+    theirs = (Webdataset if source.endswith(".tar") else Datasets)(source, options, workers)
     plain.first()
     ways: dict[str, Callable[[], float]] = {
         "textdiff, first": cached.first,
         "textdiff, later": cached.later,
         "textdiff plain": plain.later,
-        THEIRS: theirs.epoch,
+        theirs.name: theirs.epoch,
     }
     speeds: dict[str, list[float]] = {name: [] for name in ways}
     theirs.epoch()  # warms up
@@ -215,23 +272,27 @@ def measure(source: str, options: argparse.Namespace, workers: int, scratch: Pat
     for ours in (cached, plain):
         ours.steps.close()
     return {
-        name: {"speed": spread(values), "ratio": ratio(values, speeds[THEIRS])}
+        name: {"speed": spread(values), "ratio": ratio(values, speeds[theirs.name])}
         for name, values in speeds.items()
     }
 
 
 def main() -> None:
     options = arguments()
+    if "tars" in options.kinds and not importlib.util.find_spec("webdataset"):
+        raise SystemExit("--kinds tars: pip install webdataset")
     if options.rounds < 2:
         raise SystemExit("--rounds: quartiles need two or more")
     with tempfile.TemporaryDirectory() as scratch_name:
         scratch = Path(scratch_name)
+        os.environ["TEXTDIFF_CACHE"] = str(scratch / "cache")
         os.environ["HF_DATASETS_CACHE"] = str(scratch / "hf")  # before `datasets` is imported
         os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
         if "photos" in options.kinds:
             write_pictures(scratch / "photos", options.photos, (WIDTH, HEIGHT), "jpg")
         write_pictures(scratch / "pngs", options.pngs, (64, 64), "png")
         write_parquet(scratch / "pngs", scratch / "pngs.parquet")
+        write_tars(scratch / "pngs", scratch / "tars")
         results: dict[str, dict] = {}
         for kind in options.kinds:
             title, source = TITLES[kind], str(scratch / KINDS[kind])
@@ -243,7 +304,8 @@ def main() -> None:
                 for workers, measured in results[title].items()
                 for name, row in measured.items()
             ]
-            table(title, ["", "pictures/s", f"x {THEIRS}"], rows)
+            beside = (Webdataset if kind == "tars" else Datasets).name
+            table(title, ["", "pictures/s", f"x {beside}"], rows)
     if options.json:
         write_result(options.json, {"protocol": protocol(options, "cpu"), "results": results})
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.helpers.tars import png, write_tar
 from textdiff.commands.data_info import DataInfoSettings, run
 from textdiff.data import DataConfig
 
@@ -50,6 +51,18 @@ def test_keys_of_the_json(settings):
     assert numbers["rejected"] == {"too small": {"count": 1, "first": "9.png"}}
     assert list(numbers["original_width"]) == ["min", "median", "max"]
     assert list(numbers["same_picture"]) == ["values", "images", "values_across_splits"]
+
+
+def test_tars(settings, tmp_path, capsys):
+    files = {"0.png": png("red"), "0.txt": "red", "1.png": png("blue"), "1.json": "{", "2.txt": "?"}
+    write_tar(tmp_path / "shards" / "train-0.tar", files)
+    data = DataConfig(source=str(tmp_path / "shards" / "*.tar"), cache_dir=str(tmp_path / "cache"))
+    run(settings.model_copy(update={"data": data}))
+    numbers = json.loads(Path(settings.json).read_text())
+    assert numbers["images"] == {"train": 1, "val": 0, "test": 0}
+    assert numbers["rejected"] == {"not JSON": {"count": 1, "first": "train-0.tar/1"}}
+    assert numbers["ignored"] == {"text without a picture": ["train-0.tar/2.txt"]}
+    assert "1 shards" in capsys.readouterr().out
 
 
 def test_a_set_without_one_usable_image_is_still_reported(settings, tmp_path, capsys):

@@ -18,9 +18,10 @@ class DataConfig(Settings):
     source: str = Field(
         "openmoji",
         min_length=1,
-        description="'openmoji', an image folder, a parquet file or glob, or a Hugging Face name",
+        description="'openmoji', an image folder, parquet or tar files ('data/*.parquet', "
+        "'shards/{000..003}.tar'), or a Hugging Face name",
     )
-    kind: Literal["auto", "openmoji", "folder", "drawn", "hf"] = Field(
+    kind: Literal["auto", "openmoji", "folder", "drawn", "hf", "tars"] = Field(
         "auto",
         description="what `source` is; auto looks at it; drawn: pictures of `sample`, which hold "
         "their prompts",
@@ -52,10 +53,14 @@ class DataConfig(Settings):
         0.05, ge=0, lt=1, description="share held out for testing where the data have no split"
     )
     image_column: str | None = Field(
-        None, description="column of the images, or of their file names; none: the usual names"
+        None,
+        description="column of the images, or of their file names; in tars the extension of the "
+        "pictures; none: the usual names",
     )
     caption_column: str | None = Field(
-        None, description="column of the captions; none: the usual names"
+        None,
+        description="column of the captions; in tars one of the .json, or txt; none: the usual "
+        "names",
     )
     resize: Resize = Field(
         "crop", description="how a picture becomes square: centre crop, border, or distorted"

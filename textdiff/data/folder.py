@@ -18,13 +18,13 @@ from typing import Any
 
 from torch import Tensor
 
-from textdiff.data.columns import pick_column
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import OTHER_SUFFIXES, SUFFIXES, decode_image, stated_size
-from textdiff.data.entries import SPLIT_NAMES, Entry, Split, choose
-from textdiff.data.metadata import captions_of, rows_of, stated_split
+from textdiff.data.entries import Entry, Split, choose
+from textdiff.data.metadata import captions_of, captions_of_text, column_of, rows_of, stated_split
+from textdiff.data.split_names import split_of_folder
 from textdiff.data.survey import Flaw, FlawedError, Survey
-from textdiff.data.text import as_utf_8, clean_caption, is_utf_8, lines_of
+from textdiff.data.text import as_utf_8
 from textdiff.data.walk import is_inside, walk
 from textdiff.errors import DataError
 
@@ -92,6 +92,8 @@ class Folder:
     def _hint(self, files: list[str]) -> str:
         if any(_suffix(name) == ".parquet" for name in files):
             return f"; for its parquet files give '{self._root}/**/*.parquet'"
+        if any(_suffix(name) == ".tar" for name in files):
+            return f"; for its tar files give '{self._root}/**/*.tar'"
         return f"; known kinds: {', '.join(sorted(SUFFIXES))}"
 
     def _from_sidecars(self, images: list[str]) -> dict[str, Entry]:
@@ -112,7 +114,7 @@ class Folder:
             except FlawedError as error:
                 self._flaws.append(error.at(as_utf_8(name)))
                 continue
-            captioned[name] = _entry(name, captions, _split_of_folder(name))
+            captioned[name] = _entry(name, captions, split_of_folder(name))
         return captioned
 
     def _from_tables(self, tables: list[str]) -> dict[str, Entry]:
@@ -128,7 +130,7 @@ class Folder:
                 try:
                     name = self._named(PurePosixPath(table).parent, columns)
                     named.add(name)
-                    column = _column(self._config.caption_column, CAPTION_COLUMNS, columns)
+                    column = column_of(self._config.caption_column, CAPTION_COLUMNS, columns)
                     texts, split = captions_of(columns[column], column), stated_split(columns)
                 except FlawedError as error:
                     self._flaws.append(error.at(where))
@@ -145,7 +147,7 @@ class Folder:
                 )
                 self._flaws.append(Flaw(as_utf_8(name), "listed with two splits", detail))
                 continue
-            split = next(iter(stated), None) or _split_of_folder(name)
+            split = next(iter(stated), None) or split_of_folder(name)
             captioned[name] = _entry(name, captions[name], split)
         lacking = (n for n in sorted(self._files) if _suffix(n) in SUFFIXES and n not in named)
         detail = "no caption; give it a row of the metadata file or move it away"
@@ -154,7 +156,7 @@ class Folder:
 
     def _named(self, folder: PurePosixPath, row: dict[str, Any]) -> str:
         """The image of a row, by its name relative to the root. Raises FlawedError."""
-        file_name = row[_column(self._config.image_column, IMAGE_COLUMNS, row)]
+        file_name = row[column_of(self._config.image_column, IMAGE_COLUMNS, row)]
         if not isinstance(file_name, str) or not file_name.strip():
             raise FlawedError("no file name", "the file name is empty or no text")
         name = os.path.normpath(folder / file_name)
@@ -205,24 +207,12 @@ def _entry(name: str, captions: list[str], split: Split | None) -> Entry:
     return Entry(identifier, tuple(captions), identifier, split)
 
 
-def _column(wanted: str | None, usual: tuple[str, ...], row: dict[str, Any]) -> str:
-    try:
-        return pick_column(wanted, usual, list(row), "its columns")
-    except DataError as error:
-        raise FlawedError("missing column", str(error).removeprefix("its columns: ")) from None
-
-
 def _read_sidecar(path: Path) -> list[str]:
     try:
-        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+        content = path.read_bytes()
     except OSError as error:
         raise FlawedError("unreadable caption", f"{path} cannot be read: {error}") from None
-    if not is_utf_8(text):
-        raise FlawedError("not UTF-8", f"{path} cannot be read as UTF-8 text")
-    captions = [clean_caption(line) for line in lines_of(text) if line.strip()]
-    if not captions:
-        raise FlawedError("no caption", f"{path} holds no caption")
-    return captions
+    return captions_of_text(content, str(path))
 
 
 def _suffix(name: str) -> str:
@@ -231,14 +221,6 @@ def _suffix(name: str) -> str:
 
 def _sidecar(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(".txt"))
-
-
-def _split_of_folder(name: str) -> Split | None:
-    """By the nearest folder that is named like a split."""
-    folders = reversed(PurePosixPath(name).parts[:-1])
-    return next(
-        (SPLIT_NAMES[part.lower()] for part in folders if part.lower() in SPLIT_NAMES), None
-    )
 
 
 def _is_inside(path: Path, root: Path) -> bool:

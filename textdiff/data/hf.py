@@ -8,7 +8,6 @@ that holds a path instead of bytes may name a file beside the data, not one anyw
 from __future__ import annotations
 
 import hashlib
-import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,9 @@ from torch import Tensor
 from textdiff.data.columns import pick_column
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage, decode_image, stated_size
-from textdiff.data.entries import SPLIT_NAMES, Entry, Split, choose
-from textdiff.data.split_names import split_of_name, split_of_path
+from textdiff.data.entries import Entry, Split, choose
+from textdiff.data.file_patterns import base_of, files_of, split_of_file
+from textdiff.data.split_names import split_of_name
 from textdiff.data.survey import Survey
 from textdiff.data.text import clean_caption
 from textdiff.data.walk import is_inside
@@ -111,35 +111,18 @@ def _load(source: str, files: dict[str, list[str]]) -> dict[str, Dataset]:
 
 
 def _parquet_files(source: str) -> dict[str, list[str]]:
-    """Split name -> files. The files' own folder counts only where it is named exactly like a
-    split, as folders above it say nothing of the data. Raises DataError."""
-    base = _base(source)
-    pattern = Path(source).expanduser()
-    paths = [pattern] if pattern.is_file() else sorted(base.glob(str(pattern.relative_to(base))))
-    if not paths:
-        raise DataError(f"no parquet file matches {source}")
+    """Split name -> files. Raises DataError."""
+    base = base_of(source)
     files: dict[str, list[str]] = {}
-    for path in paths:
-        split = split_of_path(path.relative_to(base).parts)
-        if split is None and base.name.lower() in SPLIT_NAMES:
-            split = split_of_name(base.name)
-        files.setdefault(split or "train", []).append(str(path))
+    for path in files_of(source, "parquet file"):
+        files.setdefault(split_of_file(path, base) or "train", []).append(str(path))
     return files
-
-
-def _base(source: str) -> Path:
-    """The folder that a file is in, or a pattern starts from."""
-    path = Path(source).expanduser()
-    if path.is_file():
-        return path.parent
-    fixed = itertools.takewhile(lambda part: not set("*?[") & set(part), path.parts[:-1])
-    return Path(*fixed)
 
 
 def _homes(source: str) -> list[Path]:
     """Folders whose files a row may name; paths that are relative start at the first."""
     if source.endswith(".parquet"):
-        return [_base(source)]
+        return [base_of(source)]
     from datasets import config
     from huggingface_hub import constants
 

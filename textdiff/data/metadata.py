@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from textdiff.data.columns import pick_column
 from textdiff.data.entries import SPLIT_NAMES, Split
 from textdiff.data.survey import Flaw, FlawedError
-from textdiff.data.text import clean_caption, is_utf_8
+from textdiff.data.text import clean_caption, is_utf_8, lines_of
 from textdiff.errors import DataError
 
 Row = tuple[str, dict[str, Any]]  # its place, such as "metadata.csv, line 3", and its columns
@@ -30,6 +31,14 @@ def rows_of(table: Path) -> Iterator[Row | Flaw]:
     return _csv_rows(table, text) if table.suffix == ".csv" else _json_rows(table, text)
 
 
+def column_of(wanted: str | None, usual: tuple[str, ...], row: dict[str, Any]) -> str:
+    """As `pick_column`, of one row. Raises FlawedError."""
+    try:
+        return pick_column(wanted, usual, list(row), "its columns")
+    except DataError as error:
+        raise FlawedError("missing column", str(error).removeprefix("its columns: ")) from None
+
+
 def captions_of(value: Any, column: str) -> list[str]:
     """The captions in a row's column. Raises FlawedError."""
     captions = value if isinstance(value, list) else [value]
@@ -38,6 +47,32 @@ def captions_of(value: Any, column: str) -> list[str]:
     if not all(map(is_utf_8, captions)):
         raise FlawedError("not UTF-8", f"'{column}' is not UTF-8 text; save the file as UTF-8")
     return [clean_caption(text) for text in captions]
+
+
+def captions_of_text(content: bytes, where: str) -> list[str]:
+    """Of a .txt file beside a picture, one per line. Raises FlawedError."""
+    text = content.decode("utf-8-sig", "surrogateescape")
+    if not is_utf_8(text):
+        raise FlawedError("not UTF-8", f"{where} cannot be read as UTF-8 text")
+    captions = [clean_caption(line) for line in lines_of(text) if line.strip()]
+    if not captions:
+        raise FlawedError("no caption", f"{where} holds no caption")
+    return captions
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """Raises FlawedError of anything else."""
+    try:
+        row = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise FlawedError("not JSON", f"not valid JSON: {error.msg}") from None
+    except UnicodeDecodeError:
+        raise FlawedError("not UTF-8", "not UTF-8 text") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or nested as deeply
+        raise FlawedError("not JSON", "not valid JSON: too long a number or too deep") from None
+    if not isinstance(row, dict):
+        raise FlawedError("not JSON", "needs an object such as {'file_name': ..., 'text': ...}")
+    return row
 
 
 def stated_split(row: dict[str, Any]) -> Split | None:
@@ -93,15 +128,6 @@ def _json_rows(table: Path, text: str) -> Iterator[Row | Flaw]:
             continue
         where = f"{table}, line {number}"
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            yield Flaw(where, "not JSON", f"not valid JSON: {error.msg}")
-            continue
-        except (ValueError, RecursionError):  # a number of thousands of digits, or nested as deeply
-            yield Flaw(where, "not JSON", "not valid JSON: too long a number or too deep")
-            continue
-        if isinstance(row, dict):
-            yield where, row
-        else:
-            detail = "needs an object such as {'file_name': ..., 'text': ...}"
-            yield Flaw(where, "not JSON", detail)
+            yield where, json_object(line)
+        except FlawedError as error:
+            yield error.at(where)

@@ -18,6 +18,7 @@ from textdiff.data.folder import Folder
 from textdiff.data.hf import HuggingFace
 from textdiff.data.openmoji import OpenMoji
 from textdiff.data.survey import survey_of
+from textdiff.data.tars import Tars, names_tars
 from textdiff.errors import DataError, EmptySplitError
 
 SOURCES: dict[str, Callable[[DataConfig], Source]] = {
@@ -25,6 +26,7 @@ SOURCES: dict[str, Callable[[DataConfig], Source]] = {
     "folder": Folder,
     "drawn": DrawnPictures,
     "hf": HuggingFace,
+    "tars": Tars,
 }
 
 
@@ -85,9 +87,11 @@ def source_kind(config: DataConfig) -> str:
         return "openmoji"
     if Path(source).expanduser().is_dir():
         return "drawn" if is_drawn(source) else "folder"
+    if names_tars(source):
+        return "tars"
     if source.endswith(".parquet") or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source):
         return "hf"
     raise DataError(
-        f"data source '{source}' is not 'openmoji', not an existing folder, not a .parquet file or "
-        "glob, and not a Hugging Face name such as owner/name; correct it, or set kind"
+        f"data source '{source}' is not 'openmoji', not an existing folder, not .parquet or .tar "
+        "files, and not a Hugging Face name such as owner/name; correct it, or set kind"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from textdiff.data.entries import SPLIT_NAMES, Split
 
@@ -26,3 +27,11 @@ def split_of_path(parts: Sequence[str]) -> Split | None:
     *folders, file = parts
     named = (split_of_name(name) for name in (*reversed(folders), file))
     return next((split for split in named if split), None)
+
+
+def split_of_folder(name: str) -> Split | None:
+    """Of a picture by the nearest folder in its name that is called exactly like a split."""
+    folders = reversed(PurePosixPath(name).parts[:-1])
+    return next(
+        (SPLIT_NAMES[part.lower()] for part in folders if part.lower() in SPLIT_NAMES), None
+    )

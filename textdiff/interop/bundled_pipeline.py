@@ -118,6 +118,33 @@ class TextDiffPipeline(DiffusionPipeline):
         guided = mean_negative + guidance_scale * (mean - mean_negative)
         return torch.cat([guided, prompts[:, x.shape[1] :]], dim=1)
 
+    def steps(self, num_steps: int) -> tuple[SchedulerMixin, Tensor]:
+        """A scheduler whose chain is the visited timesteps alone, and these, noisiest first.
+
+            visited   round(T - i T / N) - 1, i = 0..N-1     of T training timesteps
+            betas     1 - ac / ac'                           ac' of the next visited, 1 of none
+
+        In the chain of all T, DDIMScheduler goes T // N back wherever the next timestep is, and
+        sums of floats are rounded, so that 61 steps of 1000 become 62, the last at timestep -1. A
+        scheduler of another kind or spacing, which is yours, takes its own steps.
+        """
+        config, T = self.scheduler.config, self.scheduler.config.num_train_timesteps
+        if not 1 <= num_steps <= T:
+            raise ValueError(f"num_inference_steps is {num_steps}, must lie in 1..{T}")
+        if config.get("trained_betas") and config.get("timestep_spacing") == "trailing":
+            visited = torch.tensor([round(T - i * T / num_steps) - 1 for i in range(num_steps)])
+            betas = torch.tensor(config.trained_betas, dtype=torch.float64)
+            ac = (1 - betas).cumprod(0)[visited.flip(0)]
+            betas = 1 - ac / torch.cat([torch.ones_like(ac[:1]), ac[:-1]])
+            chain = type(self.scheduler).from_config(
+                config, num_train_timesteps=num_steps, trained_betas=betas.tolist()
+            )
+            chain.set_timesteps(num_steps, device=self._execution_device)
+            if chain.timesteps.tolist() == [*range(num_steps)][::-1]:
+                return chain, visited.to(self._execution_device)
+        self.scheduler.set_timesteps(num_steps, device=self._execution_device)
+        return self.scheduler, self.scheduler.timesteps
+
     @torch.no_grad()
     def __call__(
         self,
@@ -143,7 +170,8 @@ class TextDiffPipeline(DiffusionPipeline):
             output_type: "pil", "np" (B, H, W, C) in [0, 1], or "pt" (B, C, H, W) in [-1, 1].
 
         Raises:
-            ValueError: negative prompts that are not one per prompt, or latents of another shape.
+            ValueError: negative prompts that are not one per prompt, latents of another shape, or
+                more steps than training had.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         if negative_prompt is None or isinstance(negative_prompt, str):
@@ -164,21 +192,19 @@ class TextDiffPipeline(DiffusionPipeline):
             raise ValueError(f"latents are {tuple(latents.shape)}, these prompts take {shape}")
         else:
             x = latents.to(self._execution_device, self.unet.dtype)
-        x = x * self.scheduler.init_noise_sigma
-        learned = (self.scheduler.config.get("variance_type") or "").startswith("learned")
+        scheduler, visited = self.steps(num_inference_steps)
+        x = x * scheduler.init_noise_sigma
+        learned = (scheduler.config.get("variance_type") or "").startswith("learned")
         options = {"eta": eta, "use_clipped_model_output": True, "generator": generator}
-        known = inspect.signature(self.scheduler.step).parameters
+        known = inspect.signature(scheduler.step).parameters
         options = {name: value for name, value in options.items() if name in known}
 
-        self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
-        for timestep in self.progress_bar(self.scheduler.timesteps):
-            scaled = self.scheduler.scale_model_input(x, timestep)
+        pairs = list(zip(scheduler.timesteps, visited, strict=True))
+        for own, timestep in self.progress_bar(pairs):
+            scaled = scheduler.scale_model_input(x, own)
             output = self.predict(scaled, timestep, text, guidance_scale)
             output = output if learned else output[:, : shape[1]]
-            step = self.scheduler.step(output, timestep, x, **options)
-            x = step.prev_sample
-        # The last step ends in x_0_hat. DDPMScheduler adds noise to it.
-        x = getattr(step, "pred_original_sample", x)
+            x = scheduler.step(output, own, x, **options).prev_sample
         self.maybe_free_model_hooks()
 
         images = x

@@ -25,6 +25,7 @@ tokenizer for 77 tokens; the Stable Diffusion ones need an autoencoder besides. 
     ddim      not with clipped x_0_hat: IFPipeline does not ask the scheduler for eps that agrees
               with it. Take ddpm or dpmpp
     guidance  IFPipeline guides at scales above 1 alone
+    steps     are those of diffusers' scheduler, see scheduler.py; ddpm and dpmpp take `timesteps`
 
 Not exported: the image tower of CLIP (no sampler here needs it), guidance intervals and rescaling,
 other spacings than trailing, inpainting, and diffusion of black-and-white pictures, for which

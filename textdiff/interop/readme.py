@@ -67,6 +67,13 @@ pictures = pipe(
 ).images
 pictures[0].save("apple.png")
 ```
+
+At some numbers of steps diffusers' own grid differs from textdiff's: of 1000 timesteps 48 are
+rounded another way, and 61 become 62, the last at timestep -1. This is textdiff's, for schedulers
+that take it (DDPM, DPM-Solver++), in place of `num_inference_steps`:
+
+    T, N = pipe.scheduler.config.num_train_timesteps, 61
+    timesteps=[round(T - i * T / N) - 1 for i in range(N)]
 """
 
 

@@ -20,20 +20,27 @@ def bench(monkeypatch, tmp_path):
     bench = importlib.import_module("data")
     bench.write_pictures(tmp_path / "pngs", 5, (16, 12), "png")
     bench.write_parquet(tmp_path / "pngs", tmp_path / "pngs.parquet")
+    bench.write_tars(tmp_path / "pngs", tmp_path / "tars")
+    monkeypatch.setenv("TEXTDIFF_CACHE", str(tmp_path / "cache"))
     return bench
 
 
-@pytest.mark.parametrize("source", ["pngs", "pngs.parquet"])
-def test_every_way_is_measured(bench, tmp_path, source):
-    measured = bench.measure(str(tmp_path / source), OPTIONS, 0, tmp_path)
-    assert list(measured) == ["textdiff, first", "textdiff, later", "textdiff plain", "datasets"]
+@pytest.mark.parametrize("kind", ["pngs", "parquet", "tars"])
+def test_every_way_is_measured(bench, tmp_path, kind):
+    theirs = "webdataset" if kind == "tars" else "datasets"
+    pytest.importorskip(theirs)
+    measured = bench.measure(str(tmp_path / bench.KINDS[kind]), OPTIONS, 0, tmp_path)
+    assert list(measured) == ["textdiff, first", "textdiff, later", "textdiff plain", theirs]
     assert all(row["speed"]["median"] > 0 for row in measured.values())
-    assert measured["datasets"]["ratio"]["median"] == 1
+    assert measured[theirs]["ratio"]["median"] == 1
 
 
-def test_both_give_each_picture_once(bench, tmp_path):
-    source = str(tmp_path / "pngs")
+@pytest.mark.parametrize(("kind", "theirs"), [("pngs", "Datasets"), ("tars", "Webdataset")])
+def test_both_give_each_picture_once(bench, tmp_path, kind, theirs):
+    pytest.importorskip(theirs.lower())
+    source = str(tmp_path / bench.KINDS[kind])
     ours = bench.Ours(source, OPTIONS, 0, None)
     ours.first()
-    captions = [text for _, texts in bench.Datasets(source, OPTIONS, 0).loader for text in texts]
+    loader = getattr(bench, theirs)(source, OPTIONS, 0).loader
+    captions = [text for _, texts in loader for text in texts]
     assert sorted(captions) == sorted(ours.data.all_captions)

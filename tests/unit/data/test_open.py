@@ -38,7 +38,13 @@ def test_an_unknown_split(folder):
 
 @pytest.mark.parametrize(
     ("source", "kind"),
-    [("openmoji", "openmoji"), ("a/*.parquet", "hf"), ("owner/name", "hf")],
+    [
+        ("openmoji", "openmoji"),
+        ("a/*.parquet", "hf"),
+        ("owner/name", "hf"),
+        ("a/{000..003}.tar", "tars"),
+        ("{a.tar,b.tar}", "tars"),
+    ],
 )
 def test_kind_by_name(source, kind):
     assert source_kind(DataConfig(source=source)) == kind

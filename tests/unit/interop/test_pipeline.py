@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
 from PIL import Image
 
 from tests.helpers.diffusers_noise import PLAYED_BACK, draw_ours, save_draws
@@ -23,6 +23,7 @@ from textdiff.errors import UsageError
 from textdiff.interop import pipeline_to_diffusers
 from textdiff.models import UNet, UNetConfig
 from textdiff.pipeline import ModelConfig, TextToImage
+from textdiff.sampling import timestep_grid
 
 PROMPTS = ["a red circle", "two green “squares”"]
 NEGATIVE = "a blue cross"
@@ -114,6 +115,51 @@ def test_bundled_pictures(clip, load, tmp_path, options, export, draw, monkeypat
     settings["sampler"] = export.get("sampler", "ddim")
     expected = ours(PROMPTS, num_steps=10, negative_prompt=NEGATIVE, seed=SEED, **settings)
     assert_same_pictures(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp"])
+def test_numbers_of_steps_that_do_not_divide_the_chain(clip, load, tmp_path, sampler, monkeypatch):
+    """Of 100; at 29 diffusers' own grid has 30 timesteps, the last of them -1."""
+    ours = model(clip)
+    pipeline_to_diffusers(ours, tmp_path / "out", sampler=sampler)
+    theirs = load(tmp_path / "out")
+    for steps in (3, 7, 9, 29):
+        with monkeypatch.context() as patch:
+            draw_ours(patch, seed=SEED)
+            found = theirs(PROMPTS, num_inference_steps=steps).images
+        expected = ours(PROMPTS, num_steps=steps, sampler=sampler, seed=SEED, guidance_scale=3.0)
+        assert_same_pictures(found, expected)
+
+
+def test_the_visited_timesteps(clip, load, tmp_path):
+    ours = model(clip)
+    pipeline_to_diffusers(ours, tmp_path / "out")
+    pipe = load(tmp_path / "out")
+    for steps in range(1, 101):
+        chain, visited = pipe.steps(steps)
+        assert torch.equal(visited.flip(0), timestep_grid(ours.schedule, steps))
+        assert chain.timesteps.tolist() == [*range(steps)][::-1]
+        respaced = ours.schedule.respaced(visited.flip(0))
+        torch.testing.assert_close(chain.alphas_cumprod.double(), respaced.alphas_cumprod)
+    for steps in (0, 101):
+        with pytest.raises(
+            ValueError, match=rf"num_inference_steps is {steps}, must lie in 1..100"
+        ):
+            pipe(PROMPTS, num_inference_steps=steps)
+
+
+def test_another_scheduler_takes_its_own_steps(clip, load, tmp_path):
+    pipeline_to_diffusers(model(clip), tmp_path / "out")
+    pipe = load(tmp_path / "out")
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, timestep_spacing="leading")
+    scheduler, visited = pipe.steps(4)
+    assert scheduler is pipe.scheduler and visited.tolist() == [75, 50, 25, 0]
+    pipe.scheduler = DPMSolverMultistepScheduler.from_config(
+        pipe.scheduler.config, timestep_spacing="trailing", use_karras_sigmas=True
+    )
+    assert pipe.steps(4)[0] is pipe.scheduler
+    assert len(pipe(PROMPTS, num_inference_steps=4).images) == 2
 
 
 def test_prompts_that_do_not_fit_are_cut_there_too(clip, load, tmp_path, monkeypatch):
