@@ -16,7 +16,6 @@ def run(settings: ClipScoreSettings) -> None:
     from textdiff.data.config import fit_data
     from textdiff.data.drawn import is_drawn
     from textdiff.data.of_run import data_of_run
-    from textdiff.devices import pick_device
     from textdiff.evaluation.clip_score.measure import (
         ClipScoreProtocol,
         measure_clip_score,
@@ -33,9 +32,10 @@ def run(settings: ClipScoreSettings) -> None:
     from textdiff.files import check_file
     from textdiff.metrics.preparation import as_clip_sees
     from textdiff.pipeline import TextToImage
+    from textdiff.threads import device_with_threads
 
     check_file("--json", settings.json)
-    device = pick_device(settings.device)
+    device = device_with_threads(settings.device)
     if settings.model is None:
         assert settings.judge is not None  # the settings' own check
         clip = ClipModel.load(settings.judge)

@@ -24,7 +24,6 @@ def run(settings: InversionSettings) -> None:
     from textdiff.data import open_data
     from textdiff.data.config import fit_data
     from textdiff.data.of_run import data_of_run
-    from textdiff.devices import pick_device
     from textdiff.errors import UsageError
     from textdiff.evaluation.inversion.measure import grids_of, result_of, there_and_back
     from textdiff.evaluation.inversion.result import InversionProtocol
@@ -35,10 +34,11 @@ def run(settings: InversionSettings) -> None:
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
+    from textdiff.threads import device_with_threads
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
-    pipe = TextToImage.load(settings.model, pick_device(settings.device))
+    pipe = TextToImage.load(settings.model, device_with_threads(settings.device))
     if pipe.config.process != "gaussian":
         raise UsageError(
             f"--model {settings.model}: a binary model has no DDIM, whose inversion this is; "

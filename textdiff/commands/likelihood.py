@@ -24,7 +24,6 @@ def run(settings: LikelihoodSettings) -> None:
 
     from textdiff.data.config import fit_data
     from textdiff.data.of_run import data_of_run
-    from textdiff.devices import pick_device
     from textdiff.evaluation.likelihood.measure import measure_likelihood, open_split
     from textdiff.evaluation.likelihood.plot import plot_bounds
     from textdiff.evaluation.likelihood.result import LikelihoodProtocol
@@ -33,12 +32,13 @@ def run(settings: LikelihoodSettings) -> None:
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
+    from textdiff.threads import device_with_threads
 
     check_file("--json", settings.json)
     check_file("--plot", settings.plot)
     if settings.plot:
         require_extra("plot", "--plot")
-    pipe = TextToImage.load(settings.model, pick_device(settings.device))
+    pipe = TextToImage.load(settings.model, device_with_threads(settings.device))
     config = data_of_run(settings.data, "--model", settings.model)
     config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
     data = open_split(config, settings.split)

@@ -18,7 +18,6 @@ def run(settings: PromptFollowingSettings) -> None:
     from textdiff.data import open_data
     from textdiff.data.config import fit_data
     from textdiff.data.of_run import data_of_run
-    from textdiff.devices import pick_device
     from textdiff.evaluation.evaluators import load_evaluator
     from textdiff.evaluation.pictures import draw_pictures, real_pictures, save_sheet
     from textdiff.evaluation.prompt_following.measure import (
@@ -35,10 +34,11 @@ def run(settings: PromptFollowingSettings) -> None:
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
+    from textdiff.threads import device_with_threads
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
-    device = pick_device(settings.device)
+    device = device_with_threads(settings.device)
     pipe = TextToImage.load(settings.model, device)
     involved = {pipe.clip.weights_hash(): f"the CLIP that {settings.model} was trained with"}
     judge = load_evaluator("--judge", settings.judge, device, involved)

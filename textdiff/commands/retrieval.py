@@ -10,7 +10,6 @@ def run(settings: RetrievalSettings) -> None:
     from textdiff.clip import ClipModel
     from textdiff.data import open_data
     from textdiff.data.of_run import data_of_run
-    from textdiff.devices import pick_device
     from textdiff.evaluation.protocol import clip_protocol, data_protocol
     from textdiff.evaluation.results import write_result
     from textdiff.evaluation.retrieval.measure import (
@@ -20,9 +19,10 @@ def run(settings: RetrievalSettings) -> None:
     )
     from textdiff.files import check_file
     from textdiff.metrics.preparation import as_clip_sees
+    from textdiff.threads import device_with_threads
 
     check_file("--json", settings.json)
-    clip = ClipModel.load(settings.clip).freeze().to(pick_device(settings.device))
+    clip = ClipModel.load(settings.clip).freeze().to(device_with_threads(settings.device))
     config = data_of_run(settings.data, "--clip", settings.clip)
     data = open_data(as_clip_sees(config, clip), settings.split)
     result = measure_retrieval(clip, data, settings.limit)
