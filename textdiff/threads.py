@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from textdiff.cores import Cores, measure_cores
-from textdiff.devices import pick_device
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 HELD = 0.4  # of a core that others may hold before a thread of ours on it costs more than it gains
@@ -91,24 +89,19 @@ def threads_on(device: str) -> int | None:
     """How many compute there, on which the bits depend; None on a GPU."""
     import torch
 
-    return torch.get_num_threads() if device == "cpu" else None
+    return torch.get_num_threads() if device.startswith("cpu") else None
 
 
-def device_with_threads(name: str, recorded: int | None = None) -> str:
-    """`pick_device`, and on a CPU the threads to go with it, said in a line on stderr.
+def settle_threads(device: str, recorded: int | None = None) -> None:
+    """On a CPU: chooses how many threads this process computes with from now on, and says so.
 
     Args:
         recorded: the number with which the same was computed before.
-
-    Raises:
-        UsageError: a device that this machine lacks.
     """
-    device = pick_device(name)
-    if device == "cpu":
+    if device.startswith("cpu"):
         threads = choose_threads(variable=variable_of_user(), recorded=recorded)
         use_threads(threads)
-        print(threads, file=sys.stderr)
-    return device
+        print(threads)
 
 
 def variable_of_user() -> tuple[str, int] | None:

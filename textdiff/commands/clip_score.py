@@ -16,6 +16,7 @@ def run(settings: ClipScoreSettings) -> None:
     from textdiff.data.config import fit_data
     from textdiff.data.drawn import is_drawn
     from textdiff.data.of_run import data_of_run
+    from textdiff.devices import pick_device
     from textdiff.evaluation.clip_score.measure import (
         ClipScoreProtocol,
         measure_clip_score,
@@ -32,10 +33,10 @@ def run(settings: ClipScoreSettings) -> None:
     from textdiff.files import check_file
     from textdiff.metrics.preparation import as_clip_sees
     from textdiff.pipeline import TextToImage
-    from textdiff.threads import device_with_threads
+    from textdiff.threads import settle_threads
 
     check_file("--json", settings.json)
-    device = device_with_threads(settings.device)
+    device = pick_device(settings.device)
     if settings.model is None:
         assert settings.judge is not None  # the settings' own check
         clip = ClipModel.load(settings.judge)
@@ -43,6 +44,7 @@ def run(settings: ClipScoreSettings) -> None:
         kind = "drawn" if is_drawn(settings.images) else "folder"
         folder = settings.data.model_copy(update={"source": settings.images, "kind": kind})
         data = open_data(as_clip_sees(folder, clip), "all")
+        settle_threads(device)
         pictures, model = {"given": captioned_pictures(data)}, None
     else:
         pipe = TextToImage.load(settings.model, device)
@@ -51,6 +53,7 @@ def run(settings: ClipScoreSettings) -> None:
         data = open_data(config, settings.split)
         clip = ClipModel.load(settings.judge) if settings.judge else pipe.clip
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
+        settle_threads(device)
         pictures = {"drawn": draw_pictures(pipe, real.prompts, settings), "real": real}
         model = model_protocol(settings.model, pipe)
     result = measure_clip_score(clip.freeze().to(device), pictures, settings.weight)

@@ -51,16 +51,17 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
     from textdiff.data import open_data
     from textdiff.data.config import fit_data
     from textdiff.data.of_run import data_of_run
+    from textdiff.devices import pick_device
     from textdiff.evaluation.evaluators import load_evaluators
     from textdiff.evaluation.guidance.guide import find_guide, involved_clips
     from textdiff.evaluation.guidance.run import draw_best, measure_sweep, scale_grid
     from textdiff.evaluation.pictures import real_pictures
     from textdiff.pipeline import TextToImage
-    from textdiff.threads import device_with_threads
+    from textdiff.threads import settle_threads
 
     model, split = settings.model, settings.split
     assert model is not None  # the settings' own check
-    device = device_with_threads(settings.device)
+    device = pick_device(settings.device)
     pipe = TextToImage.load(model, device)  # before data, which may take long to render
     guide = find_guide(pipe, settings, settings.clip_guidance.guide or f"{model}/clip")
     involved = involved_clips(pipe, model, guide)
@@ -70,6 +71,7 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
     data = open_data(source, split)
     other = settings.reference_split or split
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
+    settle_threads(device)
     sweep = measure_sweep(
         pipe,
         model=model,

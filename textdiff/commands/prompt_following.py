@@ -18,6 +18,7 @@ def run(settings: PromptFollowingSettings) -> None:
     from textdiff.data import open_data
     from textdiff.data.config import fit_data
     from textdiff.data.of_run import data_of_run
+    from textdiff.devices import pick_device
     from textdiff.evaluation.evaluators import load_evaluator
     from textdiff.evaluation.pictures import draw_pictures, real_pictures, save_sheet
     from textdiff.evaluation.prompt_following.measure import (
@@ -34,11 +35,11 @@ def run(settings: PromptFollowingSettings) -> None:
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
-    from textdiff.threads import device_with_threads
+    from textdiff.threads import settle_threads
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
-    device = device_with_threads(settings.device)
+    device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
     involved = {pipe.clip.weights_hash(): f"the CLIP that {settings.model} was trained with"}
     judge = load_evaluator("--judge", settings.judge, device, involved)
@@ -46,6 +47,7 @@ def run(settings: PromptFollowingSettings) -> None:
     config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
     data = open_data(config, settings.split)
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
+    settle_threads(device)
     drawn = draw_pictures(pipe, real.prompts, settings)
     result = measure_prompt_following(judge, {"drawn": drawn, "real": real})
     print_rates(result, data.title)

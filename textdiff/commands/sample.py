@@ -72,13 +72,14 @@ def run(settings: SampleSettings) -> None:
         CheckpointError: no such model or CLIP, or with other weights than drew the picture.
     """
     from textdiff.data import to_pil
+    from textdiff.devices import pick_device
     from textdiff.evaluation.protocol import model_protocol
     from textdiff.evaluation.results import to_json
     from textdiff.files import check_folder
     from textdiff.pipeline import TextToImage
     from textdiff.pipeline.init import Init, square_picture
     from textdiff.pipeline.origin import READERS, Origin, file_sha256, read_origin
-    from textdiff.threads import device_with_threads, threads_on
+    from textdiff.threads import settle_threads, threads_on
 
     given, origin = settings.model_fields_set, None
     if settings.from_picture is not None:
@@ -94,7 +95,7 @@ def run(settings: SampleSettings) -> None:
         for name, path in paths.items()
     }
     check_folder("--out", settings.out)
-    device = device_with_threads(settings.device, again.threads if again else None)
+    device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
     if origin is not None and "model" not in given:
         origin.check_weights(pipe.unet, pipe.clip)
@@ -106,6 +107,7 @@ def run(settings: SampleSettings) -> None:
         init=Init.from_pictures(opened["init_image"], opened["mask"], settings.strength, size),
         clip_image=None if clip_image is None else square_picture("clip_image", clip_image, size),
     )
+    settle_threads(device, again.threads if again else None)
     pictures = to_pil(pipe.draw(plan, progress=True)[rows])
     model = to_json(model_protocol(settings.model, pipe))
     hashes = {name: (path, file_sha256(path)) for name, path in paths.items() if path is not None}
