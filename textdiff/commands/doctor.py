@@ -1,4 +1,5 @@
-"""What this installation is and can do: versions, devices, threads, precision, missing extras."""
+"""What this installation is and can do: versions, devices, free cores, precision,
+missing extras."""
 
 from __future__ import annotations
 
