@@ -111,7 +111,7 @@ def measure(options: argparse.Namespace) -> tuple[Seconds, dict[str, list[int]]]
     """Also how many threads were chosen."""
     step, cores = training_step(options.recipe), measure_cores(0.0).allowed
     situations = {ALONE: 0, f"beside {options.busy} busy": options.busy}
-    names = list(dict.fromkeys(["1", str(cores)])) + [CHOSEN]
+    names = list(dict.fromkeys(["1", str(cores), CHOSEN]))
     seconds: Seconds = {situation: {name: [] for name in names} for situation in situations}
     chosen: dict[str, list[int]] = {situation: [] for situation in situations}
     window(step, 1, 2)

@@ -1,5 +1,4 @@
-"""What this installation is and can do: versions, devices, free cores, precision,
-missing extras."""
+"""What this installation is and can do: versions, devices, cores, precision, missing extras."""
 
 from __future__ import annotations
 
