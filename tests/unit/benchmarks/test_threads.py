@@ -24,11 +24,13 @@ def bench(monkeypatch):
 @pytest.mark.slow
 def test_a_step_alone_and_beside_a_busy_process(bench, monkeypatch, tmp_path, capsys):
     started = []
-    popen = subprocess.Popen
-    monkeypatch.setattr(
-        "subprocess.Popen",
-        lambda *given, **more: started.append(popen(*given, **more)) or started[-1],
-    )
+
+    class Noted(subprocess.Popen):
+        def __init__(self, *given, **more):
+            super().__init__(*given, **more)
+            started.append(self)
+
+    monkeypatch.setattr("subprocess.Popen", Noted)
     (tmp_path / "tiny.yaml").write_text(TINY_UNET)
     flags = ["--recipe", str(tmp_path / "tiny.yaml"), "--rounds", "2", "--steps", "1"]
     monkeypatch.setattr("sys.argv", ["threads.py", *flags, "--json", str(tmp_path / "a.json")])
