@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -93,7 +94,8 @@ def threads_on(device: str) -> int | None:
 
 
 def settle_threads(device: str, recorded: int | None = None) -> None:
-    """On a CPU: chooses how many threads this process computes with from now on, and says so.
+    """On a CPU: chooses how many threads this process computes with from now on, and says so
+    on stderr.
 
     Args:
         recorded: the number with which the same was computed before.
@@ -101,7 +103,7 @@ def settle_threads(device: str, recorded: int | None = None) -> None:
     if device.startswith("cpu"):
         threads = choose_threads(variable=variable_of_user(), recorded=recorded)
         use_threads(threads)
-        print(threads)
+        print(threads, file=sys.stderr)
 
 
 def variable_of_user() -> tuple[str, int] | None:

@@ -139,14 +139,14 @@ def test_a_command_on_the_cpu_says_what_it_chose_and_uses_it(monkeypatch, capsys
     monkeypatch.setattr(threads, "choose_threads", lambda **given: Threads(3, f"{given}"))
     settle_threads("cpu", recorded=2)
     assert torch.get_num_threads() == threads_on("cpu") == 3
-    assert capsys.readouterr().out == "CPU threads: 3 ({'variable': None, 'recorded': 2})\n"
+    assert capsys.readouterr() == ("", "CPU threads: 3 ({'variable': None, 'recorded': 2})\n")
 
 
 def test_on_a_gpu_nothing_is_measured_or_said(monkeypatch, capsys):
     monkeypatch.setattr(threads, "choose_threads", lambda **_: never())
     settle_threads("cuda")
     assert threads_on("cuda") is None
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def without_variables() -> dict[str, str]:

@@ -91,9 +91,14 @@ def test_what_a_checkpoint_says(tmp_path, state, number):
     assert recorded_threads(tmp_path) == number
 
 
-def test_a_damaged_state_is_passed_over(tmp_path):
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "\0", None])
+def test_a_damaged_state_is_passed_over(tmp_path, text):
     saved(tmp_path, 3, threads=7)
-    (saved(tmp_path, 5, threads=2) / "state.json").write_text("{")
+    state = saved(tmp_path, 5, threads=2) / "state.json"
+    if text is None:
+        state.unlink()
+    else:
+        state.write_text(text)
     assert recorded_threads(tmp_path) == 7
 
 

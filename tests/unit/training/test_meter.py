@@ -142,8 +142,8 @@ def test_who_watches_the_pace_sees_steps_without_pictures_and_checkpoints(tmp_pa
     accelerator = SimpleNamespace(is_main_process=True, num_processes=1, print=lines.append)
     meter = Meter(
         name="clip",
-        config=TrainConfig(steps=3),
-        progress=Progress(started=clock.now),
+        config=TrainConfig(steps=50),
+        progress=Progress(step=1, started=clock.now),
         run=RunFolder(tmp_path),
         accelerator=accelerator,
         pace=Watch(),
