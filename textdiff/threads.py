@@ -118,7 +118,8 @@ def set_by_launcher(name: str) -> bool:
     """Whether `accelerate launch` or torchrun set the variable on its own account, as both do with
     OMP_NUM_THREADS where it is not set: to 1, whatever the cores. The launcher then was started
     without, and not with accelerate's flag for it."""
-    if not {"ACCELERATE_MIXED_PRECISION", "LOCAL_WORLD_SIZE"} & os.environ.keys():
+    launched = {"ACCELERATE_MIXED_PRECISION", "LOCAL_WORLD_SIZE"} & os.environ.keys()
+    if name not in os.environ or not launched:
         return False
     import psutil
 

@@ -17,6 +17,7 @@ from textdiff.threads import (
     by_launcher,
     choose_threads,
     fitting_threads,
+    set_by_launcher,
     settle_threads,
     threads_on,
     variable_of_user,
@@ -125,6 +126,8 @@ def test_the_environment_is_the_users_without_a_launcher(monkeypatch):
     assert variable_of_user() == ("OMP_NUM_THREADS", torch.get_num_threads())
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert variable_of_user() is None
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert not set_by_launcher("OMP_NUM_THREADS")  # it is not set at all
 
 
 @pytest.fixture
