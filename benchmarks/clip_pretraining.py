@@ -74,6 +74,7 @@ def arguments() -> tuple[argparse.Namespace, TrainClipSettings]:
     own += ["--run-dir", str(options.out / f"ours-{time.strftime('%Y%m%d-%H%M%S')}")]
     own += ["--train.max-minutes", "none" if options.steps else str(options.minutes)]
     own += ["--train.steps", str(options.steps or NEVER)]
+    own += ["--train.threads", str(options.threads or torch.get_num_threads())]
     own += ["--train.eval-every", NEVER, "--train.checkpoint-every", NEVER]  # no time lost
     settings = parse_flags(TrainClipSettings, [*own, *flags], "ours", "train-clip")
     train = settings.train.for_tower(settings.clip.image.kind)

@@ -18,9 +18,9 @@ from tests.helpers.paths import ROOT
 
 # Lower layers first. A room may import lower layers and itself, not the others of its layer.
 LAYERS = [
-    {"errors", "types", "randomness", "precision", "attention", "byte_pairs", "recipes"},
-    {"config", "files", "devices", "embeddings", "timesteps", "cuda_graphs"},
-    {"checkpoint"},
+    {"errors", "types", "randomness", "precision", "attention", "byte_pairs", "recipes", "cgroup"},
+    {"config", "files", "devices", "embeddings", "timesteps", "cuda_graphs", "cores"},
+    {"checkpoint", "threads"},
     {"pictures", "clip", "diffusion", "models", "data"},
     {"guidance", "sampling", "metrics"},
     {"binary"},

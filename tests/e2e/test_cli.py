@@ -115,9 +115,10 @@ def test_flags_may_be_written_with_underscores(capsys, shapes, tmp_path):
 def test_doctor_prints_the_facts(capsys):
     facts = dict(line.split("  ", 1) for line in printed(capsys, "doctor").splitlines())
     assert facts["textdiff"].strip() == package.__version__
-    assert {"torch", "python", "devices", "threads", "precision auto", "capability"} <= {
+    assert {"torch", "python", "devices", "precision auto", "capability"} <= {
         name.strip() for name in facts
     }
+    assert {"cores", "allowed cores", "free cores", "threads"} <= {name.strip() for name in facts}
     assert {f"extra {extra}" for extra in EXTRAS} <= facts.keys()
 
 

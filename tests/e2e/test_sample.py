@@ -169,6 +169,16 @@ def test_a_picture_is_drawn_again_to_the_bit(drawn_before, tmp_path):
     assert metadata(copy) == metadata(drawn_before)
 
 
+def test_the_same_bits_take_as_many_threads_and_a_variation_those_that_are_free(
+    drawn_before, tmp_path, monkeypatch
+):
+    taken = []
+    monkeypatch.setattr("textdiff.threads.settle_threads", lambda *given: taken.append(given))
+    again(drawn_before, tmp_path / "again")
+    again(drawn_before, tmp_path / "varied", "--seed", "4")
+    assert taken == [("cpu", torch.get_num_threads()), ("cpu", None)]
+
+
 def test_further_flags_vary_it(drawn_before, tmp_path):
     varied = again(drawn_before, tmp_path / "varied", "--seed", "4")
     then, now = (json.loads(metadata(path)["textdiff"]) for path in (drawn_before, varied))
@@ -217,6 +227,8 @@ def test_weights_that_changed(drawn_before, run_copy, tmp_path):
         ({"sampler": "magic"}, "sampler: Input should be"),
         ({"row": 7}, "settings are damaged"),
         ({"batch": None}, "settings are damaged"),
+        ({"threads": 0}, "settings are damaged"),
+        ({"threads": "2"}, "settings are damaged"),
         ({"clip_guide": "ViT-L-14/openai"}, "clip_guide ViT-L-14/openai is no folder here"),
     ],
 )

@@ -79,7 +79,9 @@ COMMANDS = {
     "configs": Command(
         "configs", "ConfigsSettings", "list, print or copy the recipes that --config names", "name"
     ),
-    "doctor": Command("doctor", "DoctorSettings", "versions, devices, precision, missing extras"),
+    "doctor": Command(
+        "doctor", "DoctorSettings", "versions, devices, free cores, precision, missing extras"
+    ),
 }
 
 

@@ -33,6 +33,7 @@ def run(settings: ClipScoreSettings) -> None:
     from textdiff.files import check_file
     from textdiff.metrics.preparation import as_clip_sees
     from textdiff.pipeline import TextToImage
+    from textdiff.threads import settle_threads
 
     check_file("--json", settings.json)
     device = pick_device(settings.device)
@@ -43,6 +44,7 @@ def run(settings: ClipScoreSettings) -> None:
         kind = "drawn" if is_drawn(settings.images) else "folder"
         folder = settings.data.model_copy(update={"source": settings.images, "kind": kind})
         data = open_data(as_clip_sees(folder, clip), "all")
+        settle_threads(device)
         pictures, model = {"given": captioned_pictures(data)}, None
     else:
         pipe = TextToImage.load(settings.model, device)
@@ -51,6 +53,7 @@ def run(settings: ClipScoreSettings) -> None:
         data = open_data(config, settings.split)
         clip = ClipModel.load(settings.judge) if settings.judge else pipe.clip
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
+        settle_threads(device)
         pictures = {"drawn": draw_pictures(pipe, real.prompts, settings), "real": real}
         model = model_protocol(settings.model, pipe)
     result = measure_clip_score(clip.freeze().to(device), pictures, settings.weight)

@@ -57,6 +57,7 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
     from textdiff.evaluation.guidance.run import draw_best, measure_sweep, scale_grid
     from textdiff.evaluation.pictures import real_pictures
     from textdiff.pipeline import TextToImage
+    from textdiff.threads import settle_threads
 
     model, split = settings.model, settings.split
     assert model is not None  # the settings' own check
@@ -70,6 +71,7 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
     data = open_data(source, split)
     other = settings.reference_split or split
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
+    settle_threads(device)
     sweep = measure_sweep(
         pipe,
         model=model,

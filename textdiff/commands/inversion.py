@@ -35,10 +35,12 @@ def run(settings: InversionSettings) -> None:
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
+    from textdiff.threads import settle_threads
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
-    pipe = TextToImage.load(settings.model, pick_device(settings.device))
+    device = pick_device(settings.device)
+    pipe = TextToImage.load(settings.model, device)
     if pipe.config.process != "gaussian":
         raise UsageError(
             f"--model {settings.model}: a binary model has no DDIM, whose inversion this is; "
@@ -49,6 +51,7 @@ def run(settings: InversionSettings) -> None:
     data = open_data(config, settings.split)
     grids = grids_of(pipe.schedule, settings.num_steps, settings.spacing)
     real = real_pictures(data, settings.limit, settings.image_seed, pipe)
+    settle_threads(device)
     inversions = [there_and_back(pipe, real, grid, settings.batch_size) for grid in grids.values()]
     result = result_of(real.images, inversions)
     print_round_trips(result, data.title)

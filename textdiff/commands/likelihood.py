@@ -33,12 +33,14 @@ def run(settings: LikelihoodSettings) -> None:
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
+    from textdiff.threads import settle_threads
 
     check_file("--json", settings.json)
     check_file("--plot", settings.plot)
     if settings.plot:
         require_extra("plot", "--plot")
-    pipe = TextToImage.load(settings.model, pick_device(settings.device))
+    device = pick_device(settings.device)
+    pipe = TextToImage.load(settings.model, device)
     config = data_of_run(settings.data, "--model", settings.model)
     config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
     data = open_split(config, settings.split)
@@ -49,6 +51,7 @@ def run(settings: LikelihoodSettings) -> None:
         chain = settings.num_steps or pipe.schedule.num_timesteps
         estimate = None if estimate is None or chain <= estimate else estimate
     model = model_protocol(settings.model, pipe)  # before its type is changed
+    settle_threads(device)
     result = measure_likelihood(
         pipe,
         data,

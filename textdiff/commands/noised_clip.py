@@ -26,12 +26,14 @@ def run(settings: NoisedClipSettings) -> None:
     from textdiff.evaluation.protocol import clip_protocol, data_protocol
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
+    from textdiff.threads import settle_threads
 
     check_file("--json", settings.json)
     check_file("--plot", settings.plot)
     if settings.plot:
         require_extra("plot", "the plot")
-    pair = load_pair(settings.noised, settings.clean, pick_device(settings.device))
+    device = pick_device(settings.device)
+    pair = load_pair(settings.noised, settings.clean, device)
     noised, clean = pair.noised, pair.clean
     timesteps = choose_timesteps(
         settings.timesteps, settings.levels, noised.num_timesteps, settings.noised
@@ -39,6 +41,7 @@ def run(settings: NoisedClipSettings) -> None:
     config = data_of_run(settings.data, "--noised", settings.noised)
     config = fit_data(config, noised.image_size, f"--noised {settings.noised}")
     data = open_data(config, settings.split)
+    settle_threads(device)
     result = measure_noised_clip(
         noised,
         clean,

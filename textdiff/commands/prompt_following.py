@@ -35,6 +35,7 @@ def run(settings: PromptFollowingSettings) -> None:
     from textdiff.evaluation.results import write_result
     from textdiff.files import check_file
     from textdiff.pipeline import TextToImage
+    from textdiff.threads import settle_threads
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
@@ -46,6 +47,7 @@ def run(settings: PromptFollowingSettings) -> None:
     config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
     data = open_data(config, settings.split)
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
+    settle_threads(device)
     drawn = draw_pictures(pipe, real.prompts, settings)
     result = measure_prompt_following(judge, {"drawn": drawn, "real": real})
     print_rates(result, data.title)

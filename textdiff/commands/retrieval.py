@@ -20,11 +20,14 @@ def run(settings: RetrievalSettings) -> None:
     )
     from textdiff.files import check_file
     from textdiff.metrics.preparation import as_clip_sees
+    from textdiff.threads import settle_threads
 
     check_file("--json", settings.json)
-    clip = ClipModel.load(settings.clip).freeze().to(pick_device(settings.device))
+    device = pick_device(settings.device)
+    clip = ClipModel.load(settings.clip).freeze().to(device)
     config = data_of_run(settings.data, "--clip", settings.clip)
     data = open_data(as_clip_sees(config, clip), settings.split)
+    settle_threads(device)
     result = measure_retrieval(clip, data, settings.limit)
     print_rates(result, data.title)
     protocol = RetrievalProtocol(data=data_protocol(data), clip=clip_protocol(settings.clip, clip))

@@ -79,6 +79,7 @@ def run(settings: SampleSettings) -> None:
     from textdiff.pipeline import TextToImage
     from textdiff.pipeline.init import Init, square_picture
     from textdiff.pipeline.origin import READERS, Origin, file_sha256, read_origin
+    from textdiff.threads import settle_threads, threads_on
 
     given, origin = settings.model_fields_set, None
     if settings.from_picture is not None:
@@ -86,14 +87,16 @@ def run(settings: SampleSettings) -> None:
         settings = with_settings_of(settings, origin)
     if settings.model is None:
         raise UsageError("--model is required: give the flag or set 'model'")
-    prompts, rows, first = to_draw(settings, origin if given <= SAME_PICTURE else None)
+    again = origin if given <= SAME_PICTURE else None  # to the bit
+    prompts, rows, first = to_draw(settings, again)
     paths = {name: getattr(settings, name) for name in READERS}
     opened = {
         name: None if path is None else READERS[name]("--" + name.replace("_", "-"), path)
         for name, path in paths.items()
     }
     check_folder("--out", settings.out)
-    pipe = TextToImage.load(settings.model, pick_device(settings.device))
+    device = pick_device(settings.device)
+    pipe = TextToImage.load(settings.model, device)
     if origin is not None and "model" not in given:
         origin.check_weights(pipe.unet, pipe.clip)
     size, clip_image = pipe.config.unet.image_size, opened["clip_image"]
@@ -104,12 +107,15 @@ def run(settings: SampleSettings) -> None:
         init=Init.from_pictures(opened["init_image"], opened["mask"], settings.strength, size),
         clip_image=None if clip_image is None else square_picture("clip_image", clip_image, size),
     )
+    settle_threads(device, again.threads if again else None)
     pictures = to_pil(pipe.draw(plan, progress=True)[rows])
     model = to_json(model_protocol(settings.model, pipe))
     hashes = {name: (path, file_sha256(path)) for name, path in paths.items() if path is not None}
     guide = None if plan.guide is None else plan.guide.weights_hash()
     origins = [
-        Origin.of_plan(plan, k, model=model, pictures=hashes, guide_weights=guide)
+        Origin.of_plan(
+            plan, k, model=model, pictures=hashes, guide_weights=guide, threads=threads_on(device)
+        )
         for k in range(len(prompts))[rows]
     ]
     print(save(pictures, origins, Path(settings.out), settings.columns))

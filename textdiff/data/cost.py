@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 
+from textdiff.cores import usable_cores
 from textdiff.data.base import CaptionedImages
 from textdiff.data.decode import BadImage
-from textdiff.data.pixel_cache import free_bytes, usable_cores
+from textdiff.data.pixel_cache import free_bytes
 from textdiff.errors import DataError
 
 WORTH_A_CACHE = 10.0  # seconds that it saves at least

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from textdiff.cores import usable_cores
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import OVERSAMPLING, BadImage
 from textdiff.data.entries import Entry
@@ -150,13 +151,6 @@ def free_bytes(config: DataConfig) -> int:
     """Where the cache is, or will be."""
     root = cache_root(config).absolute()
     return shutil.disk_usage(next(p for p in (root, *root.parents) if p.exists())).free
-
-
-def usable_cores() -> int:
-    """Those that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @functools.lru_cache(maxsize=16)

@@ -49,6 +49,7 @@ class Origin:
     model: name, step, and hashes of the U-Net's `weights` and of the `clip`.
     pictures: by name of `READERS`, path and sha256 of what it was made from.
     guide_weights: hash of the CLIP that guided; None: none did.
+    threads: of the CPU that drew it, on which the bits depend; None: a GPU did, or it is not told.
     """
 
     prompt: str
@@ -59,6 +60,7 @@ class Origin:
     model: Mapping[str, Any]
     pictures: Mapping[str, tuple[str, str]]
     guide_weights: str | None = None
+    threads: int | None = None
 
     @classmethod
     def of_plan(
@@ -69,6 +71,7 @@ class Origin:
         model: Mapping[str, Any],
         pictures: Mapping[str, tuple[str, str]],
         guide_weights: str | None = None,
+        threads: int | None = None,
     ) -> Origin:
         """Of the plan's picture `k`; "auto" becomes what it meant on this machine."""
         rows = next(rows for rows in plan.batches if rows.start <= k < rows.stop)
@@ -82,6 +85,7 @@ class Origin:
             model=model,
             pictures=pictures,
             guide_weights=guide_weights,
+            threads=threads,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -98,6 +102,7 @@ class Origin:
             "sha256": {name: digest for name, (_, digest) in self.pictures.items()},
             "model": dict(self.model),
             **guide,
+            **({} if self.threads is None else {"threads": self.threads}),
             "row": self.row,
             "batch": list(self.batch),
         }
@@ -167,12 +172,14 @@ def _from_json(known: dict[str, Any], where: str) -> Origin:
     )
     batch, row = tuple(known["batch"]), known["row"]
     pictures = {name: (known[name], known["sha256"][name]) for name in known["sha256"]}
-    numbers, texts = (row, known["index"]), (*batch, *sum(pictures.values(), ()))
+    numbers = (row, known["index"], known.get("threads", 1))
+    texts = (*batch, *sum(pictures.values(), ()))
     if (
         any(type(number) is not int for number in numbers)
         or not all(isinstance(text, str) for text in texts)
         or not pictures.keys() <= READERS.keys()
         or not 0 <= row < len(batch)
+        or known.get("threads", 1) < 1
         or batch[row] != known["prompt"]
         or not isinstance(known["model"]["name"], str)
     ):
@@ -186,6 +193,7 @@ def _from_json(known: dict[str, Any], where: str) -> Origin:
         model=known["model"],
         pictures=pictures,
         guide_weights=known.get("clip_guide_weights"),
+        threads=known.get("threads"),
     )
 
 

@@ -11,6 +11,7 @@ from textdiff.config import Settings
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Workers = Annotated[int, Field(ge=0)]
+Threads = Annotated[int, Field(ge=1)]
 
 
 class OptimizerConfig(Settings):
@@ -53,6 +54,11 @@ class TrainConfig(OptimizerConfig):
         "auto",
         description="data loading processes per rank; auto: by the cores, where pictures are slow "
         "to read",
+    )
+    threads: Threads | Literal["auto"] = Field(
+        "auto",
+        description="of each process on a CPU, where bits depend on it; auto: OMP_NUM_THREADS, or "
+        "as before in a resumed run without max_minutes, or as many as there are cores free",
     )
     precision: Literal["auto", "no", "bf16", "fp16"] = Field(
         "auto",

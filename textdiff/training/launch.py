@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from textdiff.errors import UsageError
+from textdiff.threads import VARIABLES, set_by_launcher
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -29,6 +30,8 @@ def start_all_processes() -> None:
     ranks = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
     if not by_accelerate or any(name in os.environ for name in ranks):
         return
+    for name in filter(set_by_launcher, VARIABLES):
+        del os.environ[name]  # or the user would seem to have set it for torch's launcher
     import psutil
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 

@@ -40,6 +40,7 @@ from textdiff.training.exports import ensure_export
 from textdiff.training.fixed import about_data
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
+from textdiff.training.pace_watch import PaceWatch
 from textdiff.training.processes import main_value, on_any
 from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
@@ -202,6 +203,9 @@ class Trainer:
             run=self.run,
             accelerator=self.accelerator,
             slow_loading=lambda share: slow_loading(share, self.data, self.workers),
+            pace=PaceWatch(torch.get_num_threads())
+            if self.accelerator.device.type == "cpu"
+            else None,
         )
 
     def _step(self, micro_batches: list[Batch]) -> dict[str, float]:

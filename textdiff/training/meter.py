@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from textdiff.training.config import TrainConfig
+from textdiff.training.pace_watch import PaceWatch
 from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 
@@ -36,6 +37,7 @@ class Meter:
         config: its `steps`, `max_minutes` and `log_every`, and the batch for images per second.
         progress: of the run, which the loop keeps up to date.
         slow_loading: what to say where this share of the time goes into waiting for pictures.
+        pace: sees how long each step takes; None: nobody does.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Meter:
         run: RunFolder,
         accelerator: Accelerator,
         slow_loading: Callable[[float], str] = "{:.0%} of the time goes into loading".format,
+        pace: PaceWatch | None = None,
     ):
         from tqdm import tqdm
 
@@ -69,7 +72,8 @@ class Meter:
             disable=self.plain or not main,
             dynamic_ncols=True,
         )
-        self.since = self.shown = time.monotonic()
+        self.pace = pace
+        self.since = self.shown = self.step_since = time.monotonic()
         self.first = (progress.share(config), self.since)
 
     @contextmanager
@@ -77,7 +81,9 @@ class Meter:
         """Time inside does not count against images per second."""
         start = time.monotonic()
         yield
-        self.since += time.monotonic() - start
+        spent = time.monotonic() - start
+        self.since += spent
+        self.step_since += spent
 
     def loading(self, steps: Iterator[T]) -> Iterator[T]:
         """The same; the time that each takes to arrive is the loader's."""
@@ -87,7 +93,9 @@ class Meter:
                 step = next(steps)
             except StopIteration:
                 return
-            self.waited += time.monotonic() - start
+            spent = time.monotonic() - start
+            self.waited += spent
+            self.step_since += spent
             yield step
 
     def __enter__(self) -> Meter:
@@ -101,9 +109,17 @@ class Meter:
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
+        self._watch()
         if flush or self.progress.step % self.config.log_every == 0:
             self._write()
         self._show(flush)
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        line = self.pace.see(now - self.step_since, now) if self.pace else None
+        self.step_since = now
+        if line:
+            self.accelerator.print(line)
 
     def _write(self) -> None:
         means = torch.tensor([value / self.count for value in self.sums.values()])

@@ -19,6 +19,15 @@ def main_value(accelerator: Accelerator, value: float) -> float:
     return tensor.item()
 
 
+def lowest(accelerator: Accelerator, value: int) -> int:
+    """The least `value` of all processes."""
+    if accelerator.num_processes == 1:
+        return value
+    tensor = torch.tensor(value, device=accelerator.device)
+    torch.distributed.all_reduce(tensor, torch.distributed.ReduceOp.MIN)
+    return int(tensor.item())
+
+
 def on_any(accelerator: Accelerator, flag: bool) -> bool:
     """Whether `flag` is set on any process."""
     if accelerator.num_processes == 1:

@@ -15,6 +15,7 @@ from textdiff.data.base import CaptionedImages
 from textdiff.files import write_text
 from textdiff.training.closing import how_to_continue, lies_where
 from textdiff.training.config import TrainConfig
+from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
 from textdiff.training.run_folder import RunFolder
@@ -67,6 +68,7 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
     """
     data, accelerator = spec.data, accelerator_for(spec.config.precision)
     folder = RunFolder(run_dir, accelerator.is_main_process)
+    threads = use_training_threads(accelerator, spec.config, folder.checkpoints)
     precision = accelerator.mixed_precision
     trainer = Trainer(
         task=spec.build_task(accelerator),
@@ -96,6 +98,8 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
         f"{accelerator.num_processes} process(es) on {accelerator.device}, "
         f"precision {precision}, run folder {folder.path}"
     )
+    if threads:
+        accelerator.print(threads)
     prepared = trainer.prepare_data()
     for note in [*data.notes, *([prepared] if prepared else [])]:
         accelerator.print(note)

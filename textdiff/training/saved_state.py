@@ -2,7 +2,8 @@
 
 <task>.safetensors   the weights              ema.safetensors    their average
 optimizer            its moments, by name     task               what the task itself remembers
-state.json           step, seconds, number of EMA updates, fp16's scale, fixed settings, data
+state.json           step, seconds, number of EMA updates, fp16's scale, threads on a CPU, fixed
+                     settings, data
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from textdiff import checkpoint
+from textdiff.threads import threads_on
 from textdiff.training.ema import EMA
 from textdiff.training.fixed import check_fixed
 from textdiff.training.optimizer import load_optimizer, optimizer_tensors
@@ -57,6 +59,7 @@ def write_checkpoint(
         "seconds": seconds,
         "ema_updates": state.ema.updates if state.ema else 0,
         "scaler": state.scaler.state_dict() if state.scaler is not None else None,
+        "threads": threads_on(next(state.model.parameters()).device.type),
         "fixed": state.fixed,
         "data": state.about_data,
     }

@@ -124,3 +124,34 @@ def test_held_out_numbers_of_every_task_are_put_in_words():
     )
     assert issubclass(BinaryTask, InWords)
     assert issubclass(ContrastiveTask, InWords)
+
+
+def test_who_watches_the_pace_sees_steps_without_pictures_and_checkpoints(tmp_path, clock):
+    seen, lines = [], []
+
+    class Watch:
+        def see(self, seconds: float, now: float) -> str | None:
+            seen.append((seconds, now))
+            return "slow" if seconds > 2 else None
+
+    def pictures():
+        for seconds in (7.0, 8.0, 9.0):
+            clock.now += seconds
+            yield seconds
+
+    accelerator = SimpleNamespace(is_main_process=True, num_processes=1, print=lines.append)
+    meter = Meter(
+        name="clip",
+        config=TrainConfig(steps=50),
+        progress=Progress(step=1, started=clock.now),
+        run=RunFolder(tmp_path),
+        accelerator=accelerator,
+        pace=Watch(),
+    )
+    for pace, _ in zip((1.0, 2.0, 3.0), meter.loading(pictures()), strict=False):
+        clock.now += pace
+        meter.add({"loss": 2.0}, flush=False)
+        with meter.paused():
+            clock.now += 50
+    assert seen == [(1.0, 108.0), (2.0, 168.0), (3.0, 230.0)]
+    assert lines == ["slow"]
