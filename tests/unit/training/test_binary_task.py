@@ -151,7 +151,7 @@ def test_a_network_that_says_the_same_of_every_pixel_is_farther_than_single_pixe
     for quarter in (1, 2, 3, 4):
         single = values[f"held_out/x_0_mse_single_pixels_q{quarter}"]
         assert 0 <= single < values[f"held_out/x_0_mse_q{quarter}"]
-        assert single <= values["held_out/x_0_mse_mean_picture"] + 1e-6
+        assert single <= 1.05 * values["held_out/x_0_mse_mean_picture"]
 
 
 def test_a_network_that_ignores_its_text_is_told_so(held_out):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from PIL import Image
 
@@ -67,5 +69,5 @@ def test_evenly_spaced_keeps_both_ends(count):
     kept = evenly_spaced(range(count), 12)
     assert len(kept) == len(set(kept)) == min(count, 12)
     assert (kept[0], kept[-1]) == (0, count - 1)
-    gaps = [b - a for a, b in zip(kept, kept[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(kept)]
     assert max(gaps, default=1) - min(gaps, default=1) <= 1

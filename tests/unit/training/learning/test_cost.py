@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from textdiff.training.learning.cost import FORWARD, PASSES_OF_TRAINING, SHARE, affordable
@@ -9,12 +11,12 @@ from textdiff.training.learning.cost import FORWARD, PASSES_OF_TRAINING, SHARE, 
 
 @pytest.mark.parametrize("every", [1, 7, 100, 500, 5000])
 @pytest.mark.parametrize("rows", [1, 16, 512])
-def test_the_share_is_kept(every, rows):
-    steps = range(every, 200_000, every)
-    examined = [step for step in steps if affordable(step, every, rows)]
-    samples = rows * (max(examined, default=0) or 1)
-    assert len(examined) * FORWARD / PASSES_OF_TRAINING <= SHARE * samples * 1.0001
-    assert len(examined) > 0.3 * min(len(steps), SHARE * 200_000 * rows * 3 / FORWARD) - 1
+def test_the_share_is_kept_and_used(every, rows):
+    examined = [step for step in range(0, 100_001, every) if step and affordable(step, every, rows)]
+    for number, step in enumerate(examined, 1):
+        assert number * FORWARD / PASSES_OF_TRAINING <= SHARE * step * rows * 1.0001
+    most = FORWARD / PASSES_OF_TRAINING / SHARE / rows + 1 + every  # steps from one to the next
+    assert all(after - before <= most for before, after in itertools.pairwise([0, *examined]))
 
 
 def test_evaluations_far_apart_examine_each_time():

@@ -1,4 +1,4 @@
-"""Denoisers whose errors are known: the mean, the exact one of Gaussian data, the picture itself."""
+"""Denoisers whose errors are known: the mean, the exact one of Gaussian data, the truth."""
 
 from __future__ import annotations
 

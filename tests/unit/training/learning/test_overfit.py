@@ -101,7 +101,7 @@ def test_what_learns_nothing_at_any_rate_says_what_was_found_fine(data, tmp_path
         """Gradients reach the weights, but lead nowhere."""
         return (output - output.detach()) * torch.tensor([1.0, -1.0, 1.0, -1.0])
 
-    with pytest.raises(NotLearningError, match="no gradient reaches idle$"):
+    with pytest.raises(NotLearningError, match=r"no gradient reaches idle$"):
         check(data, tmp_path, Task(only_sign))
 
 
@@ -115,7 +115,7 @@ def test_gradients_that_are_not_finite_name_their_modules(data, tmp_path):
         def backward(_, grad):
             return grad * float("nan")
 
-    with pytest.raises(NonFiniteLossError, match="gradients are not finite in table$"):
+    with pytest.raises(NonFiniteLossError, match=r"gradients are not finite in table$"):
         check(data, tmp_path, Task(Poison.apply))
 
 
