@@ -146,10 +146,11 @@ class Trainer:
             StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived; a checkpoint was
                 saved first.
         """
-        if self.progress.step == 0:
-            self._evaluate(examine=False)
         self._ahead = Ahead(self._prepared())
         with stop_on_signal() as stop, self._meter() as meter, closing(self._ahead) as steps:
+            if self.progress.step == 0:
+                with meter.paused():
+                    self._evaluate(examine=False)
             self.progress.started = time.monotonic()
             for micro_batches in meter.loading(steps):
                 values = self.train_step(micro_batches)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from textdiff.diffusion.objective import simple_loss
 from textdiff.training.draws import QUARTERS
-from textdiff.training.learning.probe import FixedNoise, Judge, Judged, Probe
+from textdiff.training.learning.probe import Denoised, Denoiser, FixedNoise, Probe
 from textdiff.training.learning.references import PixelStatistics
 from textdiff.types import Conditioning, Images, Timesteps
 
@@ -82,9 +82,9 @@ class Errors:
 
 
 @torch.no_grad()
-def judge_quarters(
-    judge: Judge, probe: Probe, conditioning: Conditioning, noise: FixedNoise
-) -> Iterator[tuple[int, Judged]]:
+def denoise_quarters(
+    denoise: Denoiser, probe: Probe, conditioning: Conditioning, noise: FixedNoise
+) -> Iterator[tuple[int, Denoised]]:
     """Yields (quarter of the timesteps, what is made of some pictures of the probe in it), 0 the
     least noisy.
 
@@ -95,19 +95,19 @@ def judge_quarters(
         draws = noise.in_quarter(quarter, len(probe))
         for start in range(0, len(probe), CHUNK):
             rows = slice(start, start + CHUNK)
-            yield quarter, judge(probe.images[rows], draws[rows], conditioning[rows])
+            yield quarter, denoise(probe.images[rows], draws[rows], conditioning[rows])
 
 
-def mean_losses(judged: Iterable[tuple[int, Judged]]) -> list[float]:
+def mean_losses(denoised: Iterable[tuple[int, Denoised]]) -> list[float]:
     """By quarter."""
     losses: list[list[Tensor]] = [[] for _ in range(QUARTERS)]
-    for quarter, each in judged:
+    for quarter, each in denoised:
         losses[quarter].append(each.loss)
     return [_mean(parts) for parts in losses]
 
 
 def losses_and_errors(
-    judged: Iterable[tuple[int, Judged]], pixels: PixelStatistics, single_pixels: SinglePixels
+    denoised: Iterable[tuple[int, Denoised]], pixels: PixelStatistics, single_pixels: SinglePixels
 ) -> tuple[list[float], Errors | None]:
     """`mean_losses`, and the errors: None where x_0 is not what is predicted, or where all pictures
     are the same.
@@ -118,7 +118,7 @@ def losses_and_errors(
     parts: dict[str, list[list[Tensor]]] = {
         name: [[] for _ in range(QUARTERS)] for name in ("loss", "network", "mean", "single")
     }
-    for quarter, each in judged:
+    for quarter, each in denoised:
         parts["loss"][quarter].append(each.loss)
         if each.x_0_hat is not None:
             guesses = {

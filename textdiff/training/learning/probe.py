@@ -1,6 +1,6 @@
 """What a network is asked about while it trains: the same pictures, noise and timesteps each time.
 
-Probe(pictures, captions), FixedNoise ── Judge ──► Judged(loss, x_0, x_t, x_0_hat)
+Probe(pictures, captions), FixedNoise ── Denoiser ──► Denoised(loss, x_0, x_t, x_0_hat)
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class FixedNoise:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Denoised:
     """What a network makes of noised pictures.
 
     loss: (B,), by which held-out pictures are judged.
@@ -98,4 +98,4 @@ class Judged:
     x_0_hat: Images | None
 
 
-Judge = Callable[[Pictures, Draws, Conditioning], Judged]
+Denoiser = Callable[[Pictures, Draws, Conditioning], Denoised]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -34,6 +35,9 @@ class PixelStatistics:
     def of(cls, x_0: Images) -> PixelStatistics:
         """Over the batch."""
         return cls(x_0.mean(0), x_0.var(0, correction=0))
+
+    def to(self, device: torch.device | str) -> PixelStatistics:
+        return PixelStatistics(self.mean.to(device), self.variance.to(device))
 
 
 def single_gaussian_pixels(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from textdiff.training.learning.probe import FixedNoise, Judge, Probe
+from textdiff.training.learning.probe import Denoiser, FixedNoise, Probe
 from textdiff.types import Conditioning
 
 LEVELS = (0.6, 0.9)  # of T
@@ -45,7 +45,7 @@ class TextResponse:
 
 @torch.no_grad()
 def text_response(
-    judge: Judge, probe: Probe, conditioning: Conditioning, noise: FixedNoise
+    denoise: Denoiser, probe: Probe, conditioning: Conditioning, noise: FixedNoise
 ) -> TextResponse | None:
     """Of each caption of the probe. None where there are no two captions or pictures to tell apart,
     or x_0 is not what is predicted.
@@ -60,7 +60,7 @@ def text_response(
     changes = torch.zeros(count)
     for level in LEVELS:
         draws = noise.at_level(level, count)
-        own, swapped = (judge(probe.images, draws, text) for text in (conditioning, other))
+        own, swapped = (denoise(probe.images, draws, text) for text in (conditioning, other))
         if own.x_0_hat is None or swapped.x_0_hat is None:
             return None
         moved = (own.x_0_hat - swapped.x_0_hat).flatten(1).norm(dim=1)

@@ -15,7 +15,7 @@ from textdiff.binary.likelihood import bound_term, prior_term
 from textdiff.binary.prediction import BinaryPrediction, from_output
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.training.draws import QUARTERS, Draws
-from textdiff.training.learning.probe import Judged
+from textdiff.training.learning.probe import Denoised
 from textdiff.training.learning.references import PixelStatistics, single_binary_pixels
 from textdiff.training.tasks.text_to_image import TextToImageTask
 from textdiff.types import Batch, Conditioning, Images, Pictures, Timesteps
@@ -39,12 +39,12 @@ class BinaryTask(TextToImageTask):
         terms = bound_term(self.schedule, prediction, x_0, x_t, timestep)
         return {"loss": self.schedule.num_timesteps * terms}
 
-    def judge(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Judged:
+    def denoised(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Denoised:
         """By L_t in bits/dim."""
         x_0, x_t, timestep, prediction = self._predict(self.model, images, draws, conditioning)
         loss = bound_term(self.schedule, prediction, x_0, x_t, timestep)
         x_0_hat = prediction.x_0_hat if self.predicts == "x_0" else None
-        return Judged(loss, x_0, x_t, timestep, x_0_hat)
+        return Denoised(loss, x_0, x_t, timestep, x_0_hat)
 
     def single_pixels(self, pixels: PixelStatistics, x_t: Images, timestep: Timesteps) -> Images:
         return single_binary_pixels(self.schedule, pixels, x_t, timestep)

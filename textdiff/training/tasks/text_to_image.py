@@ -23,11 +23,11 @@ from textdiff.pipeline.config import SamplingConfig
 from textdiff.training.draws import Draws, draw, keys_of
 from textdiff.training.learning.errors import (
     Errors,
-    judge_quarters,
+    denoise_quarters,
     losses_and_errors,
     mean_losses,
 )
-from textdiff.training.learning.probe import FixedNoise, Judged, Probe, first_of, spread_over
+from textdiff.training.learning.probe import Denoised, FixedNoise, Probe, first_of, spread_over
 from textdiff.training.learning.references import PixelStatistics
 from textdiff.training.learning.text import text_response
 from textdiff.training.learning.words import Evidence, verdict
@@ -73,7 +73,7 @@ class TextToImageTask(ABC):
         """As `Task.losses`."""
 
     @abstractmethod
-    def judge(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Judged:
+    def denoised(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Denoised:
         """What the network makes of noised pictures, and the loss that they are judged by."""
 
     @abstractmethod
@@ -121,7 +121,7 @@ class TextToImageTask(ABC):
         return self.held_out_numbers()
 
     def held_out_numbers(self) -> dict[str, float]:
-        """The same images, noise and timesteps at every call; see `judge_quarters`."""
+        """The same images, noise and timesteps at every call; see `denoise_quarters`."""
         if self.held_out is None:
             return {}
         losses, errors = self._errors(first_of(self.held_out, self.eval_images))
@@ -133,7 +133,7 @@ class TextToImageTask(ABC):
             return {}
         probe = spread_over(self.seen, EXAMINED, self.seed)
         _, errors = self._errors(probe)
-        response = text_response(self.judge, probe, self.embed(probe.captions), self._noise)
+        response = text_response(self.denoised, probe, self.embed(probe.captions), self._noise)
         values = errors.values("training") if errors else {}
         return values | (response.values() if response else {})
 
@@ -141,17 +141,17 @@ class TextToImageTask(ABC):
         """The held-out loss of a few images."""
         if self.held_out is None:
             return None
-        return fmean(mean_losses(self._judged(first_of(self.held_out, EXAMINED))))
+        return fmean(mean_losses(self._denoised(first_of(self.held_out, EXAMINED))))
 
     def verdict(self, values: dict[str, float], step: int) -> list[str]:
         return verdict(Evidence.read(values), step)
 
     def _errors(self, probe: Probe) -> tuple[list[float], Errors | None]:
-        pixels = PixelStatistics.of(self.pipe.codec.encode(probe.images.to(self.pipe.device)))
-        return losses_and_errors(self._judged(probe), pixels, self.single_pixels)
+        pixels = PixelStatistics.of(self.pipe.codec.encode(probe.images)).to(self.pipe.device)
+        return losses_and_errors(self._denoised(probe), pixels, self.single_pixels)
 
-    def _judged(self, probe: Probe) -> Iterator[tuple[int, Judged]]:
-        return judge_quarters(self.judge, probe, self.embed(probe.captions), self._noise)
+    def _denoised(self, probe: Probe) -> Iterator[tuple[int, Denoised]]:
+        return denoise_quarters(self.denoised, probe, self.embed(probe.captions), self._noise)
 
     @property
     def _noise(self) -> FixedNoise:

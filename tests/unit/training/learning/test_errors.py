@@ -11,8 +11,8 @@ from tests.helpers.exact import gaussian
 from textdiff.diffusion import NoiseSchedule
 from textdiff.diffusion.prediction import target
 from textdiff.pictures import PixelCodec
-from textdiff.training.learning.errors import Errors, judge_quarters, losses_and_errors
-from textdiff.training.learning.probe import FixedNoise, Judged, Probe
+from textdiff.training.learning.errors import Errors, denoise_quarters, losses_and_errors
+from textdiff.training.learning.probe import Denoised, FixedNoise, Probe
 from textdiff.training.learning.references import PixelStatistics, single_gaussian_pixels
 from textdiff.training.tasks.diffusion import DiffusionTask
 from textdiff.types import Conditioning
@@ -22,7 +22,7 @@ MEAN, STD, SIDE = 0.1, 0.2, 8
 
 
 def probe_of(x_0: torch.Tensor) -> Probe:
-    """Of pictures that a judge below takes as they are."""
+    """Of pictures that `denoise` below takes as they are."""
     return Probe(x_0, [""] * len(x_0))
 
 
@@ -34,15 +34,15 @@ def gaussian_pictures(count: int = 100) -> torch.Tensor:
 def errors_of(x_0: torch.Tensor, denoise) -> Errors | None:
     """denoise: (x_0, x_t, timestep) -> x_0_hat."""
 
-    def judge(images, draws, _conditioning) -> Judged:
+    def denoise(images, draws, _conditioning) -> Denoised:
         x_t = SCHEDULE.add_noise(images, draws.eps, draws.timestep)
         x_0_hat = denoise(images, x_t, draws.timestep)
-        return Judged(torch.zeros(len(images)), images, x_t, draws.timestep, x_0_hat)
+        return Denoised(torch.zeros(len(images)), images, x_t, draws.timestep, x_0_hat)
 
     probe, nothing = probe_of(x_0), Conditioning(torch.zeros(len(x_0), 1, 1))
     noise = FixedNoise(0, tuple(x_0.shape[1:]), SCHEDULE.num_timesteps)
     _, errors = losses_and_errors(
-        judge_quarters(judge, probe, nothing, noise),
+        denoise_quarters(denoise, probe, nothing, noise),
         PixelStatistics.of(x_0),
         lambda *given: single_gaussian_pixels(SCHEDULE, *given),
     )
@@ -116,6 +116,6 @@ def test_every_prediction_is_judged_by_the_same_x_0_hat(prediction):
     task = DiffusionTask(pipe=pipe, embed=None, seed=0, caption_drop=0.0)
     images = torch.randint(0, 256, (6, 3, SIDE, SIDE), dtype=torch.uint8)
     noise = FixedNoise(0, codec.shape, SCHEDULE.num_timesteps)
-    judged = task.judge(images, noise.in_quarter(1, 6), None)
-    torch.testing.assert_close(judged.x_0_hat.float(), grey.expand(6, 3, SIDE, SIDE))
-    torch.testing.assert_close(judged.x_0, codec.encode(images))
+    found = task.denoised(images, noise.in_quarter(1, 6), None)
+    torch.testing.assert_close(found.x_0_hat.float(), grey.expand(6, 3, SIDE, SIDE))
+    torch.testing.assert_close(found.x_0, codec.encode(images))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from textdiff.training.learning.probe import FixedNoise, Judged, Probe
+from textdiff.training.learning.probe import Denoised, FixedNoise, Probe
 from textdiff.training.learning.text import LEVELS, MATTERS, text_response
 from textdiff.types import Conditioning
 
@@ -17,16 +17,16 @@ CAPTIONS = Conditioning(torch.arange(COUNT).float().view(-1, 1, 1))  # the pictu
 def response(share: float, pictures: torch.Tensor = PICTURES, seen: list | None = None):
     """Of a network whose x_0_hat is so much of the prompt's picture, the rest x_t."""
 
-    def judge(images, draws, conditioning) -> Judged:
+    def denoise(images, draws, conditioning) -> Denoised:
         if seen is not None:
             seen.append(draws)
         told = pictures[conditioning.tokens.flatten().long()]
         x_0_hat = share * told + (1 - share) * draws.eps
-        return Judged(torch.zeros(len(images)), images, draws.eps, draws.timestep, x_0_hat)
+        return Denoised(torch.zeros(len(images)), images, draws.eps, draws.timestep, x_0_hat)
 
     noise = FixedNoise(0, tuple(pictures.shape[1:]), 100)
     probe = Probe(pictures, [str(k) for k in range(len(pictures))])
-    return text_response(judge, probe, CAPTIONS[: len(pictures)], noise)
+    return text_response(denoise, probe, CAPTIONS[: len(pictures)], noise)
 
 
 def test_text_that_is_ignored_matters_for_no_prompt():
