@@ -22,7 +22,7 @@ def columns(folder) -> list[str]:
 
 def colours(folder) -> set:
     strip = Image.open(folder / "timeline.png")
-    return {colour for _, colour in strip.getcolors(1 << 24) if colour[2] == 99}
+    return {colour for _, colour in strip.getcolors(1 << 24) if colour[1:] in ((0, 99), (1, 99))}
 
 
 def test_every_step_adds_a_column_with_a_row_per_prompt(tmp_path):

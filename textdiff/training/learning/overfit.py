@@ -44,8 +44,8 @@ def check_overfit(spec: TrainingSpec, run_dir: str | Path) -> None:
 
     Raises:
         UsageError: several processes.
+        NonFiniteLossError: at the first step; names the weights whose gradients are not finite.
         NotLearningError: the loss does not fall as it must; names the part that is broken.
-        NonFiniteLossError: names the weights whose gradients are not finite.
     """
     accelerator = accelerator_for(spec.config.precision)
     if accelerator.num_processes > 1:
@@ -63,6 +63,8 @@ def check_overfit(spec: TrainingSpec, run_dir: str | Path) -> None:
         "its start"
     )
     attempt = check.attempt(batch_of(probe), spec.config.lr)
+    if not attempt.losses:
+        raise NonFiniteLossError(attempt.diverged)
     if not attempt.passed:
         raise NotLearningError(f"{attempt.said}: {check.broken_part(attempt, probe)}")
     unreached = f"; no gradient reaches {named(attempt.unreached)}" if attempt.unreached else ""
@@ -77,11 +79,13 @@ def batch_of(probe: Probe) -> Batch:
 
 @dataclass
 class Attempt:
-    """Losses by step; gradients: by weight, the largest norm so far."""
+    """Losses by step; gradients: by weight, the largest norm so far; diverged: why it ended early,
+    empty if it did not."""
 
     lr: float
     losses: list[float] = field(default_factory=list)
     gradients: dict[str, float] = field(default_factory=dict)
+    diverged: str = ""
 
     @property
     def last(self) -> float:
@@ -89,7 +93,7 @@ class Attempt:
 
     @property
     def passed(self) -> bool:
-        return self.last < FALL * self.losses[0]
+        return not self.diverged and self.last < FALL * self.losses[0]
 
     @property
     def unreached(self) -> list[str]:
@@ -119,7 +123,7 @@ class OverfitCheck:
         object.__setattr__(self, "start", {name: x.detach().clone() for name, x in state.items()})
 
     def attempt(self, batch: Batch, lr: float, steps: int = STEPS) -> Attempt:
-        """Raises NonFiniteLossError, which names the weights whose gradients are not finite."""
+        """Ends early where a loss or a gradient is not finite."""
         self.task.model.load_state_dict(self.start)
         changes = {"lr": lr, "warmup_steps": 0, "max_minutes": None, "compile": False}
         trainer = Trainer(
@@ -140,10 +144,10 @@ class OverfitCheck:
                 broken = [
                     n for n, norm in _norms(self.task.model).items() if not math.isfinite(norm)
                 ]
-                raise NonFiniteLossError(
-                    f"{error}; overfit check after {len(attempt.losses)} steps: gradients are not "
-                    f"finite in {named(broken) or 'none of the weights'}"
-                ) from None
+                attempt.diverged = (
+                    f"{error}; gradients are not finite in {named(broken) or 'no weight'}"
+                )
+                return attempt
             for name, norm in _norms(self.task.model).items():
                 attempt.gradients[name] = max(norm, attempt.gradients.get(name, 0.0))
         return attempt
@@ -158,16 +162,15 @@ class OverfitCheck:
         if len(attempt.unreached) == len(attempt.gradients):
             return "no gradient reaches any weight: the loss does not depend on the network"
         for lr in (USUAL_LR, attempt.lr / 10):
-            try:
-                other = self.attempt(batch, lr)
-            except NonFiniteLossError:
-                continue
+            other = self.attempt(batch, lr)
             if other.passed:
                 size = "low" if lr > attempt.lr else "high"
                 return (
                     f"train.lr {attempt.lr:g} is too {size} for it: with {lr:g} the loss falls to "
                     f"{other.last:.4g}"
                 )
+        if attempt.diverged:
+            return attempt.diverged
         if attempt.unreached:
             return f"no gradient reaches {named(attempt.unreached)}"
         return (

@@ -31,12 +31,12 @@ def gaussian_pictures(count: int = 100) -> torch.Tensor:
     return MEAN + STD * torch.randn(count, 3, SIDE, SIDE, generator=rng)
 
 
-def errors_of(x_0: torch.Tensor, denoise) -> Errors | None:
-    """denoise: (x_0, x_t, timestep) -> x_0_hat."""
+def errors_of(x_0: torch.Tensor, guess) -> Errors | None:
+    """guess: (x_0, x_t, timestep) -> x_0_hat."""
 
     def denoise(images, draws, _conditioning) -> Denoised:
         x_t = SCHEDULE.add_noise(images, draws.eps, draws.timestep)
-        x_0_hat = denoise(images, x_t, draws.timestep)
+        x_0_hat = guess(images, x_t, draws.timestep)
         return Denoised(torch.zeros(len(images)), images, x_t, draws.timestep, x_0_hat)
 
     probe, nothing = probe_of(x_0), Conditioning(torch.zeros(len(x_0), 1, 1))
