@@ -17,11 +17,9 @@ from torch import Tensor
 
 from textdiff.diffusion.objective import simple_loss
 from textdiff.training.draws import QUARTERS
-from textdiff.training.learning.probe import Denoised, Denoiser, FixedNoise, Probe
+from textdiff.training.learning.probe import CHUNK, Denoised, Denoiser, FixedNoise, Probe
 from textdiff.training.learning.references import PixelStatistics
 from textdiff.types import Conditioning, Images, Timesteps
-
-CHUNK = 64  # pictures per forward pass
 
 # x_0_hat of `references`, from pixel statistics, x_t and timestep
 SinglePixels = Callable[[PixelStatistics, Images, Timesteps], Images]
@@ -113,7 +111,7 @@ def losses_and_errors(
     are the same.
 
     Args:
-        pixels: of the probe's x_0.
+        pixels: of pictures such as these.
     """
     parts: dict[str, list[list[Tensor]]] = {
         name: [[] for _ in range(QUARTERS)] for name in ("loss", "network", "mean", "single")

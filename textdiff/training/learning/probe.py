@@ -5,7 +5,7 @@ Probe(pictures, captions), FixedNoise ── Denoiser ──► Denoised(loss, x
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from textdiff.data.order import EndlessOrder
 from textdiff.training.draws import QUARTERS, Draws, Key, draw
 from textdiff.types import Conditioning, Images, PerSample, Pictures, Timesteps
 
+CHUNK = 64  # pictures at a time
 CANDIDATES = 8  # pictures looked at for each that is taken, so that captions differ
 
 
@@ -51,6 +52,17 @@ def spread_over(data: CaptionedImages, count: int, seed: int) -> Probe:
         chosen.setdefault(data.captions[index][0], index)
     used, images = data.usable(list(chosen.values())[:count])
     return Probe(images, [data.captions[index][0] for index in used])
+
+
+def pictures_all_over(data: CaptionedImages, count: int, seed: int) -> Iterator[Pictures]:
+    """Up to `count` images from all over `data`, in batches.
+
+    Raises:
+        DataError: as `CaptionedImages.read`.
+    """
+    _, ids = EndlessOrder(len(data), seed).at(torch.arange(min(len(data), count)))
+    for chunk in ids.split(CHUNK):
+        yield data.read(chunk.tolist())[1]
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@
         noise       m + a V (x_t - a m) / D2,   D2 = a^2 V + b^2            its error is V b^2 / D2
         flips       (m + r x_t) / (1 + r m x_t)
 
-m, V: mean and variance of each pixel over pictures; a = sqrt(ac), b = sqrt(1 - ac); r = E[x_t x_0].
-The second is the noise floor of a network that knows no shapes and no text: of Gaussian data whose
+m, V: mean and variance of each pixel over training pictures; a = sqrt(ac), b = sqrt(1 - ac);
+r = E[x_t x_0]. The second is the noise floor of a network that knows no shapes and no text: of Gaussian data whose
 pixels do not depend on each other, nothing gets below it (the Wiener filter). The floor of real
 pictures is lower, and unknown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -32,9 +33,15 @@ class PixelStatistics:
     variance: Float[Tensor, "channels height width"]
 
     @classmethod
-    def of(cls, x_0: Images) -> PixelStatistics:
-        """Over the batch."""
-        return cls(x_0.mean(0), x_0.var(0, correction=0))
+    def of(cls, batches: Iterable[Images]) -> PixelStatistics:
+        """Over all pictures x_0 of some batches; at least one."""
+        count, total, squares = 0, torch.zeros(()), torch.zeros(())
+        for x_0 in batches:
+            count += len(x_0)
+            total = total + x_0.double().sum(0)
+            squares = squares + x_0.double().square().sum(0)
+        mean = total / count
+        return cls(mean.float(), (squares / count - mean**2).clamp(min=0).float())
 
     def to(self, device: torch.device | str) -> PixelStatistics:
         return PixelStatistics(self.mean.to(device), self.variance.to(device))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import fmean
 from typing import ClassVar
 
@@ -27,7 +28,14 @@ from textdiff.training.learning.errors import (
     losses_and_errors,
     mean_losses,
 )
-from textdiff.training.learning.probe import Denoised, FixedNoise, Probe, first_of, spread_over
+from textdiff.training.learning.probe import (
+    Denoised,
+    FixedNoise,
+    Probe,
+    first_of,
+    pictures_all_over,
+    spread_over,
+)
 from textdiff.training.learning.references import PixelStatistics
 from textdiff.training.learning.text import text_response
 from textdiff.training.learning.words import Evidence, verdict
@@ -35,6 +43,7 @@ from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
 from textdiff.types import Batch, Conditioning, Images, Pictures, Timesteps
 
+COUNTED = 256  # images whose pixels' mean and variance are known
 EXAMINED = 16  # images that tell more than held-out numbers do; see `learning.cost`
 
 
@@ -147,8 +156,15 @@ class TextToImageTask(ABC):
         return verdict(Evidence.read(values), step)
 
     def _errors(self, probe: Probe) -> tuple[list[float], Errors | None]:
-        pixels = PixelStatistics.of(self.pipe.codec.encode(probe.images)).to(self.pipe.device)
-        return losses_and_errors(self._denoised(probe), pixels, self.single_pixels)
+        return losses_and_errors(self._denoised(probe), self._pixels, self.single_pixels)
+
+    @cached_property
+    def _pixels(self) -> PixelStatistics:
+        """Of training pictures, or where they are not known of held-out ones."""
+        data = self.seen or self.held_out
+        assert data is not None  # nothing is asked then
+        batches = map(self.pipe.codec.encode, pictures_all_over(data, COUNTED, self.seed))
+        return PixelStatistics.of(batches).to(self.pipe.device)
 
     def _denoised(self, probe: Probe) -> Iterator[tuple[int, Denoised]]:
         return denoise_quarters(self.denoised, probe, self.embed(probe.captions), self._noise)

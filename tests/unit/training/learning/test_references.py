@@ -36,10 +36,17 @@ def test_the_error_of_single_pixels_is_the_formula_above_them(t):
     x_0 = 0.3 * torch.randn(20_000, 1, 1, 1, generator=rng)
     timestep = torch.full((len(x_0),), t)
     x_t = SCHEDULE.add_noise(x_0, torch.randn(x_0.shape, generator=rng), timestep)
-    pixels = PixelStatistics.of(x_0)
+    pixels = PixelStatistics.of([x_0])
     found = (single_gaussian_pixels(SCHEDULE, pixels, x_t, timestep) - x_0).square().mean()
     ac, v = SCHEDULE.alphas_cumprod[t].item(), 0.09
     assert found.item() == pytest.approx(v * (1 - ac) / (ac * v + 1 - ac), rel=0.05)
+
+
+def test_statistics_of_batches_are_those_of_all():
+    x_0 = torch.randn(10, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    pixels = PixelStatistics.of(x_0.split(3))
+    torch.testing.assert_close(pixels.mean, x_0.mean(0))
+    torch.testing.assert_close(pixels.variance, x_0.var(0, correction=0))
 
 
 def test_constant_pixels_are_known_at_every_timestep():
