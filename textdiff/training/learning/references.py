@@ -6,9 +6,9 @@
         flips       (m + r x_t) / (1 + r m x_t)
 
 m, V: mean and variance of each pixel over training pictures; a = sqrt(ac), b = sqrt(1 - ac);
-r = E[x_t x_0]. The second is the noise floor of a network that knows no shapes and no text: of Gaussian data whose
-pixels do not depend on each other, nothing gets below it (the Wiener filter). The floor of real
-pictures is lower, and unknown.
+r = E[x_t x_0]. The second is the noise floor of a network that knows no shapes and no text: of
+Gaussian data whose pixels do not depend on each other nothing gets below it (the Wiener filter).
+The floor of real pictures is lower, and unknown.
 """
 
 from __future__ import annotations
