@@ -94,7 +94,7 @@ class Trainer:
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
         self.workers = 0 if config.workers == "auto" else config.workers
-        self._ahead: Ahead[list[Batch]] = Ahead(batch for batch in ())
+        self._ahead: Ahead[list[Batch]] | None = None  # while `train` lasts
         self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch
 
     def resume(self, policy: str) -> None:
@@ -146,8 +146,8 @@ class Trainer:
             StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived; a checkpoint was
                 saved first.
         """
-        self._ahead = Ahead(self._prepared())
-        with stop_on_signal() as stop, self._meter() as meter, closing(self._ahead) as steps:
+        self._ahead = ahead = Ahead(self._prepared())
+        with stop_on_signal() as stop, self._meter() as meter, closing(ahead) as steps:
             if self.progress.step == 0:
                 with meter.paused():
                     self._evaluate(examine=False)
@@ -229,7 +229,7 @@ class Trainer:
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / len(micro_batches)
         values_of_step = {**sums, "grad_norm": self._clip_gradients()}
-        if looks_ahead(self.accelerator.device):
+        if self._ahead is not None and looks_ahead(self.accelerator.device):
             start = time.monotonic()
             self._ahead.fetch()
             self._late = time.monotonic() - start if has_finished(self.accelerator.device) else 0.0
