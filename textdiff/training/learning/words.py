@@ -33,7 +33,7 @@ TEXT_ADVICE = (
     "other prompts hardly change x_0_hat; if this lasts: captions that tell pictures apart, a CLIP "
     "that does, --use-pooled true, a smaller --caption-drop"
 )
-LAG_ADVICE = "the average lags behind: a lower --ema-decay follows sooner"
+LAG_ADVICE = "EMA, the average of the weights, lags: a lower --ema-decay follows sooner"
 
 
 @dataclass(frozen=True)
@@ -110,22 +110,17 @@ def recall_verdict(recall: float, chance: float, step: int) -> list[str]:
 
 def _facts(evidence: Evidence) -> Iterator[str]:
     errors = {"held-out": evidence.held_out, "training": evidence.training}
-    nearness = [_nearness(kind, each) for kind, each in errors.items() if each]
-    yield f"x_0_hat is {', and '.join(nearness)}"
+    shares = [_nearer(kind, each) for kind, each in errors.items() if each]
+    yield f"x_0_hat is nearer than the mean picture {', '.join(shares)}"
     if evidence.matter is not None:
         few = "" if evidence.matter >= MOST * evidence.prompts else "only "
         yield f"text matters for {few}{evidence.matter} of {evidence.prompts} prompts"
     if evidence.ahead is not None:
         side = "ahead of" if evidence.ahead >= 0 else "behind"
-        yield f"the average is {abs(evidence.ahead):.0%} {side} the raw weights"
+        yield f"EMA {abs(evidence.ahead):.0%} {side} the raw weights"
 
 
-def _nearness(kind: str, errors: Errors) -> str:
-    return (
-        f"{_nearer(errors.below_mean)} to {kind} pictures than their mean "
-        f"(noisiest quarter of the timesteps: {_nearer(errors.below_mean_noisiest)})"
-    )
-
-
-def _nearer(share: float) -> str:
-    return f"{abs(share):.0%} {'nearer' if share >= 0 else 'farther'}"
+def _nearer(kind: str, errors: Errors) -> str:
+    """A share below 0: farther away than the mean picture."""
+    noisiest = f"{errors.below_mean_noisiest:.0%} in the noisiest quarter of t"
+    return f"by {errors.below_mean:.0%} to {kind} pictures ({noisiest})"
