@@ -17,9 +17,7 @@ from textdiff.training.learning.probe import Denoiser, FixedNoise, Probe
 from textdiff.types import Conditioning
 
 LEVELS = (0.6, 0.9)  # of T
-MATTERS = (
-    0.1  # see docs: 0 untrained; 0.02 to 0.06 where text is not followed yet; 0.2 and more after
-)
+MATTERS = 0.15  # 0 before training; 0.31 after 400 steps of the quickstart
 
 
 @dataclass(frozen=True)

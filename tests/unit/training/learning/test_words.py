@@ -16,10 +16,9 @@ BLOBS = Errors((0.005, 0.03, 0.1, 0.41), SINGLE, 0.4)
 def test_a_training_that_learns_says_its_numbers_in_one_line():
     evidence = Evidence(GOOD, GOOD, matter=14, prompts=16, ahead=0.031)
     assert verdict(evidence, 500) == [
-        "learning: x_0_hat is 78% nearer to held-out pictures than their mean (noisiest quarter of "
-        "the timesteps: 50% nearer), and 78% nearer to training pictures than their mean (noisiest "
-        "quarter of the timesteps: 50% nearer); text matters for 14 of 16 prompts; the average is "
-        "3% ahead of the raw weights"
+        "learning: x_0_hat is nearer than the mean picture by 78% to held-out pictures (50% in the "
+        "noisiest quarter of t), by 78% to training pictures (50% in the noisiest quarter of t); "
+        "text matters for 14 of 16 prompts; EMA 3% ahead of the raw weights"
     ]
 
 
@@ -42,16 +41,16 @@ def test_states(held_out, training, step, state):
     assert len(lines) == {None: 0, "before training": 1, "learning": 1}.get(state, 2)
 
 
-def test_what_is_worse_than_the_mean_is_farther():
+def test_what_is_worse_than_the_mean_is_below_zero():
     (first, advice) = verdict(Evidence(NOTHING), 100)
-    assert "noisiest quarter of the timesteps: 25% farther" in first
+    assert "(-25% in the noisiest quarter of t)" in first
     assert "--check overfit" in advice
 
 
 def test_text_that_does_not_matter_and_a_lagging_average_are_said():
     evidence = Evidence(GOOD, GOOD, matter=2, prompts=16, ahead=-0.2)
     first, text, lag = verdict(evidence, 100)
-    assert "text matters for only 2 of 16 prompts; the average is 20% behind" in first
+    assert "text matters for only 2 of 16 prompts; EMA 20% behind the raw weights" in first
     assert "captions" in text
     assert "--ema-decay" in lag
 
