@@ -13,6 +13,7 @@ EXIT_USAGE = 2
 EXIT_BAD_DATA = 3
 EXIT_BAD_CHECKPOINT = 4
 EXIT_NON_FINITE_LOSS = 5
+EXIT_NOT_LEARNING = 6
 EXIT_STOPPED = 75
 
 
@@ -46,6 +47,12 @@ class NonFiniteLossError(TextdiffError):
     """Training produced NaN or infinity."""
 
     exit_code = EXIT_NON_FINITE_LOSS
+
+
+class NotLearningError(TextdiffError):
+    """A check found that training does not work."""
+
+    exit_code = EXIT_NOT_LEARNING
 
 
 class StoppedBySignalError(TextdiffError):

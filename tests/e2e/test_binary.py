@@ -54,7 +54,7 @@ def test_run_holds_a_one_channel_model(binary_run):
 def test_training_reports_the_bound(binary_run):
     rows = [json.loads(line) for line in (binary_run / "metrics.jsonl").read_text().splitlines()]
     bound = [row["held_out/bits_per_dim"] for row in rows if "held_out/bits_per_dim" in row]
-    assert len(bound) == 2
+    assert len(bound) == 3
     assert all(0 < value < 3 for value in bound)
 
 

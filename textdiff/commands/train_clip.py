@@ -10,16 +10,23 @@ from textdiff.training.settings.clip import TrainClipSettings
 
 
 def run(settings: TrainClipSettings) -> None:
-    """Load data, build or load the towers, train, save the open_clip folder.
+    """Load data, build or load the towers, train, save the open_clip folder; or check that training
+    works.
 
     Raises:
         UsageError, DataError, CheckpointError: before anything is written.
+        NotLearningError: of the check.
     """
     from textdiff.files import check_folder
     from textdiff.training.launch import start_all_processes
+    from textdiff.training.learning.overfit import check_overfit
     from textdiff.training.run import run_training
     from textdiff.training.specs.clip import clip_spec
 
     check_folder("--run-dir", settings.run_dir)
     start_all_processes()
-    run_training(clip_spec(settings), run_dir=settings.run_dir, resume=settings.resume)
+    spec = clip_spec(settings)
+    if settings.check:
+        check_overfit(spec, settings.run_dir)
+    else:
+        run_training(spec, run_dir=settings.run_dir, resume=settings.resume)

@@ -21,7 +21,7 @@ def lies_where(run: Path, step: int, next_steps: Mapping[str, list[str]]) -> str
         f"checkpoints/step-{step:06d}": "weights and training state, to resume from",
         **dict.fromkeys(exported_files(run), "the model, written from that checkpoint"),
         "model.yaml": "with checkpoints/ and clip/ the model: the whole folder is --model",
-        "samples": "pictures of the same prompts as training went on",
+        "samples": "pictures of the same prompts as training went on; timeline.png: all of them",
         "metrics.jsonl": "losses and held-out numbers by step",
         "tensorboard": f"the same as curves: tensorboard --logdir {shlex.quote(str(run))}",
         "config.yaml": "all settings: --config of the same command repeats the run",

@@ -6,20 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from textdiff.data.base import CaptionedImages
 from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.randomness import Stream, normals, uniform
-from textdiff.types import Batch, Conditioning, PerSample
+from textdiff.types import Batch
 
 QUARTERS = 4
-CHUNK = 64  # held-out images per forward pass
 
 
 @dataclass
@@ -69,36 +66,3 @@ def draw(
     if importance is not None:
         drawn.timestep, drawn.weight = importance.draw(of_timestep)
     return drawn
-
-
-@torch.no_grad()
-def quarters(
-    loss: Callable[[Tensor, Draws, Conditioning], PerSample],
-    data: CaptionedImages,
-    *,
-    count: int,
-    embed: Callable[[Sequence[str]], Conditioning],
-    seed: int,
-    shape: tuple[int, ...],
-    num_timesteps: int,
-) -> list[float]:
-    """Mean loss of held-out images with their first captions in each quarter of the timesteps, the
-    least noisy one first. The same images, noise and timesteps at every call.
-
-    Args:
-        loss: of images (B, 3, S, S) uint8, draws and conditioning, (B,).
-        count: how many of the images; fewer if there are not so many.
-        shape: of the noise of one image.
-    """
-    ids, image = data.read(range(min(len(data), count)))
-    conditioning = embed([data.captions[index][0] for index in ids])
-    chunks = [slice(i, i + CHUNK) for i in range(0, len(ids), CHUNK)]
-    means = []
-    for quarter in range(QUARTERS):
-        keys: list[Key] = [("held out", seed, quarter, row) for row in range(len(ids))]
-        draws = draw(keys, shape, num_timesteps, caption_drop=0.0)
-        # the drawn timestep moved into this quarter
-        draws.timestep = (draws.timestep + quarter * num_timesteps) // QUARTERS
-        losses = [loss(image[rows], draws[rows], conditioning[rows]) for rows in chunks]
-        means.append(torch.cat(losses).mean().item())
-    return means

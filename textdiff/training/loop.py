@@ -1,7 +1,7 @@
 """The one training loop: every task, one process or many.
 
     micro-batches ──► task.losses ──► mean ──► backward ──► clip ──► AdamW ──► EMA
-    every so often:   metrics.jsonl,  held-out evaluation from EMA,  checkpoint
+    every so often:   metrics.jsonl,  held-out evaluation from EMA (at step 0 too),  checkpoint
 
 A step's samples, noise and dropout are functions of (seed, step, sample id), so a resumed run needs
 weights, EMA, optimizer and the step number, and nothing else, to continue to the same bits (unless
@@ -36,8 +36,10 @@ from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.compiling import compile_network, pays
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
+from textdiff.training.evaluate import evaluate
 from textdiff.training.exports import ensure_export
 from textdiff.training.fixed import about_data
+from textdiff.training.learning.cost import affordable
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
 from textdiff.training.pace_watch import PaceWatch
@@ -46,7 +48,7 @@ from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
 from textdiff.training.signals import stop_on_signal
-from textdiff.training.task import AfterUpdate, Exporting, InWords, Preparing, Stateful, Task
+from textdiff.training.task import AfterUpdate, Exporting, Preparing, Stateful, Task
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ class Trainer:
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
         self.workers = 0 if config.workers == "auto" else config.workers
-        self._ahead: Ahead[list[Batch]]
+        self._ahead: Ahead[list[Batch]] | None = None  # while `train` lasts
         self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch
 
     def resume(self, policy: str) -> None:
@@ -150,11 +152,14 @@ class Trainer:
             StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived; a checkpoint was
                 saved first.
         """
-        self._ahead = Ahead(self._prepared())
-        with stop_on_signal() as stop, self._meter() as meter, closing(self._ahead) as steps:
+        self._ahead = ahead = Ahead(self._prepared())
+        with stop_on_signal() as stop, self._meter() as meter, closing(ahead) as steps:
+            if self.progress.step == 0:
+                with meter.paused():
+                    self._evaluate(examine=False)
             self.progress.started = time.monotonic()
             for micro_batches in meter.loading(steps):
-                values = self._step(micro_batches)
+                values = self.train_step(micro_batches)
                 self.progress.step += 1
                 done = self._share() >= 1
                 meter.waited += self._late
@@ -162,7 +167,7 @@ class Trainer:
                 stopped = on_any(self.accelerator, stop.received) and not done
                 with meter.paused():
                     if done or (self._every(self.config.eval_every) and not stopped):
-                        self._evaluate()
+                        self._evaluate(examine=done or self._examine())
                     if done or stopped or self._every(self.config.checkpoint_every):
                         folder = self.save()
                 if stopped:
@@ -208,8 +213,12 @@ class Trainer:
             else None,
         )
 
-    def _step(self, micro_batches: list[Batch]) -> dict[str, float]:
-        """One optimizer step; returns this process's mean of each value that the task reported."""
+    def train_step(self, micro_batches: list[Batch]) -> dict[str, float]:
+        """One optimizer step; returns this process's mean of each value that the task reported.
+
+        Raises:
+            NonFiniteLossError: as `train`.
+        """
         step = self.progress.step
         lr = self.config.lr * lr_factor(self.config, step, self._share())
         set_lr(self.optimizer, lr)
@@ -229,7 +238,7 @@ class Trainer:
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / len(micro_batches)
         values_of_step = {**sums, "grad_norm": self._clip_gradients()}
-        if looks_ahead(self.accelerator.device):
+        if self._ahead is not None and looks_ahead(self.accelerator.device):
             start = time.monotonic()
             self._ahead.fetch()
             self._late = time.monotonic() - start if has_finished(self.accelerator.device) else 0.0
@@ -274,24 +283,16 @@ class Trainer:
         if self.ema:
             self.ema.update()
 
-    @torch.no_grad()
-    def _evaluate(self) -> None:
-        """Logs the task's held-out numbers, of the average where there is one."""
+    def _evaluate(self, examine: bool) -> None:
+        """On the main process; the others wait."""
         if self.accelerator.is_main_process:
-            self.task.model.eval()
-            average = self.ema.applied() if self.ema else nullcontext()
-            # other batch sizes, for which compiling takes longer than it saves
-            with average, torch.compiler.set_stance("force_eager"):
-                values = self.task.evaluate(self.progress.step, self.run)
-            if values:
-                self.run.log(self.progress.step, values)
-                shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-                if isinstance(self.task, InWords):
-                    shown = self.task.in_words(values)
-                from tqdm import tqdm
-
-                tqdm.write(f"step {self.progress.step:,}, held out: {shown}")
+            evaluate(self.task, self.run, self.progress.step, ema=self.ema, examine=examine)
         self.accelerator.wait_for_everyone()
+
+    def _examine(self) -> bool:
+        """Whether enough was trained since the last time; see `learning.cost`."""
+        rows = self.config.batch_size * self.config.accumulation
+        return affordable(self.progress.step, self.config.eval_every, rows)
 
     def save(self) -> Path:
         """Writes a checkpoint on the main process; the others wait. Returns its folder."""

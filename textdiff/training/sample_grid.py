@@ -1,4 +1,4 @@
-"""The picture of a run's progress: its prompts, drawn from the weights as they stand."""
+"""The pictures of a run's progress: its prompts, drawn from the weights as they stand."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from textdiff.data.grid import labelled_grid, to_pil
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
+from textdiff.training.timeline import add_to_timeline
 
 COLUMNS = 8
 
 
 def draw_samples(
-    pipe: TextToImage, prompts: Sequence[str], config: SamplingConfig, file: Path
+    pipe: TextToImage, prompts: Sequence[str], config: SamplingConfig, folder: Path, step: int
 ) -> None:
-    """Writes a labelled grid of `prompts` if there are any; always the same noise.
+    """Writes a labelled grid of `prompts` into `folder` if there are any, always of the same noise,
+    and adds it to the timeline there.
 
     Without CUDA graphs, whose memory training would lack from then on.
     """
     if not prompts:
         return
     plain = config.model_copy(update={"graphs": False})
-    images = pipe.draw(pipe.plan(prompts, plain))
-    grid = labelled_grid(to_pil(images), prompts, columns=min(COLUMNS, len(images)))
-    with replacing(file) as temporary:
+    images = to_pil(pipe.draw(pipe.plan(prompts, plain)))
+    grid = labelled_grid(images, prompts, columns=min(COLUMNS, len(images)))
+    with replacing(folder / f"step-{step:06d}.png") as temporary:
         grid.save(temporary)
+    add_to_timeline(folder, step, images, prompts)

@@ -1,7 +1,7 @@
 """What the loop trains.
 
-A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `InWords`, `AfterUpdate` and
-`Exporting` are optional: the loop calls them where they exist.
+A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `InWords`, `Answering`,
+`Examined`, `AfterUpdate` and `Exporting` are optional: the loop calls them where they exist.
 """
 
 from __future__ import annotations
@@ -50,6 +50,30 @@ class InWords(Protocol):
 
     def in_words(self, values: dict[str, float]) -> str:
         """Of what `evaluate` returned, in one line."""
+        ...
+
+
+@runtime_checkable
+class Answering(Protocol):
+    """A task that says whether it learns."""
+
+    def verdict(self, values: dict[str, float], step: int) -> list[str]:
+        """Of all numbers of an evaluation, in one to three lines: whether it learns, and what to
+        look at if not; none where nothing is known."""
+        ...
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A task that can be asked more than `evaluate` tells. On the main process alone; draws no
+    global random numbers."""
+
+    def examine(self) -> dict[str, float]:
+        """Further numbers of the model as it stands; what they may cost: see `learning.cost`."""
+        ...
+
+    def quick_loss(self) -> float | None:
+        """A held-out loss by which the average is compared with the raw weights; None: no such."""
         ...
 
 

@@ -146,6 +146,27 @@ def test_the_held_out_bound_is_the_sum_of_its_parts(held_out):
     assert prior_term(task.schedule) > 0
 
 
+def test_a_network_that_says_the_same_of_every_pixel_is_farther_than_single_pixels(held_out):
+    values = task_of(held_out=held_out, seen=held_out).held_out_numbers()
+    for quarter in (1, 2, 3, 4):
+        single = values[f"held_out/x_0_mse_single_pixels_q{quarter}"]
+        assert 0 <= single < values[f"held_out/x_0_mse_q{quarter}"]
+        assert single <= 1.05 * values["held_out/x_0_mse_mean_picture"]
+
+
+def test_a_network_that_ignores_its_text_is_told_so(held_out):
+    values = task_of(held_out=held_out, seen=held_out).examine()
+    assert values["text/prompts"] == 4
+    assert values["text/prompts_that_matter"] == values["text/change"] == 0
+
+
+def test_a_network_that_predicts_the_posterior_says_nothing_of_x_0(held_out):
+    config = BinaryConfig(num_timesteps=20, predicts="posterior")
+    task = task_of(config, held_out=held_out, seen=held_out)
+    assert not any("x_0_mse" in name for name in task.held_out_numbers())
+    assert task.examine() == {}
+
+
 def test_a_white_picture_is_nearly_free_for_a_network_that_expects_white(shapes):
     task = task_of(unet=FakeUNet(12.0), held_out=None)
     losses = task.losses(task.model, batch_of(greys(16)), step=0)["loss"]
@@ -157,4 +178,5 @@ def test_the_sample_grid_is_drawn_where_runs_keep_theirs(tmp_path):
     task.pipe.plan = lambda prompts, config: prompts
     task.pipe.draw = lambda prompts: greys(len(prompts))
     assert task.evaluate(7, SimpleNamespace(path=tmp_path)) == {}
-    assert [path.name for path in tmp_path.glob("samples/*")] == ["step-000007.png"]
+    names = sorted(path.name for path in tmp_path.glob("samples/*"))
+    assert names == ["step-000007.png", "timeline", "timeline.png"]

@@ -39,7 +39,7 @@ def test_drawing_samples_and_evaluating_do_not_change_the_weights(
 ):
     often = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.eval-every", "1")
     never = train(configs, shapes, tiny_clip, tmp_path / "b", "--train.eval-every", "1000")
-    assert len(list((tmp_path / "a" / "samples").glob("*.png"))) == 6
+    assert len(list((tmp_path / "a" / "samples").glob("step-*.png"))) == 7
     assert all(torch.equal(often[name], never[name]) for name in never)
 
 
@@ -249,9 +249,27 @@ def test_metrics_hold_loss_speed_and_held_out_quarters(tiny_run):
     assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4, 5, 6]
     assert all(row["images_per_second"] > 0 for row in rows if "loss" in row)
     held_out = [row for row in rows if "held_out/eps_mse" in row]
-    assert [row["step"] for row in held_out] == [3, 6]
+    assert [row["step"] for row in held_out] == [0, 3, 6]
     quarters = [held_out[-1][f"held_out/eps_mse_q{q}"] for q in (1, 2, 3, 4)]
     assert held_out[-1]["held_out/eps_mse"] == pytest.approx(sum(quarters) / 4)
+
+
+def test_metrics_hold_what_an_examination_found(tiny_run):
+    """At the end, whatever it costs; in between not, of a run so short."""
+    rows = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "text/prompts" in row] == [6]
+    last = rows[-1]
+    assert last["text/prompts"] == 8
+    assert -1 < last["average/ahead"] < 1
+    assert last["training/x_0_mse_mean_picture"] > 0
+    assert last["held_out/below_mean_q4"] < 1
+    assert last["examination_seconds"] > 0
+
+
+def test_samples_have_a_strip_from_step_0_on(tiny_run):
+    columns = sorted(path.name for path in (tiny_run / "samples" / "timeline").iterdir())
+    assert columns == ["step-000000.png", "step-000003.png", "step-000006.png"]
+    assert (tiny_run / "samples" / "timeline.png").is_file()
 
 
 def test_tensorboard_gets_the_same_scalars(tiny_run):

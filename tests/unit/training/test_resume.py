@@ -110,6 +110,12 @@ def test_resumed_run_logs_each_step_once(uninterrupted, resumed):
 
 
 @pytest.mark.slow
+def test_resumed_run_has_the_same_timeline(uninterrupted, resumed):
+    want, got = (folder / "samples" / "timeline.png" for folder in (uninterrupted, resumed))
+    assert want.read_bytes() == got.read_bytes()
+
+
+@pytest.mark.slow
 def test_signal_saves_a_checkpoint_and_exits_with_75(tmp_path, configs, shapes, tiny_clip):
     arguments = flags(configs, shapes, tiny_clip, tmp_path / "run")
     many = [*arguments, "--train.steps", "100000", "--train.checkpoint-every", "100000"]

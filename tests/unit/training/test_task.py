@@ -13,7 +13,14 @@ from textdiff.training.config import TrainConfig
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
 from textdiff.training.run_folder import RunFolder
-from textdiff.training.task import AfterUpdate, Exporting, Stateful, Task
+from textdiff.training.task import (
+    AfterUpdate,
+    Answering,
+    Examined,
+    Exporting,
+    Stateful,
+    Task,
+)
 from textdiff.training.tasks.binary import BinaryTask
 from textdiff.training.tasks.contrastive import ContrastiveTask
 from textdiff.training.tasks.diffusion import DiffusionTask
@@ -88,14 +95,13 @@ def test_what_a_task_has_besides_is_called_and_kept(shapes, tmp_path):
 @pytest.mark.parametrize(
     ("task", "besides"),
     [
-        (DiffusionTask, {Stateful, AfterUpdate}),
-        (BinaryTask, set()),
-        (ContrastiveTask, {AfterUpdate, Exporting}),
-        (NoisedClipTask, {AfterUpdate, Exporting}),
+        (DiffusionTask, {Stateful, AfterUpdate, Answering, Examined}),
+        (BinaryTask, {Answering, Examined}),
+        (ContrastiveTask, {AfterUpdate, Exporting, Answering}),
+        (NoisedClipTask, {AfterUpdate, Exporting, Answering}),
     ],
 )
 def test_each_task_has_what_it_needs_besides(task, besides):
     """A misspelt method would silently never be called."""
-    assert {
-        kind for kind in (Stateful, AfterUpdate, Exporting) if issubclass(task, kind)
-    } == besides
+    optional = (Stateful, AfterUpdate, Exporting, Answering, Examined)
+    assert {kind for kind in optional if issubclass(task, kind)} == besides

@@ -19,6 +19,11 @@ class TrainClipSettings(Settings):
     resume: Literal["auto", "must", "never"] = Field(
         "auto", description="continue the newest good checkpoint: if there is one, always, or never"
     )
+    check: Literal["overfit"] | None = Field(
+        None,
+        description="overfit: train on one batch for 200 steps, say which part is broken if that "
+        "does not work (exit code 6), and write nothing; none: train",
+    )
     init: str | None = Field(
         None, description="start from this CLIP (folder or MODEL/TAG) instead of fresh weights"
     )

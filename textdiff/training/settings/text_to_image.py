@@ -35,6 +35,11 @@ class TrainSettings(Settings):
     resume: Literal["auto", "must", "never"] = Field(
         "auto", description="continue the newest good checkpoint: if there is one, always, or never"
     )
+    check: Literal["overfit"] | None = Field(
+        None,
+        description="overfit: train on one batch for 200 steps, say which part is broken if that "
+        "does not work (exit code 6), and write nothing; none: train",
+    )
     clip: str = Field(description="folder of a CLIP, or MODEL/TAG of open_clip's list")
     seed: int = Field(0, description="of weights, order, noise and everything else")
     use_pooled: bool = Field(True, description="add the pooled text feature to the timestep's")

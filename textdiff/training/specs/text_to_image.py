@@ -108,6 +108,7 @@ def _task(
         caption_drop=settings.caption_drop,
         held_out=held_out,
         eval_images=settings.eval_images,
+        seen=data,
         prompts=prompts,
         preview=preview,
     )

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from textdiff.binary.likelihood import bound_term, prior_term
-from textdiff.binary.prediction import from_output
+from textdiff.binary.prediction import BinaryPrediction, from_output
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.training.draws import QUARTERS, Draws
+from textdiff.training.learning.probe import Denoised
+from textdiff.training.learning.references import PixelStatistics, single_binary_pixels
 from textdiff.training.tasks.text_to_image import TextToImageTask
-from textdiff.types import Batch, Conditioning, PerSample, Pictures
+from textdiff.types import Batch, Conditioning, Images, Pictures, Timesteps
 
 
 @dataclass(kw_only=True)
@@ -33,14 +35,19 @@ class BinaryTask(TextToImageTask):
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         draws = self.draw(batch, step)
         conditioning = self.embed(draws.shown(batch.captions))
-        terms = self._terms(model, batch.image, draws, conditioning)
+        x_0, x_t, timestep, prediction = self._predict(model, batch.image, draws, conditioning)
+        terms = bound_term(self.schedule, prediction, x_0, x_t, timestep)
         return {"loss": self.schedule.num_timesteps * terms}
 
-    def held_out_loss(
-        self, images: Pictures, draws: Draws, conditioning: Conditioning
-    ) -> PerSample:
-        """L_t in bits/dim."""
-        return self._terms(self.model, images, draws, conditioning)
+    def denoised(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Denoised:
+        """By L_t in bits/dim."""
+        x_0, x_t, timestep, prediction = self._predict(self.model, images, draws, conditioning)
+        loss = bound_term(self.schedule, prediction, x_0, x_t, timestep)
+        x_0_hat = prediction.x_0_hat if self.predicts == "x_0" else None
+        return Denoised(loss, x_0, x_t, timestep, x_0_hat)
+
+    def single_pixels(self, pixels: PixelStatistics, x_t: Images, timestep: Timesteps) -> Images:
+        return single_binary_pixels(self.schedule, pixels, x_t, timestep)
 
     def held_out_values(self, means: list[float]) -> dict[str, float]:
         """The bound in bits/dim, and what each quarter of the timesteps adds to it."""
@@ -53,12 +60,11 @@ class BinaryTask(TextToImageTask):
         bound = values["held_out/bits_per_dim"]
         return f"at most {bound:.4f} bits/dim (from the least noisy quarter: {quarters})"
 
-    def _terms(
+    def _predict(
         self, model: nn.Module, images: Pictures, draws: Draws, conditioning: Conditioning
-    ) -> PerSample:
-        """L_t in bits/dim, (B,)."""
+    ) -> tuple[Images, Images, Timesteps, BinaryPrediction]:
+        """x_0, x_t, the timesteps, and what `model` makes of them."""
         x_0, eps, timestep = self.on_device(images, draws)
         x_t = self.schedule.add_noise(x_0, torch.special.ndtr(eps), timestep)
         output = model(x_t, timestep, conditioning)
-        prediction = from_output(self.predicts, self.schedule, output, x_t, timestep)
-        return bound_term(self.schedule, prediction, x_0, x_t, timestep)
+        return x_0, x_t, timestep, from_output(self.predicts, self.schedule, output, x_t, timestep)

@@ -18,8 +18,10 @@ from textdiff.diffusion.objective import Objective, simple_loss
 from textdiff.diffusion.prediction import from_output
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.training.draws import QUARTERS, Draws
+from textdiff.training.learning.probe import Denoised
+from textdiff.training.learning.references import PixelStatistics, single_gaussian_pixels
 from textdiff.training.tasks.text_to_image import TextToImageTask
-from textdiff.types import Batch, Conditioning, PerSample, Pictures
+from textdiff.types import Batch, Conditioning, Images, Pictures, Timesteps
 
 
 @dataclass(kw_only=True)
@@ -69,15 +71,17 @@ class DiffusionTask(TextToImageTask):
                 self.importance.update(gather(timestep), gather(terms))
             self.unseen.clear()
 
-    def held_out_loss(
-        self, images: Pictures, draws: Draws, conditioning: Conditioning
-    ) -> PerSample:
-        """L_simple of eps."""
+    def denoised(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Denoised:
+        """By L_simple of eps."""
         x_0, eps, timestep = self.on_device(images, draws)
         x_t = self.schedule.add_noise(x_0, eps, timestep)
         output = self.pipe.network(conditioning)(x_t, timestep)
         prediction = from_output(self.pipe.config.prediction, self.schedule, output, x_t, timestep)
-        return simple_loss(eps, prediction.eps)
+        loss = simple_loss(eps, prediction.eps)
+        return Denoised(loss, x_0, x_t, timestep, prediction.x_0.clamp(-1, 1))
+
+    def single_pixels(self, pixels: PixelStatistics, x_t: Images, timestep: Timesteps) -> Images:
+        return single_gaussian_pixels(self.schedule, pixels, x_t, timestep)
 
     def held_out_values(self, means: list[float]) -> dict[str, float]:
         values = {f"held_out/eps_mse_q{q}": mean for q, mean in enumerate(means, 1)}

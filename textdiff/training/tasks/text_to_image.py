@@ -1,14 +1,17 @@
 """Text-to-image as a task, of either kind of diffusion.
 
 image, caption ──► x_0, Conditioning;   (seed, step, sample id) ──► t, eps, caption dropped or not
-every so often:   a grid of prompts is drawn,  the loss of held-out images by quarter of t
+every so often:   a grid of prompts is drawn,  losses and errors of held-out images by quarter of t,
+                  the same of training images, and what another prompt changes
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -18,10 +21,30 @@ from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.models.unet import UNet
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.training.draws import Draws, draw, keys_of, quarters
+from textdiff.training.draws import Draws, draw, keys_of
+from textdiff.training.learning.errors import (
+    Errors,
+    denoise_quarters,
+    losses_and_errors,
+    mean_losses,
+)
+from textdiff.training.learning.probe import (
+    Denoised,
+    FixedNoise,
+    Probe,
+    first_of,
+    pictures_all_over,
+    spread_over,
+)
+from textdiff.training.learning.references import PixelStatistics
+from textdiff.training.learning.text import text_response
+from textdiff.training.learning.words import Evidence, verdict
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
-from textdiff.types import Batch, Conditioning, Images, PerSample, Pictures, Timesteps
+from textdiff.types import Batch, Conditioning, Images, Pictures, Timesteps
+
+COUNTED = 256  # images whose pixels' mean and variance are known
+EXAMINED = 16  # images that tell more than held-out numbers do; see `learning.cost`
 
 
 @dataclass(kw_only=True)
@@ -33,6 +56,7 @@ class TextToImageTask(ABC):
         caption_drop: share of captions that are replaced by the empty one.
         held_out: split to evaluate on, None without one.
         eval_images: how many of it per quarter of the timesteps.
+        seen: what it is trained on, to tell learning by heart from not learning; None: not asked.
         prompts: captions of the sample grid; none are drawn if empty.
         preview: how they are drawn.
     """
@@ -45,6 +69,7 @@ class TextToImageTask(ABC):
     caption_drop: float
     held_out: CaptionedImages | None = None
     eval_images: int = 64
+    seen: CaptionedImages | None = None
     prompts: Sequence[str] = ()
     preview: SamplingConfig = field(default_factory=SamplingConfig)
     # by the id of a batch, which is held so that no other can have it, and its step to come
@@ -57,10 +82,12 @@ class TextToImageTask(ABC):
         """As `Task.losses`."""
 
     @abstractmethod
-    def held_out_loss(
-        self, images: Pictures, draws: Draws, conditioning: Conditioning
-    ) -> PerSample:
-        """What held-out images are judged by."""
+    def denoised(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Denoised:
+        """What the network makes of noised pictures, and the loss that they are judged by."""
+
+    @abstractmethod
+    def single_pixels(self, pixels: PixelStatistics, x_t: Images, timestep: Timesteps) -> Images:
+        """x_0_hat of whoever sees each pixel of x_t alone; see `learning.references`."""
 
     @abstractmethod
     def held_out_values(self, means: list[float]) -> dict[str, float]:
@@ -99,21 +126,49 @@ class TextToImageTask(ABC):
 
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Draws the sample grid; returns the numbers of held-out images."""
-        file = run.path / "samples" / f"step-{step:06d}.png"
-        draw_samples(self.pipe, self.prompts, self.preview, file)
+        draw_samples(self.pipe, self.prompts, self.preview, run.path / "samples", step)
         return self.held_out_numbers()
 
     def held_out_numbers(self) -> dict[str, float]:
-        """The same images, noise and timesteps at every call; see `quarters`."""
+        """The same images, noise and timesteps at every call; see `denoise_quarters`."""
         if self.held_out is None:
             return {}
-        means = quarters(
-            self.held_out_loss,
-            self.held_out,
-            count=self.eval_images,
-            embed=self.embed,
-            seed=self.seed,
-            shape=self.pipe.codec.shape,
-            num_timesteps=self.pipe.schedule.num_timesteps,
-        )
-        return self.held_out_values(means)
+        losses, errors = self._errors(first_of(self.held_out, self.eval_images))
+        return self.held_out_values(losses) | (errors.values("held_out") if errors else {})
+
+    def examine(self) -> dict[str, float]:
+        """Errors of a few training images, and what another prompt changes in them."""
+        if self.seen is None:
+            return {}
+        probe = spread_over(self.seen, EXAMINED, self.seed)
+        _, errors = self._errors(probe)
+        response = text_response(self.denoised, probe, self.embed(probe.captions), self._noise)
+        values = errors.values("training") if errors else {}
+        return values | (response.values() if response else {})
+
+    def quick_loss(self) -> float | None:
+        """The held-out loss of a few images."""
+        if self.held_out is None:
+            return None
+        return fmean(mean_losses(self._denoised(first_of(self.held_out, EXAMINED))))
+
+    def verdict(self, values: dict[str, float], step: int) -> list[str]:
+        return verdict(Evidence.read(values), step)
+
+    def _errors(self, probe: Probe) -> tuple[list[float], Errors | None]:
+        return losses_and_errors(self._denoised(probe), self._pixels, self.single_pixels)
+
+    @cached_property
+    def _pixels(self) -> PixelStatistics:
+        """Of training pictures, or where they are not known of held-out ones."""
+        data = self.seen or self.held_out
+        assert data is not None  # nothing is asked then
+        batches = map(self.pipe.codec.encode, pictures_all_over(data, COUNTED, self.seed))
+        return PixelStatistics.of(batches).to(self.pipe.device)
+
+    def _denoised(self, probe: Probe) -> Iterator[tuple[int, Denoised]]:
+        return denoise_quarters(self.denoised, probe, self.embed(probe.captions), self._noise)
+
+    @property
+    def _noise(self) -> FixedNoise:
+        return FixedNoise(self.seed, self.pipe.codec.shape, self.pipe.schedule.num_timesteps)

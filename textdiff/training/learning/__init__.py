@@ -1,0 +1,1 @@
+"""Whether a training learns: errors beside references, text, average, one batch, and in words."""
