@@ -102,9 +102,9 @@ def silhouette(drawing: Drawing) -> NDArray[np.float32]:
     """(SIDE, SIDE) opacity of the drawing in its square."""
     opacity = Image.fromarray(np.asarray(drawing.silhouette * 255, np.uint8))
     left, top, side = (value * MEASURED / VIEW_BOX for value in drawing.box)
-    box = tuple(round(value) for value in (left, top, left + side, top + side))
+    box = round(left), round(top), round(left + side), round(top + side)
     small = opacity.crop(box).resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255
+    return np.asarray(small, np.float32) / np.float32(255)
 
 
 def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

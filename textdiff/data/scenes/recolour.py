@@ -94,7 +94,7 @@ def rasterise(svg: str, side: int) -> NDArray[np.float32]:
 
     png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
     picture = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
-    rgba = np.asarray(picture, np.float32).transpose(2, 0, 1) / 255
+    rgba = np.asarray(picture, np.float32).transpose(2, 0, 1) / np.float32(255)
     rgba[:3] *= rgba[3]
     return rgba
 
