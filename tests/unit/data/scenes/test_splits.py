@@ -55,11 +55,11 @@ def test_what_a_scene_has_that_is_held_out():
     one, two = Thing(kind, colour, 0.4, 0.2, 0.5), Thing(*other, 0.4, 0.8, 0.5)
     assert (kind, colour) in combinations.unseen_in(Scene((one, two), "white", "left of"))
     assert combinations.unseen_in(Scene((two,))) == ()
-    first, relation, second = combinations.unseen_triples[0]
-    pair = [
+    first, relation, second = next(t for t in combinations.unseen_triples if t[0] != t[2])
+    one, two = (
         Thing(name, combinations.seen_colours[name][0], 0.4, 0.5, 0.5) for name in (second, first)
-    ]
-    scene = Scene(tuple(pair), "white", CONVERSE[relation])
+    )
+    scene = Scene((one, two), "white", CONVERSE[relation])
     assert (first, relation, second) in combinations.unseen_in(scene)
 
 
@@ -67,7 +67,7 @@ def test_what_a_scene_has_that_is_held_out():
     ("kinds", "share", "relations", "message"),
     [
         (24, 0.95, False, "of 264 pairs from training, which leaves '"),
-        (2, 0.5, False, "leaves '"),
+        (2, 0.6, False, "leaves '"),
         (3, 0.9, True, "from training, which leaves '"),
         (24, 0.001, False, "is less than one; give 0.0038 or more"),
     ],

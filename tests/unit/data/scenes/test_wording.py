@@ -88,7 +88,7 @@ def test_every_relation_and_colour_reads_back(relation, counts):
         "two red apple pies",
         "a red apples",
         "two apples that is red",
-        "an red pig",
+        "an red ox",
     ],
 )
 def test_the_parser_refuses_what_is_wrong(text):
