@@ -196,7 +196,7 @@ def test_a_damaged_cache_says_what_to_delete(few, tmp_path):
     (folder,) = tmp_path.iterdir()
     with (folder / "images.npy").open("r+b") as file:
         file.truncate(1000)
-    from textdiff.data.openmoji import _pixels
+    from textdiff.data.rendered import _pixels
 
     _pixels.cache_clear()
     with pytest.raises(DataError, match=r"damaged.*delete"):

@@ -63,10 +63,10 @@ UNCOUNTED = _words(
     """
     bacon badminton boat bowling bread brick broccoli butter camping candy cinema cityscape
     construction cooking coral cricket custard desert dna ferry fire fog foggy fondue fuji game
-    garlic hockey hole hospital hotel ice lacrosse landslide litter mate metro mouth nib nose park pong
-    popcorn rail railway rice root sake salt sari school ship shower shrimp soap softball
-    spaghetti station stop store sunrise sunset sushi tennis thread tongue tube vegetable
-    volleyball wave way wood yarn
+    garlic hockey hole hospital hotel ice lacrosse landslide litter mate metro mouth nib nose
+    park pong popcorn rail railway rice root sake salt sari school ship shower shrimp soap
+    softball spaghetti station stop store sunrise sunset sushi tennis thread tongue tube
+    vegetable volleyball wave way wood yarn
     """
 )
 

@@ -58,7 +58,7 @@ def recoloured(drawing: Drawing, colour: Colour) -> str:
     root = ElementTree.fromstring(drawing.svg)
     painted = list(_paints(root))
     fills = [_luminance(element, name) for element, name in painted]
-    shade = shades(fills, drawing.mean, colour)  # fmt: skip
+    shade = shades(fills, drawing.mean, colour)
     for element, name in painted:
         rgb = colour.rgb(shade(_luminance(element, name)))
         element.set(name, "#{:02x}{:02x}{:02x}".format(*rgb))

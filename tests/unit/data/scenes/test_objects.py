@@ -27,7 +27,7 @@ def test_the_first_of_more_are_the_same():
     ("number", "names", "message"),
     [
         (5000, [], "data.objects 5000: there are"),
-        (24, ["pig", "stra"], "no object 'stra'; did you mean 'star'?"),
+        (24, ["pig", "starr"], "no object 'starr'; did you mean 'star'?"),
         (24, ["zzz"], "no object 'zzz'; data/scenes/objects.py lists them"),
         (24, ["pig", "star", "pig"], "'pig' is given twice"),
     ],

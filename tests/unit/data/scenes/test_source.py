@@ -96,9 +96,10 @@ def test_the_same_batches_with_workers_and_ranks(config):
 @pytest.mark.slow
 def test_two_processes_draw_the_same_at_once(config, tmp_path):
     """Into one empty cache, which both find whole."""
+    settings = config.model_dump() | {"cache_dir": str(tmp_path)}
     code = (
         "from textdiff.data import DataConfig, open_data\n"
-        f"data = open_data(DataConfig(**{config.model_dump()!r} | {{'cache_dir': {str(tmp_path)!r}}}))\n"
+        f"data = open_data(DataConfig(**{settings!r}))\n"
         "import hashlib\n"
         "print(data.fingerprint, hashlib.sha256(data.images(range(40)).numpy()).hexdigest())"
     )
