@@ -11,6 +11,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from textdiff.data.scenes.facts import Scene
+from textdiff.data.scenes.splits import Combinations
 from textdiff.randomness import seed_of
 
 Split = Literal["train", "val", "test"]
@@ -36,12 +38,14 @@ class Entry:
     captions: one or more; an image whose only caption is empty is unusable.
     group: entries of one group, such as variants of one emoji, always share a split.
     split: where the data fix it.
+    facts: what is in the picture, where the data know it.
     """
 
     identifier: str
     captions: tuple[str, ...]
     group: str
     split: Split | None = None
+    facts: Scene | None = None
 
 
 @runtime_checkable
@@ -61,6 +65,13 @@ class Source(Protocol):
     def original_size(self, index: int) -> tuple[int, int]:
         """(width, height) before resizing. Raises BadImage."""
         ...
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """A `Source` that composes its pictures, and so knows which combinations training shows."""
+
+    combinations: Combinations
 
 
 def choose(entries: list[Entry], max_images: int | None) -> list[Entry]:
