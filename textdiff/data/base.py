@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage
 from textdiff.data.entries import Source, Split
 from textdiff.data.pixel_cache import PixelCache, Versioned, cache_for
+from textdiff.data.scenes.facts import Scene
 from textdiff.data.splits import assign_splits, held_out_notes
 from textdiff.data.survey import survey_of
 from textdiff.data.text import shown
@@ -28,12 +30,13 @@ class CaptionedImages:
     """The images of one split, with their captions. Indices 0..n-1 run over this split only.
 
     identifiers, captions, splits: of each image, known without decoding it.
+    scenes: the facts of each image; None of data that do not state them.
     survey: the rows and files that the source met, used or not.
     notes: what a user should know before these images are used, a line each.
     stated_splits: those that the data fix; all_stated: of every image.
     bad: index -> reason of the images that turned out unusable so far. `read` puts the next usable
         image, cyclically, in place of each, so that the same data always give the same images.
-    fingerprint: SHA-256 of names, captions and what decides how the images look.
+    fingerprint: SHA-256 of names, captions, facts and what decides how the images look.
     """
 
     def __init__(self, source: Source, config: DataConfig, split: str) -> None:
@@ -62,6 +65,8 @@ class CaptionedImages:
         self.identifiers: list[str] = [entry.identifier for entry in entries]
         self.captions: list[list[str]] = [list(entry.captions) for entry in entries]
         self.splits: list[Split] = [splits[i] for i in self._indices]
+        facts = [entry.facts for entry in entries if entry.facts]
+        self.scenes: list[Scene] | None = facts if len(facts) == len(entries) else None
         self.bad: dict[int, str] = {}
         self._cache: PixelCache | None = None
         looks = config.model_dump(include={"image_size", "resize", "resample"})
@@ -69,8 +74,12 @@ class CaptionedImages:
             looks["style"] = config.style
         if config.resize == "pad" and config.pad_level != 255:
             looks["pad_level"] = config.pad_level
-        content = json.dumps([looks, self.identifiers, self.captions], sort_keys=True)
-        self.fingerprint: str = hashlib.sha256(content.encode()).hexdigest()
+        content: list[Any] = [looks, self.identifiers, self.captions]
+        if self.scenes is not None:
+            content.append([scene.to_json() for scene in self.scenes])
+        self.fingerprint: str = hashlib.sha256(
+            json.dumps(content, sort_keys=True).encode()
+        ).hexdigest()
 
     def __len__(self) -> int:
         return len(self._indices)

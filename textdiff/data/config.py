@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from textdiff.config import Settings
 from textdiff.errors import UsageError
 
+Level = Literal["pairs", "counts", "relations", "scenes"]
 Style = Literal["colour", "lines"]
 Resize = Literal["crop", "pad", "stretch"]
 Resample = Literal["bicubic", "lanczos", "bilinear", "box", "nearest"]
@@ -18,9 +19,9 @@ class DataConfig(Settings):
     source: str = Field(
         "openmoji",
         min_length=1,
-        description="'openmoji', an image folder, a parquet file or glob, or a Hugging Face name",
+        description="'openmoji', 'scenes', an image folder, a parquet file or glob, or a Hugging Face name",
     )
-    kind: Literal["auto", "openmoji", "folder", "drawn", "hf"] = Field(
+    kind: Literal["auto", "openmoji", "scenes", "folder", "drawn", "hf"] = Field(
         "auto",
         description="what `source` is; auto looks at it; drawn: pictures of `sample`, which hold "
         "their prompts",
@@ -42,6 +43,27 @@ class DataConfig(Settings):
         "several emoji, e.g. the hearts, keeps to one split)",
     )
     skin_tones: bool = Field(False, description="openmoji only: with the skin-tone variants")
+    level: Level = Field(
+        "pairs",
+        description="scenes only; pairs: one object in one colour on white; counts: one to three "
+        "equal ones; relations: two, one left of, right of, above or below the other; scenes: all "
+        "of it, on coloured backgrounds",
+    )
+    objects: int = Field(
+        24, ge=2, description="scenes only: how many kinds of objects, the first of a fixed list"
+    )
+    object_names: list[str] = Field(
+        [], description="scenes only: these kinds of objects instead, by name"
+    )
+    scenes: int = Field(4096, ge=1, description="scenes only: how many to train on")
+    held_out: float = Field(
+        0.125,
+        gt=0,
+        lt=1,
+        description="scenes only: share of the (object, colour) pairs and (object, relation, "
+        "object) triples that no training scene has; the test split is made of them",
+    )
+    seed: int = Field(0, ge=0, description="scenes only: of what is drawn and what is held out")
     max_images: int | None = Field(
         None, ge=1, description="use this many images, chosen by hash before the split"
     )

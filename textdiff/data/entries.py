@@ -11,6 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from textdiff.data.scenes.facts import Scene
 from textdiff.randomness import seed_of
 
 Split = Literal["train", "val", "test"]
@@ -36,12 +37,14 @@ class Entry:
     captions: one or more; an image whose only caption is empty is unusable.
     group: entries of one group, such as variants of one emoji, always share a split.
     split: where the data fix it.
+    facts: what is in the picture, where the data know it.
     """
 
     identifier: str
     captions: tuple[str, ...]
     group: str
     split: Split | None = None
+    facts: Scene | None = None
 
 
 @runtime_checkable

@@ -17,11 +17,13 @@ from textdiff.data.entries import Source, Split
 from textdiff.data.folder import Folder
 from textdiff.data.hf import HuggingFace
 from textdiff.data.openmoji import OpenMoji
+from textdiff.data.scenes.source import Scenes
 from textdiff.data.survey import survey_of
 from textdiff.errors import DataError, EmptySplitError
 
 SOURCES: dict[str, Callable[[DataConfig], Source]] = {
     "openmoji": OpenMoji,
+    "scenes": Scenes,
     "folder": Folder,
     "drawn": DrawnPictures,
     "hf": HuggingFace,
@@ -81,13 +83,13 @@ def source_kind(config: DataConfig) -> str:
     source = config.source
     if config.kind != "auto":
         return config.kind
-    if source == "openmoji":
-        return "openmoji"
+    if source in ("openmoji", "scenes"):
+        return source
     if Path(source).expanduser().is_dir():
         return "drawn" if is_drawn(source) else "folder"
     if source.endswith(".parquet") or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source):
         return "hf"
     raise DataError(
-        f"data source '{source}' is not 'openmoji', not an existing folder, not a .parquet file or "
+        f"data source '{source}' is not 'openmoji' or 'scenes', not an existing folder, not a .parquet file or "
         "glob, and not a Hugging Face name such as owner/name; correct it, or set kind"
     )

@@ -1,0 +1,134 @@
+"""A drawing of OpenMoji in one colour: its fills change, its outlines stay.
+
+    luminance y of a fill, m = mean over the filled area, [a, b] = range over the drawing's fills
+    y in [a, m] -> [darkest, lightness],   y in [m, b] -> [lightness, lightest]    of the colour
+
+Both pieces are linear and shrink, never stretch: shades that differ little still do. So the order
+of the shades stays, and the mean shade becomes the colour's plain one.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from textdiff.data.openmoji_render import LINE_LAYERS, SVG, VIEW_BOX
+from textdiff.data.scenes.colours import Colour, Rgb, luminance
+
+ElementTree.register_namespace("", SVG)
+PAINTS = ("fill", "stroke")
+MEASURED = 4 * VIEW_BOX  # pixels of a side at which a drawing is measured
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """box: left, top and side, in units of the view box, of the smallest square around it. mean:
+    luminance over the filled area. filled: share of the silhouette that is not outline.
+    silhouette: (MEASURED, MEASURED) opacity of the whole in [0, 1]."""
+
+    svg: str
+    box: tuple[float, float, float]
+    mean: float
+    filled: float
+    silhouette: NDArray[np.float32]
+
+
+def measure(svg: str) -> Drawing:
+    """Raises ValueError for a drawing without fills."""
+    whole = rasterise(svg, MEASURED)
+    fills = rasterise(_fills_alone(svg), MEASURED)
+    lines = rasterise(_lines_alone(svg), MEASURED)
+    opacity, area = whole[3], fills[3]
+    if not area.any():
+        raise ValueError("a drawing without fills")
+    rows, columns = (np.flatnonzero(opacity.max(axis) > 0) for axis in (1, 0))
+    scale = VIEW_BOX / MEASURED
+    top, bottom = float(rows[0]) * scale, float(rows[-1] + 1) * scale
+    left, right = float(columns[0]) * scale, float(columns[-1] + 1) * scale
+    side = max(right - left, bottom - top)
+    red, green, blue = (float(plane.sum() / area.sum()) for plane in fills[:3])
+    return Drawing(
+        svg,
+        ((left + right - side) / 2, (top + bottom - side) / 2, side),
+        0.2126 * red + 0.7152 * green + 0.0722 * blue,
+        float((area * (1 - lines[3])).sum() / opacity.sum()),
+        opacity,
+    )
+
+
+def recoloured(drawing: Drawing, colour: Colour) -> str:
+    """SVG text whose view box is the drawing's own square."""
+    root = ElementTree.fromstring(drawing.svg)
+    painted = list(_paints(root))
+    shade = shades([luminance(_rgb(element.get(name, ""))) for element, name in painted],
+                   drawing.mean, colour)  # fmt: skip
+    for element, name in painted:
+        rgb = colour.rgb(shade(luminance(_rgb(element.get(name, "")))))
+        element.set(name, "#{:02x}{:02x}{:02x}".format(*rgb))
+    left, top, side = drawing.box
+    root.set("viewBox", f"{left:g} {top:g} {side:g} {side:g}")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def shades(fills: list[float], mean: float, colour: Colour) -> Callable[[float], float]:
+    """The map from a fill's luminance to a lightness of `colour`."""
+    below, above = mean - min(fills), max(fills) - mean
+    down = min(1.0, (colour.lightness - colour.darkest) / below) if below > 0 else 0.0
+    up = min(1.0, (colour.lightest - colour.lightness) / above) if above > 0 else 0.0
+
+    def shade(value: float) -> float:
+        return colour.lightness + (value - mean) * (down if value < mean else up)
+
+    return shade
+
+
+def rasterise(svg: str, side: int) -> NDArray[np.float32]:
+    """(4, side, side), premultiplied RGBA in [0, 1]."""
+    import resvg_py
+
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
+    picture = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+    rgba = np.asarray(picture, np.float32).transpose(2, 0, 1) / 255
+    rgba[:3] *= rgba[3]
+    return rgba
+
+
+def _paints(root: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, str]]:
+    """(element, attribute) of every paint in the layers that are no lines."""
+    for layer in root:
+        if layer.get("id") in LINE_LAYERS:
+            continue
+        layer.attrib.setdefault("fill", "#000000")  # SVG's own default
+        for element in layer.iter():
+            for name in PAINTS:
+                if element.get(name, "none") != "none":
+                    yield element, name
+
+
+def _rgb(paint: str) -> Rgb:
+    digits = paint.removeprefix("#")
+    if len(digits) == 3:
+        digits = "".join(2 * digit for digit in digits)
+    return int(digits[0:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
+
+
+def _fills_alone(svg: str) -> str:
+    return _layers(svg, lambda name: name not in LINE_LAYERS)
+
+
+def _lines_alone(svg: str) -> str:
+    return _layers(svg, lambda name: name in LINE_LAYERS)
+
+
+def _layers(svg: str, keep: Callable[[str | None], bool]) -> str:
+    root = ElementTree.fromstring(svg)
+    for layer in list(root):
+        if not keep(layer.get("id")):
+            root.remove(layer)
+    return ElementTree.tostring(root, encoding="unicode")
