@@ -123,7 +123,7 @@ def chance_rates(scenes: Sequence[Scene]) -> dict[str, float]:
 
     The chance of a relation is that of another prompt's, wherever things are.
     """
-    shifts = range(1, min(len(scenes), CHANCE_SHIFTS + 1))  # never itself
+    shifts = range(1, min(len(scenes), CHANCE_SHIFTS + 1))
     pairs = [
         (scenes[(k + shift) % len(scenes)], scene)
         for shift in shifts

@@ -22,7 +22,7 @@ class ReaderProtocol:
     """
 
     metric: str = "squared error of sRGB against each thing at every place, blurred by sigma"
-    kinds: int
+    kinds: list[str]
     colours: list[str]
     sizes: list[float]
     backgrounds: list[str]
@@ -34,11 +34,11 @@ class ReaderProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class CompositionProtocol:
-    """model, sampling: None where pictures were given, not drawn."""
+    """model, sampling, num_images: None where pictures were given, not drawn."""
 
     metric: str = "composition, read by analysis through synthesis"
     prompt_seed: int
-    num_images: int
+    num_images: int | None
     model: ModelProtocol | None
     judges: list[ClipProtocol]
     data: dict[str, DataProtocol]
@@ -90,5 +90,7 @@ class CompositionResult:
 
 def rows_of(result: SplitResult) -> Mapping[str, Mapping[str, Aspect]]:
     """By aspect, then by judge: drawn and real."""
-    aspects = {name: {"drawn": each, "real": result.real[name]} for name, each in result.drawn.items()}
+    aspects = {
+        name: {"drawn": each, "real": result.real[name]} for name, each in result.drawn.items()
+    }
     return {**aspects, **{f"R@1 {judge}": each for judge, each in result.recall_at_1.items()}}

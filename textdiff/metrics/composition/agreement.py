@@ -1,12 +1,12 @@
 """What was read in a picture against the scene that was asked for.
 
-    object     the kinds read are those asked for, no fewer and no more
-    colour     the colours are
-    both       the pairs of kind and colour are: each thing has its own colour
-    count      as many things as asked for, whatever they are
-    relation   the first group lies on the right side of the second: where both are read
-    background its colour
-    all        every group with its count, the relation and the background
+object     the kinds read are those asked for, no fewer and no more
+colour     the colours are
+both       the pairs of kind and colour are: each thing has its own colour
+count      as many things as asked for, whatever they are
+relation   the first group lies on the right side of the second: where both are read
+background its colour
+all        every group with its count, the relation and the background
 """
 
 from __future__ import annotations
