@@ -244,7 +244,7 @@ def measure(clip: ClipModel, test: CaptionedImages) -> dict[str, dict]:
     search = retrieval_on(clip.eval().cpu(), test)
     results = {}
     for direction, ranking in search.retrieval.directions().items():
-        owners = search.image_of_text if direction == "text_to_image" else None
+        owners = search.captions.owner if direction == "text_to_image" else None
         results[direction] = {
             f"R@{k}": estimate_mean(ranking.ranks <= k, owners).as_json()
             | {"chance": ranking.chance(k)}

@@ -5,7 +5,7 @@ image (3, S, S) -- ViT or ResNet --> (embed_dim,) <-- text transformer -- tokens
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -13,6 +13,8 @@ from pydantic import Field
 from textdiff.config import Settings
 
 TOKENIZER_VOCABULARY = 49408
+TextLayers = Annotated[tuple[Annotated[int, Field(ge=-1)], ...], Field(min_length=1)]
+LAST_LAYER: tuple[int, ...] = (-1,)
 RESNET_STRIDE = 32
 
 

@@ -5,13 +5,14 @@
              -> at the end-of-text token = pooled (B, W) -> projection = projected (B, E)
 
 A causal text tower does not see what follows a token. So what is padding in all captions of a batch
-need not be computed.
+need not be computed. What a U-Net sees may come from earlier layers too: those say what each word
+is, the last one what the words before it make of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from textdiff import checkpoint
 from textdiff.attention import faster_kernel
 from textdiff.clip import source
-from textdiff.clip.config import ClipConfig
+from textdiff.clip.config import LAST_LAYER, ClipConfig
 from textdiff.clip.tokens import Tokens, tokenize
 from textdiff.errors import UsageError
 from textdiff.types import Conditioning, Features, Images, TokenFeatures, TokenMask
@@ -195,7 +196,12 @@ class ClipModel(nn.Module):
         return TextFeatures(states, pooled, self._project_text(pooled), tokens.mask)
 
     @torch.no_grad()
-    def conditioning(self, prompts: Tokens | list[str], length: int | None = None) -> Conditioning:
+    def conditioning(
+        self,
+        prompts: Tokens | list[str],
+        length: int | None = None,
+        layers: Sequence[int] = LAST_LAYER,
+    ) -> Conditioning:
         """What a U-Net sees of `prompts`, all padded to one length.
 
         Token features behind a prompt's end are 0 and masked. The pooled feature is the projected
@@ -205,10 +211,15 @@ class ClipModel(nn.Module):
             prompts: `Tokens` keep the length they have.
             length: tokens per prompt, at most and by default the context length; longer prompts
                 are cut and keep their end-of-text token.
+            layers: whose token features, side by side in one of width W len(layers): 0, before any
+                block; k, after k blocks; -1, after the last. Each goes through the final layer norm
+                (as with diffusers' clip_skip).
 
         Raises:
-            UsageError: this text tower cannot give `length` tokens per prompt.
+            UsageError: this text tower cannot give `length` tokens per prompt, or has no such
+                layer.
         """
+        self.check_layers(layers)
         length = length or self.context_length
         if length > self.context_length or (
             length < self.context_length and not self._is_trimmable
@@ -220,8 +231,9 @@ class ClipModel(nn.Module):
         tokens = prompts if isinstance(prompts, Tokens) else self.tokenize(prompts, length)
         with torch.autocast(self.mean.device.type, enabled=False):  # cached or not, the same bits
             features = self.encode_text(tokens)
+            shown = [self._layer_states(features, tokens, layer) for layer in layers]
         missing = tokens.ids.shape[1] - features.tokens.shape[1]
-        real = features.tokens.masked_fill(~features.mask.unsqueeze(-1), 0.0)
+        real = torch.cat(shown, dim=-1).masked_fill(~features.mask.unsqueeze(-1), 0.0)
         return Conditioning(
             tokens=F.pad(real, (0, 0, 0, missing)),
             pooled=F.normalize(features.projected, dim=-1) * math.sqrt(self.embed_dim),
@@ -237,14 +249,40 @@ class ClipModel(nn.Module):
     def _pool_type(self) -> str:
         return getattr(self._text, "pool_type", None) or self._text.text_pool_type
 
-    def _text_states(self, ids: Tensor) -> TokenFeatures:
-        """open_clip's text tower up to the final layer norm, at any length up to the context."""
+    def check_layers(self, layers: Sequence[int]) -> None:
+        """Raises UsageError if the text tower lacks one of them."""
+        count = len(self._text.transformer.resblocks)
+        for layer in layers:
+            if not -1 <= layer <= count:
+                raise UsageError(
+                    f"text_layers has {layer}, but this CLIP's text tower has {count} layers; give "
+                    f"0 (before the first) to {count}, or -1 for the last"
+                )
+
+    def _layer_states(self, features: TextFeatures, tokens: Tokens, layer: int) -> TokenFeatures:
+        """Token features after `layer` blocks, at the length of `features`."""
+        blocks = len(self._text.transformer.resblocks)
+        if layer in (-1, blocks):
+            return features.tokens
+        ids = tokens.ids[:, : features.tokens.shape[1]].to(features.tokens.device)
+        return self._text_states(ids, layer)
+
+    def _text_states(self, ids: Tensor, layers: int | None = None) -> TokenFeatures:
+        """open_clip's text tower up to the final layer norm, at any length up to the context.
+
+        layers: blocks to run; none: all.
+        """
         text, length = self._text, ids.shape[1]
         dtype = text.transformer.get_cast_dtype()
         x = text.token_embedding(ids).to(dtype) + text.positional_embedding[:length].to(dtype)
         causal = None if text.attn_mask is None else text.attn_mask[:length, :length]
         with faster_kernel(ids.device, length):
-            states: TokenFeatures = text.ln_final(text.transformer(x, attn_mask=causal))
+            if layers is None:
+                x = text.transformer(x, attn_mask=causal)
+            else:
+                for block in text.transformer.resblocks[:layers]:
+                    x = block(x, attn_mask=causal)
+            states: TokenFeatures = text.ln_final(x)
         return states
 
     def _pool_text(self, states: TokenFeatures, ids: Tensor) -> Features:

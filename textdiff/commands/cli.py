@@ -54,6 +54,11 @@ COMMANDS = {
         "PromptFollowingSettings",
         "how often a judge CLIP recognises the prompt of a drawn picture",
     ),
+    "composition": Command(
+        "composition",
+        "CompositionSettings",
+        "whether pictures show the things, colours and relations of seen and unseen prompts",
+    ),
     "guidance": Command(
         "guidance",
         "GuidanceSettings",

@@ -19,6 +19,7 @@ import json
 import math
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -46,7 +47,8 @@ def clean(caption: str) -> str:
 
 
 class TextDiffPipeline(DiffusionPipeline):
-    """`patch_size`: squares of this side are folded into the U-Net's channels."""
+    """`patch_size`: squares of this side are folded into the U-Net's channels.
+    `text_layers`: whose hidden states it attends to, side by side; 0: before any, -1: the last."""
 
     model_cpu_offload_seq = "text_encoder->unet"
 
@@ -57,12 +59,13 @@ class TextDiffPipeline(DiffusionPipeline):
         text_encoder: CLIPTextModelWithProjection,
         tokenizer: CLIPTokenizer,
         patch_size: int = 1,
+        text_layers: Sequence[int] = (-1,),
     ) -> None:
         super().__init__()
         self.register_modules(
             unet=unet, scheduler=scheduler, text_encoder=text_encoder, tokenizer=tokenizer
         )
-        self.register_to_config(patch_size=patch_size)
+        self.register_to_config(patch_size=patch_size, text_layers=list(text_layers))
 
     def save_config(
         self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: object
@@ -95,12 +98,14 @@ class TextDiffPipeline(DiffusionPipeline):
             max_length=longest,
             return_tensors="pt",
         ).to(self._execution_device)
-        features = self.text_encoder(texts.input_ids)
+        features = self.text_encoder(texts.input_ids, output_hidden_states=True)
+        states, norm = features.hidden_states, self.text_encoder.text_model.final_layer_norm
+        tokens = [norm(states[layer]) for layer in self.config.text_layers]
         pooled = F.normalize(features.text_embeds, dim=-1) * math.sqrt(
             features.text_embeds.shape[-1]
         )
         return {
-            "encoder_hidden_states": features.last_hidden_state,
+            "encoder_hidden_states": torch.cat(tokens, dim=-1),
             "encoder_attention_mask": texts.attention_mask.bool(),
             "class_labels": pooled if self.unet.config.class_embed_type else None,
         }

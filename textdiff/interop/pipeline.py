@@ -22,6 +22,7 @@ tokenizer for 77 tokens; the Stable Diffusion ones need an autoencoder besides. 
               if asked for: at fewer than T steps IFPipeline leaves noise in the picture then
     pooled    impossible: train with use_pooled false
     patches   impossible: train with patch_size 1
+    layers    the last alone: train with text_layers -1
     ddim      not with clipped x_0_hat: IFPipeline does not ask the scheduler for eps that agrees
               with it. Take ddpm or dpmpp
     guidance  IFPipeline guides at scales above 1 alone
@@ -42,6 +43,7 @@ import torch
 from torch import Tensor
 
 from textdiff import checkpoint
+from textdiff.clip.config import LAST_LAYER
 from textdiff.diffusion.config import VarianceType
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import UsageError
@@ -52,7 +54,7 @@ from textdiff.interop.text_encoder import text_encoder_to_transformers
 from textdiff.interop.tokenizer import tokenizer_to_transformers
 from textdiff.interop.unet import folded, unet_to_diffusers
 from textdiff.models.unet import UNet
-from textdiff.pipeline import TextToImage
+from textdiff.pipeline import ModelConfig, TextToImage
 
 Kind = Literal["bundled", "stock"]
 INDEX = "model_index.json"
@@ -90,7 +92,7 @@ def pipeline_to_diffusers(
             "diffusion can be exported"
         )
     if kind == "stock":
-        _check_stock(unet, sampler, clip)
+        _check_stock(pipe, sampler, clip)
     learned = unet.config.learned_variance
     if variance == "learned" and not learned:
         raise UsageError("variance learned: the model has none; use fixed_small or fixed_large")
@@ -110,16 +112,21 @@ def pipeline_to_diffusers(
         source = Path(__file__).with_name("bundled_pipeline.py")
         write_text(folder / PIPELINE, source.read_text(encoding="utf-8"))
     write_text(folder / "README.md", readme_of(kind))
-    index = _index(kind, type(scheduler).__name__, unet.config.patch_size)
+    index = _index(kind, type(scheduler).__name__, pipe.config)
     write_text(folder / INDEX, json.dumps(index, indent=2) + "\n")
 
 
-def _check_stock(unet: UNet, sampler: SamplerName, clip: bool) -> None:
-    config, bundled = unet.config, "or export --pipeline bundled"
+def _check_stock(pipe: TextToImage, sampler: SamplerName, clip: bool) -> None:
+    config, bundled = pipe.unet.config, "or export --pipeline bundled"
     if config.pooled_dim:
         raise UsageError(
             "IFPipeline gives the U-Net no pooled text feature (class_labels), which this model "
             f"has; train with --use-pooled false, {bundled}"
+        )
+    if pipe.config.text_layers != LAST_LAYER:
+        raise UsageError(
+            "IFPipeline takes the text tower's last layer, this model attends to text_layers "
+            f"{list(pipe.config.text_layers)}; train with -1, {bundled}"
         )
     if config.patch_size > 1:
         raise UsageError(
@@ -153,7 +160,7 @@ def _with_two_outputs(unet: UNet) -> UNet:
     return doubled
 
 
-def _index(kind: Kind, scheduler: str, patch_size: int) -> dict[str, Any]:
+def _index(kind: Kind, scheduler: str, config: ModelConfig) -> dict[str, Any]:
     import diffusers
 
     parts: dict[str, Any] = {
@@ -163,7 +170,8 @@ def _index(kind: Kind, scheduler: str, patch_size: int) -> dict[str, Any]:
     }
     if kind == "bundled":
         name = (Path(PIPELINE).stem, "TextDiffPipeline")
-        return {"_class_name": name, **parts, **TEXT_PARTS, "patch_size": patch_size}
+        own = {"patch_size": config.unet.patch_size, "text_layers": list(config.text_layers)}
+        return {"_class_name": name, **parts, **TEXT_PARTS, **own}
     absent = (*TEXT_PARTS, "safety_checker", "feature_extractor", "watermarker")
     nothing = dict.fromkeys(absent, (None, None))
     return {"_class_name": "IFPipeline", **parts, **nothing, "requires_safety_checker": False}

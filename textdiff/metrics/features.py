@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from textdiff.clip.features import CHUNK, image_features, text_features
 from textdiff.clip.model import ClipModel
@@ -14,23 +13,46 @@ from textdiff.data.base import CaptionedImages
 from textdiff.metrics.retrieval import Numbers, Retrieval, image_text_retrieval
 
 
-def all_captions(data: CaptionedImages, indices: Sequence[int]) -> tuple[list[str], Numbers]:
-    """Every caption (m) of the images with these n indices, and which image each describes: (m,)
-    positions 0..n-1 in `indices`."""
-    texts = [(text, i) for i, index in enumerate(indices) for text in data.captions[index]]
-    return [text for text, _ in texts], torch.tensor([image for _, image in texts])
+@dataclass(frozen=True)
+class Captions:
+    """The distinct captions of n images, and which describes which: a caption that several images
+    have is one, and right for each of them.
+
+    texts: m of them. image, text: (pairs,) positions 0..n-1 and 0..m-1.
+    """
+
+    texts: list[str]
+    image: Numbers
+    text: Numbers
+
+    @property
+    def owner(self) -> Numbers:
+        """(m,) the first image that each describes."""
+        first = torch.full((len(self.texts),), len(self.image))
+        return first.scatter_reduce(0, self.text, self.image, "amin")
+
+
+def captions_of(data: CaptionedImages, indices: Sequence[int]) -> Captions:
+    """Of the images with these n indices."""
+    number: dict[str, int] = {}
+    pairs = [
+        (image, number.setdefault(text, len(number)))
+        for image, index in enumerate(indices)
+        for text in dict.fromkeys(data.captions[index])
+    ]
+    image, text = torch.tensor(pairs).T
+    return Captions(list(number), image, text)
 
 
 @dataclass(frozen=True)
 class SplitRetrieval:
     """Retrieval among images of a split.
 
-    image_of_text: (m,) which image each caption describes.
-    num_truncated: captions that the text tower saw cut.
+    captions: the distinct ones. num_truncated: of these, those that the text tower saw cut.
     """
 
     retrieval: Retrieval
-    image_of_text: Tensor
+    captions: Captions
     num_truncated: int
 
     @property
@@ -41,7 +63,7 @@ class SplitRetrieval:
 def retrieval_on(
     clip: ClipModel, data: CaptionedImages, limit: int | None = None
 ) -> SplitRetrieval:
-    """Retrieval among the first `limit` images of a split and all their captions; images that
+    """Retrieval among the first `limit` images of a split and their distinct captions; images that
     cannot be used are left out.
 
     Raises:
@@ -53,8 +75,7 @@ def retrieval_on(
         indices, images = data.usable(range(start, min(start + CHUNK, count)))
         features.append(image_features(clip, images))
         used += indices
-    captions, image_of_text = all_captions(data, used)
-    retrieval = image_text_retrieval(
-        torch.cat(features), text_features(clip, captions), image_of_text
-    )
-    return SplitRetrieval(retrieval, image_of_text, clip.tokenize(captions).num_truncated)
+    captions = captions_of(data, used)
+    text = text_features(clip, captions.texts)
+    retrieval = image_text_retrieval(torch.cat(features), text, captions.image, captions.text)
+    return SplitRetrieval(retrieval, captions, clip.tokenize(captions.texts).num_truncated)

@@ -66,7 +66,7 @@ class Retrieval:
     """Both directions of a search among n images with m texts.
 
     image_to_text: (n,) queries; any text of the image is right.
-    text_to_image: (m,) queries.
+    text_to_image: (m,) queries; any image that the text describes is right.
     """
 
     image_to_text: Ranking
@@ -80,36 +80,41 @@ class Retrieval:
 def image_text_retrieval(
     image_features: Float[Tensor, "n dim"],
     text_features: Float[Tensor, "m dim"],
-    image_of_text: Int[Tensor, " m"],
+    image_of_text: Int[Tensor, " pairs"],
+    text: Int[Tensor, " pairs"] | None = None,
 ) -> Retrieval:
     """Ranks of images among texts and of texts among images.
 
     Args:
         image_features: (n, D) of any length.
-        text_features: (m, D) of any length, m >= n.
-        image_of_text: (m,) which image each text describes, 0..n-1.
+        text_features: (m, D) of any length.
+        image_of_text: (pairs,) which image each text describes, 0..n-1.
+        text: (pairs,) the text of each pair, 0..m-1, where one may describe several images; no pair
+            twice. None: each text describes one image, pairs = m.
 
     Raises:
         DataError: an image has no text, or a text no image.
     """
-    num_images = len(image_features)
-    if len(image_of_text) != len(text_features):
-        raise DataError(f"{len(text_features)} texts, but {len(image_of_text)} image numbers")
+    num_images, num_texts = len(image_features), len(text_features)
+    if text is None:
+        text = torch.arange(len(image_of_text), device=image_of_text.device)
+        if len(image_of_text) != num_texts:
+            raise DataError(f"{num_texts} texts, but {len(image_of_text)} image numbers")
     if not bool(((image_of_text >= 0) & (image_of_text < num_images)).all()):
         raise DataError(f"image_of_text must lie in 0..{num_images - 1}")
     texts_per_image = torch.bincount(image_of_text, minlength=num_images)
-    if (lonely := int((texts_per_image == 0).sum())) > 0:
-        first = int((texts_per_image == 0).nonzero()[0])
-        raise DataError(f"{lonely} images have no caption, the first is number {first}")
+    images_per_text = torch.bincount(text, minlength=num_texts)
+    for counts, one, other in (
+        (texts_per_image, "images", "caption"),
+        (images_per_text, "captions", "image"),
+    ):
+        if (lonely := int((counts == 0).sum())) > 0:
+            first = int((counts == 0).nonzero()[0])
+            raise DataError(f"{lonely} {one} have no {other}, the first is number {first}")
     images, texts = _unit(image_features), _unit(text_features)
-    own = torch.arange(num_images, device=image_of_text.device)
     return Retrieval(
-        Ranking(_ranks_among(texts, image_of_text, images, own), texts_per_image, len(texts)),
-        Ranking(
-            _ranks_among(images, own, texts, image_of_text),
-            torch.ones_like(image_of_text),
-            num_images,
-        ),
+        Ranking(_ranks_among(texts, text, images, image_of_text), texts_per_image, num_texts),
+        Ranking(_ranks_among(images, image_of_text, texts, text), images_per_text, num_images),
     )
 
 
@@ -128,8 +133,7 @@ def prompt_following(
         target: (n,) which prompt each image was made for, 0..N-1.
     """
     prompts, images = _unit(prompt_features), _unit(image_features)
-    number = torch.arange(len(prompts), device=target.device)
-    ranking = _ranks_among(prompts, number, images, target)
+    ranking = _ranks_among(prompts, target, images, torch.arange(len(target)))
     return Ranking(ranking, torch.ones_like(target), len(prompts))
 
 
@@ -139,16 +143,19 @@ def _unit(features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
 
 def _ranks_among(
     candidates: Float[Tensor, "n dim"],
-    candidate_group: Int[Tensor, " n"],
+    candidate: Int[Tensor, " pairs"],
     queries: Float[Tensor, "q dim"],
-    query_group: Int[Tensor, " q"],
+    query: Int[Tensor, " pairs"],
 ) -> Int[Tensor, " q"]:
-    """Ranks (q,) of unit features; a candidate is right for the queries of its own group."""
+    """Ranks (q,) of unit features; candidate[k] is right for query[k]."""
     first, which = (index.to(candidates.device) for index in distinct_rows(candidates))
     distinct = candidates[first].T  # equal candidates have one score, and tie
-    return torch.cat(
-        [
-            ranks((some @ distinct)[:, which], group[:, None] == candidate_group)
-            for some, group in zip(queries.split(CHUNK), query_group.split(CHUNK), strict=True)
-        ]
-    )
+    candidate, query = candidate.to(candidates.device), query.to(candidates.device)
+    found = []
+    for start in range(0, len(queries), CHUNK):
+        scores = (queries[start : start + CHUNK] @ distinct)[:, which]
+        correct = torch.zeros_like(scores, dtype=torch.bool)
+        here = (query >= start) & (query < start + CHUNK)
+        correct[query[here] - start, candidate[here]] = True
+        found.append(ranks(scores, correct))
+    return torch.cat(found)

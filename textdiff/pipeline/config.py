@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from textdiff.binary.config import BinaryConfig
+from textdiff.clip.config import LAST_LAYER, TextLayers
 from textdiff.config import Settings
 from textdiff.diffusion.config import (
     PredictionType,
@@ -25,6 +26,9 @@ class ModelConfig(Settings):
     """What model.yaml holds: enough to rebuild the model from its weights."""
 
     clip: str = Field(description="where the CLIP in clip/ came from")
+    text_layers: TextLayers = Field(
+        LAST_LAYER, description="layers of its text tower that the U-Net attends to"
+    )
     process: ProcessType = Field("gaussian", description="noise, or flips of black and white")
     prediction: PredictionType = Field("eps", description="gaussian: what the U-Net outputs")
     schedule: ScheduleConfig = ScheduleConfig()

@@ -56,7 +56,11 @@ def check_trained_as(
 ) -> None:
     """Raises CheckpointError if model.yaml now reads the network's output in another way than the
     training did: the weights would load, and draw nonsense."""
-    described = {"process": config.process, "prediction": config.prediction}
+    described = {
+        "process": config.process,
+        "prediction": config.prediction,
+        "text_layers": list(config.text_layers),
+    }
     for section in ("schedule", "binary"):
         values = getattr(config, section).model_dump(mode="json")
         described |= {f"{section}.{key}": value for key, value in values.items()}
@@ -82,9 +86,10 @@ def load_clip(folder: Path, config: ModelConfig) -> ClipModel:
             f"{config.clip!r} was its source"
         )
     clip = ClipModel.load(source)
-    if clip.text_width != config.unet.cross_attention_dim:
+    width = clip.text_width * len(config.text_layers)
+    if width != config.unet.cross_attention_dim:
         raise CheckpointError(
-            f"{source} has text features of width {clip.text_width}, the U-Net of {folder} was "
+            f"{source} has text features of width {width}, the U-Net of {folder} was "
             f"trained on {config.unet.cross_attention_dim}; put the CLIP of its training there"
         )
     return clip

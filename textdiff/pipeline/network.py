@@ -1,23 +1,22 @@
 """The U-Net as a sampling run calls it: text bound, at its precision, parts of it kept.
 
-distinct prompts, negative ── CLIP ── UNet.bind, once ──► rows of a batch ──► TextNetwork
+distinct prompts, negative ── embed ── UNet.bind, once ──► rows of a batch ──► TextNetwork
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from textdiff.clip.model import ClipModel
 from textdiff.cuda_graphs import Graphs
 from textdiff.models.bound import BoundText
 from textdiff.models.unet import UNet
-from textdiff.types import Images, Timesteps
+from textdiff.types import Conditioning, Images, Timesteps
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class TextNetwork:
     def bind(
         cls,
         unet: UNet,
-        clip: ClipModel,
+        embed: Callable[[list[str]], Conditioning],
         prompts: Sequence[str],
         negative_prompt: str,
         timesteps: Tensor,
@@ -45,12 +44,16 @@ class TextNetwork:
         deep_cache_every: int = 1,
         graphs: Graphs | None = None,
     ) -> TextNetwork:
-        """For the ascending `timesteps` (N,). Each distinct text is encoded and projected once."""
+        """For the ascending `timesteps` (N,). Each distinct text is encoded and projected once.
+
+        Args:
+            embed: the conditioning of texts.
+        """
         distinct = list(dict.fromkeys([*prompts, negative_prompt]))
         place = {text: row for row, text in enumerate(distinct)}
         rows = [place[prompt] for prompt in prompts]
         negative = [place[negative_prompt]] * len(rows)
-        both = unet.bind(clip.conditioning(distinct), timesteps)[rows + negative]
+        both = unet.bind(embed(distinct), timesteps)[rows + negative]
         alone = both[: len(rows)]
         alone, both = alone.reusing(deep_cache_every), both.reusing(deep_cache_every)
         return cls(unet, alone, both, graphs)

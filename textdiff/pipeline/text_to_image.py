@@ -138,6 +138,10 @@ class TextToImage:
         """Between stored pictures and what is diffused."""
         return CODECS[self.config.process](self.config)
 
+    def conditioning(self, prompts: list[str]) -> Conditioning:
+        """What the U-Net sees of `prompts`, from those layers of CLIP that it was trained on."""
+        return self.clip.conditioning(prompts, layers=self.config.text_layers)
+
     def network(self, conditioning: Conditioning, grid: Tensor | None = None) -> Network:
         """The U-Net with `conditioning` bound.
 
@@ -238,7 +242,7 @@ class TextToImage:
             prompts, seeds = plan.prompts[rows], plan.seeds(rows)
             network = TextNetwork.bind(
                 unet,
-                self.clip,
+                self.conditioning,
                 prompts if config.text_to_unet else [config.negative_prompt] * len(prompts),
                 config.negative_prompt,
                 plan.grid,

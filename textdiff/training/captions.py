@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import torch
 
+from textdiff.clip.config import LAST_LAYER
 from textdiff.clip.features import text_features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
@@ -43,7 +44,15 @@ class CaptionEmbeddings:
     All rows are padded to the longest caption's length, so that they stack.
     """
 
-    def __init__(self, clip: ClipModel, captions: Iterable[str], limit_bytes: int = LIMIT_BYTES):
+    def __init__(
+        self,
+        clip: ClipModel,
+        captions: Iterable[str],
+        layers: Sequence[int] = LAST_LAYER,
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+    ):
+        """layers: as of `ClipModel.conditioning`."""
         distinct = sorted({"", *captions})
         tokens = clip.tokenize(distinct)
         if tokens.num_truncated:
@@ -51,13 +60,14 @@ class CaptionEmbeddings:
                 "%d of %d captions are longer than the text tower's %d tokens and were cut",
                 tokens.num_truncated, len(distinct), clip.context_length,
             )  # fmt: skip
-        self.clip, self.rows = clip, {caption: row for row, caption in enumerate(distinct)}
+        self.clip, self.layers = clip, tuple(layers)
+        self.rows = {caption: row for row, caption in enumerate(distinct)}
         self.length = self._common_length(int(tokens.lengths.max()))
-        row_bytes = 4 * (self.length * clip.text_width + clip.embed_dim)
+        row_bytes = 4 * (self.length * clip.text_width * len(layers) + clip.embed_dim)
         self.table = None
         if len(distinct) * row_bytes <= limit_bytes:
             chunks = [distinct[i : i + CHUNK] for i in range(0, len(distinct), CHUNK)]
-            self.table = Conditioning.cat([clip.conditioning(c, self.length) for c in chunks])
+            self.table = Conditioning.cat([self._conditioning(chunk) for chunk in chunks])
 
     def _common_length(self, longest: int) -> int:
         """A tower that is not causal needs its padding: only whole contexts there."""
@@ -70,8 +80,11 @@ class CaptionEmbeddings:
     def __call__(self, captions: Sequence[str]) -> Conditioning:
         """Conditioning of B captions, on the CLIP's device."""
         if self.table is None:
-            return self.clip.conditioning(list(captions), self.length)
+            return self._conditioning(list(captions))
         return self.table[torch.tensor([self.rows[caption] for caption in captions])]
+
+    def _conditioning(self, captions: list[str]) -> Conditioning:
+        return self.clip.conditioning(captions, self.length, self.layers)
 
 
 class CaptionFeatures:

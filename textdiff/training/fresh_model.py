@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -28,6 +29,7 @@ def fit_unet(
     unet: UNetConfig,
     *,
     clip: ClipModel,
+    text_layers: Sequence[int],
     image_size: int,
     process: ProcessType,
     loss: str,
@@ -39,13 +41,16 @@ def fit_unet(
     `unet.learned_variance`.
 
     Args:
+        text_layers: of the CLIP's text tower that the U-Net attends to.
         loss: the objective's.
         use_pooled: whether the U-Net sees the pooled text feature.
 
     Raises:
         UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve;
-            channels that are not those of a picture; a learned variance that nothing trains.
+            channels that are not those of a picture; a learned variance that nothing trains; a
+            layer that the text tower lacks.
     """
+    clip.check_layers(text_layers)
     binary = process == "binary"
     codec = BitCodec(image_size) if binary else PixelCodec(image_size)
     if unet.learned_variance and (binary or loss not in ("hybrid", "vlb")):
@@ -56,7 +61,7 @@ def fit_unet(
     given = {
         "image_size": image_size,
         "in_channels": codec.shape[0],
-        "cross_attention_dim": clip.text_width,
+        "cross_attention_dim": clip.text_width * len(text_layers),
         "pooled_dim": clip.embed_dim if use_pooled else None,
         **({"learned_variance": True} if loss == "hybrid" else {}),
     }

@@ -175,6 +175,30 @@ def test_conditioning_does_not_depend_on_its_batch(vit):
     torch.testing.assert_close(alone.pooled, among[:1].pooled)
 
 
+def test_earlier_layers_stand_beside_the_last(vit):
+    both, last = vit.conditioning(CAPTIONS, layers=(0, -1)), vit.conditioning(CAPTIONS)
+    words, contextual = both.tokens.chunk(2, dim=-1)
+    torch.testing.assert_close(contextual, last.tokens)
+    tower, ids = vit.model, vit.tokenize(CAPTIONS).ids
+    embedded = tower.ln_final(tower.token_embedding(ids) + tower.positional_embedding)
+    torch.testing.assert_close(words, embedded.masked_fill(~last.mask[..., None], 0.0))
+    torch.testing.assert_close(both.pooled, last.pooled)
+
+
+def test_layers_are_counted_from_the_words(vit):
+    layers = len(vit.model.transformer.resblocks)
+    last = vit.conditioning(CAPTIONS).tokens
+    torch.testing.assert_close(vit.conditioning(CAPTIONS, layers=(layers,)).tokens, last)
+    earlier = vit.conditioning(CAPTIONS, layers=(layers - 1,)).tokens
+    assert (earlier - last).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("layer", [-2, 9])
+def test_a_layer_that_the_tower_lacks_is_refused(vit, layer):
+    with pytest.raises(UsageError, match=f"text_layers has {layer}, but this CLIP's text tower"):
+        vit.conditioning(CAPTIONS, layers=(-1, layer))
+
+
 def test_pooled_has_unit_mean_square(vit):
     pooled = vit.conditioning(CAPTIONS).pooled
     torch.testing.assert_close(pooled.square().mean(dim=1), torch.ones(3))

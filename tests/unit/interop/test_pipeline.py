@@ -46,14 +46,25 @@ def clip() -> ClipModel:
     return ClipModel.build(ClipConfig(image=image, text=text, embed_dim=24), seed=0)
 
 
-def model(clip: ClipModel, prediction: str = "v", pooled: bool = True, **unet) -> TextToImage:
+def model(
+    clip: ClipModel,
+    prediction: str = "v",
+    pooled: bool = True,
+    text_layers: tuple[int, ...] = (-1,),
+    **unet,
+) -> TextToImage:
     """A tiny model with random weights, none of them zero."""
     torch.manual_seed(0)
+    widths = {
+        "cross_attention_dim": clip.text_width * len(text_layers),
+        "pooled_dim": clip.embed_dim if pooled else None,
+    }
     config = ModelConfig(
         clip="nowhere",
+        text_layers=text_layers,
         prediction=prediction,
         schedule=ScheduleConfig(name="linear", num_timesteps=100),
-        unet=UNetConfig(**UNET, **unet, pooled_dim=clip.embed_dim if pooled else None),
+        unet=UNetConfig(**{**UNET, **unet, **widths}),
     )
     network = UNet(config.unet)
     for parameter in network.parameters():
@@ -94,6 +105,8 @@ def load(tmp_path, monkeypatch):
         ({"prediction": "x_0", "learned_variance": True}, {}, {"eta": 0.5}),
         ({"learned_variance": True, "patch_size": 2}, {"sampler": "ddpm"}, {}),
         ({}, {"sampler": "ddpm", "variance": "fixed_large"}, {"variance": "fixed_large"}),
+        ({"text_layers": (0, -1)}, {}, {}),
+        ({"text_layers": (0,), "pooled": False}, {}, {}),
     ],
     ids=[
         "pooled",
@@ -102,6 +115,8 @@ def load(tmp_path, monkeypatch):
         "learned variance unused",
         "learned variance and patches",
         "noise that the last step leaves out",
+        "two layers of the text tower",
+        "the words before any layer",
     ],
 )
 def test_bundled_pictures(clip, load, tmp_path, options, export, draw, monkeypatch):
@@ -298,8 +313,9 @@ def test_stock_with_plain_prompts_is_an_error_not_another_picture(clip, load, tm
         ({"pooled": False, "patch_size": 2}, {}, "patch_size 2"),
         ({"pooled": False}, {"sampler": "ddim"}, "--sampler ddpm or dpmpp"),
         ({"pooled": False, "in_channels": 2}, {}, "1 or 3 channels"),
+        ({"pooled": False, "text_layers": (0, -1)}, {}, r"text_layers \[0, -1\]; train with -1"),
     ],
-    ids=["pooled", "patches", "clipped ddim", "channels"],
+    ids=["pooled", "patches", "clipped ddim", "channels", "layers"],
 )
 def test_what_the_stock_pipeline_cannot_run_is_refused(clip, tmp_path, options, export, message):
     with pytest.raises(UsageError, match=message):

@@ -122,6 +122,34 @@ def test_chance_counts_each_images_captions():
     assert retrieval.text_to_image.chance(1) == pytest.approx(1 / 2)
 
 
+def test_one_text_of_several_images_finds_any_of_them():
+    """Texts a and b; images 0 and 1 are a's, image 2 is b's and a's."""
+    images = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
+    texts = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    image, text = torch.tensor([0, 1, 2, 2]), torch.tensor([0, 0, 1, 0])
+    found = image_text_retrieval(images, texts, image, text)
+    assert found.image_to_text.ranks.tolist() == [1, 1, 1]
+    assert found.image_to_text.num_correct.tolist() == [1, 1, 2]
+    assert found.text_to_image.ranks.tolist() == [1, 1]
+    assert found.text_to_image.num_correct.tolist() == [3, 1]
+    assert found.text_to_image.chance(1) == pytest.approx((1 + 1 / 3) / 2)
+
+
+def test_pairs_that_are_spelled_out_are_those_of_the_short_form():
+    images, texts, owner = features(4, 3, 0), features(6, 3, 1), torch.tensor([0, 1, 2, 3, 0, 2])
+    short = image_text_retrieval(images, texts, owner)
+    spelled = image_text_retrieval(images, texts, owner, torch.arange(6))
+    for direction, ranking in short.directions().items():
+        assert torch.equal(ranking.ranks, spelled.directions()[direction].ranks)
+
+
+def test_a_text_without_an_image_is_refused():
+    with pytest.raises(DataError, match="1 captions have no image, the first is number 1"):
+        image_text_retrieval(
+            features(2, 3, 0), features(3, 3, 1), torch.tensor([0, 1]), torch.tensor([0, 2])
+        )
+
+
 def test_more_queries_than_one_chunk():
     """Every image finds its own text, on both sides of the chunk's edge."""
     images = features(1100, 16, 0)

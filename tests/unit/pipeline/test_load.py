@@ -64,6 +64,7 @@ def test_learned_variance_that_the_weights_lack(run_copy):
     [
         ({"prediction": "v"}, "says prediction v, but"),
         ({"schedule": {"name": "linear"}}, "says schedule.name linear, but"),
+        ({"text_layers": [0]}, "says text_layers [0], but"),
     ],
 )
 def test_model_file_that_reads_the_weights_in_another_way(run_copy, changes, expected):

@@ -272,7 +272,7 @@ def test_the_bf16_copy_is_dropped_when_the_model_moves(unpooled, monkeypatch):
 def test_sampler_and_schedule_stay_in_fp32(unpooled):
     config = SamplingConfig(num_steps=2)
     plan, rough = unpooled.plan(PROMPTS, config), rounded(unpooled.unet)
-    network = TextNetwork.bind(rough, unpooled.clip, PROMPTS, "", plan.grid)
+    network = TextNetwork.bind(rough, unpooled.conditioning, PROMPTS, "", plan.grid)
     noise = ImageNoise(plan.seeds(slice(0, len(PROMPTS))), unpooled.codec.shape)
     assert rough.conv_in.weight.dtype == torch.bfloat16
     for step in unpooled.process.draw(network, plan, noise, unpooled.codec):

@@ -65,12 +65,13 @@ def test_held_out_quarters_go_from_the_least_noisy_to_the_noisiest(pipe, shapes)
         assert timestep.max() < 25 * (quarter + 1)
 
 
+@pytest.mark.parametrize("layers", [(-1,), (0, -1)])
 @pytest.mark.parametrize("limit", [0, 10**9])
-def test_captions_looked_up_or_computed_are_those_of_the_clip(pipe, limit):
-    embed = CaptionEmbeddings(pipe.clip, CAPTIONS, limit_bytes=limit)
+def test_captions_looked_up_or_computed_are_those_of_the_clip(pipe, limit, layers):
+    embed = CaptionEmbeddings(pipe.clip, CAPTIONS, layers, limit_bytes=limit)
     assert (embed.table is None) == (limit == 0)
     asked = [CAPTIONS[1], "", CAPTIONS[0], CAPTIONS[1]]
-    found, expected = embed(asked), pipe.clip.conditioning(asked, embed.length)
+    found, expected = embed(asked), pipe.clip.conditioning(asked, embed.length, layers)
     torch.testing.assert_close(found.tokens, expected.tokens)
     torch.testing.assert_close(found.pooled, expected.pooled)
     assert torch.equal(found.mask, expected.mask)

@@ -61,7 +61,7 @@ def there_and_back(
     noises, drawn = [], []
     for start in range(0, len(pictures), batch_size):
         rows = slice(start, start + batch_size)
-        conditioning = pipe.clip.conditioning(pictures.prompts[rows])
+        conditioning = pipe.conditioning(pictures.prompts[rows])
         denoise = cast(Denoise, pipe.denoiser(conditioning, grid))
         x_0 = pipe.codec.encode(pictures.images[rows].to(pipe.device))
         noise = last_of(invert(denoise, schedule, grid, x_0))

@@ -20,7 +20,7 @@ from textdiff.diffusion import NoiseSchedule, ScheduleConfig
 from textdiff.errors import UsageError
 from textdiff.evaluation.noised_clip.result import Comparison, Means, NoisedClipResult
 from textdiff.metrics.bootstrap import estimate_mean
-from textdiff.metrics.features import all_captions
+from textdiff.metrics.features import Captions, captions_of
 from textdiff.metrics.noised import NoisedEncoder, even_timesteps, fixed_noise, noised_features
 from textdiff.metrics.retrieval import Numbers, chance_recall, image_text_retrieval
 from textdiff.metrics.zero_shot import class_weights, zero_shot_logits, zero_shot_ranks
@@ -41,14 +41,13 @@ class Gallery:
     """What is searched.
 
     ids: (n) numbers of the images in their split. images: (n, 3, S, S) uint8.
-    captions: (m) all of theirs. image_of_text: (m,) which image each describes, 0..n-1.
+    captions: of theirs.
     classes: (c) distinct first captions. labels: (n,) the class of each image, 0..c-1.
     """
 
     ids: list[int]
     images: Pictures
-    captions: list[str]
-    image_of_text: Numbers
+    captions: Captions
     classes: list[str]
     labels: Numbers
 
@@ -99,7 +98,7 @@ def measure_noised_clip(
     }
     return NoisedClipResult(
         searched=len(gallery.ids),
-        captions=len(gallery.captions),
+        captions=len(gallery.captions.texts),
         classes=len(gallery.classes),
         timesteps=list(timesteps),
         alphas_cumprod=schedule.alphas_cumprod[list(timesteps)].tolist(),
@@ -109,7 +108,7 @@ def measure_noised_clip(
                 hits["clean"][metric],
                 hits["noised"][metric],
                 timesteps,
-                gallery.image_of_text if query == "text to image" else None,
+                gallery.captions.owner if query == "text to image" else None,
             )
             for metric, (query, _) in METRICS.items()
         },
@@ -135,11 +134,10 @@ def choose_timesteps(
 def gallery_of(data: CaptionedImages, limit: int | None) -> Gallery:
     """The first `limit` images of the split (None: all), without those that cannot be used."""
     ids, images = data.usable(range(min(len(data), limit or len(data))))
-    captions, image_of_text = all_captions(data, ids)
     first = [data.captions[index][0] for index in ids]
     classes = list(dict.fromkeys(first))
     labels = torch.tensor([classes.index(caption) for caption in first])
-    return Gallery(ids, images, captions, image_of_text, classes, labels)
+    return Gallery(ids, images, captions_of(data, ids), classes, labels)
 
 
 def hits_of(
@@ -156,7 +154,7 @@ def hits_of(
 
     prompts: (c) texts of the classes.
     """
-    texts = text_features(clip, gallery.captions)
+    texts = text_features(clip, gallery.captions.texts)
     weights = class_weights(text_features(clip, prompts)[:, None])
     levels: dict[str, list[Tensor]] = {metric: [] for metric in METRICS}
     for timestep in timesteps:
@@ -174,7 +172,9 @@ def ranks_by_query(
     images: Features, texts: Features, class_weights: Features, gallery: Gallery
 ) -> dict[str, Numbers]:
     """Ranks of what is right for each image, or for each caption in text to image."""
-    retrieval = image_text_retrieval(images, texts, gallery.image_of_text)
+    retrieval = image_text_retrieval(
+        images, texts, gallery.captions.image, gallery.captions.text
+    )
     return {
         "zero-shot": zero_shot_ranks(zero_shot_logits(images, class_weights), gallery.labels),
         "image to text": retrieval.image_to_text.ranks,
@@ -208,11 +208,14 @@ def compare(
 
 def chances(gallery: Gallery) -> dict[str, float]:
     """Each metric in random order."""
-    num_images, num_texts = len(gallery.ids), len(gallery.captions)
-    texts_per_image = torch.bincount(gallery.image_of_text).tolist()
+    captions = gallery.captions
+    num_images, num_texts = len(gallery.ids), len(captions.texts)
+    texts_per_image = torch.bincount(captions.image).tolist()
+    images_per_text = torch.bincount(captions.text).tolist()
     values = {"zero-shot": 1 / len(gallery.classes)}
     for k in (1, 5):
         each = [chance_recall(num_texts, count, k) for count in texts_per_image]
         values[f"image to text R@{k}"] = sum(each) / num_images
-        values[f"text to image R@{k}"] = chance_recall(num_images, 1, k)
+        each = [chance_recall(num_images, count, k) for count in images_per_text]
+        values[f"text to image R@{k}"] = sum(each) / num_texts
     return values

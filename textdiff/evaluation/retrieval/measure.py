@@ -54,7 +54,7 @@ class BothWays:
 
 @dataclass(frozen=True)
 class RetrievalResult:
-    """searched, captions: how many images and captions. captions_cut: those that the text tower
+    """searched, captions: how many images and distinct captions. captions_cut: those that the text tower
     sees cut."""
 
     searched: int
@@ -71,7 +71,8 @@ class RetrievalResult:
 def measure_retrieval(
     clip: ClipModel, data: CaptionedImages, limit: int | None = None
 ) -> RetrievalResult:
-    """Search among the first `limit` images of the split (None: all) with all their captions.
+    """Search among the first `limit` images of the split (None: all) with their captions; one that
+    several images have is one, and finds any of them.
 
     Raises:
         DataError: too many images cannot be used.
@@ -80,10 +81,10 @@ def measure_retrieval(
     ranking = search.retrieval
     return RetrievalResult(
         searched=search.num_images,
-        captions=len(search.image_of_text),
+        captions=len(search.captions.texts),
         captions_cut=search.num_truncated,
         rates=BothWays(
-            rates_of(ranking.image_to_text), rates_of(ranking.text_to_image, search.image_of_text)
+            rates_of(ranking.image_to_text), rates_of(ranking.text_to_image, search.captions.owner)
         ),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from textdiff.binary.config import BinaryConfig
+from textdiff.clip.config import LAST_LAYER, TextLayers
 from textdiff.config import Settings
 from textdiff.data.config import DataConfig
 from textdiff.diffusion.config import (
@@ -43,6 +44,11 @@ class TrainSettings(Settings):
     clip: str = Field(description="folder of a CLIP, or MODEL/TAG of open_clip's list")
     seed: int = Field(0, description="of weights, order, noise and everything else")
     use_pooled: bool = Field(True, description="add the pooled text feature to the timestep's")
+    text_layers: TextLayers = Field(
+        LAST_LAYER,
+        description="layers of CLIP's text tower that the U-Net attends to, side by side: 0, the "
+        "words before any layer; k, after k layers; -1, after the last",
+    )
     caption_drop: float = Field(
         0.1, ge=0, le=1, description="share of captions replaced by the empty one, for guidance"
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 # what must not change while a run lasts
-FIXED = ("process", "prediction", "use_pooled", "caption_drop", "ema_decay")
+FIXED = ("process", "prediction", "use_pooled", "text_layers", "caption_drop", "ema_decay")
 FIXED_SECTIONS = ("unet", "schedule", "objective", "binary")
 
 
@@ -43,6 +43,7 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
     unet = fit_unet(
         settings.unet,
         clip=clip,
+        text_layers=settings.text_layers,
         image_size=settings.data.image_size,
         process=settings.process,
         loss=settings.objective.loss,
@@ -51,6 +52,7 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
     settings = settings.model_copy(update={"unet": unet})
     config = ModelConfig(
         clip=settings.clip,
+        text_layers=settings.text_layers,
         process=settings.process,
         prediction=settings.prediction,
         schedule=settings.schedule,
@@ -103,7 +105,7 @@ def _task(
     )
     return task(
         pipe=pipe,
-        embed=CaptionEmbeddings(pipe.clip, captions),
+        embed=CaptionEmbeddings(pipe.clip, captions, pipe.config.text_layers),
         seed=settings.seed,
         caption_drop=settings.caption_drop,
         held_out=held_out,
@@ -121,4 +123,4 @@ def _fixed(settings: TrainSettings) -> dict[str, Any]:
         for section in FIXED_SECTIONS
         for key, value in getattr(settings, section).model_dump(mode="json").items()
     }
-    return {**{key: getattr(settings, key) for key in FIXED}, **sections}
+    return {**settings.model_dump(mode="json", include=set(FIXED)), **sections}

@@ -26,7 +26,7 @@ from textdiff.data.base import CaptionedImages
 from textdiff.diffusion.config import DensityConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
-from textdiff.metrics.features import all_captions
+from textdiff.metrics.features import captions_of
 from textdiff.metrics.noised import fixed_noise, noised_features
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.pictures import to_float
@@ -143,14 +143,15 @@ class NoisedClipTask:
             return {}
         count = min(len(self.held_out), self.eval_images)
         used, image = self.held_out.usable(range(count))
-        captions, image_of_text = all_captions(self.held_out, used)
-        text = text_features(self.model, captions)
+        captions = captions_of(self.held_out, used)
+        text = text_features(self.model, captions.texts)
         eps = fixed_noise(used, image.shape[1:], self.seed)
         values = {}
         for level in range(EVAL_LEVELS):
             timestep = level * (self.schedule.num_timesteps - 1) // EVAL_LEVELS
             features = noised_features(self.model.encode_image, image, eps, timestep, self.schedule)
-            ranking = image_text_retrieval(features, text, image_of_text).image_to_text
+            retrieval = image_text_retrieval(features, text, captions.image, captions.text)
+            ranking = retrieval.image_to_text
             for k in (1, 5):
                 values[f"held_out/R@{k}_t{timestep}"] = ranking.recall(k)
         return values | {"held_out/chance_R@5": ranking.chance(5)}

@@ -1,0 +1,1 @@
+"""Whether drawn pictures show what their prompts say, read exactly: seen and unseen combinations."""

@@ -1,0 +1,96 @@
+"""Numbers of `textdiff composition` and what they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
+from textdiff.evaluation.results import INLINE, OMIT_NONE, Key
+from textdiff.metrics.bootstrap import Estimate
+
+SEEN, UNSEEN = "val", "test"
+NAMES = {"train": "trained", SEEN: "seen", UNSEEN: "unseen"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderProtocol:
+    """How pictures are read, see `metrics.composition.reader`.
+
+    kinds, colours, sizes, backgrounds: what is looked for. image_size: of the pictures.
+    """
+
+    metric: str = "squared error of sRGB against each thing at every place, blurred by sigma"
+    kinds: list[str]
+    colours: list[str]
+    sizes: list[float]
+    backgrounds: list[str]
+    image_size: int
+    sigma: float
+    min_share: float
+    max_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositionProtocol:
+    """model, sampling, num_images: None where pictures were given, not drawn."""
+
+    metric: str = "composition, read by analysis through synthesis"
+    prompt_seed: int
+    num_images: int | None
+    model: ModelProtocol | None
+    judges: list[ClipProtocol]
+    data: dict[str, DataProtocol]
+    reader: ReaderProtocol
+    sampling: dict[str, object] | None
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """Share of pictures that show one aspect of their prompt.
+
+    pictures: of how many. chance: share that pictures of the other prompts would reach.
+    """
+
+    rate: Annotated[Estimate, INLINE]
+    pictures: int
+    chance: float
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """Of one split.
+
+    prompts, pictures: how many. nothing: share of pictures in which nothing was read.
+    drawn, real: by aspect. recall_at_1: by judge, of drawn and of real pictures among the prompts;
+        empty without judges.
+    """
+
+    prompts: int
+    pictures: int
+    nothing: float
+    drawn: dict[str, Aspect]
+    real: dict[str, Aspect]
+    recall_at_1: Annotated[dict[str, dict[str, Aspect]], Key("R@1")]
+
+
+@dataclass(frozen=True)
+class CompositionResult:
+    """splits: by name. seen_minus_unseen: by aspect, None unless both were drawn."""
+
+    splits: dict[str, SplitResult]
+    seen_minus_unseen: Annotated[dict[str, Estimate] | None, OMIT_NONE] = None
+
+    def estimates(self) -> Iterator[tuple[str, Estimate]]:
+        for split, result in self.splits.items():
+            for aspect, each in rows_of(result).items():
+                yield f"{NAMES[split]} {aspect}", each["drawn"].rate
+
+
+def rows_of(result: SplitResult) -> Mapping[str, Mapping[str, Aspect]]:
+    """By aspect, then by judge: drawn and real."""
+    aspects = {
+        name: {"drawn": each, "real": result.real[name]} for name, each in result.drawn.items()
+    }
+    return {**aspects, **{f"R@1 {judge}": each for judge, each in result.recall_at_1.items()}}

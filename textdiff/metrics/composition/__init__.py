@@ -1,0 +1,1 @@
+"""Pictures of scenes read back into facts, and facts compared: no network takes part."""

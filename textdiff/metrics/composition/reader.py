@@ -1,0 +1,157 @@
+"""Pictures read back into scenes by analysis through synthesis: what would have to be drawn?
+
+picture ── background ──► J = picture - background ── blur ──► search: the thing that explains most
+   ▲                                                             │ of the box that it lies in
+   └── its box is taken; the next, until no thing is left that explains enough ◄──┘
+
+A thing counts as read where it meets `LIMITS`, with pixels from 0 to 1. Noise, blots and things that
+the reader does not know leave more error in their box: nothing is read from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from textdiff.data.scenes.facts import MOST_THINGS, Scene, Thing
+from textdiff.data.scenes.render import background_rgb
+from textdiff.data.scenes.sprites import Sprites
+from textdiff.metrics.composition.search import Limits, Search, places_of
+from textdiff.metrics.composition.smooth import smooth
+from textdiff.metrics.composition.templates import templates_on
+from textdiff.types import Pictures
+
+LIMITS = Limits(min_share=0.25, max_error=0.2)
+FAR = 0.25  # a colour distance that counts as "another colour", of the range from 0 to 1
+POOLED_SIDE = 16  # pictures are searched at about this size
+DENSE_SIDE = 32  # places are a pixel apart up to this size of pictures
+AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What may be in a picture. sizes: of boxes, as shares of its side."""
+
+    kinds: tuple[str, ...]
+    colours: tuple[str, ...]
+    sizes: tuple[float, ...]
+    backgrounds: tuple[str, ...]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every kind in every colour."""
+        return [(kind, colour) for kind in self.kinds for colour in self.colours]
+
+
+def vocabulary_of(scenes: Sequence[Scene]) -> Vocabulary:
+    """All that is in some of these scenes."""
+    things = [thing for scene in scenes for thing in scene.things]
+    return Vocabulary(
+        kinds=tuple(sorted({thing.kind for thing in things})),
+        colours=tuple(sorted({thing.colour for thing in things})),
+        sizes=tuple(sorted({thing.size for thing in things})),
+        backgrounds=tuple(sorted({scene.background for scene in scenes})),
+    )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read in a picture.
+
+    things: none to four, the one that explains most first. error: root mean squared error of the
+    blurred picture against these things, from 0 to 1.
+    """
+
+    things: tuple[Thing, ...]
+    background: str
+    error: float
+
+
+class SceneReader:
+    """Reads pictures of the size of `sprites`.
+
+    Raises:
+        DataError: kinds and colours that there are none of.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, sprites: Sprites) -> None:
+        self.vocabulary, self.image_size = vocabulary, sprites.image_size
+        self._pairs = vocabulary.pairs
+        self._sizes = {round(size * self.image_size): size for size in vocabulary.sizes}
+        self._sprites = [self._stacked(sprites, side) for side in self._sizes]
+        self._pool = max(1, self.image_size // POOLED_SIDE)
+        self._stride = max(1, self.image_size // DENSE_SIDE)
+        self._places = places_of(list(self._sizes), self.image_size, self._stride)
+        rgb = [background_rgb(name) for name in vocabulary.backgrounds]
+        self._rgb = torch.tensor(rgb, dtype=torch.float32) / 255
+        self._searches: dict[int, Search] = {}
+
+    def _stacked(self, sprites: Sprites, side: int) -> Float[Tensor, "things 4 side side"]:
+        """All pairs, with colours from 0 to 1 too."""
+        rgba = np.stack([sprites.sprite(kind, colour, side) for kind, colour in self._pairs])
+        rgba[:, :3] /= 255
+        return torch.from_numpy(rgba)
+
+    def read(self, images: Pictures) -> list[Reading]:
+        """The scene in each picture (n, 3, S, S) uint8.
+
+        Raises:
+            ValueError: pictures of another size.
+        """
+        if images.shape[-2:] != (self.image_size, self.image_size):
+            raise ValueError(f"pictures of {tuple(images.shape)}, not {self.image_size} wide")
+        readings: list[Reading | None] = [None] * len(images)
+        for rows in torch.arange(len(images)).split(AT_ONCE):
+            pixels = images[rows].cpu().float() / 255
+            backgrounds = self._background(pixels)
+            for number in backgrounds.unique().tolist():
+                these = backgrounds == number
+                read = self._read_on(number, pixels[these])
+                for row, reading in zip(rows[these].tolist(), read, strict=True):
+                    readings[row] = reading
+        return [reading for reading in readings if reading is not None]
+
+    def _background(self, pixels: Float[Tensor, "n 3 height width"]) -> Int[Tensor, " n"]:
+        """The colour that most pixels are near to."""
+        colours = self._rgb[:, None, :, None, None]
+        squares = (pixels - colours).square().sum(2).clamp(max=FAR**2)
+        return squares.sum((2, 3)).argmin(0)
+
+    def _search(self, background: int) -> Search:
+        if background not in self._searches:
+            colour = self._rgb[background]
+            templates = [
+                templates_on(colour, s, self.image_size, self._pool) for s in self._sprites
+            ]
+            self._searches[background] = Search(templates, self._places, self._stride, LIMITS)
+        return self._searches[background]
+
+    def _read_on(self, background: int, pixels: Tensor) -> list[Reading]:
+        search = self._search(background)
+        colour = self._rgb[background][:, None, None]
+        difference = smooth(pixels - colour, self.image_size)
+        scores = search.scores(difference)
+        left = difference.square().sum((1, 2, 3))
+        things: list[list[Thing]] = [[] for _ in pixels]
+        for _ in range(MOST_THINGS + 1):
+            match = search.best(difference, scores)
+            found = match.gain > -torch.inf
+            for row in found.nonzero()[:, 0].tolist():
+                things[row].append(self._thing(int(match.place[row]), int(match.thing[row])))
+            left = left - match.gain.where(found, 0)
+            scores = scores.masked_fill(~self._places.clear_of(match.place), -torch.inf)
+        name = self.vocabulary.backgrounds[background]
+        error = (left.clamp(min=0) / difference[0].numel()).sqrt().tolist()
+        return [Reading(tuple(t), name, e) for t, e in zip(things, error, strict=True)]
+
+    def _thing(self, place: int, thing: int) -> Thing:
+        left, top, side = (
+            int(each[place]) for each in (self._places.left, self._places.top, self._places.side)
+        )
+        x, y = ((corner + side / 2) / self.image_size for corner in (left, top))
+        return Thing(*self._pairs[thing], self._sizes[side], x, y)
