@@ -19,8 +19,8 @@ class DataConfig(Settings):
     source: str = Field(
         "openmoji",
         min_length=1,
-        description="'openmoji', 'scenes', an image folder, parquet or tar files ('data/*.parquet', "
-        "'shards/{000..003}.tar'), or a Hugging Face name",
+        description="'openmoji', 'scenes', an image folder, parquet or tar files "
+        "('data/*.parquet', 'shards/{000..003}.tar'), or a Hugging Face name",
     )
     kind: Literal["auto", "openmoji", "scenes", "folder", "drawn", "hf", "tars"] = Field(
         "auto",

@@ -172,9 +172,7 @@ def ranks_by_query(
     images: Features, texts: Features, class_weights: Features, gallery: Gallery
 ) -> dict[str, Numbers]:
     """Ranks of what is right for each image, or for each caption in text to image."""
-    retrieval = image_text_retrieval(
-        images, texts, gallery.captions.image, gallery.captions.text
-    )
+    retrieval = image_text_retrieval(images, texts, gallery.captions.image, gallery.captions.text)
     return {
         "zero-shot": zero_shot_ranks(zero_shot_logits(images, class_weights), gallery.labels),
         "image to text": retrieval.image_to_text.ranks,

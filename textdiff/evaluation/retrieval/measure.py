@@ -54,8 +54,8 @@ class BothWays:
 
 @dataclass(frozen=True)
 class RetrievalResult:
-    """searched, captions: how many images and distinct captions. captions_cut: those that the text tower
-    sees cut."""
+    """searched, captions: how many images and distinct captions. captions_cut: those of them that
+    the text tower sees cut."""
 
     searched: int
     captions: int
