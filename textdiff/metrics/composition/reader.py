@@ -4,8 +4,8 @@ picture ── background ──► J = picture - background ── blur ──�
    ▲                                                             │ of the box that it lies in
    └── its box is taken; the next, until no thing is left that explains enough ◄──┘
 
-A thing counts as read where it meets `LIMITS`, with pixels from 0 to 1. Noise, blots and things that
-the reader does not know leave more error in their box: nothing is read from them.
+A thing counts as read where it meets `LIMITS`, with pixels from 0 to 1. Noise, blots and things
+that the reader does not know leave more error in their box: nothing is read from them.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Limits:
     min_share: float
     max_error: float
 
-    def met(self, gain: Tensor, before: Tensor, values: Tensor | int) -> Bool[Tensor, "..."]:
+    def met(self, gain: Tensor, before: Tensor, values: Tensor | int) -> Tensor:
         """Of boxes with so many values, whose squared error without the thing is `before`."""
         return (gain > self.min_share * before) & (before - gain <= self.max_error**2 * values)
 
