@@ -19,7 +19,8 @@ class DataConfig(Settings):
     source: str = Field(
         "openmoji",
         min_length=1,
-        description="'openmoji', 'scenes', an image folder, a parquet file or glob, or a Hugging Face name",
+        description="'openmoji', 'scenes', an image folder, a parquet file or glob, or a Hugging "
+        "Face name",
     )
     kind: Literal["auto", "openmoji", "scenes", "folder", "drawn", "hf"] = Field(
         "auto",

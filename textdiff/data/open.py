@@ -90,6 +90,6 @@ def source_kind(config: DataConfig) -> str:
     if source.endswith(".parquet") or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source):
         return "hf"
     raise DataError(
-        f"data source '{source}' is not 'openmoji' or 'scenes', not an existing folder, not a .parquet file or "
-        "glob, and not a Hugging Face name such as owner/name; correct it, or set kind"
+        f"data source '{source}' is not 'openmoji' or 'scenes', not an existing folder, not a "
+        ".parquet file or glob, and not a Hugging Face name such as owner/name; correct it, or set kind"
     )

@@ -1,6 +1,6 @@
 """Pictures that are drawn rather than read: rendered once into a folder of the cache.
 
-    pictures, one by one -> <folder>/images.npy (N, 3, S, S) uint8, beside texts that say what they are
+    pictures, one by one -> <folder>/images.npy (N, 3, S, S) uint8, beside texts about them
 
 The folder is made under another name and renamed, so that it is never half full.
 """

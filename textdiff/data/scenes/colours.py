@@ -1,4 +1,4 @@
-"""The 11 basic colour terms (Berlin and Kay 1969), each a hue, a saturation and a band of lightness.
+"""The 11 basic colour terms (Berlin and Kay 1969): each a hue, a saturation, a band of lightness.
 
 A drawing of one colour keeps its shades: they become lightnesses of the term's band. Bands and hues
 leave gaps between the terms, so that every shade of one is nearer to its own term than to another.

@@ -1,10 +1,10 @@
 """Where things stand: few sizes and places, all of which can be listed.
 
-n things in a picture    sizes SIZES[n], places of a box: STEPS[n] x STEPS[n], evenly spaced over
-                         the room it has, x = s / 2 + k (1 - s) / (STEPS[n] - 1)
-apart                    boxes leave at least GAP between them, so that they never touch
-a left of b              every box of a ends GAP before one of b begins, and the middles of the
-                         groups differ at most half as much in y as in x; above: likewise in y
+n things       sizes SIZES[n]; places of a box STEPS[n] x STEPS[n], evenly over the room it has:
+               x = s / 2 + k (1 - s) / (STEPS[n] - 1)
+apart          boxes leave at least GAP between them, so that they never touch
+a left of b    every box of a ends GAP before one of b begins, and the middles of the groups
+               differ at most half as much in y as in x; above: likewise in y
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A scene as pixels: sprites laid over a background.
 
-background c_0;   for each thing, inside its box   c <- rgb + (1 - a) c      (Porter and Duff 1984,
-rgb premultiplied with the opacity a; "over")
+    c <- background;   for each thing, inside its box:   c <- rgb + (1 - a) c
+
+Porter and Duff's "over" (1984), rgb premultiplied with the opacity a.
 """
 
 from __future__ import annotations

@@ -55,10 +55,9 @@ class Combinations:
     def unseen_in(self, scene: Scene) -> tuple[Pair | Triple, ...]:
         """The held-out combinations that a scene has; none of a training scene."""
         found: list[Pair | Triple] = [(group.kind, group.colour) for group in scene.groups]
-        triple = triple_of(scene)
-        return tuple(
-            each for each in (*found, *([triple] if triple else [])) if each in self._unseen
-        )
+        if triple := triple_of(scene):
+            found.append(triple)
+        return tuple(each for each in found if each in self._unseen)
 
 
 def triple_of(scene: Scene) -> Triple | None:
@@ -118,6 +117,11 @@ def _unseen_triples(kinds: Sequence[str], share: float, seed: int) -> tuple[Trip
 def _check(combinations: Combinations, share: float, relations: bool) -> None:
     kinds, seen = combinations.kinds, combinations.seen_pairs
     unseen = len(combinations.unseen_pairs)
+    if not unseen:
+        raise UsageError(
+            f"data.held_out {share:g} of {len(seen)} (object, colour) pairs is less than one; "
+            f"give {1 / len(seen):.2g} or more"
+        )
     words = [*kinds, *COLOURS]
     lacking = [word for word in words if not any(word in pair for pair in seen)]
     what = f"{unseen} of {len(kinds) * len(COLOURS)} pairs"
@@ -137,5 +141,5 @@ def _check(combinations: Combinations, share: float, relations: bool) -> None:
     if lacking:
         raise UsageError(
             f"data.held_out {share:g} with {len(kinds)} objects keeps {what} from training, which "
-            f"leaves '{lacking[0]}' without a scene there; lower data.held_out or raise data.objects"
+            f"leaves '{lacking[0]}' without a scene there; lower data.held_out or use more objects"
         )

@@ -3,7 +3,8 @@
     one group      a red apple | red apple | an apple that is red | a picture of a red apple
     several equal  two red cars | two cars that are red | a picture of two red cars
     a relation     a blue pig above a yellow star | a yellow star below a blue pig |
-                   a blue pig is above a yellow star | a pig that is blue above a star that is yellow
+                   a blue pig is above a yellow star |
+                   a pig that is blue above a star that is yellow
     background     each of them + " on a green background"
 
 The first is the one that prompts use; the others say the same.
