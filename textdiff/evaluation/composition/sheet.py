@@ -13,7 +13,7 @@ from textdiff.evaluation.composition.result import NAMES
 from textdiff.files import replacing
 from textdiff.metrics.composition.reader import Reading
 
-COLUMNS = 6
+COLUMNS = 8
 SIDE = 144  # pictures are scaled up to at least this, so that their labels have room
 
 

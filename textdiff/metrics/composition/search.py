@@ -149,7 +149,7 @@ class Search:
         return self._pixels(means, pool * torch.arange(templates.coarse_side), picture, place)
 
     def _pixels(
-        self, image: Differences, steps: Indices, picture: Indices, place: Indices
+        self, image: Differences, steps: Int[Tensor, " steps"], picture: Indices, place: Indices
     ) -> Float[Tensor, "n values"]:
         """Those at the corner of each box plus `steps`, both ways: (n, 3 len(steps)^2)."""
         width = image.shape[-1]
