@@ -57,6 +57,13 @@ def run(settings: DataInfoSettings) -> None:
     )
     if settings.json:
         report = asdict(inspection.report) | {"context_length_from": origin}
+        if data.scenes is not None:
+            report["scenes"] = [
+                {"identifier": name, "split": split, "captions": captions, "facts": scene.to_json()}
+                for name, split, captions, scene in zip(
+                    data.identifiers, data.splits, data.captions, data.scenes, strict=True
+                )
+            ]
         numbers = json.dumps(report, indent=2, ensure_ascii=False)
         write_text(settings.json, numbers + "\n")
     usable, count = inspection.usable, min(settings.num_pictures, len(inspection.usable))

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage
-from textdiff.data.entries import Source, Split
+from textdiff.data.entries import Composed, Source, Split
 from textdiff.data.pixel_cache import PixelCache, Versioned, cache_for
 from textdiff.data.scenes.facts import Scene
+from textdiff.data.scenes.splits import Combinations
 from textdiff.data.splits import assign_splits, held_out_notes
 from textdiff.data.survey import survey_of
 from textdiff.data.text import shown
@@ -31,6 +32,7 @@ class CaptionedImages:
 
     identifiers, captions, splits: of each image, known without decoding it.
     scenes: the facts of each image; None of data that do not state them.
+    combinations: what composed pictures show in training and what is held out; None of others.
     survey: the rows and files that the source met, used or not.
     notes: what a user should know before these images are used, a line each.
     stated_splits: those that the data fix; all_stated: of every image.
@@ -67,6 +69,9 @@ class CaptionedImages:
         self.splits: list[Split] = [splits[i] for i in self._indices]
         facts = [entry.facts for entry in entries if entry.facts]
         self.scenes: list[Scene] | None = facts if len(facts) == len(entries) else None
+        self.combinations: Combinations | None = (
+            source.combinations if isinstance(source, Composed) else None
+        )
         self.bad: dict[int, str] = {}
         self._cache: PixelCache | None = None
         looks = config.model_dump(include={"image_size", "resize", "resample"})

@@ -12,6 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 from torch import Tensor
 
 from textdiff.data.scenes.facts import Scene
+from textdiff.data.scenes.splits import Combinations
 from textdiff.randomness import seed_of
 
 Split = Literal["train", "val", "test"]
@@ -64,6 +65,13 @@ class Source(Protocol):
     def original_size(self, index: int) -> tuple[int, int]:
         """(width, height) before resizing. Raises BadImage."""
         ...
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """A `Source` that composes its pictures, and so knows which combinations training shows."""
+
+    combinations: Combinations
 
 
 def choose(entries: list[Entry], max_images: int | None) -> list[Entry]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textdiff.data.inspect import DataReport, Repeats, Spread
+from textdiff.data.scenes.splits import Combinations
 from textdiff.data.text import shown
 
 SHOWN_LETTERS = 60  # of the longest caption
 SHOWN_FLAWS = 200
+SHOWN_COMBINATIONS = 33
 
 
 def facts(report: DataReport) -> list[tuple[str, str]]:
@@ -27,6 +31,7 @@ def facts(report: DataReport) -> list[tuple[str, str]]:
         ("images", f"{sum(report.images.values()):,}"),
         ("splits", ", ".join(f"{name} {n:,}" for name, n in report.images.items())),
         *(("split", note) for note in report.notes if "held out" in note),
+        *combinations_facts(report.combinations),
         *(("files used", f"{n:,} {what}") for what, n in report.files.items()),
         *(("rejected", text) for text in rejected or ["none"]),
         *(("flaw", text) for text in flaws),
@@ -42,6 +47,28 @@ def facts(report: DataReport) -> list[tuple[str, str]]:
         ("same caption", repeats_text(report.same_caption, "captions")),
         ("fingerprint", report.fingerprint[:16]),
     ]
+
+
+def combinations_facts(combinations: Combinations | None) -> list[tuple[str, str]]:
+    """What composed pictures are made of, and what training never shows."""
+    if combinations is None:
+        return []
+    pairs = [f"{colour} {kind}" for kind, colour in combinations.unseen_pairs]
+    triples = [" ".join(triple) for triple in combinations.unseen_triples]
+    total = len(combinations.seen_pairs) + len(pairs)
+    rows = [
+        ("objects", f"{len(combinations.kinds)}: {first_of(combinations.kinds)}"),
+        ("held-out pairs", f"{len(pairs)} of {total}: {first_of(pairs)}"),
+    ]
+    if triples:
+        rows.append(("held-out relations", f"{len(triples):,}: {first_of(triples)}"))
+    return rows
+
+
+def first_of(items: Sequence[str]) -> str:
+    more = len(items) - SHOWN_COMBINATIONS
+    shown_items = ", ".join(items[:SHOWN_COMBINATIONS])
+    return f"{shown_items}, and {more:,} more; --json FILE lists them" if more > 0 else shown_items
 
 
 def spread_text(spread: Spread | None, unit: str = "") -> str:

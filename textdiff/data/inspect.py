@@ -17,6 +17,7 @@ from tqdm import tqdm
 from textdiff.byte_pairs import merge_quickly
 from textdiff.data.base import CaptionedImages
 from textdiff.data.decode import BadImage
+from textdiff.data.scenes.splits import Combinations
 from textdiff.data.survey import Flaw
 
 START_AND_END = 2  # tokens beside those of the caption
@@ -55,7 +56,8 @@ class DataReport:
     truncated: captions of more than `context_length` tokens, start and end included.
     longest_caption: of these. A Spread is None where there is nothing to measure.
     flaws: every row, file and image that is rejected. ignored: files that are not the data's, by
-    reason. files: how many are used, by what they are used as. notes: as of CaptionedImages."""
+    reason. files: how many are used, by what they are used as. notes, combinations: as of
+    CaptionedImages."""
 
     source: str
     fingerprint: str
@@ -76,6 +78,7 @@ class DataReport:
     ignored: dict[str, list[str]]
     files: dict[str, int]
     notes: list[str]
+    combinations: Combinations | None
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def inspect(data: CaptionedImages, context_length: int) -> Inspection:
         ignored=data.survey.ignored,
         files=data.survey.used,
         notes=data.notes,
+        combinations=data.combinations,
     )
     return Inspection(report, list(pixels))
 

@@ -4,11 +4,9 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from textdiff.data import DataConfig, open_data
-from textdiff.data.openmoji import _build
 from textdiff.data.openmoji_catalogue import base_emoji, caption, catalogue
 from textdiff.data.openmoji_render import black_from, line_layers, render
 from textdiff.data.splits import assign_splits
@@ -104,17 +102,10 @@ def test_images_captions_and_attribution(few):
     assert "OpenMoji" in data.attribution and "CC BY-SA 4.0" in data.attribution
 
 
-def test_the_red_apple_is_red(tmp_path):
+def test_the_red_apple_is_red():
     entries, svgs = catalogue(DataConfig())
     place = [entry.captions[0] for entry in entries].index("red apple")
-    _build(
-        tmp_path / "one",
-        entries[place : place + 1],
-        svgs[place : place + 1],
-        DataConfig(),
-        "credit",
-    )
-    red, green, blue = np.load(tmp_path / "one" / "images.npy")[0, :, 20, 16].astype(int)
+    red, green, blue = render(svgs[place], 32)[:, 20, 16].astype(int)
     assert red > 180 and green < 120 and blue < 120
 
 
@@ -190,14 +181,6 @@ def test_the_cache_is_whole_and_used_again(few, tmp_path, monkeypatch):
     assert few.image_size == 16 and len(list(tmp_path.iterdir())) == 1
 
 
-def test_losing_the_race_for_the_cache_is_no_error(tmp_path):
-    entries, svgs = catalogue(DataConfig(max_images=1))
-    folder = tmp_path / "openmoji"
-    for _ in range(2):
-        _build(folder, entries, svgs, DataConfig(image_size=8), "credit")
-    assert list(tmp_path.iterdir()) == [folder]
-
-
 def test_a_failed_rendering_leaves_nothing(few, tmp_path, monkeypatch):
     def fail(svg, size, style):
         raise KeyboardInterrupt
@@ -213,7 +196,7 @@ def test_a_damaged_cache_says_what_to_delete(few, tmp_path):
     (folder,) = tmp_path.iterdir()
     with (folder / "images.npy").open("r+b") as file:
         file.truncate(1000)
-    from textdiff.data.openmoji import _pixels
+    from textdiff.data.rendered import _pixels
 
     _pixels.cache_clear()
     with pytest.raises(DataError, match=r"damaged.*delete"):

@@ -27,7 +27,7 @@ from textdiff.data.config import DataConfig
 from textdiff.data.openmoji_catalogue import catalogue
 from textdiff.data.openmoji_render import VIEW_BOX
 from textdiff.data.scenes.colours import COLOURS
-from textdiff.data.scenes.recolour import MEASURED, Drawing, measure
+from textdiff.data.scenes.recolour import MEASURED, Drawing, layers, measure, rasterise
 
 SIDE = 24
 DISTANCES = (0.25, 0.15)
@@ -63,10 +63,10 @@ UNCOUNTED = _words(
     """
     bacon badminton boat bowling bread brick broccoli butter camping candy cinema cityscape
     construction cooking coral cricket custard desert dna ferry fire fog foggy fondue fuji game
-    garlic hockey hole hospital hotel ice lacrosse landslide litter mate metro mouth nib park pong
-    popcorn rail railway rice root sake salt sari school ship shower shrimp soap softball
-    spaghetti station stop store sunrise sunset sushi tennis thread tongue tube vegetable
-    volleyball wave way wood yarn
+    garlic hockey hole hospital hotel ice lacrosse landslide litter mate metro mouth nib nose
+    park pong popcorn rail railway rice root sake salt sari school ship shower shrimp soap
+    softball spaghetti station stop store sunrise sunset sushi tennis thread tongue tube
+    vegetable volleyball wave way wood yarn
     """
 )
 
@@ -80,7 +80,8 @@ def choose_kinds() -> list[tuple[str, str]]:
         except ValueError:  # no fills
             continue
         shape = silhouette(drawing)
-        if drawing.filled >= LEAST_FILLED and drawing.filled * shape.mean() >= LEAST_AREA:
+        share = filled(drawing)
+        if share >= LEAST_FILLED and share * shape.mean() >= LEAST_AREA:
             drawings.append((code, name, shape))
     kept: list[int] = []
     for least in DISTANCES:
@@ -98,13 +99,19 @@ def takes_article(words: Sequence[str]) -> bool:
     return not (plural or SIGNS & set(words) or words[0] in STATES or words[-1] in UNCOUNTED)
 
 
+def filled(drawing: Drawing) -> float:
+    """Share of the silhouette that is no outline."""
+    fills, lines = (rasterise(layers(drawing.svg, lines=x), MEASURED)[3] for x in (False, True))
+    return float((fills * (1 - lines)).sum() / drawing.silhouette.sum())
+
+
 def silhouette(drawing: Drawing) -> NDArray[np.float32]:
     """(SIDE, SIDE) opacity of the drawing in its square."""
     opacity = Image.fromarray(np.asarray(drawing.silhouette * 255, np.uint8))
     left, top, side = (value * MEASURED / VIEW_BOX for value in drawing.box)
-    box = tuple(round(value) for value in (left, top, left + side, top + side))
+    box = round(left), round(top), round(left + side), round(top + side)
     small = opacity.crop(box).resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255
+    return np.asarray(small, np.float32) / np.float32(255)
 
 
 def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -45,7 +45,7 @@ COLOURS: dict[str, Colour] = {
 }
 
 
-def luminance(rgb: Rgb) -> float:
-    """In [0, 1]: Rec. 709 weights on the stored values, which order shades as the eye does."""
+def luminance(rgb: tuple[float, float, float]) -> float:
+    """In the units of `rgb`: Rec. 709 weights on stored values, which order shades as eyes do."""
     red, green, blue = rgb
-    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -115,7 +115,8 @@ def _placed(
     )
     background = "white"
     if level in WITH_BACKGROUND:
-        background = draws.one_of([name for name in COLOURS if name not in dict(pairs).values()])
+        taken = {colour for _, colour in pairs}
+        background = draws.one_of([name for name in COLOURS if name not in taken])
     return Scene(things, background, relation)
 
 

@@ -19,57 +19,48 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from textdiff.data.openmoji_render import LINE_LAYERS, SVG, VIEW_BOX
-from textdiff.data.scenes.colours import Colour, Rgb, luminance
+from textdiff.data.scenes.colours import Colour, luminance
 
 ElementTree.register_namespace("", SVG)
 PAINTS = ("fill", "stroke")
-MEASURED = 4 * VIEW_BOX  # pixels of a side at which a drawing is measured
+MEASURED = 2 * VIEW_BOX  # pixels of a side at which a drawing is measured
 
 
 @dataclass(frozen=True)
 class Drawing:
     """box: left, top and side, in units of the view box, of the smallest square around it. mean:
-    luminance over the filled area. filled: share of the silhouette that is not outline.
-    silhouette: (MEASURED, MEASURED) opacity of the whole in [0, 1]."""
+    luminance over the filled area. silhouette: (MEASURED, MEASURED) opacity in [0, 1]."""
 
     svg: str
     box: tuple[float, float, float]
     mean: float
-    filled: float
     silhouette: NDArray[np.float32]
 
 
 def measure(svg: str) -> Drawing:
     """Raises ValueError for a drawing without fills."""
-    whole = rasterise(svg, MEASURED)
-    fills = rasterise(_fills_alone(svg), MEASURED)
-    lines = rasterise(_lines_alone(svg), MEASURED)
-    opacity, area = whole[3], fills[3]
-    if not area.any():
+    fills = rasterise(layers(svg, lines=False), MEASURED)
+    if not fills[3].any():
         raise ValueError("a drawing without fills")
-    rows, columns = (np.flatnonzero(opacity.max(axis) > 0) for axis in (1, 0))
+    opacity = rasterise(svg, MEASURED)[3]
+    rows, columns = (np.flatnonzero(opacity.max(axis)) for axis in (1, 0))
     scale = VIEW_BOX / MEASURED
     top, bottom = float(rows[0]) * scale, float(rows[-1] + 1) * scale
     left, right = float(columns[0]) * scale, float(columns[-1] + 1) * scale
     side = max(right - left, bottom - top)
-    red, green, blue = (float(plane.sum() / area.sum()) for plane in fills[:3])
-    return Drawing(
-        svg,
-        ((left + right - side) / 2, (top + bottom - side) / 2, side),
-        0.2126 * red + 0.7152 * green + 0.0722 * blue,
-        float((area * (1 - lines[3])).sum() / opacity.sum()),
-        opacity,
-    )
+    box = (left + right - side) / 2, (top + bottom - side) / 2, side
+    red, green, blue, area = (float(plane.sum()) for plane in fills)
+    return Drawing(svg, box, luminance((red, green, blue)) / area, opacity)
 
 
 def recoloured(drawing: Drawing, colour: Colour) -> str:
     """SVG text whose view box is the drawing's own square."""
     root = ElementTree.fromstring(drawing.svg)
     painted = list(_paints(root))
-    shade = shades([luminance(_rgb(element.get(name, ""))) for element, name in painted],
-                   drawing.mean, colour)  # fmt: skip
+    fills = [_luminance(element, name) for element, name in painted]
+    shade = shades(fills, drawing.mean, colour)
     for element, name in painted:
-        rgb = colour.rgb(shade(luminance(_rgb(element.get(name, "")))))
+        rgb = colour.rgb(shade(_luminance(element, name)))
         element.set(name, "#{:02x}{:02x}{:02x}".format(*rgb))
     left, top, side = drawing.box
     root.set("viewBox", f"{left:g} {top:g} {side:g} {side:g}")
@@ -92,11 +83,22 @@ def rasterise(svg: str, side: int) -> NDArray[np.float32]:
     """(4, side, side), premultiplied RGBA in [0, 1]."""
     import resvg_py
 
-    png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
+    # A view box of a broken size would be rounded to whole units, were the size not stated.
+    sized = svg.replace("<svg ", f'<svg width="{side}" height="{side}" ', 1)
+    png = resvg_py.svg_to_bytes(svg_string=sized, skip_system_fonts=True)
     picture = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
-    rgba = np.asarray(picture, np.float32).transpose(2, 0, 1) / 255
+    rgba = np.asarray(picture, np.float32).transpose(2, 0, 1) / np.float32(255)
     rgba[:3] *= rgba[3]
     return rgba
+
+
+def layers(svg: str, lines: bool) -> str:
+    """The SVG text of its line layers alone, or of the others."""
+    root = ElementTree.fromstring(svg)
+    for layer in list(root):
+        if (layer.get("id") in LINE_LAYERS) != lines:
+            root.remove(layer)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _paints(root: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, str]]:
@@ -111,24 +113,10 @@ def _paints(root: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, st
                     yield element, name
 
 
-def _rgb(paint: str) -> Rgb:
-    digits = paint.removeprefix("#")
+def _luminance(element: ElementTree.Element, paint: str) -> float:
+    """Of a paint such as "#ea5a47" or "#fff"."""
+    digits = element.get(paint, "").removeprefix("#")
     if len(digits) == 3:
         digits = "".join(2 * digit for digit in digits)
-    return int(digits[0:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
-
-
-def _fills_alone(svg: str) -> str:
-    return _layers(svg, lambda name: name not in LINE_LAYERS)
-
-
-def _lines_alone(svg: str) -> str:
-    return _layers(svg, lambda name: name in LINE_LAYERS)
-
-
-def _layers(svg: str, keep: Callable[[str | None], bool]) -> str:
-    root = ElementTree.fromstring(svg)
-    for layer in list(root):
-        if not keep(layer.get("id")):
-            root.remove(layer)
-    return ElementTree.tostring(root, encoding="unicode")
+    red, green, blue = bytes.fromhex(digits)
+    return luminance((red, green, blue)) / 255

@@ -122,8 +122,8 @@ def _check(combinations: Combinations, share: float, relations: bool) -> None:
             f"data.held_out {share:g} of {len(seen)} (object, colour) pairs is less than one; "
             f"give {1 / len(seen):.2g} or more"
         )
-    words = [*kinds, *COLOURS]
-    lacking = [word for word in words if not any(word in pair for pair in seen)]
+    words = {word for pair in seen for word in pair}
+    lacking = [word for word in (*kinds, *COLOURS) if word not in words]
     what = f"{unseen} of {len(kinds) * len(COLOURS)} pairs"
     if relations and not lacking:
         triples = set(combinations.unseen_triples)

@@ -18,6 +18,7 @@ from textdiff.data.scenes.objects import KINDS, drawing_of
 from textdiff.data.scenes.recolour import Drawing, measure, rasterise, recoloured
 from textdiff.errors import DataError, UsageError, require_extra
 
+LIMIT_BYTES = 2**29  # of sprites kept; the oldest go first
 SMALLEST = 24  # pixels of a picture's side; three things have 8 pixels each then
 
 
@@ -42,6 +43,7 @@ class Sprites:
         require_extra("openmoji", "the built-in data set 'scenes'")
         self.image_size = image_size
         self._sprites: dict[tuple[str, str, int], NDArray[np.float32]] = {}
+        self._bytes = 0
 
     def box(self, thing: Thing) -> Box:
         """Rounded to pixels, wholly inside the picture."""
@@ -61,6 +63,9 @@ class Sprites:
         key = kind, colour, side
         if key not in self._sprites:
             self._sprites[key] = _rasterised(kind, colour, side)
+            self._bytes += self._sprites[key].nbytes
+            while self._bytes > LIMIT_BYTES and len(self._sprites) > 1:
+                self._bytes -= self._sprites.pop(next(iter(self._sprites))).nbytes
         return self._sprites[key]
 
 
