@@ -53,5 +53,5 @@ def described(reading: Reading) -> str:
     """What was read, such as "red apple, 2 blue pig on green"."""
     counts = Counter(f"{thing.colour} {thing.kind}" for thing in reading.things)
     things = [name if count == 1 else f"{count} {name}" for name, count in counts.items()]
-    ground = "" if reading.background == "white" else f" on {reading.background}"
+    ground = "" if reading.background in (None, "white") else f" on {reading.background}"
     return (", ".join(things) or "nothing") + ground

@@ -29,8 +29,9 @@ from textdiff.types import Pictures
 
 LIMITS = Limits(min_share=0.25, max_error=0.2)
 BORDER = 1 / 16  # of the side: where the background is looked for
+LEAST_BORDER = 0.25  # share of the border that a background has at least
 PART = 0.65  # of a thing's side: two things of this side might have been read as one
-FAR = 0.25  # a colour distance that counts as "another colour", of the range from 0 to 1
+FAR = 0.25  # distance of colours from 0 to 1 from which they are other colours
 POOLED_SIDE = 16  # pictures are searched at about this size
 DENSE_SIDE = 32  # places are a pixel apart up to this size of pictures
 AT_ONCE = 64
@@ -66,13 +67,14 @@ def vocabulary_of(scenes: Sequence[Scene]) -> Vocabulary:
 class Reading:
     """What was read in a picture.
 
-    things: none to four, the one that explains most first. error: root mean squared error of the
-    blurred picture against these things, from 0 to 1.
+    things: none to four, the one that explains most first. background: None where the picture has
+    none of the known ones; nothing is read then. error: root mean squared error of the blurred
+    picture against all this, from 0 to 1.
     """
 
     things: tuple[Thing, ...]
-    background: str
-    error: float
+    background: str | None
+    error: float | None
 
 
 class SceneReader:
@@ -114,18 +116,24 @@ class SceneReader:
             backgrounds = self._background(pixels)
             for number in backgrounds.unique().tolist():
                 these = backgrounds == number
-                read = self._read_on(number, pixels[these])
+                if number < 0:
+                    read = [Reading((), None, None)] * int(these.sum())
+                else:
+                    read = self._read_on(number, pixels[these])
                 for row, reading in zip(rows[these].tolist(), read, strict=True):
                     readings[row] = reading
         return [reading for reading in readings if reading is not None]
 
     def _background(self, pixels: Float[Tensor, "n 3 height width"]) -> Int[Tensor, " n"]:
-        """The colour that most pixels of the border are near to: a large thing hides the rest."""
+        """The colour that most pixels of the border are near to, as a large thing may hide most of
+        the others; -1 where too few are near to any."""
         border = torch.ones(pixels.shape[-2:], dtype=torch.bool)
         width = max(1, round(BORDER * self.image_size))
         border[width:-width, width:-width] = False
         squares = (pixels[..., border] - self._rgb[:, None, :, None]).square().sum(2)
-        return squares.clamp(max=FAR**2).sum(2).argmin(0)
+        nearest = squares.clamp(max=FAR**2).sum(2).argmin(0)
+        near = (squares < FAR**2).float().mean(2).gather(0, nearest[None])[0]
+        return torch.where(near < LEAST_BORDER, -1, nearest)
 
     def _search(self, background: int) -> Search:
         if background not in self._searches:
