@@ -1,1 +1,1 @@
-"""Whether drawn pictures show what their prompts say, read exactly: seen and unseen combinations."""
+"""Whether pictures show what their prompts say: seen and unseen combinations, read exactly."""

@@ -41,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class DrawnAndReal:
+class PromptedPair:
     """Drawn pictures, and a real one of each of their prompts, numbered alike."""
 
     drawn: Asked
@@ -56,7 +56,7 @@ def drawn_and_real(
     num_prompts: int,
     num_images: int,
     prompt_seed: int,
-) -> DrawnAndReal:
+) -> PromptedPair:
     """Up to `num_prompts` distinct captions, chosen by the seed; `num_images` pictures of each.
 
     Raises:
@@ -67,7 +67,7 @@ def drawn_and_real(
     real = real_pictures(data, num_prompts, prompt_seed, pipe)
     prompts = [prompt for prompt in real.prompts for _ in range(num_images)]
     drawn = draw_pictures(pipe, prompts, config)
-    return DrawnAndReal(asked_for(drawn, scenes), asked_for(real, scenes))
+    return PromptedPair(asked_for(drawn, scenes), asked_for(real, scenes))
 
 
 def open_given(folder: str, data: DataConfig) -> tuple[PromptedPictures, DataConfig]:
@@ -85,7 +85,7 @@ def open_given(folder: str, data: DataConfig) -> tuple[PromptedPictures, DataCon
 
 def given_and_real(
     given: PromptedPictures, splits: Mapping[str, CaptionedImages]
-) -> dict[str, DrawnAndReal]:
+) -> dict[str, PromptedPair]:
     """The given pictures by the split whose caption is their prompt, where there are any; says how
     many are of no prompt of these splits.
 
@@ -99,7 +99,7 @@ def given_and_real(
         known += len(drawn.prompt)
         if drawn.prompts:
             real = real_of(data, drawn.prompts)
-            pictures[split] = DrawnAndReal(drawn, asked_for(real, scenes))
+            pictures[split] = PromptedPair(drawn, asked_for(real, scenes))
     names = ", ".join(f"{data.name} {data.split}" for data in splits.values())
     if not known:
         raise DataError(

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from textdiff.clip import ClipModel
@@ -23,6 +24,7 @@ from textdiff.evaluation.composition.result import (
     UNSEEN,
     Aspect,
     CompositionResult,
+    DrawnAndReal,
     SplitResult,
 )
 from textdiff.metrics.bootstrap import Estimate, estimate, estimate_mean, means_of_draws, resample
@@ -37,8 +39,11 @@ CHANCE_SHIFTS = 64  # other prompts that each one is compared with
 class Values:
     """Whether each of some pictures shows an aspect, (n,), and the prompt of each, (n,)."""
 
-    right: Tensor
-    prompt: Tensor
+    right: Bool[Tensor, " n"]
+    prompt: Int[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.right)
 
 
 @dataclass(frozen=True)
@@ -69,46 +74,48 @@ def measure_composition(
     """Of each split: drawn pictures, and real ones of the same prompts."""
     splits, values = {}, {}
     for split, read in drawn.items():
-        other = real[split]
+        pair = {"drawn": read, "real": real[split]}
         chances = chance_rates(read.asked.scenes)
-        followed = {name: recalls(judge, read.asked, other.asked) for name, judge in judges.items()}
-        values[split] = {name: read.values(name) for name in chances} | {
-            f"R@1 {name}": each["drawn"] for name, each in followed.items()
+        aspects = {name: {k: each.values(name) for k, each in pair.items()} for name in chances}
+        followed = {
+            name: {kind: recalls(judge, each.asked) for kind, each in pair.items()}
+            for name, judge in judges.items()
         }
         one_of = chance_recall(len(read.asked.prompts), 1, 1)
         splits[split] = SplitResult(
             prompts=len(read.asked.prompts),
             pictures=len(read.readings),
             nothing=sum(not each.things for each in read.readings) / len(read.readings),
-            drawn=rates(read, chances),
-            real=rates(other, chances),
-            recall_at_1={
-                name: {kind: aspect_of(each, one_of) for kind, each in kinds.items()}
-                for name, kinds in followed.items()
-            },
+            aspects={name: both_of(each, chances[name]) for name, each in aspects.items()},
+            recall_at_1={name: both_of(each, one_of) for name, each in followed.items()},
         )
+        judged = {f"R@1 {name}": each for name, each in followed.items()}
+        values[split] = {name: each["drawn"] for name, each in {**aspects, **judged}.items()}
     if not {SEEN, UNSEEN} <= splits.keys():
         return CompositionResult(splits)
     seen, unseen = values[SEEN], values[UNSEEN]
-    both = [name for name in seen if name in unseen]
-    return CompositionResult(splits, {name: difference(seen[name], unseen[name]) for name in both})
+    gaps = {
+        name: difference(seen[name], unseen[name])
+        for name in seen
+        if name in unseen and len(seen[name]) and len(unseen[name])
+    }
+    return CompositionResult(splits, gaps)
 
 
-def rates(read: Read, chances: Mapping[str, float]) -> dict[str, Aspect]:
-    """By aspect, of those that have a chance."""
-    return {name: aspect_of(read.values(name), chance) for name, chance in chances.items()}
+def both_of(values: Mapping[str, Values], chance: float) -> DrawnAndReal:
+    return DrawnAndReal(aspect_of(values["drawn"], chance), aspect_of(values["real"], chance))
 
 
 def aspect_of(values: Values, chance: float) -> Aspect:
     """Of no pictures the rate is 0."""
-    if not len(values.right):
+    if not len(values):
         return Aspect(estimate(0.0, torch.zeros(2, dtype=torch.float64)), 0, chance)
     prompts = values.prompt.unique(return_inverse=True)[1]
-    return Aspect(estimate_mean(values.right, prompts), len(values.right), chance)
+    return Aspect(estimate_mean(values.right, prompts), len(values), chance)
 
 
 def difference(one: Values, other: Values) -> Estimate:
-    """Of two rates over prompts that have nothing in common; nan where one is of no pictures."""
+    """Of two rates, over prompts of which they share none."""
     means, resampled = [], []
     for number, values in enumerate((one, other)):
         prompts = values.prompt.unique(return_inverse=True)[1]
@@ -143,11 +150,7 @@ def chance_rates(scenes: Sequence[Scene]) -> dict[str, float]:
     return chances
 
 
-def recalls(judge: ClipModel, drawn: Asked, real: Asked) -> dict[str, Values]:
-    """Whether the judge ranks each picture's prompt first among those of the split."""
-    prompts = text_features(judge, drawn.prompts)
-    values = {}
-    for kind, asked in (("drawn", drawn), ("real", real)):
-        ranking = prompt_following(image_features(judge, asked.images), prompts, asked.prompt)
-        values[kind] = Values(ranking.ranks <= 1, asked.prompt)
-    return values
+def recalls(judge: ClipModel, asked: Asked) -> Values:
+    """Whether the judge ranks each picture's prompt first among all of them."""
+    images, prompts = image_features(judge, asked.images), text_features(judge, asked.prompts)
+    return Values(prompt_following(images, prompts, asked.prompt).ranks <= 1, asked.prompt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -59,38 +59,43 @@ class Aspect:
 
 
 @dataclass(frozen=True)
+class DrawnAndReal:
+    """Of drawn pictures, and of real ones of the same prompts."""
+
+    drawn: Aspect
+    real: Aspect
+
+
+@dataclass(frozen=True)
 class SplitResult:
     """Of one split.
 
-    prompts, pictures: how many. nothing: share of pictures in which nothing was read.
-    drawn, real: by aspect. recall_at_1: by judge, of drawn and of real pictures among the prompts;
-        empty without judges.
+    prompts, pictures: how many were drawn. nothing: share of them in which nothing was read.
+    aspects: by name. recall_at_1: by judge, among the prompts; empty without judges.
     """
 
     prompts: int
     pictures: int
     nothing: float
-    drawn: dict[str, Aspect]
-    real: dict[str, Aspect]
-    recall_at_1: Annotated[dict[str, dict[str, Aspect]], Key("R@1")]
+    aspects: dict[str, DrawnAndReal]
+    recall_at_1: Annotated[dict[str, DrawnAndReal], Key("R@1")]
 
 
 @dataclass(frozen=True)
 class CompositionResult:
-    """splits: by name. seen_minus_unseen: by aspect, None unless both were drawn."""
+    """splits: by name. seen_minus_unseen: of drawn pictures by aspect; None unless both are
+    there."""
 
     splits: dict[str, SplitResult]
     seen_minus_unseen: Annotated[dict[str, Estimate] | None, OMIT_NONE] = None
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for split, result in self.splits.items():
-            for aspect, each in rows_of(result).items():
-                yield f"{NAMES[split]} {aspect}", each["drawn"].rate
+            for name, each in rows_of(result).items():
+                yield f"{NAMES[split]} {name}", each.drawn.rate
 
 
-def rows_of(result: SplitResult) -> Mapping[str, Mapping[str, Aspect]]:
-    """By aspect, then by judge: drawn and real."""
-    aspects = {
-        name: {"drawn": each, "real": result.real[name]} for name, each in result.drawn.items()
-    }
-    return {**aspects, **{f"R@1 {judge}": each for judge, each in result.recall_at_1.items()}}
+def rows_of(result: SplitResult) -> dict[str, DrawnAndReal]:
+    """By aspect, then by judge."""
+    followed = {f"R@1 {judge}": each for judge, each in result.recall_at_1.items()}
+    return {**result.aspects, **followed}

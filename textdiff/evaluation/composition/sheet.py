@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from textdiff.data import labelled_grid, stacked, to_pil
-from textdiff.data.scenes.facts import Thing
 from textdiff.evaluation.composition.measure import Read
 from textdiff.evaluation.composition.result import NAMES
 from textdiff.files import replacing
+from textdiff.metrics.composition.reader import Reading
 
 COLUMNS = 8
+SIDE = 144  # pictures are scaled up to at least this, so that their labels have room
 
 
 def save_sheet(path: str | Path, drawn: Mapping[str, Read], count: int) -> None:
@@ -22,16 +24,20 @@ def save_sheet(path: str | Path, drawn: Mapping[str, Read], count: int) -> None:
         for right in (True, False):
             rows = [k for k, each in enumerate(read.agreements) if each.all is right]
             chosen = spread(rows, count)
-            if chosen:
+            if not chosen:
+                continue
+            labels = [read.asked.prompts[int(read.asked.prompt[k])] for k in chosen]
+            if not right:
                 labels = [
-                    f"{read.asked.prompts[int(read.asked.prompt[k])]}: "
-                    + ("right" if right else described(read.readings[k].things))
-                    for k in chosen
+                    f"{described(read.readings[k])} for: {label}"
+                    for k, label in zip(chosen, labels, strict=True)
                 ]
-                title = f"{NAMES[split]}, {'right' if right else 'wrong'}: {len(rows)} of "
-                title += str(len(read.readings))
-                images = to_pil(read.asked.images[chosen])
-                parts.append(labelled_grid(images, labels, COLUMNS, title))
+            word = "right" if right else "wrong"
+            title = f"{NAMES[split]}, {word}: {len(rows)} of {len(read.readings)}"
+            images = read.asked.images[chosen]
+            factor = math.ceil(SIDE / images.shape[-1])
+            images = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+            parts.append(labelled_grid(to_pil(images), labels, COLUMNS, title))
     with replacing(path) as temporary:
         stacked(parts).save(temporary)
     print(f"pictures: {path}")
@@ -43,7 +49,9 @@ def spread(rows: Sequence[int], count: int) -> list[int]:
     return [rows[int(k * step)] for k in range(min(count, len(rows)))]
 
 
-def described(things: Sequence[Thing]) -> str:
-    """What was read, such as "red apple, 2 x blue pig"; "nothing"."""
-    counts = Counter(f"{thing.colour} {thing.kind}" for thing in things)
-    return ", ".join(n if k == 1 else f"{k} x {n}" for n, k in counts.items()) or "nothing"
+def described(reading: Reading) -> str:
+    """What was read, such as "red apple, 2 blue pig on green"."""
+    counts = Counter(f"{thing.colour} {thing.kind}" for thing in reading.things)
+    things = [name if count == 1 else f"{count} {name}" for name, count in counts.items()]
+    ground = "" if reading.background in (None, "white") else f" on {reading.background}"
+    return (", ".join(things) or "nothing") + ground

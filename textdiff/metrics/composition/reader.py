@@ -4,8 +4,9 @@ picture ── background ──► J = picture - background ── blur ──�
    ▲                                                             │ of the box that it lies in
    └── its box is taken; the next, until no thing is left that explains enough ◄──┘
 
-A thing counts as read where it meets `LIMITS`, with pixels from 0 to 1. Noise, blots and things that
-the reader does not know leave more error in their box: nothing is read from them.
+A thing counts as read where it meets `LIMITS`, with pixels from 0 to 1. Noise, blots and things
+that the reader does not know leave more error in their box: nothing is read from them. Where things
+of at most `PART` of the largest one's side leave less than half of the error, these are read.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from torch import Tensor
 from textdiff.data.scenes.facts import MOST_THINGS, Scene, Thing
 from textdiff.data.scenes.render import background_rgb
 from textdiff.data.scenes.sprites import Sprites
-from textdiff.metrics.composition.search import Limits, Search, places_of
+from textdiff.metrics.composition.search import Differences, Limits, PerPlace, Search, places_of
 from textdiff.metrics.composition.smooth import smooth
 from textdiff.metrics.composition.templates import templates_on
 from textdiff.types import Pictures
 
 LIMITS = Limits(min_share=0.25, max_error=0.2)
-FAR = 0.25  # a colour distance that counts as "another colour", of the range from 0 to 1
+BORDER = 1 / 16  # of the side: where the background is looked for
+LEAST_BORDER = 0.25  # share of the border that a background has at least
+PART = 0.65  # of a thing's side: two things of this side might have been read as one
+FAR = 0.25  # distance of colours from 0 to 1 from which they are other colours
 POOLED_SIDE = 16  # pictures are searched at about this size
 DENSE_SIDE = 32  # places are a pixel apart up to this size of pictures
 AT_ONCE = 64
@@ -63,13 +67,14 @@ def vocabulary_of(scenes: Sequence[Scene]) -> Vocabulary:
 class Reading:
     """What was read in a picture.
 
-    things: none to four, the one that explains most first. error: root mean squared error of the
-    blurred picture against these things, from 0 to 1.
+    things: none to four, the one that explains most first. background: None where the picture has
+    none of the known ones; nothing is read then. error: root mean squared error of the blurred
+    picture against all this, from 0 to 1.
     """
 
     things: tuple[Thing, ...]
-    background: str
-    error: float
+    background: str | None
+    error: float | None
 
 
 class SceneReader:
@@ -111,16 +116,24 @@ class SceneReader:
             backgrounds = self._background(pixels)
             for number in backgrounds.unique().tolist():
                 these = backgrounds == number
-                read = self._read_on(number, pixels[these])
+                if number < 0:
+                    read = [Reading((), None, None)] * int(these.sum())
+                else:
+                    read = self._read_on(number, pixels[these])
                 for row, reading in zip(rows[these].tolist(), read, strict=True):
                     readings[row] = reading
         return [reading for reading in readings if reading is not None]
 
     def _background(self, pixels: Float[Tensor, "n 3 height width"]) -> Int[Tensor, " n"]:
-        """The colour that most pixels are near to."""
-        colours = self._rgb[:, None, :, None, None]
-        squares = (pixels - colours).square().sum(2).clamp(max=FAR**2)
-        return squares.sum((2, 3)).argmin(0)
+        """The colour that most pixels of the border are near to, as a large thing may hide most of
+        the others; -1 where too few are near to any."""
+        border = torch.ones(pixels.shape[-2:], dtype=torch.bool)
+        width = max(1, round(BORDER * self.image_size))
+        border[width:-width, width:-width] = False
+        squares = (pixels[..., border] - self._rgb[:, None, :, None]).square().sum(2)
+        nearest = squares.clamp(max=FAR**2).sum(2).argmin(0)
+        near = (squares < FAR**2).float().mean(2).gather(0, nearest[None])[0]
+        return torch.where(near < LEAST_BORDER, -1, nearest)
 
     def _search(self, background: int) -> Search:
         if background not in self._searches:
@@ -131,23 +144,46 @@ class SceneReader:
             self._searches[background] = Search(templates, self._places, self._stride, LIMITS)
         return self._searches[background]
 
-    def _read_on(self, background: int, pixels: Tensor) -> list[Reading]:
+    def _read_on(self, background: int, pixels: Float[Tensor, "n 3 height width"]) -> list[Reading]:
         search = self._search(background)
-        colour = self._rgb[background][:, None, None]
-        difference = smooth(pixels - colour, self.image_size)
+        difference = smooth(pixels - self._rgb[background][:, None, None], self.image_size)
         scores = search.scores(difference)
-        left = difference.square().sum((1, 2, 3))
-        things: list[list[Thing]] = [[] for _ in pixels]
-        for _ in range(MOST_THINGS + 1):
-            match = search.best(difference, scores)
-            found = match.gain > -torch.inf
-            for row in found.nonzero()[:, 0].tolist():
-                things[row].append(self._thing(int(match.place[row]), int(match.thing[row])))
-            left = left - match.gain.where(found, 0)
-            scores = scores.masked_fill(~self._places.clear_of(match.place), -torch.inf)
+        found, left = self._things(search, difference, scores.clone())
+        sides = [max((self._places.side[place] for place, _ in each), default=0) for each in found]
+        small = self._places.side <= PART * torch.tensor(sides)[:, None]
+        rows = small.any(1).nonzero()[:, 0]
+        if len(rows):
+            scores = scores[rows].masked_fill(~small[rows], -torch.inf)
+            parts, without = self._things(search, difference[rows], scores)
+            for k, row in enumerate(rows.tolist()):
+                if len(parts[k]) > 1 and without[k] < left[row] / 2:
+                    found[row], left[row] = parts[k], without[k]
         name = self.vocabulary.backgrounds[background]
-        error = (left.clamp(min=0) / difference[0].numel()).sqrt().tolist()
-        return [Reading(tuple(t), name, e) for t, e in zip(things, error, strict=True)]
+        errors = (left.clamp(min=0) / difference[0].numel()).sqrt().tolist()
+        return [
+            Reading(tuple(self._thing(*each) for each in things), name, error)
+            for things, error in zip(found, errors, strict=True)
+        ]
+
+    def _things(
+        self, search: Search, difference: Differences, scores: PerPlace
+    ) -> tuple[list[list[tuple[int, int]]], Float[Tensor, " n"]]:
+        """(place, thing) of what is in each picture, and the squared error that is left."""
+        things: list[list[tuple[int, int]]] = [[] for _ in difference]
+        left = difference.square().sum((1, 2, 3))
+        rows = torch.arange(len(difference))
+        for _ in range(MOST_THINGS + 1):
+            match = search.best(difference[rows], scores[rows])
+            kept = match.gain > -torch.inf
+            rows, place, thing = rows[kept], match.place[kept], match.thing[kept]
+            if not len(rows):
+                break
+            left[rows] -= match.gain[kept]
+            for row, *pair in zip(rows.tolist(), place.tolist(), thing.tolist(), strict=True):
+                things[row].append((pair[0], pair[1]))
+            clear = self._places.clear_of(place)
+            scores[rows] = scores[rows].masked_fill(~clear, -torch.inf)
+        return things, left
 
     def _thing(self, place: int, thing: int) -> Thing:
         left, top, side = (

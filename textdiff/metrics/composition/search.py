@@ -68,7 +68,7 @@ class Limits:
     min_share: float
     max_error: float
 
-    def met(self, gain: Tensor, before: Tensor, values: Tensor | int) -> Bool[Tensor, "..."]:
+    def met(self, gain: Tensor, before: Tensor, values: Tensor | int) -> Tensor:
         """Of boxes with so many values, whose squared error without the thing is `before`."""
         return (gain > self.min_share * before) & (before - gain <= self.max_error**2 * values)
 
@@ -149,7 +149,7 @@ class Search:
         return self._pixels(means, pool * torch.arange(templates.coarse_side), picture, place)
 
     def _pixels(
-        self, image: Differences, steps: Indices, picture: Indices, place: Indices
+        self, image: Differences, steps: Int[Tensor, " steps"], picture: Indices, place: Indices
     ) -> Float[Tensor, "n values"]:
         """Those at the corner of each box plus `steps`, both ways: (n, 3 len(steps)^2)."""
         width = image.shape[-1]

@@ -57,7 +57,7 @@ class Templates:
 
 
 def templates_on(
-    background: Float[Tensor, "3"],
+    background: Float[Tensor, " 3"],
     sprites: Float[Tensor, "things 4 side side"],
     image_size: int,
     pool: int,
