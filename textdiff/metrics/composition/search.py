@@ -62,15 +62,30 @@ def places_of(sides: Sequence[int], image_size: int, stride: int) -> Places:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a thing counts as found: it takes away at least `min_share` of the squared error of its
-    box, and leaves a root mean squared error of at most `max_error` there."""
+    """When a thing counts as found in a box of n values: what it leaves of the squared error is
+
+        |J - D|^2 <= (1 - min_share) min over colours c of |J - c|^2     it explains the box's shapes
+        |J - D|^2 <= n max_error^2
+
+    Noise, and what has one colour all over, has no shape that a thing could explain.
+    """
 
     min_share: float
     max_error: float
 
-    def met(self, gain: Tensor, before: Tensor, values: Tensor | int) -> Tensor:
-        """Of boxes with so many values, whose squared error without the thing is `before`."""
-        return (gain > self.min_share * before) & (before - gain <= self.max_error**2 * values)
+    def met(self, gain: Tensor, before: Tensor, flat: Tensor, values: int) -> Tensor:
+        """Of boxes with so many values, whose squared error is `before` without the thing and
+        `flat` with the best colour all over."""
+        left = before - gain
+        return (left <= (1 - self.min_share) * flat) & (left <= self.max_error**2 * values)
+
+
+def errors_before(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared errors of boxes (n, 3 pixels, ...) without a thing and with the best colour all over,
+    (n, ...) both."""
+    before = boxes.square().sum(1)
+    channels = boxes.unflatten(1, (3, -1))
+    return before, before - channels.sum(2).square().sum(1) / channels.shape[2]
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,7 @@ class Search:
             count = patches.shape[2]
             at_once = max(1, VALUES // (count * len(templates)))
             gains = torch.cat([templates.coarse_gains(p).amax(1) for p in patches.split(at_once)])
-            met = self.limits.met(gains, patches.square().sum(1), patches.shape[1])
+            met = self.limits.met(gains, *errors_before(patches), patches.shape[1])
             parts.append(gains.masked_fill_(~met, -torch.inf))
         return torch.cat(parts, dim=1)
 
@@ -133,8 +148,9 @@ class Search:
             patches = self._coarse(difference, templates, picture, there)
             likely = templates.coarse_gains(patches.T[None])[0].topk(things, dim=0).indices.T
             boxes = self._pixels(difference, torch.arange(templates.side), picture, there)
-            gains, before = templates.gains(boxes, likely), boxes.square().sum(1, keepdim=True)
-            gains.masked_fill_(~self.limits.met(gains, before, boxes.shape[1]), -torch.inf)
+            gains = templates.gains(boxes, likely)
+            before, flat = (each[:, None] for each in errors_before(boxes))
+            gains.masked_fill_(~self.limits.met(gains, before, flat, boxes.shape[1]), -torch.inf)
             gain[picture, column], thing[picture, column] = gains, likely
         most, which = gain.flatten(1).max(1)
         row = torch.arange(len(difference))

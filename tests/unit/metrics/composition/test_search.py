@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from textdiff.metrics.composition.search import Limits, Search, places_of
+from textdiff.metrics.composition.search import Limits, Search, errors_before, places_of
 from textdiff.metrics.composition.smooth import smooth
 from textdiff.metrics.composition.templates import templates_on
 from textdiff.randomness import Stream
 
 SIZE, SIDES = 32, [9, 12]
-LIMITS = Limits(min_share=0.25, max_error=0.2)
+LIMITS = Limits(min_share=0.25, max_error=0.3)
 
 
 def sprites(side: int, count: int = 4) -> torch.Tensor:
@@ -101,6 +101,15 @@ def test_batches_give_what_single_pictures_give(search):
 
 
 def test_limits():
-    gain, before = torch.tensor([0.2, 0.3, 0.9, 9.0]), torch.tensor([1.0, 1.0, 1.0, 14.0])
-    # too small a share; enough; enough; leaves sqrt(5 / 100) > 0.2
-    assert LIMITS.met(gain, before, 100).tolist() == [False, True, True, False]
+    """A box of 100 values: too much of its shapes left; little enough; left too much in all."""
+    before, flat = torch.full((3,), 14.0), torch.tensor([4.0, 4.0, 14.0])
+    left = torch.tensor([3.1, 2.9, 9.2])
+    assert LIMITS.met(before - left, before, flat, 100).tolist() == [False, True, False]
+
+
+def test_errors_of_one_colour_all_over():
+    """One box of one colour, one of two in equal parts, 3 channels of 2 pixels each."""
+    boxes = torch.tensor([[0.5, 0.5, 0.1, 0.1, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]])
+    before, flat = errors_before(boxes)
+    torch.testing.assert_close(before, torch.tensor([0.52, 2.0]))
+    torch.testing.assert_close(flat, torch.tensor([0.0, 1.0]))
