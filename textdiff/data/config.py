@@ -10,6 +10,7 @@ from textdiff.config import Settings
 from textdiff.errors import UsageError
 
 Level = Literal["pairs", "counts", "relations", "scenes"]
+Placing = Literal["free", "large"]
 Style = Literal["colour", "lines"]
 Resize = Literal["crop", "pad", "stretch"]
 Resample = Literal["bicubic", "lanczos", "bilinear", "box", "nearest"]
@@ -55,6 +56,14 @@ class DataConfig(Settings):
     )
     object_names: list[str] = Field(
         [], description="scenes only: these kinds of objects instead, by name"
+    )
+    placing: Placing = Field(
+        "free",
+        description="scenes only; free: things of two or three sizes; large: of the largest, which "
+        "leaves a single one a few pixels of room",
+    )
+    wordings: int = Field(
+        4, ge=1, description="scenes only: captions of a scene at most; 1: that of prompts alone"
     )
     scenes: int = Field(4096, ge=1, description="scenes only: how many to train on")
     held_out: float = Field(

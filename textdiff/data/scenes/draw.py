@@ -18,11 +18,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from textdiff.data.config import Level
+from textdiff.data.config import Level, Placing
 from textdiff.data.entries import Split
 from textdiff.data.scenes.colours import COLOURS
 from textdiff.data.scenes.facts import CONVERSE, RELATIONS, Relation, Scene, Thing
-from textdiff.data.scenes.layout import SIZES, arrangements
+from textdiff.data.scenes.layout import arrangements, sizes_of
 from textdiff.data.scenes.splits import Combinations, Pair, Triple
 from textdiff.randomness import Stream, seed_of
 
@@ -49,6 +49,7 @@ class Drawer:
     level: Level
     seed: int
     combinations: Combinations
+    placing: Placing = "free"
 
     def scene(self, split: Split, index: int) -> Scene:
         """The scene of that place in a split, index >= 0."""
@@ -76,7 +77,7 @@ class Drawer:
             pairs = self._with_seen(draws, pair, len(counts))
         if len(set(pairs)) < len(pairs):  # two groups that are one
             return None
-        scene = _placed(draws, counts, pairs, relation if len(pairs) > 1 else None, self.level)
+        scene = self._placed(draws, counts, pairs, relation if len(pairs) > 1 else None)
         return scene if len(combinations.unseen_in(scene)) == (split == "test") else None
 
     def _in_turn(self, items: Sequence[T], what: str, index: int) -> T:
@@ -98,26 +99,25 @@ class Drawer:
         pairs = (first, draws.one_of(colours[first])), (second, draws.one_of(colours[second]))
         return (pairs, relation) if draws.below(2) else (pairs[::-1], CONVERSE[relation])
 
-
-def _placed(
-    draws: _Draws,
-    counts: tuple[int, ...],
-    pairs: tuple[Pair, ...],
-    relation: Relation | None,
-    level: Level,
-) -> Scene:
-    sizes = tuple(draws.one_of(SIZES[sum(counts)]) for _ in counts)
-    centres = draws.one_of(arrangements(counts, sizes, relation))
-    owners = [group for group, count in enumerate(counts) for _ in range(count)]
-    things = tuple(
-        Thing(*pairs[group], sizes[group], x, y)
-        for group, (x, y) in zip(owners, centres, strict=True)
-    )
-    background = "white"
-    if level in WITH_BACKGROUND:
-        taken = {colour for _, colour in pairs}
-        background = draws.one_of([name for name in COLOURS if name not in taken])
-    return Scene(things, background, relation)
+    def _placed(
+        self,
+        draws: _Draws,
+        counts: tuple[int, ...],
+        pairs: tuple[Pair, ...],
+        relation: Relation | None,
+    ) -> Scene:
+        sizes = tuple(draws.one_of(sizes_of(sum(counts), self.placing)) for _ in counts)
+        centres = draws.one_of(arrangements(counts, sizes, relation))
+        owners = [group for group, count in enumerate(counts) for _ in range(count)]
+        things = tuple(
+            Thing(*pairs[group], sizes[group], x, y)
+            for group, (x, y) in zip(owners, centres, strict=True)
+        )
+        background = "white"
+        if self.level in WITH_BACKGROUND:
+            taken = {colour for _, colour in pairs}
+            background = draws.one_of([name for name in COLOURS if name not in taken])
+        return Scene(things, background, relation)
 
 
 class _Draws:

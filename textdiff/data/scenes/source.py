@@ -54,11 +54,11 @@ class Scenes:
             )
         self.combinations = combinations_of(config)
         self.entries: list[Entry] = []
-        drawer = Drawer(config.level, config.seed, self.combinations)
+        drawer = Drawer(config.level, config.seed, self.combinations, config.placing)
         for split, count in numbers(config, self.combinations).items():
             for index in range(count):
                 scene = drawer.scene(split, index)
-                texts = captions(scene, config.level in WITH_BACKGROUND)
+                texts = captions(scene, config.level in WITH_BACKGROUND)[: config.wordings]
                 name = f"{split}-{index:06d}"
                 self.entries.append(Entry(name, texts, name, split, scene))
         credit = _attribution()

@@ -38,6 +38,15 @@ def test_splits_captions_and_facts(config):
     assert "CC BY-SA 4.0" in data.attribution
 
 
+def test_large_things_in_one_wording(config):
+    chosen = config.model_copy(update={"placing": "large", "wordings": 1})
+    data = open_data(chosen, "all")
+    assert {scene.things[0].size for scene in data.scenes} == {0.9}
+    assert len({(scene.things[0].x, scene.things[0].y) for scene in data.scenes}) == 9
+    assert {len(texts) for texts in data.captions} == {1}
+    assert all(texts[0].startswith(("a ", "an ")) for texts in data.captions)
+
+
 def test_pictures_are_those_of_the_facts(config):
     data, sprites = open_data(config, "test"), Sprites(24)
     for index in range(len(data)):
