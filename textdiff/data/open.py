@@ -95,5 +95,6 @@ def source_kind(config: DataConfig) -> str:
         return "hf"
     raise DataError(
         f"data source '{source}' is not 'openmoji' or 'scenes', not an existing folder, not "
-        ".parquet or .tar files, and not a Hugging Face name such as owner/name; correct it, or set kind"
+        ".parquet or .tar files, and not a Hugging Face name such as owner/name; correct it, or "
+        "set kind"
     )

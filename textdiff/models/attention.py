@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from textdiff.attention import attend
 from textdiff.models.config import UNetConfig
-from textdiff.models.initial import zero_parameters
 
 KeysValues = tuple[Tensor, Tensor]  # (B, heads, L, head_dim) both
 
@@ -96,7 +95,11 @@ class TransformerBlock(nn.Module):
 
 
 class SpatialTransformer(nn.Module):
-    """Transformer blocks over the pixels of a feature map, added to it. Starts as the identity."""
+    """Transformer blocks over the pixels of a feature map, added to it.
+
+    `proj_out` starts as PyTorch's default, as in diffusers, not at zero as in latent diffusion: from
+    zero, text that enters here alone is not looked at for thousands of steps.
+    """
 
     def __init__(self, channels: int, config: UNetConfig) -> None:
         super().__init__()
@@ -106,7 +109,6 @@ class SpatialTransformer(nn.Module):
             TransformerBlock(channels, config) for _ in range(config.transformer_layers)
         )
         self.proj_out = _projection(channels, config)
-        zero_parameters(self.proj_out)
 
     def forward(self, image: Tensor, text: TextSource, text_mask: Tensor | None) -> Tensor:
         """image: (B, C, H, W) -> (B, C, H, W)."""

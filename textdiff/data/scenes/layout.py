@@ -1,6 +1,7 @@
 """Where things stand: few sizes and places, all of which can be listed.
 
-n things       sizes SIZES[n], or the largest of them (`placing` large); places of a box STEPS[n] x STEPS[n], evenly over the room it has:
+n things       sizes SIZES[n], or the largest of them (`placing` large); places of a box
+               STEPS[n] x STEPS[n], evenly over the room it has:
                x = s / 2 + k (1 - s) / (STEPS[n] - 1)
 apart          boxes leave at least GAP between them, so that they never touch
 a left of b    every box of a ends GAP before one of b begins, and the middles of the groups

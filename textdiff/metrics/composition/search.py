@@ -64,7 +64,7 @@ def places_of(sides: Sequence[int], image_size: int, stride: int) -> Places:
 class Limits:
     """When a thing counts as found in a box of n values: what it leaves of the squared error is
 
-        |J - D|^2 <= (1 - min_share) min over colours c of |J - c|^2     it explains the box's shapes
+        |J - D|^2 <= (1 - min_share) min_c |J - c|^2      c: one colour all over the box
         |J - D|^2 <= n max_error^2
 
     Noise, and what has one colour all over, has no shape that a thing could explain.
