@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -13,28 +15,39 @@ from textdiff.commands.quickstart import steps
 from textdiff.interop import layout_to_diffusers
 
 
+def scenes_of(file: Path, split: str) -> list[dict]:
+    return [row for row in json.loads(file.read_text())["scenes"] if row["split"] == split]
+
+
 @pytest.mark.slow
 def test_quickstart_leaves_pictures_and_numbers_and_is_quick_the_second_time(
-    tmp_path, shapes, monkeypatch, capsys
+    tmp_path, monkeypatch, capsys
 ):
     configs, root = tmp_path / "configs", tmp_path / "run"
     configs.mkdir()
-    data = {"source": str(shapes), "image_size": 16, "min_side": 4}
+    data = {"source": "scenes", "image_size": 24, "objects": 3, "scenes": 40, "placing": "large"}
+    sampling = {"num_steps": 2, "num_images": 1, "num_prompts": 8}
+    (configs / "quickstart_sampling.yaml").write_text(json.dumps(sampling))
     (configs / "quickstart_data.yaml").write_text(json.dumps({"data": data}))
-    (configs / "quickstart_clip.yaml").write_text(TINY_CLIP)
-    (configs / "quickstart_judge.yaml").write_text(TINY_CLIP + "\nseed: 1\nsplit: all\n")
-    (configs / "quickstart.yaml").write_text(TINY_UNET)
+    clip, unet = (text.partition("\ndata:")[0] for text in (TINY_CLIP, TINY_UNET))
+    (configs / "quickstart_clip.yaml").write_text(clip)
+    (configs / "quickstart_judge.yaml").write_text(f"{clip}\nseed: 1\nsplit: all\n")
+    (configs / "quickstart.yaml").write_text(unet)
 
     first = textdiff("quickstart", "--configs", configs, "--run-dir", root)
     assert first.returncode == 0, first.stderr
     assert "Done in" in first.stdout
     assert "GiB of memory" in first.stdout
-    for name in ("data.png", "grid.png", "prompt_following.json", "retrieval.json"):
+    for name in ("data.png", "grid.png", "right_and_wrong.png", "retrieval.json"):
         assert (root / name).is_file()
     assert list((root / "model" / "samples").glob("step-*.png"))
-    numbers = json.loads((root / "prompt_following.json").read_text())
-    assert numbers["prompts"] == 8
-    assert numbers["model"]["clip"] != numbers["judge"]["weights"]
+    numbers = json.loads((root / "composition.json").read_text())
+    assert numbers["splits"]["test"]["prompts"] == 4  # all that are held out
+    assert numbers["splits"]["val"]["prompts"] == 8
+    assert [judge["weights"] for judge in numbers["judges"]] != [numbers["model"]["clip"]]
+    captions = {text for row in scenes_of(root / "data.json", "train") for text in row["captions"]}
+    to_try = re.findall(r"'(an? [^']*)'", first.stdout.split("to try:")[1])
+    assert len(to_try) == 3 and not captions & set(to_try)
 
     stamp = (root / "model" / "metrics.jsonl").read_text()
 
@@ -63,7 +76,7 @@ def test_a_failing_step_ends_the_quickstart_with_its_code(tmp_path, capsys):
 def test_every_step_can_be_read_with_the_configs_that_are_there(tmp_path, configs, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _, command in steps(configs, tmp_path):
-        assert settings_of(command).data.subset == "nature"
+        assert settings_of(command).data.source == "scenes"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from textdiff.evaluation.composition.settings import CompositionSettings
 
+SEEDS = 8  # of the prompt that the overview draws several times
+
 
 def run(settings: CompositionSettings) -> None:
     """Load, draw or open, read, show.
@@ -25,9 +27,10 @@ def run(settings: CompositionSettings) -> None:
     from textdiff.evaluation.composition.measure import measure_composition, read_back
     from textdiff.evaluation.composition.reading import reader_for, reader_protocol
     from textdiff.evaluation.composition.result import CompositionProtocol
-    from textdiff.evaluation.composition.sheet import save_sheet
+    from textdiff.evaluation.composition.sheet import save_overview, save_sheet
     from textdiff.evaluation.composition.table import print_composition
     from textdiff.evaluation.evaluators import load_evaluators
+    from textdiff.evaluation.pictures import draw_pictures
     from textdiff.evaluation.protocol import (
         clip_protocol,
         data_protocol,
@@ -40,6 +43,7 @@ def run(settings: CompositionSettings) -> None:
 
     check_file("--json", settings.json)
     check_file("--grid", settings.grid)
+    check_file("--overview", settings.overview)
     device = pick_device(settings.device)
     if settings.model is not None:
         pipe = TextToImage.load(settings.model, device)
@@ -73,6 +77,9 @@ def run(settings: CompositionSettings) -> None:
     print_composition(result, config.source)
     if settings.grid:
         save_sheet(settings.grid, drawn, settings.grid_pictures)
+    if settings.overview:
+        prompt = next(reversed(drawn.values())).asked.prompts[0]
+        save_overview(settings.overview, drawn, draw_pictures(pipe, [prompt] * SEEDS, settings))
     protocol = CompositionProtocol(
         prompt_seed=settings.prompt_seed,
         num_images=settings.num_images if settings.model else None,

@@ -1,4 +1,5 @@
-"""The whole cycle on OpenMoji in one command: two CLIPs, a U-Net, a grid of prompts, metrics.
+"""The whole cycle in one command: two CLIPs, a U-Net, pictures of prompts that no training caption
+had, and how many of them show what was asked for.
 
 Every step is a command that can be typed, and is printed before it runs. A finished training is not
 run again, an unfinished one continues from its checkpoint.
@@ -6,6 +7,7 @@ run again, an unfinished one continues from its checkpoint.
 
 from __future__ import annotations
 
+import json
 import resource
 import shlex
 import signal
@@ -18,6 +20,8 @@ from pydantic import Field
 
 from textdiff.config import Settings
 from textdiff.errors import TextdiffError, UsageError
+
+DATA = "data.json"
 
 
 class QuickstartSettings(Settings):
@@ -91,11 +95,11 @@ def steps(configs: Path | None, root: Path) -> list[tuple[str, list[str]]]:
 
     data, model = config("quickstart_data"), str(root / "model")
     clip, judge = str(root / "clip"), str(root / "judge")
-    shared = ["--model", model, "--num-steps", "25", "--guidance-scale", "2.5"]
+    sampling = config("quickstart_sampling")
     return [
         (
             "1/6 the captioned images",
-            ["data", "info", *data, "--out", str(root / "data.png")],
+            ["data", "info", *data, "--out", str(root / "data.png"), "--json", str(root / DATA)],
         ),
         (
             "2/6 CLIP: its frozen text embeddings will steer the U-Net",
@@ -110,31 +114,45 @@ def steps(configs: Path | None, root: Path) -> list[tuple[str, list[str]]]:
             ["train", *data, *config("quickstart"), "--clip", clip, "--run-dir", model],
         ),
         (
-            "5/6 how well CLIP retrieves emoji that it has not seen",
+            "5/6 how well CLIP finds pictures of combinations that it has not seen",
             ["retrieval", *data, "--clip", clip, "--json", str(root / "retrieval.json")],
         ),
         (
-            "6/6 pictures of 128 prompts, and whether the judge recognises them",
+            "6/6 pictures of combinations that training had and never had: what can be read in them",
             [
-                *("prompt-following", *data, *shared, "--judge", judge),
-                *("--grid", str(root / "grid.png"), "--json", str(root / "prompt_following.json")),
+                *("composition", *data, *sampling, "--model", model, "--judge", judge),
+                *("--overview", str(root / "grid.png"), "--grid", str(root / "right_and_wrong.png")),
+                *("--json", str(root / "composition.json")),
             ],
         ),
     ]
+
+
+def unseen_prompts(file: Path) -> list[str]:
+    """Three captions of combinations that were held out, as the report on the data names them."""
+    from textdiff.data.scenes.facts import Group
+    from textdiff.data.scenes.wording import phrase
+
+    pairs = json.loads(file.read_text("utf-8"))["combinations"]["unseen_pairs"]
+    step = max(1, len(pairs) // 3)
+    return [phrase(Group(kind, colour, 1)) for kind, colour in pairs[::step][:3]]
 
 
 def closing(root: Path, seconds: float, peak_bytes: int) -> str:
     """What the user reads last."""
     program = Path(sys.executable).parent / "textdiff"
     activate = program.with_name("activate")
+    prompts = " ".join(shlex.quote(prompt) for prompt in unseen_prompts(root / DATA))
     return f"""
 Done in {seconds / 60:.1f} minutes; the largest step used {peak_bytes / 2**30:.1f} GiB of memory.
 
-  pictures   {root}/grid.png, and {root}/model/samples/ for how they came to be
-  numbers    {root}/prompt_following.json, {root}/retrieval.json
+  pictures   {root}/grid.png; {root}/right_and_wrong.png says what was read in some;
+             {root}/model/samples/timeline.png shows how they came to be
+  numbers    {root}/composition.json, {root}/retrieval.json
   model      {root}/model   (the CLIP it was trained with: {root}/clip)
 
-Next ({program} is in this environment; `source {activate}` puts it on the path):
-  {program} sample --model {root}/model --prompt "tiger face" "mushroom" --num-images 4
+Next ({program} is in this environment; `source {activate}` puts it on the path). Three prompts
+that no training caption had, to try:
+  {program} sample --model {root}/model --num-images 4 --prompt {prompts}
   {program} data info path/to/images        what is in an image folder with captions
   Your own images, and the whole of OpenMoji in about an hour: see the README."""

@@ -49,12 +49,19 @@ class CompositionSettings(SamplingConfig):
         None, description="draw pictures, right and wrong ones, with what was read here"
     )
     grid_pictures: int = Field(8, ge=1, description="how many of each")
+    overview: str | None = Field(
+        None,
+        description="draw prompts of each split, seen ones above, and one prompt from eight seeds "
+        "here (needs --model)",
+    )
     json: JsonFile = None  # type: ignore[assignment]  # of a deprecated method's name
 
     @model_validator(mode="after")
     def _one_kind_of_picture(self) -> CompositionSettings:
         if (self.model is None) == (self.images is None):
             raise ValueError("give either --model or --images")
+        if self.overview and self.model is None:
+            raise ValueError("overview draws one prompt eight times: give --model, not --images")
         if len(set(self.split)) < len(self.split):
             raise ValueError(f"split {' '.join(self.split)} names one twice")
         return self

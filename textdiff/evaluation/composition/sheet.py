@@ -1,4 +1,4 @@
-"""Pictures that show all of their prompt, and pictures that don't, with what was read."""
+"""Drawn pictures to look at: right and wrong ones with what was read, or one of each prompt."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from textdiff.data import labelled_grid, stacked, to_pil
 from textdiff.evaluation.composition.measure import Read
 from textdiff.evaluation.composition.result import NAMES
+from textdiff.evaluation.pictures import PromptedPictures
 from textdiff.files import replacing
 from textdiff.metrics.composition.reader import Reading
 
 COLUMNS = 8
+OVERVIEW_PROMPTS = 32
 SIDE = 144  # pictures are scaled up to at least this, so that their labels have room
 
 
@@ -40,6 +42,25 @@ def save_sheet(path: str | Path, drawn: Mapping[str, Read], count: int) -> None:
             parts.append(labelled_grid(to_pil(images), labels, COLUMNS, title))
     with replacing(path) as temporary:
         stacked(parts).save(temporary)
+    print(f"pictures: {path}")
+
+
+def save_overview(path: str | Path, drawn: Mapping[str, Read], seeds: PromptedPictures) -> None:
+    """The first picture of some prompts of each split, then one prompt's from several seeds; says
+    where."""
+    parts = []
+    for split, read in drawn.items():
+        first = {int(prompt): k for k, prompt in reversed(list(enumerate(read.asked.prompt)))}
+        chosen = [first[prompt] for prompt in sorted(first)[:OVERVIEW_PROMPTS]]
+        labels = [read.asked.prompts[int(read.asked.prompt[k])] for k in chosen]
+        parts.append((f"{NAMES[split]} combinations", read.asked.images[chosen], labels))
+    numbers = [f"picture {k}" for k in range(len(seeds))]
+    parts.append((f'"{seeds.prompts[0]}" from several seeds', seeds.images, numbers))
+    sheets = [
+        labelled_grid(to_pil(images), labels, COLUMNS, title) for title, images, labels in parts
+    ]
+    with replacing(path) as temporary:
+        stacked(sheets).save(temporary)
     print(f"pictures: {path}")
 
 
