@@ -120,4 +120,5 @@ def test_every_config_is_read_by_a_test():
     read = {"openmoji", "plain_openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
     read |= {"clip_openmoji_long", "noised_clip_openmoji", "evaluator_resnet_openmoji"}
     read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
+    read |= {"quickstart_sampling", "scenes", "scenes_clip"}
     assert there == read
