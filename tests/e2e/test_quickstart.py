@@ -109,6 +109,15 @@ def test_config_of_line_drawings_can_be_read():
     assert (found.process, found.data.style) == ("binary", "lines")
 
 
+@pytest.mark.parametrize(("command", "name"), [("train", "scenes"), ("train-clip", "scenes_clip")])
+def test_configs_of_two_things_look_at_the_same_scenes(command, name):
+    required = ["--run-dir", "run", *(["--clip", "clip"] if command == "train" else [])]
+    found = settings_of([command, "--config", str(ROOT / "configs" / f"{name}.yaml"), *required])
+    data = found.data
+    assert (data.source, data.level, data.image_size) == ("scenes", "relations", 48)
+    assert (data.objects, data.scenes) == (24, 32768)
+
+
 def test_config_of_the_noised_clip_can_be_read():
     config = str(ROOT / "configs" / "noised_clip_openmoji.yaml")
     required = ["--init", "clip", "--noise.schedule-from", "model", "--run-dir", "run"]
