@@ -59,8 +59,8 @@ class DataConfig(Settings):
     )
     placing: Placing = Field(
         "free",
-        description="scenes only; free: things of two or three sizes; large: of the largest, which "
-        "leaves a single one a few pixels of room",
+        description="scenes only; free: things of two or three sizes; large: of one size, which "
+        "leaves a single one hardly any room",
     )
     wordings: int = Field(
         4, ge=1, description="scenes only: captions of a scene at most; 1: that of prompts alone"

@@ -1,6 +1,6 @@
 """Where things stand: few sizes and places, all of which can be listed.
 
-n things       sizes SIZES[n], or the largest of them (`placing` large); places of a box
+n things       sizes SIZES[n], or LARGE[n] alone (`placing` large); places of a box
                STEPS[n] x STEPS[n], evenly over the room it has:
                x = s / 2 + k (1 - s) / (STEPS[n] - 1)
 apart          boxes leave at least GAP between them, so that they never touch
@@ -20,6 +20,7 @@ from textdiff.data.config import Placing
 from textdiff.data.scenes.facts import Relation
 
 SIZES: dict[int, tuple[float, ...]] = {1: (0.6, 0.75, 0.9), 2: (0.38, 0.46), 3: (0.32, 0.38)}
+LARGE = {1: 15 / 16, 2: 0.46, 3: 0.38}  # one in 32 pixels has places a pixel apart
 STEPS = {1: 3, 2: 5, 3: 5}
 GAP = 1 / 16  # 1.5 pixels of 24: boxes rounded to pixels stay apart
 SIGN: dict[Relation, int] = {"left of": 1, "right of": -1, "above": 1, "below": -1}
@@ -28,7 +29,7 @@ AXIS: dict[Relation, int] = {"left of": 0, "right of": 0, "above": 1, "below": 1
 
 def sizes_of(things: int, placing: Placing) -> tuple[float, ...]:
     """Sides that a box among `things` may have."""
-    return SIZES[things] if placing == "free" else SIZES[things][-1:]
+    return SIZES[things] if placing == "free" else (LARGE[things],)
 
 
 def places(size: float, things: int) -> NDArray[np.float64]:

@@ -41,7 +41,7 @@ def test_splits_captions_and_facts(config):
 def test_large_things_in_one_wording(config):
     chosen = config.model_copy(update={"placing": "large", "wordings": 1})
     data = open_data(chosen, "all")
-    assert {scene.things[0].size for scene in data.scenes} == {0.9}
+    assert {scene.things[0].size for scene in data.scenes} == {15 / 16}
     assert len({(scene.things[0].x, scene.things[0].y) for scene in data.scenes}) == 9
     assert {len(texts) for texts in data.captions} == {1}
     assert all(texts[0].startswith(("a ", "an ")) for texts in data.captions)
