@@ -37,6 +37,7 @@ def test_right_settings_are_let_through(train):
     [
         (["--train.lrr", "1"], "unknown flag '--train.lrr'", "did you mean '--train.lr'?"),
         (["--train.steps", "many"], "--train.steps: Input should be a valid integer", "'many'"),
+        (["--check", "all"], "--check: Input should be 'overfit'", "'all'"),
         (["--resume", "maybe"], "--resume: Input should be 'auto', 'must' or 'never'", "'maybe'"),
         (["--config", "absent.yaml"], "config file absent.yaml", "does not exist"),
         (["--data.image-size", "15"], "image size 15 cannot be halved 1 times", "multiple of 2"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,8 +11,9 @@ from torch import Tensor, nn
 from textdiff.commands.cli import run
 from textdiff.config import Settings
 from textdiff.data import DataConfig, open_data
-from textdiff.errors import NonFiniteLossError, NotLearningError
+from textdiff.errors import NonFiniteLossError, NotLearningError, UsageError
 from textdiff.training.config import TrainConfig
+from textdiff.training.learning import overfit
 from textdiff.training.learning.overfit import check_overfit, named
 from textdiff.training.run import TrainingSpec
 from textdiff.types import Batch
@@ -118,6 +121,12 @@ def test_gradients_that_are_not_finite_name_their_modules(data, tmp_path):
     message = r"gradient norm is nan at step 0 .*gradients are not finite in table$"
     with pytest.raises(NonFiniteLossError, match=message):
         check(data, tmp_path, Task(Poison.apply))
+
+
+def test_several_processes_are_refused(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(overfit, "accelerator_for", lambda _: SimpleNamespace(num_processes=2))
+    with pytest.raises(UsageError, match="takes one process, not 2"):
+        check(data, tmp_path)
 
 
 def test_modules_are_named_once_and_few():
