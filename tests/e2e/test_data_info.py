@@ -45,11 +45,33 @@ def test_keys_of_the_json(settings):
         *("source", "fingerprint", "image_size", "images", "rejected", "original_width"),
         *("original_height", "captions", "captions_per_image", "context_length", "caption_tokens"),
         *("truncated", "longest_caption", "same_picture", "same_caption", "flaws", "ignored"),
-        *("files", "notes", "context_length_from"),
+        *("files", "notes", "combinations", "context_length_from"),
     ]
     assert numbers["rejected"] == {"too small": {"count": 1, "first": "9.png"}}
     assert list(numbers["original_width"]) == ["min", "median", "max"]
     assert list(numbers["same_picture"]) == ["values", "images", "values_across_splits"]
+
+
+def test_scenes_say_what_is_held_out_and_what_each_picture_shows(tmp_path, capsys):
+    data = DataConfig(
+        source="scenes",
+        image_size=24,
+        object_names=["pig", "star", "heart"],
+        level="relations",
+        scenes=30,
+        held_out=0.3,
+        cache_dir=str(tmp_path / "cache"),
+    )
+    file = tmp_path / "info.json"
+    run(DataInfoSettings(data=data, out=str(tmp_path / "sheet.png"), json=str(file)))
+    printed = " ".join(capsys.readouterr().out.split())
+    numbers = json.loads(file.read_text())
+    (kind, colour), *_ = numbers["combinations"]["unseen_pairs"]
+    assert "9 of 33" in printed and f"{colour} {kind}" in printed
+    assert "3: pig, star, heart" in printed and "held-out relations" in printed
+    tests = [row for row in numbers["scenes"] if row["split"] == "test"]
+    assert len(numbers["scenes"]) == 30 + 24 + len(tests) and len(tests) == 9 * 4 * 2
+    assert tests[0]["facts"]["relation"] and len(tests[0]["captions"]) == 4
 
 
 def test_a_set_without_one_usable_image_is_still_reported(settings, tmp_path, capsys):

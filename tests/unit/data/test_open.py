@@ -51,5 +51,7 @@ def test_kind_of_a_folder_and_by_choice(folder):
 
 @pytest.mark.parametrize("source", ["opnmoji", "/no/such/folder", "./pictures"])
 def test_an_unknown_source_says_what_was_tried(source):
-    with pytest.raises(DataError, match=r"not 'openmoji', not an existing folder, .* owner/name"):
+    with pytest.raises(
+        DataError, match=r"not 'openmoji' or 'scenes', not an existing folder, .* owner/name"
+    ):
         open_data(DataConfig(source=source))

@@ -10,7 +10,7 @@ of the shades stays, and the mean shade becomes the colour's plain one.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from textdiff.data.openmoji_render import LINE_LAYERS, SVG, VIEW_BOX
-from textdiff.data.scenes.colours import Colour, luminance
+from textdiff.data.scenes.colours import Colour, Rgb, luminance
 
 ElementTree.register_namespace("", SVG)
-PAINTS = ("fill", "stroke")
+ATTRIBUTES = ("fill", "stroke")
 MEASURED = 2 * VIEW_BOX  # pixels of a side at which a drawing is measured
 
 
@@ -55,13 +55,28 @@ def measure(svg: str) -> Drawing:
 
 def recoloured(drawing: Drawing, colour: Colour) -> str:
     """SVG text whose view box is the drawing's own square."""
+    plain = repaints(drawing, colour)
+    return painted(drawing, {paint: "#{:02x}{:02x}{:02x}".format(*plain[paint]) for paint in plain})
+
+
+def repaints(drawing: Drawing, colour: Colour) -> dict[str, Rgb]:
+    """What each paint of the drawing becomes."""
+    levels = {paint: _luminance(paint) for paint in paints(drawing)}
+    shade = shades(list(levels.values()), drawing.mean, colour)
+    return {paint: colour.rgb(shade(level)) for paint, level in levels.items()}
+
+
+def paints(drawing: Drawing) -> tuple[str, ...]:
+    """The distinct values of its fills and of strokes that are no outlines."""
     root = ElementTree.fromstring(drawing.svg)
-    painted = list(_paints(root))
-    fills = [_luminance(element, name) for element, name in painted]
-    shade = shades(fills, drawing.mean, colour)
-    for element, name in painted:
-        rgb = colour.rgb(shade(_luminance(element, name)))
-        element.set(name, "#{:02x}{:02x}{:02x}".format(*rgb))
+    return tuple(dict.fromkeys(element.get(name, "") for element, name in _painted(root)))
+
+
+def painted(drawing: Drawing, new: Mapping[str, str]) -> str:
+    """SVG text with `new` paints in place of the drawing's, in a view box of its own square."""
+    root = ElementTree.fromstring(drawing.svg)
+    for element, name in list(_painted(root)):
+        element.set(name, new[element.get(name, "")])
     left, top, side = drawing.box
     root.set("viewBox", f"{left:g} {top:g} {side:g} {side:g}")
     return ElementTree.tostring(root, encoding="unicode")
@@ -101,21 +116,21 @@ def layers(svg: str, lines: bool) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _paints(root: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, str]]:
+def _painted(root: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, str]]:
     """(element, attribute) of every paint in the layers that are no lines."""
     for layer in root:
         if layer.get("id") in LINE_LAYERS:
             continue
         layer.attrib.setdefault("fill", "#000000")  # SVG's own default
         for element in layer.iter():
-            for name in PAINTS:
+            for name in ATTRIBUTES:
                 if element.get(name, "none") != "none":
                     yield element, name
 
 
-def _luminance(element: ElementTree.Element, paint: str) -> float:
-    """Of a paint such as "#ea5a47" or "#fff"."""
-    digits = element.get(paint, "").removeprefix("#")
+def _luminance(paint: str) -> float:
+    """Of a paint such as "#ea5a47" or "#fff", in [0, 1]."""
+    digits = paint.removeprefix("#")
     if len(digits) == 3:
         digits = "".join(2 * digit for digit in digits)
     red, green, blue = bytes.fromhex(digits)

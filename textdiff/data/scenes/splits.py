@@ -128,6 +128,11 @@ def _check(combinations: Combinations, share: float, relations: bool) -> None:
     if relations and not lacking:
         triples = set(combinations.unseen_triples)
         total = len(CANONICAL) * len(kinds) ** 2
+        if not triples:
+            raise UsageError(
+                f"data.held_out {share:g} holds out none of {total} (object, relation, object) "
+                "triples; raise it or use more objects"
+            )
         lacking = [
             kind
             for kind in kinds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from textdiff.clip.model import ClipModel
+from textdiff.data.config import DataConfig
 from textdiff.data.open import open_data
 from textdiff.metrics.preparation import as_clip_sees
 from textdiff.training.fresh_clip import fresh_clip, report_captions
@@ -71,9 +72,20 @@ def _fixed_towers(settings: TrainClipSettings, clip: ClipModel) -> dict[str, Any
 
 def _next_steps(settings: TrainClipSettings) -> dict[str, list[str]]:
     run, data = settings.run_dir, settings.data
-    same = ["--data", data.source, "--data.image-size", str(data.image_size)]
-    train = ["train", "--clip", run, *same, "--run-dir", f"{run}-model"]
+    train = ["train", "--clip", run, *_data_flags(data), "--run-dir", f"{run}-model"]
     return {
         "a U-Net on its text embeddings": train,
         "how well it retrieves": ["retrieval", "--clip", run],
     }
+
+
+def _data_flags(data: DataConfig) -> list[str]:
+    """Source, size, and what else is not as by default."""
+    flags = ["--data", data.source, "--data.image-size", str(data.image_size)]
+    defaults = DataConfig()
+    for name in sorted(DataConfig.model_fields.keys() - {"source", "image_size"}):
+        value = getattr(data, name)
+        if value != getattr(defaults, name):
+            values = value if isinstance(value, list) else [value]
+            flags += [f"--data.{name.replace('_', '-')}", *(str(each) for each in values)]
+    return flags

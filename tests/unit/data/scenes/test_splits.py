@@ -69,6 +69,7 @@ def test_what_a_scene_has_that_is_held_out():
         (24, 0.95, False, "of 264 pairs from training, which leaves '"),
         (2, 0.6, False, "leaves '"),
         (3, 0.9, True, "from training, which leaves '"),
+        (2, 0.05, True, "holds out none of 8 (object, relation, object) triples"),
         (24, 0.001, False, "is less than one; give 0.0038 or more"),
     ],
 )
