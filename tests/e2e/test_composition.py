@@ -29,7 +29,7 @@ def trained(tmp_path_factory, flags):
         (root / f"{name}.yaml").write_text(text.replace("image_size: 16", "image_size: 24"))
     for name, seed in (("clip", "0"), ("judge", "1")):
         command = ["train-clip", "--config", str(root / "clip.yaml"), *flags]
-        run([*command, "--train.seed", seed, "--run-dir", str(root / name)])
+        run([*command, "--seed", seed, "--run-dir", str(root / name)])
     command = ["train", "--config", str(root / "unet.yaml"), *flags, "--clip", str(root / "clip")]
     run([*command, "--run-dir", str(root / "unet")])
     return root
@@ -72,7 +72,7 @@ def test_a_model_and_what_sample_drew(trained, flags, tmp_path, capsys):
 
 def test_data_without_facts_are_refused(tiny_run, tmp_path):
     out = tmp_path / "new" / "composition.json"
-    with pytest.raises(DataError, match="without facts.*--data scenes") as refusal:
+    with pytest.raises(DataError, match=r"without facts.*--data scenes") as refusal:
         run(["composition", "--model", str(tiny_run), "--json", str(out)])
     assert refusal.value.exit_code == EXIT_BAD_DATA
     assert not out.parent.exists()

@@ -19,7 +19,7 @@ def run(settings: CompositionSettings) -> None:
         DataError: data without facts, or pictures of no prompt that the data have.
         UsageError: a judge is the CLIP that the model was trained with.
     """
-    from textdiff.data import open_data
+    from textdiff.data import CaptionedImages, open_data
     from textdiff.data.config import fit_data
     from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
@@ -56,7 +56,7 @@ def run(settings: CompositionSettings) -> None:
         involved = {}
     reader = reader_for(open_data(config, "train"))
     judges = load_evaluators("--judge", settings.judges, device, involved)
-    splits = {split: open_data(config, split) for split in settings.split}
+    splits: dict[str, CaptionedImages] = {s: open_data(config, s) for s in settings.split}
     if settings.model is not None:
         pictures = {
             split: drawn_and_real(

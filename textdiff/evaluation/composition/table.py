@@ -23,9 +23,9 @@ def print_composition(result: CompositionResult, source: str) -> None:
         table.append(row)
     columns = ["", *splits, *(["gap"] if gaps is not None else []), "real", "chance"]
     print_table(f"Composition of {source}, % of pictures (95% interval)", columns, table)
-    for split, each in result.splits.items():
-        nothing = f"; nothing could be read in {each.nothing:.0%}" if each.nothing else ""
-        print(f"{NAMES[split]}: {each.pictures} pictures of {each.prompts} prompts{nothing}")
+    for split, counts in result.splits.items():
+        nothing = f"; nothing could be read in {counts.nothing:.0%}" if counts.nothing else ""
+        print(f"{NAMES[split]}: {counts.pictures} pictures of {counts.prompts} prompts{nothing}")
 
 
 def share(rate: Estimate) -> str:

@@ -40,7 +40,7 @@ def test_every_wording_says_what_its_scene_holds(splits):
 
 def test_data_without_facts_are_refused(shapes):
     data = open_data(DataConfig(source=str(shapes), image_size=16, min_side=4), "train")
-    with pytest.raises(DataError, match="without facts.*--data scenes"):
+    with pytest.raises(DataError, match=r"without facts.*--data scenes"):
         scenes_of(data)
 
 
@@ -85,5 +85,5 @@ def test_given_pictures_by_the_split_of_their_prompt(config, splits, drawn, capl
 
 def test_pictures_of_other_prompts_are_refused(splits):
     nothing = PromptedPictures(["a cat"], torch.zeros(1, 3, 24, 24, dtype=torch.uint8))
-    with pytest.raises(DataError, match="no picture of 1 .* scenes val, scenes test.*'a cat'"):
+    with pytest.raises(DataError, match=r"no picture of 1 .* scenes val, scenes test.*'a cat'"):
         given_and_real(nothing, splits)
