@@ -99,7 +99,10 @@ def steps(configs: Path | None, root: Path) -> list[tuple[str, list[str]]]:
     return [
         (
             "1/6 the captioned images",
-            ["data", "info", *data, "--out", str(root / "data.png"), "--json", str(root / DATA)],
+            [
+                *("data", "info", *data),
+                *("--out", str(root / "data.png"), "--json", str(root / DATA)),
+            ],
         ),
         (
             "2/6 CLIP: its frozen text embeddings will steer the U-Net",
@@ -121,7 +124,8 @@ def steps(configs: Path | None, root: Path) -> list[tuple[str, list[str]]]:
             "6/6 pictures of combinations that training had and never had: what can be read in them",
             [
                 *("composition", *data, *sampling, "--model", model, "--judge", judge),
-                *("--overview", str(root / "grid.png"), "--grid", str(root / "right_and_wrong.png")),
+                *("--overview", str(root / "grid.png")),
+                *("--grid", str(root / "right_and_wrong.png")),
                 *("--json", str(root / "composition.json")),
             ],
         ),

@@ -97,8 +97,8 @@ class TransformerBlock(nn.Module):
 class SpatialTransformer(nn.Module):
     """Transformer blocks over the pixels of a feature map, added to it.
 
-    `proj_out` starts as PyTorch's default, as in diffusers, not at zero as in latent diffusion: from
-    zero, text that enters here alone is not looked at for thousands of steps.
+    `proj_out` starts as PyTorch's default, as in diffusers, not at zero as in latent diffusion:
+    from zero, text that enters here alone is not looked at for a thousand steps and more.
     """
 
     def __init__(self, channels: int, config: UNetConfig) -> None:

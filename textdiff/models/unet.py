@@ -40,10 +40,10 @@ Output = Float[Tensor, "rows outputs height width"]  # rows: of x_t, or of the t
 class UNet(nn.Module):
     """`unet(x_t, timestep, conditioning)`: (B, C, H, W) -> (B, C or 2C, H, W).
 
-    Weights start as PyTorch's defaults, except that what each residual block and the network add at
-    the end is zero: at first these blocks pass their input on and the output is 0, which keeps early
-    gradients small at any depth (ADM). Attentions add something from the start, or text that enters
-    through them alone would be looked at late.
+    Weights start as PyTorch's defaults, except that what each residual block and the network add
+    at the end is zero: at first these blocks pass their input on and the output is 0, which keeps
+    early gradients small at any depth (ADM). Attentions add something from the start, or text that
+    enters through them alone would be looked at late.
     """
 
     def __init__(self, config: UNetConfig) -> None:
