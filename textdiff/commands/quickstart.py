@@ -121,7 +121,7 @@ def steps(configs: Path | None, root: Path) -> list[tuple[str, list[str]]]:
             ["retrieval", *data, "--clip", clip, "--json", str(root / "retrieval.json")],
         ),
         (
-            "6/6 pictures of combinations that training had and never had: what can be read in them",
+            "6/6 pictures of combinations that training had, and never had: what is read in them",
             [
                 *("composition", *data, *sampling, "--model", model, "--judge", judge),
                 *("--overview", str(root / "grid.png")),
