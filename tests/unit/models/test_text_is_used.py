@@ -24,7 +24,8 @@ SHAPES = {"square": (slice(1, 7), slice(1, 7)), "bar": (slice(3, 5), slice(0, 8)
 
 def picture(colour: str, shape: str) -> torch.Tensor:
     image = torch.zeros(3, SIDE, SIDE)  # on grey
-    image[:, *SHAPES[shape]] = torch.tensor(COLOURS[colour]).float()[:, None, None]
+    rows, columns = SHAPES[shape]
+    image[:, rows, columns] = torch.tensor(COLOURS[colour]).float()[:, None, None]
     return image
 
 
