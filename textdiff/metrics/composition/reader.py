@@ -27,7 +27,7 @@ from textdiff.metrics.composition.smooth import smooth
 from textdiff.metrics.composition.templates import templates_on
 from textdiff.types import Pictures
 
-LIMITS = Limits(min_share=0.25, max_error=0.3)
+LIMITS = Limits(min_share=0.15, max_error=0.35)
 BORDER = 1 / 16  # of the side: where the background is looked for
 LEAST_BORDER = 0.25  # share of the border that a background has at least
 PART = 0.65  # of a thing's side: two things of this side might have been read as one
