@@ -4,9 +4,9 @@ picture ── background ──► J = picture - background ── blur ──�
    ▲                                                             │ of the box that it lies in
    └── its box is taken; the next, until no thing is left that explains enough ◄──┘
 
-A thing counts as read where it meets `LIMITS`, with pixels from 0 to 1. Noise, blots and things
-that the reader does not know leave more error in their box: nothing is read from them. Where things
-of at most `PART` of the largest one's side leave less than half of the error, these are read.
+A thing counts as read where it meets `LIMITS`, with pixels from 0 to 1: noise and blots leave more
+error in its box. Where two or more things of at most `PART` of the largest one's side leave less
+than half of the error, these are read.
 """
 
 from __future__ import annotations
@@ -168,7 +168,8 @@ class SceneReader:
     def _things(
         self, search: Search, difference: Differences, scores: PerPlace
     ) -> tuple[list[list[tuple[int, int]]], Float[Tensor, " n"]]:
-        """(place, thing) of what is in each picture, and the squared error that is left."""
+        """(place, thing) of what is in each picture, and the squared error that is left; `scores`
+        become -inf at the places that are taken."""
         things: list[list[tuple[int, int]]] = [[] for _ in difference]
         left = difference.square().sum((1, 2, 3))
         rows = torch.arange(len(difference))
@@ -179,8 +180,9 @@ class SceneReader:
             if not len(rows):
                 break
             left[rows] -= match.gain[kept]
-            for row, *pair in zip(rows.tolist(), place.tolist(), thing.tolist(), strict=True):
-                things[row].append((pair[0], pair[1]))
+            pairs = zip(place.tolist(), thing.tolist(), strict=True)
+            for row, pair in zip(rows.tolist(), pairs, strict=True):
+                things[row].append(pair)
             clear = self._places.clear_of(place)
             scores[rows] = scores[rows].masked_fill(~clear, -torch.inf)
         return things, left
