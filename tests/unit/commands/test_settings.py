@@ -91,7 +91,7 @@ def test_a_tilde_in_an_output_is_the_home_folder(command, key, monkeypatch):
 IDEAS = {
     "limit": ("retrieval", "noised-clip", "guidance", "likelihood", "inversion"),
     "image_seed": ("likelihood", "inversion"),
-    "num_images": ("sample", "guidance"),
+    "num_images": ("sample", "guidance", "composition"),
 }
 
 

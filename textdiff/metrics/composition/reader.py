@@ -4,9 +4,9 @@ picture ── background ──► J = picture - background ── blur ──�
    ▲                                                             │ of the box that it lies in
    └── its box is taken; the next, until no thing is left that explains enough ◄──┘
 
-A thing counts as read where it meets `LIMITS`, with pixels from 0 to 1. Noise, blots and things
-that the reader does not know leave more error in their box: nothing is read from them. Where things
-of at most `PART` of the largest one's side leave less than half of the error, these are read.
+A thing counts as read where it meets `LIMITS`, with pixels from 0 to 1: noise and blots leave more
+error in its box. Where two or more things of at most `PART` of the largest one's side leave less
+than half of the error, these are read.
 """
 
 from __future__ import annotations
@@ -87,14 +87,15 @@ class SceneReader:
     def __init__(self, vocabulary: Vocabulary, sprites: Sprites) -> None:
         self.vocabulary, self.image_size = vocabulary, sprites.image_size
         self._pairs = vocabulary.pairs
-        self._sizes = {round(size * self.image_size): size for size in vocabulary.sizes}
+        boxes = {size: sprites.box(Thing("", "", size, 0.5, 0.5)) for size in vocabulary.sizes}
+        self._sizes = {box.side: size for size, box in boxes.items()}
         self._sprites = [self._stacked(sprites, side) for side in self._sizes]
         self._pool = max(1, self.image_size // POOLED_SIDE)
         self._stride = max(1, self.image_size // DENSE_SIDE)
         self._places = places_of(list(self._sizes), self.image_size, self._stride)
         rgb = [background_rgb(name) for name in vocabulary.backgrounds]
         self._rgb = torch.tensor(rgb, dtype=torch.float32) / 255
-        self._searches: dict[int, Search] = {}
+        self._kept: tuple[int, Search] | None = None
 
     def _stacked(self, sprites: Sprites, side: int) -> Float[Tensor, "things 4 side side"]:
         """All pairs, with colours from 0 to 1 too."""
@@ -110,19 +111,17 @@ class SceneReader:
         """
         if images.shape[-2:] != (self.image_size, self.image_size):
             raise ValueError(f"pictures of {tuple(images.shape)}, not {self.image_size} wide")
-        readings: list[Reading | None] = [None] * len(images)
-        for rows in torch.arange(len(images)).split(AT_ONCE):
-            pixels = images[rows].cpu().float() / 255
-            backgrounds = self._background(pixels)
-            for number in backgrounds.unique().tolist():
-                these = backgrounds == number
-                if number < 0:
-                    read = [Reading((), None, None)] * int(these.sum())
-                else:
-                    read = self._read_on(number, pixels[these])
-                for row, reading in zip(rows[these].tolist(), read, strict=True):
+        parts = [self._background(some.cpu().float() / 255) for some in images.split(AT_ONCE)]
+        backgrounds = torch.cat(parts)
+        readings = [Reading((), None, None)] * len(images)
+        for number in backgrounds.unique().tolist():
+            if number < 0:
+                continue
+            for rows in (backgrounds == number).nonzero()[:, 0].split(AT_ONCE):
+                read = self._read_on(number, images[rows].cpu().float() / 255)
+                for row, reading in zip(rows.tolist(), read, strict=True):
                     readings[row] = reading
-        return [reading for reading in readings if reading is not None]
+        return readings
 
     def _background(self, pixels: Float[Tensor, "n 3 height width"]) -> Int[Tensor, " n"]:
         """The colour that most pixels of the border are near to, as a large thing may hide most of
@@ -136,13 +135,14 @@ class SceneReader:
         return torch.where(near < LEAST_BORDER, -1, nearest)
 
     def _search(self, background: int) -> Search:
-        if background not in self._searches:
+        """That of the last background is kept: of all of them, templates could fill the memory."""
+        if self._kept is None or self._kept[0] != background:
             colour = self._rgb[background]
             templates = [
-                templates_on(colour, s, self.image_size, self._pool) for s in self._sprites
+                templates_on(colour, some, self.image_size, self._pool) for some in self._sprites
             ]
-            self._searches[background] = Search(templates, self._places, self._stride, LIMITS)
-        return self._searches[background]
+            self._kept = background, Search(templates, self._places, self._stride, LIMITS)
+        return self._kept[1]
 
     def _read_on(self, background: int, pixels: Float[Tensor, "n 3 height width"]) -> list[Reading]:
         search = self._search(background)
@@ -168,7 +168,8 @@ class SceneReader:
     def _things(
         self, search: Search, difference: Differences, scores: PerPlace
     ) -> tuple[list[list[tuple[int, int]]], Float[Tensor, " n"]]:
-        """(place, thing) of what is in each picture, and the squared error that is left."""
+        """(place, thing) of what is in each picture, and the squared error that is left; `scores`
+        become -inf at the places that are taken."""
         things: list[list[tuple[int, int]]] = [[] for _ in difference]
         left = difference.square().sum((1, 2, 3))
         rows = torch.arange(len(difference))
@@ -179,8 +180,9 @@ class SceneReader:
             if not len(rows):
                 break
             left[rows] -= match.gain[kept]
-            for row, *pair in zip(rows.tolist(), place.tolist(), thing.tolist(), strict=True):
-                things[row].append((pair[0], pair[1]))
+            pairs = zip(place.tolist(), thing.tolist(), strict=True)
+            for row, pair in zip(rows.tolist(), pairs, strict=True):
+                things[row].append(pair)
             clear = self._places.clear_of(place)
             scores[rows] = scores[rows].masked_fill(~clear, -torch.inf)
         return things, left

@@ -88,8 +88,9 @@ def test_scenes_are_read(level):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [32, 64])
-@pytest.mark.parametrize("level", ["pairs", "scenes"])
+@pytest.mark.parametrize(
+    ("level", "size"), [("pairs", 32), ("scenes", 32), ("pairs", 64), ("relations", 64)]
+)
 def test_many_kinds_are_told_apart(level, size):
     _, asked = scenes(level, 24, 200)
     found = rates(reader(level, size, 24).read(pictures(level, size, 24, 200)), asked)
