@@ -17,7 +17,7 @@ from textdiff.training.learning.probe import Denoiser, FixedNoise, Probe
 from textdiff.types import Conditioning
 
 LEVELS = (0.6, 0.9)  # of T
-# 0 before training; 128 emoji: 0.13 after 300 steps by tokens alone, 0.31 after 400 with pooled
+# 0 before training; quickstart: 0.13 after 300 steps by tokens alone, 0.31 after 400 with pooled
 MATTERS = 0.15
 
 
