@@ -125,7 +125,9 @@ class SceneReader:
 
     def _background(self, pixels: Float[Tensor, "n 3 height width"]) -> Int[Tensor, " n"]:
         """The colour that most pixels of the border are near to, as a large thing may hide most of
-        the others; -1 where too few are near to any."""
+        the others; -1 where too few are near to any. Where there is one alone, it is that."""
+        if len(self._rgb) == 1:
+            return torch.zeros(len(pixels), dtype=torch.int64)
         border = torch.ones(pixels.shape[-2:], dtype=torch.bool)
         width = max(1, round(BORDER * self.image_size))
         border[width:-width, width:-width] = False
