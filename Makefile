@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE ?= 1
 .PHONY: help install quickstart test test-fast bench lint format clean
 
 help:
-	@echo "make quickstart   install, train on OpenMoji, draw a grid of prompts, print metrics"
+	@echo "make quickstart   install, train, draw prompts that no caption had, print metrics"
 	@echo "make test         install, lint, run the whole test suite (WORKERS=2 processes)"
 	@echo "make test-fast    install, run the unit tests but the slow ones: while you work"
 	@echo "make bench        install, short forms of the benchmarks that need no trained model"

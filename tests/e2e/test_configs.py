@@ -115,5 +115,5 @@ def test_the_quickstart_starts_from_a_wheel(installed, tmp_path):
     )
     done = python("-c", script, cwd=tmp_path, env={"PYTHONPATH": str(installed)})
     assert done.returncode == 0, done.stderr
-    assert "165" in done.stdout
+    assert "2,411" in done.stdout
     assert (tmp_path / "run" / "data.png").is_file()

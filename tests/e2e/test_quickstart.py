@@ -51,7 +51,7 @@ def test_quickstart_leaves_pictures_and_numbers_and_is_quick_the_second_time(
 
     stamp = (root / "model" / "metrics.jsonl").read_text()
 
-    def in_this_process(command: list[str], _processes: int) -> int:
+    def in_this_process(command: list[str]) -> int:
         cli.run(command[command.index("textdiff") + 1 :])
         return 0
 

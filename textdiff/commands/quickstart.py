@@ -7,23 +7,21 @@ run again, an unfinished one continues from its checkpoint.
 
 from __future__ import annotations
 
-import itertools
 import json
 import resource
 import shlex
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from pydantic import Field
 
-from textdiff.commands.processes import run_step
 from textdiff.config import Settings
-from textdiff.cores import usable_cores
 from textdiff.errors import TextdiffError, UsageError
 
 DATA = "data.json"
-PROCESSES = 2  # that train a U-Net together on a CPU; each takes 1.3 GiB
 
 
 class QuickstartSettings(Settings):
@@ -51,12 +49,8 @@ def run(settings: QuickstartSettings) -> None:
         )
     start = time.monotonic()
     for title, command in steps(configs, root):
-        command, processes = shared(command)
-        program = "textdiff"
-        if processes > 1:
-            program = f"torchrun --standalone --nproc_per_node {processes} -m textdiff"
-        print(f"\n== {title}\n$ {program} {shlex.join(command)}", flush=True)
-        code = run_step([sys.executable, "-m", "textdiff", *command], processes)
+        print(f"\n== {title}\n$ textdiff {shlex.join(command)}", flush=True)
+        code = run_step([sys.executable, "-m", "textdiff", *command])
         if code:
             how = f"exit code {code}" if code > 0 else f"signal {-code} (9: out of memory?)"
             raise _StepFailedError(f"'{title}' ended with {how}", code)
@@ -72,21 +66,25 @@ class _StepFailedError(TextdiffError):
         self.exit_code = code if code > 0 else 1
 
 
-def shared(command: list[str]) -> tuple[list[str], int]:
-    """`command` for each of so many processes. On a CPU two of them train a U-Net in half the time
-    of one with two threads: its operations are too small to be split."""
-    from textdiff.config import config_file, read_yaml
-    from textdiff.devices import pick_device
+def run_step(command: list[str]) -> int:
+    """Runs a step to its end and returns its exit code.
 
-    if command[0] != "train" or pick_device() != "cpu" or usable_cores() < PROCESSES:
-        return command, 1
-    batch = 1
-    for flag, file in itertools.pairwise(command):
-        if flag == "--config":
-            batch = read_yaml(config_file(file)).get("train", {}).get("batch_size", batch)
-    if batch % PROCESSES:
-        return command, 1
-    return [*command, "--train.batch-size", str(batch // PROCESSES)], PROCESSES
+    Signals are the step's to handle: training saves a checkpoint first.
+    """
+    process = subprocess.Popen(command)
+
+    def pass_on(number: int, _frame: object) -> None:
+        if number != signal.SIGINT:  # the terminal sends Ctrl-C to both by itself
+            process.send_signal(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")  # the latter two: not on Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    previous = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def steps(configs: Path | None, root: Path) -> list[tuple[str, list[str]]]:

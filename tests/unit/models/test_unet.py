@@ -66,10 +66,17 @@ def test_starts_by_predicting_zero() -> None:
     assert not UNet(SMALL)(*draw_inputs(SMALL)).any()
 
 
-def test_blocks_start_as_their_shortcut() -> None:
-    unet = UNet(SMALL)
-    x, text = torch.randn(2, 16, 4, 4), torch.randn(2, TOKENS, TEXT_DIM)
-    assert torch.equal(unet.mid_block(x, torch.randn(2, SMALL.time_dim), text, None), x)
+def test_residual_blocks_start_as_their_shortcut() -> None:
+    block = UNet(SMALL).mid_block.resnets[0]
+    x = torch.randn(2, 16, 4, 4)
+    assert torch.equal(block(x, torch.randn(2, SMALL.time_dim)), x)
+
+
+def test_text_changes_what_attention_adds_from_the_start() -> None:
+    block = UNet(SMALL).mid_block
+    x, emb = torch.randn(1, 16, 4, 4).repeat(2, 1, 1, 1), torch.randn(1, SMALL.time_dim)
+    one, other = block(x, emb, torch.randn(2, TOKENS, TEXT_DIM), None)
+    assert (one - other).abs().mean() > 0.01
 
 
 def test_training_and_evaluation_agree_without_dropout() -> None:
