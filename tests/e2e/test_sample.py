@@ -85,7 +85,7 @@ def test_pictures_given_as_files(draw, shapes, tiny_clip, tmp_path):
     towards = shapes / "red-cross.png"
     flags = ["--prompt", "red circle", "--init-image", init, "--mask", mask]
     guided = draw(
-        *flags, "--clip-guidance-scale", "8", "--guide", tiny_clip, "--clip-image", towards
+        *flags, "--clip-guidance-scale", "20", "--guide", tiny_clip, "--clip-image", towards
     )
     plain = draw(*flags)
     kept = np.asarray(Image.open(init)).astype(int)[:, :8]
