@@ -90,14 +90,14 @@ def fresh_pipeline(config: ModelConfig, *, clip: ClipModel, seed: int) -> TextTo
 def preview_prompts(
     data: CaptionedImages, pipe: TextToImage, *, count: int, config: SamplingConfig
 ) -> list[str]:
-    """`count` captions from all over the data that the text tower sees whole; a function of
-    `config.seed`.
+    """`count` captions from all over the data, no two alike, that the text tower sees whole; a
+    function of `config.seed`.
 
     Raises:
         UsageError: they cannot be drawn as `config` says.
     """
     _, ids = EndlessOrder(len(data), config.seed).at(torch.arange(len(data)))
-    captions = (data.captions[index][0] for index in ids.tolist())
+    captions = dict.fromkeys(data.captions[index][0] for index in ids.tolist())
     fitting = (caption for caption in captions if pipe.fits(caption))
     prompts = list(itertools.islice(fitting, count))
     if prompts:
