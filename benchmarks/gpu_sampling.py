@@ -111,7 +111,7 @@ def their_drawing(
     """backend, mode: of torch.compile; none: eager."""
     from textdiff.interop import unet_to_diffusers
 
-    texts = pipe.clip.conditioning([*prompts_for(batch), ""])
+    texts = pipe.conditioning([*prompts_for(batch), ""])
     negative = texts[-1:].repeat(batch)
     both = Conditioning.cat([negative, texts[:-1]])
     loop = DiffusersSampling(pipe, both, GUIDANCE)

@@ -126,7 +126,7 @@ def schemes(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
     pipe.guides["noised"] = noised_clip(options, pipe)
     prompts = [options.prompts[k % len(options.prompts)] for k in range(options.images)]
     text = pipe.clip.encode_text(prompts).projected.detach()
-    conditioning = pipe.clip.conditioning([*prompts, ""])
+    conditioning = pipe.conditioning([*prompts, ""])
     negative = conditioning[-1:].repeat(len(prompts))
     grid = timestep_grid(pipe.schedule, options.steps)
     cond, uncond = pipe.denoiser(conditioning[:-1], grid), pipe.denoiser(negative, grid)

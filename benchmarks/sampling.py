@@ -105,7 +105,7 @@ class Job:
         model = TextToImage.load(options.model, "cpu") if options.model else random_model()
         self.pipe = model.to(options.device)
         self.prompts = list(itertools.islice(itertools.cycle(options.prompts), options.images))
-        texts = self.pipe.clip.conditioning([*self.prompts, ""])
+        texts = self.pipe.conditioning([*self.prompts, ""])
         negative = texts[-1:].repeat(len(self.prompts))
         self.both = Conditioning.cat([texts[:-1], negative])
         self.uncond_first = Conditioning.cat([negative, texts[:-1]])  # as their pipelines have it

@@ -159,7 +159,7 @@ def eps_mse(pipe: TextToImage, data: CaptionedImages, count: int) -> dict[str, f
     """Mean squared error of eps_hat by bin of half_log_snr."""
     rows, image = data.usable(range(min(count, len(data))))
     x_0 = pipe.codec.encode(image)
-    denoise = pipe.denoiser(pipe.clip.conditioning([data.captions[row][0] for row in rows]))
+    denoise = pipe.denoiser(pipe.conditioning([data.captions[row][0] for row in rows]))
     found = {}
     for low, high in itertools.pairwise(BINS):
         stream = Stream("time to quality", low)

@@ -29,7 +29,7 @@ def towards(colour, denoise, schedule, weight):
 model, prompt, weight = sys.argv[1:]
 pipe = TextToImage.load(model)
 grid = timestep_grid(pipe.schedule, 25)
-denoise = pipe.denoiser(pipe.clip.conditioning([prompt]), grid)
+denoise = pipe.denoiser(pipe.conditioning([prompt]), grid)
 denoise = static_threshold(towards(BLUE, denoise, pipe.schedule, float(weight)), pipe.schedule)
 noise = ImageNoise([(0, 0)], pipe.codec.shape)
 *_, last = sample(denoise, pipe.schedule, DDIM(), grid, noise(), noise)

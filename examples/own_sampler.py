@@ -25,7 +25,7 @@ class Euler:
 model, prompt = sys.argv[1:]
 pipe = TextToImage.load(model)
 grid = timestep_grid(pipe.schedule, 25)
-denoise = pipe.denoiser(pipe.clip.conditioning([prompt]), grid)
+denoise = pipe.denoiser(pipe.conditioning([prompt]), grid)
 denoise = static_threshold(denoise, pipe.schedule)  # x_0_hat stays in the range of pixels
 noise = ImageNoise([(0, 0)], pipe.codec.shape)  # of seed 0, picture 0
 

@@ -4,7 +4,7 @@
                                          colours, each colour is lacked by equally many kinds
     triple   (kind, relation, kind)      those whose hash u < h; "a left of b" is "b right of a"
 
-Both are functions of (seed, names), so that adding kinds changes nothing for those there were.
+Both are functions of (seed, names): kinds added at the end change nothing for those before them.
 """
 
 from __future__ import annotations

@@ -161,7 +161,8 @@ class OverfitCheck:
             return "all pictures of the batch are the same; look at them with 'textdiff data info'"
         if len(attempt.unreached) == len(attempt.gradients):
             return "no gradient reaches any weight: the loss does not depend on the network"
-        for lr in (USUAL_LR, attempt.lr / 10):
+        others = [lr for lr in (USUAL_LR, attempt.lr / 10) if lr != attempt.lr]
+        for lr in others:
             other = self.attempt(batch, lr)
             if other.passed:
                 size = "low" if lr > attempt.lr else "high"
@@ -175,8 +176,8 @@ class OverfitCheck:
             return f"no gradient reaches {named(attempt.unreached)}"
         return (
             "pictures differ, gradients reach every weight, and learning rates "
-            f"{USUAL_LR:g} and {attempt.lr / 10:g} do no better; try --train.precision no, and a "
-            "wider network"
+            f"{' and '.join(f'{lr:g}' for lr in others)} do no better; try --train.precision no, "
+            "and a wider network"
         )
 
 

@@ -80,7 +80,7 @@ def test_recall_of_the_judge_stands_beside(result):
     judged = result.splits["test"].recall_at_1["judge"]
     assert judged.drawn.chance == pytest.approx(1 / result.splits["test"].prompts)
     assert judged.drawn.pictures == 16
-    assert "R@1 judge" in result.seen_minus_unseen
+    assert "R@1 judge" not in result.seen_minus_unseen  # among other numbers of prompts
 
 
 def test_one_split_has_no_gap(real):
