@@ -75,6 +75,7 @@ def test_pictures_that_once_shared_their_noise_do_not():
     assert abs(correlation) < 4 / math.sqrt(192)
 
 
+@pytest.mark.slow
 def test_no_two_of_many_streams_begin_alike():
     """200,000 keys; with 32 bits about 5 pairs would, with the first 64 about 10^-9."""
     firsts = {Stream("diffusion", 0, step, 0, k).words(1).item() for step in range(2000)

@@ -187,6 +187,7 @@ def test_preprocessing_that_is_none(folder, change):
     assert f"{CONFIG}: preprocess_cfg." in message_of(CheckpointError, folder)
 
 
+@pytest.mark.slow
 def test_a_config_cannot_ask_for_more_memory_than_its_weights_fill(folder):
     """20 TB of them, refused by shape before any is allocated."""
     size = {"width": 32768, "layers": 512, "head_width": 64, "patch_size": 8}

@@ -74,6 +74,7 @@ def test_the_whole_catalogue():
     assert not [text for text in texts if "_" in text or ":" in text or "skin tone" in text]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("style", "drawing"), [("colour", Path.read_bytes), ("lines", line_layers)]
 )
@@ -159,6 +160,7 @@ def test_no_line_breaks_wherever_it_lies(size, offset, tmp_path):
     assert 0 < black_from(size) <= 0.5
 
 
+@pytest.mark.slow
 def test_styles_have_caches_of_their_own(few, tmp_path):
     open_data(few, "all")
     attribution = open_data(few.model_copy(update={"style": "lines"}), "all").attribution

@@ -147,6 +147,7 @@ def test_numbers_of_steps_that_do_not_divide_the_chain(clip, load, tmp_path, sam
         assert_same_pictures(found, expected)
 
 
+@pytest.mark.slow
 def test_the_visited_timesteps(clip, load, tmp_path):
     ours = model(clip)
     pipeline_to_diffusers(ours, tmp_path / "out")
@@ -177,6 +178,7 @@ def test_another_scheduler_takes_its_own_steps(clip, load, tmp_path):
     assert len(pipe(PROMPTS, num_inference_steps=4).images) == 2
 
 
+@pytest.mark.slow
 def test_prompts_that_do_not_fit_are_cut_there_too(clip, load, tmp_path, monkeypatch):
     ours, long = model(clip), "one " * 12 + "end"
     pipeline_to_diffusers(ours, tmp_path / "out")
@@ -213,6 +215,7 @@ def test_negative_prompts_that_are_not_one_each(clip, load, tmp_path):
         load(tmp_path / "out")(PROMPTS, [NEGATIVE])
 
 
+@pytest.mark.slow
 def test_our_noise_as_latents(clip, load, tmp_path):
     ours = model(clip)
     pipeline_to_diffusers(ours, tmp_path / "out")
@@ -226,6 +229,7 @@ def test_our_noise_as_latents(clip, load, tmp_path):
         pipe(PROMPTS[:1], latents=latents)
 
 
+@pytest.mark.slow
 def test_a_saved_copy_loads_again(clip, load, tmp_path):
     """diffusers alone writes a folder without the pipeline that it names."""
     ours = model(clip, patch_size=2)
@@ -335,6 +339,7 @@ def test_a_schedule_of_another_diffusion_is_refused(clip, tmp_path):
         pipeline_to_diffusers(pipe, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_export_that_fails_leaves_no_folder_that_loads(clip, tmp_path, monkeypatch):
     pipeline_to_diffusers(model(clip), tmp_path)
     monkeypatch.setattr("textdiff.interop.pipeline.unet_to_diffusers", lambda *_: 1 / 0)

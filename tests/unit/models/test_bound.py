@@ -28,6 +28,7 @@ def bound_of(unet: UNet, rows: int = 3) -> tuple[torch.Tensor, Conditioning, Bou
     return x_t, conditioning, unet.bind(conditioning, GRID)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, derandomize=True)
 @given(configs())
 def test_bound_text_gives_the_same_output(config: UNetConfig) -> None:
@@ -38,6 +39,7 @@ def test_bound_text_gives_the_same_output(config: UNetConfig) -> None:
         torch.testing.assert_close(unet(x_t, at(timestep, 3), bound), expected, **NEAR)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, derandomize=True)
 @given(configs())
 def test_pictures_with_two_texts_each_give_the_same_output(config: UNetConfig) -> None:
