@@ -12,7 +12,7 @@ from textdiff.config import Settings
 ProcessType = Literal["gaussian", "binary"]
 PredictionType = Literal["eps", "x_0", "v", "mean"]
 VarianceType = Literal["fixed_small", "fixed_large", "learned"]
-LossType = Literal["simple", "min_snr", "v1", "hybrid", "vlb"]
+LossType = Literal["simple", "eps", "min_snr", "v1", "hybrid", "vlb"]
 
 OpenUnit = Annotated[float, Field(gt=0, lt=1)]
 
@@ -64,22 +64,51 @@ class ScheduleConfig(Settings):
         return self
 
 
+class DensityConfig(Settings):
+    """How often each timestep is trained on; see `diffusion.timestep_density`."""
+
+    density: Literal["uniform", "log_snr", "power"] = Field(
+        "uniform",
+        description="training timesteps: uniform in t, uniform in log-SNR, or t = T u^power",
+    )
+    power: float = Field(1.0, gt=0, description="power: above 1 prefers little noise")
+
+    @model_validator(mode="after")
+    def _check_power(self) -> DensityConfig:
+        check_power("density", self.density, self.power)
+        return self
+
+
+def check_power(name: str, chosen: str, power: float) -> None:
+    """Raises ValueError unless a power other than 1 is given where `name` is power alone."""
+    if (chosen == "power") == (power == 1):
+        raise ValueError(
+            f"{name} {chosen} and power {power:g} do not go together; "
+            f"{name}: power wants a power other than 1, the others none"
+        )
+
+
 class ObjectiveConfig(Settings):
     """What is minimised; see `diffusion.objective` for the equations."""
 
     loss: LossType = Field(
         "simple",
-        description="simple: squared error of what is predicted; min_snr: the same, weighted; "
-        "v1: squared error of the posterior mean over 2 sigma^2; hybrid: simple, and the bound "
-        "for a learned variance; vlb: the bound itself",
+        description="simple: squared error of what is predicted; eps: of the noise, whatever is "
+        "predicted; min_snr: simple, weighted; v1: squared error of the posterior mean over "
+        "2 sigma^2; hybrid: simple, and the bound for a learned variance; vlb: the bound itself",
     )
     gamma: float = Field(5.0, gt=0, description="min_snr: cap of the signal-to-noise ratio")
     vlb_weight: float = Field(0.001, gt=0, description="hybrid: factor of the bound")
     variance: Literal["fixed_small", "fixed_large"] = Field(
         "fixed_large", description="v1, vlb: sigma^2 where the network learns none"
     )
-    timesteps: Literal["uniform", "importance"] = Field(
-        "uniform", description="how training timesteps are drawn; importance: as the bound's terms"
+    timesteps: Literal["uniform", "log_snr", "power", "importance"] = Field(
+        "uniform",
+        description="how training timesteps are drawn: uniform in t, uniform in log-SNR, "
+        "t = T u^power, or by importance, as the bound's terms",
+    )
+    power: float = Field(
+        1.0, gt=0, description="timesteps power: below 1 prefers much noise, above 1 little"
     )
     buckets: int = Field(
         1000,
@@ -96,7 +125,20 @@ class ObjectiveConfig(Settings):
                 f"timesteps: importance follows the terms of the bound; with loss {self.loss} "
                 "use uniform"
             )
+        if self.timesteps in ("log_snr", "power") and self.loss in ("v1", "hybrid", "vlb"):
+            raise ValueError(
+                f"timesteps: {self.timesteps} with loss {self.loss}, which is a sum over all "
+                "timesteps alike; use uniform"
+            )
+        check_power("timesteps", self.timesteps, self.power)
         return self
+
+    @property
+    def density(self) -> DensityConfig | None:
+        """Of the timesteps; None by importance, where it changes as training goes on."""
+        if self.timesteps == "importance":
+            return None
+        return DensityConfig(density=self.timesteps, power=self.power)
 
 
 def check_prediction(prediction: PredictionType, schedule: ScheduleConfig) -> None:
@@ -106,22 +148,3 @@ def check_prediction(prediction: PredictionType, schedule: ScheduleConfig) -> No
             "prediction eps with schedule.zero_terminal_snr: at the last step x_t is eps itself "
             "and says nothing of the picture; use prediction v or x_0"
         )
-
-
-class DensityConfig(Settings):
-    """How often each timestep is trained on; see `diffusion.timestep_density`."""
-
-    density: Literal["uniform", "log_snr", "power"] = Field(
-        "uniform",
-        description="training timesteps: uniform in t, uniform in log-SNR, or t = T u^power",
-    )
-    power: float = Field(1.0, gt=0, description="power: above 1 prefers little noise")
-
-    @model_validator(mode="after")
-    def _check_power(self) -> DensityConfig:
-        if (self.density == "power") == (self.power == 1):
-            raise ValueError(
-                f"density {self.density} and power {self.power:g} do not go together; "
-                "density: power wants a power other than 1, the others none"
-            )
-        return self

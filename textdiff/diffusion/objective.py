@@ -1,6 +1,7 @@
 """Training objectives: what is minimised for x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps.
 
     simple    | target - output |^2, target eps, x_0, v or mean     L_simple, DDPM eq. 14 (eps)
+    eps       | eps - eps_hat |^2                                    L_simple, whatever is predicted
     min_snr   w_t | target - output |^2,  w_t = min(snr, gamma) / f  arXiv 2303.09556, eq. 5
     v1        | mean - mean_hat |^2 / (2 sigma^2)                    DDPM eq. 8
     hybrid    simple + vlb_weight T L_t, its mean_hat held fixed     IDDPM, arXiv 2102.09672, eq. 16
@@ -11,7 +12,8 @@ with | target - output |^2 = f | x_0 - x_0_hat |^2:
     f = 1 (x_0), snr (eps), snr + 1 (v), c_0^2 (mean)
 
 A network that outputs v is trained on | v - v_hat |^2, which is L_simple weighted by 1 / ac_t:
-noisy pictures, whose content only the text can tell, count for more.
+noisy pictures, whose content only the text can tell, count for more. With the loss eps such a
+network is trained on L_simple itself, its output scaled as in EDM (arXiv 2206.00364, section 5).
 Losses are per example; the training loop averages them once.
 """
 
@@ -104,6 +106,8 @@ class Objective:
             variance = config.variance if prediction.variance_mix is None else "learned"
             bits = bound_term(schedule, prediction, x_0, x_t, timestep, variance)
             return {"loss": schedule.num_timesteps * bits}
+        if config.loss == "eps":
+            return {"loss": simple_loss(eps, prediction.eps)}
         wanted = target(self.prediction, schedule, x_0, eps, timestep)
         error = simple_loss(wanted, output[:, : x_0.shape[1]])
         if config.loss == "min_snr":

@@ -6,15 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.randomness import Stream, normals, uniform
-from textdiff.types import Batch
+from textdiff.types import Batch, PerSample, Timesteps
 
 QUARTERS = 4
 
@@ -41,7 +40,14 @@ class Draws:
         return ["" if drop else caption for caption, drop in pairs]
 
 
+# uniforms (B,) in [0, 1) -> timesteps (B,), and factors of the losses as in `Draws`
+DrawTimesteps = Callable[[PerSample], tuple[Timesteps, PerSample | None]]
 Key = tuple[str | int, ...]  # all that the draws of a sample are a function of
+
+
+def uniform_timesteps(num_timesteps: int) -> DrawTimesteps:
+    """Each timestep as often as any other."""
+    return lambda uniforms: ((uniforms * num_timesteps).long(), None)
 
 
 def keys_of(batch: Batch, seed: int, step: int) -> list[Key]:
@@ -53,16 +59,12 @@ def keys_of(batch: Batch, seed: int, step: int) -> list[Key]:
 def draw(
     keys: Sequence[Key],
     shape: tuple[int, ...],
-    num_timesteps: int,
+    timesteps: DrawTimesteps,
     caption_drop: float,
-    importance: ImportanceTimesteps | None = None,
 ) -> Draws:
-    """Noise, timestep and caption drop of each sample, a function of its key alone; with
-    `importance` the timestep also depends on the terms it remembers."""
+    """Noise, timestep and caption drop of each sample, a function of its key alone,
+    as far as `timesteps` is one of its uniforms."""
     streams = [Stream("diffusion", *key) for key in keys]
     of_timestep, of_drop = uniform(np.stack([stream.words(2) for stream in streams], axis=1))
-    dropped = (of_drop < caption_drop).tolist()
-    drawn = Draws(normals(streams, shape), (of_timestep * num_timesteps).long(), dropped)
-    if importance is not None:
-        drawn.timestep, drawn.weight = importance.draw(of_timestep)
-    return drawn
+    timestep, weight = timesteps(of_timestep)
+    return Draws(normals(streams, shape), timestep, (of_drop < caption_drop).tolist(), weight)

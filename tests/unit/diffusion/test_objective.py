@@ -263,3 +263,47 @@ def test_output_of_two_c_channels_is_split():
 def test_importance_goes_with_the_bound_alone():
     with pytest.raises(ValueError, match="with loss simple use uniform"):
         ObjectiveConfig(loss="simple", timesteps="importance")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"timesteps": "power"}, "timesteps: power wants a power other than 1"),
+        ({"power": 0.5}, "timesteps uniform and power 0.5 do not go together"),
+        ({"loss": "vlb", "timesteps": "importance", "power": 2}, "importance and power 2"),
+        ({"loss": "hybrid", "timesteps": "log_snr"}, "a sum over all timesteps alike"),
+    ],
+)
+def test_timesteps_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ObjectiveConfig(**settings)
+
+
+# L_simple of eps, whatever is predicted
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_eps_loss_is_that_of_the_noise(prediction):
+    """The output that stands for eps + d costs d^2, be it an eps, x_0, v or mean."""
+    schedule = NoiseSchedule.cosine(100)
+    x_0, eps, x_t, timestep = example(schedule, [10, 50, 90])
+    wrong = from_eps(schedule, eps + 0.25, x_t, timestep)
+    output = target(prediction, schedule, wrong.x_0, wrong.eps, timestep)
+    if prediction == "mean":
+        output = schedule.posterior(wrong.x_0, x_t, timestep)[0]
+    objective = Objective(ObjectiveConfig(loss="eps"), prediction, schedule)
+    found = objective(output, x_0, eps, x_t, timestep)["loss"]
+    torch.testing.assert_close(found, torch.full_like(found, 0.0625))
+
+
+def test_eps_loss_of_a_velocity_is_its_error_times_the_signal():
+    """| eps - eps_hat |^2 = alphas_cumprod | v - v_hat |^2: noisy timesteps hardly count."""
+    schedule = NoiseSchedule.cosine(100)
+    x_0, eps, x_t, timestep = example(schedule, [10, 50, 90])
+    output = target("v", schedule, x_0, eps, timestep) + 0.5
+    found = [
+        Objective(ObjectiveConfig(loss=loss), "v", schedule)(output, x_0, eps, x_t, timestep)
+        for loss in ("eps", "simple")
+    ]
+    alphas_cumprod = schedule.at("alphas_cumprod", timestep, x_0).flatten()
+    torch.testing.assert_close(found[0]["loss"], alphas_cumprod * found[1]["loss"])

@@ -8,17 +8,20 @@ import torch
 from tests.helpers.batches import CAPTIONS, batch_of, noise
 from textdiff.clip import ClipModel
 from textdiff.data import DataConfig, open_data
+from textdiff.diffusion import ObjectiveConfig
 from textdiff.training.captions import CaptionEmbeddings
-from textdiff.training.draws import draw
+from textdiff.training.draws import draw, uniform_timesteps
 from textdiff.training.tasks.contrastive import ContrastiveTask
 from textdiff.training.tasks.diffusion import DiffusionTask
+
+T_1000 = uniform_timesteps(1000)
 
 # Draws
 
 
 def test_draws_of_a_sample_do_not_depend_on_its_batch():
     keys = [(0, step, 0, 5) for step in range(4)]
-    together, alone = draw(keys, (3, 4, 4), 1000, 0.5), draw(keys[2:3], (3, 4, 4), 1000, 0.5)
+    together, alone = draw(keys, (3, 4, 4), T_1000, 0.5), draw(keys[2:3], (3, 4, 4), T_1000, 0.5)
     assert torch.equal(together.eps[2:3], alone.eps)
     assert together.timestep[2] == alone.timestep[0]
     assert together.dropped[2] == alone.dropped[0]
@@ -26,11 +29,24 @@ def test_draws_of_a_sample_do_not_depend_on_its_batch():
 
 
 def test_draws_follow_their_distributions():
-    found = draw([(0, step, 0, 5) for step in range(2000)], (1,), 10, 0.3)
+    found = draw([(0, step, 0, 5) for step in range(2000)], (1,), uniform_timesteps(10), 0.3)
     assert sum(found.dropped) == pytest.approx(600, abs=100)
     assert found.timestep.bincount(minlength=10).tolist() == pytest.approx([200] * 10, abs=70)
     assert found.eps.mean().item() == pytest.approx(0, abs=0.1)
     assert found.eps.std().item() == pytest.approx(1, abs=0.1)
+
+
+def test_objective_chooses_the_timesteps(pipe):
+    """t = T u^power: of T = 100, half lie below 25 for power 2, half above 70 for power 0.5."""
+    uniforms = torch.linspace(0.0005, 0.9995, 1000)
+    for power, half in ((2.0, 25), (0.5, 70)):
+        objective = ObjectiveConfig(timesteps="power", power=power)
+        task = DiffusionTask(
+            pipe=pipe, embed=pipe.clip.conditioning, seed=0, caption_drop=0.0, objective=objective
+        )
+        timestep, weight = task.draw_timesteps(uniforms)
+        assert weight is None
+        assert (timestep < half).double().mean().item() == pytest.approx(0.5, abs=0.02)
 
 
 # Diffusion

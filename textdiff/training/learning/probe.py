@@ -12,7 +12,7 @@ import torch
 
 from textdiff.data.base import CaptionedImages
 from textdiff.data.order import EndlessOrder
-from textdiff.training.draws import QUARTERS, Draws, Key, draw
+from textdiff.training.draws import QUARTERS, Draws, Key, draw, uniform_timesteps
 from textdiff.types import Conditioning, Images, PerSample, Pictures, Timesteps
 
 CHUNK = 64  # pictures at a time
@@ -91,7 +91,8 @@ class FixedNoise:
 
     def _draw(self, *of: str | int, count: int) -> Draws:
         keys: list[Key] = [(*of, row) for row in range(count)]
-        return draw(keys, self.shape, self.num_timesteps, caption_drop=0.0)
+        timesteps = uniform_timesteps(self.num_timesteps)
+        return draw(keys, self.shape, timesteps, caption_drop=0.0)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.diffusion.objective import Objective, simple_loss
 from textdiff.diffusion.prediction import from_output
 from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.diffusion.timestep_density import draw_timesteps, timestep_density
 from textdiff.training.draws import QUARTERS, Draws
 from textdiff.training.learning.probe import Denoised
 from textdiff.training.learning.references import PixelStatistics, single_gaussian_pixels
 from textdiff.training.tasks.text_to_image import TextToImageTask
-from textdiff.types import Batch, Conditioning, Images, Pictures, Timesteps
+from textdiff.types import Batch, Conditioning, Images, PerSample, Pictures, Timesteps
 
 
 @dataclass(kw_only=True)
@@ -39,6 +40,8 @@ class DiffusionTask(TextToImageTask):
             raise TypeError("a DiffusionTask trains Gaussian models; this one is binary")
         self.schedule = schedule
         self._loss = Objective(self.objective, self.pipe.config.prediction, self.schedule)
+        density = self.objective.density
+        self._density = timestep_density(density, schedule) if density else None
         if self.objective.timesteps == "importance":
             self.importance = ImportanceTimesteps(
                 self.schedule.num_timesteps, self.objective.buckets, self.objective.history
@@ -49,8 +52,15 @@ class DiffusionTask(TextToImageTask):
         if self.importance is None:
             super().prepare(batch, step)
 
+    def draw_timesteps(self, uniforms: PerSample) -> tuple[Timesteps, PerSample | None]:
+        if self.importance is not None:
+            return self.importance.draw(uniforms)
+        if self._density is not None:
+            return draw_timesteps(self._density, uniforms), None
+        return super().draw_timesteps(uniforms)
+
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        draws = self.draw(batch, step, self.importance)
+        draws = self.draw(batch, step)
         conditioning = self.embed(draws.shown(batch.captions))
         x_0, eps, timestep = self.on_device(batch.image, draws)
         x_t = self.schedule.add_noise(x_0, eps, timestep)

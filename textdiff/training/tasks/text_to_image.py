@@ -17,11 +17,10 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from textdiff.data.base import CaptionedImages
-from textdiff.diffusion.importance import ImportanceTimesteps
 from textdiff.models.unet import UNet
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.training.draws import Draws, draw, keys_of
+from textdiff.training.draws import Draws, draw, keys_of, uniform_timesteps
 from textdiff.training.learning.errors import (
     Errors,
     denoise_quarters,
@@ -41,7 +40,7 @@ from textdiff.training.learning.text import text_response
 from textdiff.training.learning.words import Evidence, verdict
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
-from textdiff.types import Batch, Conditioning, Images, Pictures, Timesteps
+from textdiff.types import Batch, Conditioning, Images, PerSample, Pictures, Timesteps
 
 COUNTED = 256  # images whose pixels' mean and variance are known
 EXAMINED = 16  # images that tell more than held-out numbers do; see `learning.cost`
@@ -93,28 +92,29 @@ class TextToImageTask(ABC):
     def held_out_values(self, means: list[float]) -> dict[str, float]:
         """The numbers to log, from the mean loss in each quarter of the timesteps."""
 
+    def draw_timesteps(self, uniforms: PerSample) -> tuple[Timesteps, PerSample | None]:
+        """As `draws.DrawTimesteps`: each as often as any other."""
+        return uniform_timesteps(self.pipe.schedule.num_timesteps)(uniforms)
+
     @property
     def model(self) -> UNet:
         return self.pipe.unet
 
-    def draw(self, batch: Batch, step: int, importance: ImportanceTimesteps | None = None) -> Draws:
+    def draw(self, batch: Batch, step: int) -> Draws:
         """The random part of `batch`, a function of (seed, step, epoch, sample id)."""
         _, prepared = self._prepared.pop((id(batch), step), (batch, None))
-        return prepared or self._draw(batch, step, importance)
+        return prepared or self._draw(batch, step)
 
     def prepare(self, batch: Batch, step: int) -> None:
         """Makes the draws, which take a CPU long, before the step."""
         self._prepared[id(batch), step] = batch, self._draw(batch, step)
 
-    def _draw(
-        self, batch: Batch, step: int, importance: ImportanceTimesteps | None = None
-    ) -> Draws:
+    def _draw(self, batch: Batch, step: int) -> Draws:
         return draw(
             keys_of(batch, self.seed, step),
             self.pipe.codec.shape,
-            self.pipe.schedule.num_timesteps,
+            self.draw_timesteps,
             self.caption_drop,
-            importance,
         )
 
     def on_device(self, images: Pictures, draws: Draws) -> tuple[Images, Images, Timesteps]:
