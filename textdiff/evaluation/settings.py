@@ -17,5 +17,18 @@ Limit = Annotated[
     Field(ge=1, description="look at so many images of the split, the first ones; none: at all"),
 ]
 ImageSeed = Annotated[int, Field(description="which images of the split, where limit leaves some")]
+FeatureCache = Annotated[
+    Literal["auto", "off"],
+    Field(
+        description="keep features in the cache folder, and read them where they are in it; off: "
+        "compute them"
+    ),
+]
+FeaturesFile = Annotated[
+    str | None,
+    Field(
+        description="or: a file of features, as the line on features and 'textdiff features' say"
+    ),
+]
 Device = Annotated[str, Field(description="cpu, cuda, mps; auto: the fastest there is")]
 JsonFile = Annotated[str | None, Field(description="write numbers and protocol here")]

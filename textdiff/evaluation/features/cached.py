@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textdiff.clip import ClipModel
 from textdiff.data import CaptionedImages
@@ -25,7 +25,11 @@ from textdiff.errors import UsageError
 from textdiff.evaluation.features.cache import FeatureCache, key_of, say
 from textdiff.evaluation.features.clip import ClipExtractor
 from textdiff.evaluation.features.extractor import Extractor, ExtractorProtocol, TextExtractor
-from textdiff.evaluation.features.feature_set import FeatureSet
+from textdiff.evaluation.features.feature_set import (
+    FeatureSet,
+    check_same_extractor,
+    read_features,
+)
 from textdiff.evaluation.features.ranks import ALONE, Ranks
 from textdiff.evaluation.features.stream import (
     check_finite,
@@ -36,6 +40,9 @@ from textdiff.evaluation.features.stream import (
 from textdiff.evaluation.protocol import data_protocol
 from textdiff.evaluation.results import to_json
 from textdiff.types import Features, Pictures
+
+if TYPE_CHECKING:
+    from textdiff.evaluation.pictures import PromptedPictures
 
 IN_MEMORY: Mapping[str, Any] = {"source": "pictures in memory"}
 
@@ -111,15 +118,30 @@ class CachedFeatures:
         of = {"pixels": pixels, "captions": hash_of(texts), "source": hash_of(to_json(source))}
         return self._kept_or(compute, of, f"{len(images)} pictures")
 
+    def of_prompted(
+        self, pictures: PromptedPictures, source: Mapping[str, Any] = IN_MEMORY
+    ) -> FeatureSet:
+        """Of pictures with a prompt each. Raises as `of_pictures`."""
+        return self.of_pictures(pictures.images, [[text] for text in pictures.prompts], source)
+
+    def of_file(self, flag: str, path: str) -> FeatureSet:
+        """What a file of features holds.
+
+        Raises:
+            UsageError: it is of another extractor. DataError: it cannot be read.
+        """
+        features = read_features(path)
+        check_same_extractor(f"{flag} {path}", features, self.protocol.name, self.protocol)
+        check_finite(features.features, self.protocol.name)
+        return features
+
     def of_captions(self, texts: Sequence[str]) -> Features:
         """(m, D), not normalised; equal texts have equal features.
 
         Raises:
             UsageError: the extractor has no text tower.
         """
-        extractor = self.extractor
-        if not isinstance(extractor, TextExtractor):
-            raise UsageError(f"{self.protocol} has no text tower; give a CLIP")
+        extractor = self._text_extractor
 
         def compute() -> FeatureSet:
             features = extractor.encode_texts(texts)
@@ -130,6 +152,16 @@ class CachedFeatures:
 
         of = {"texts": hash_of(list(texts))}
         return self._kept_or(compute, of, f"{len(texts)} captions").features
+
+    def num_truncated(self, texts: Sequence[str]) -> int:
+        """How many the text tower sees cut. Raises as `of_captions`."""
+        return self._text_extractor.num_truncated(texts)
+
+    @property
+    def _text_extractor(self) -> TextExtractor:
+        if not isinstance(self.extractor, TextExtractor):
+            raise UsageError(f"{self.protocol} has no text tower; give a CLIP")
+        return self.extractor
 
     def _kept_or(
         self, compute: Callable[[], FeatureSet], of: dict[str, Any], what: str

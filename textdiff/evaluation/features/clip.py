@@ -52,3 +52,6 @@ class ClipExtractor:
 
     def encode_texts(self, captions: Sequence[str]) -> Features:
         return text_features(self.clip, captions).float()
+
+    def num_truncated(self, captions: Sequence[str]) -> int:
+        return self.clip.tokenize(list(captions)).num_truncated

@@ -90,3 +90,7 @@ class TextExtractor(Protocol):
     def encode_texts(self, captions: Sequence[str]) -> Features:
         """(n, D) float32 on the CPU, not normalised."""
         ...
+
+    def num_truncated(self, captions: Sequence[str]) -> int:
+        """How many of the captions are longer than what it reads, and cut."""
+        ...

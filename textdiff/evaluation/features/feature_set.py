@@ -48,6 +48,12 @@ class FeatureSet:
         return len(self.positions)
 
     @property
+    def title(self) -> str:
+        """What tables call it."""
+        split = f", split {self.source['split']}" if "split" in self.source else ""
+        return f"{self.source.get('source', 'a feature file')}{split} ({len(self)} pictures)"
+
+    @property
     def prompts(self) -> list[str]:
         """The first caption of each row.
 
@@ -130,9 +136,8 @@ def check_same_extractor(
     """Raises UsageError where the features that `flag` named are not by that of `other`."""
     if not features.extractor.same_as(expected):
         raise UsageError(
-            f"{flag} holds features by {features.extractor}, but {other} has {expected}; "
-            f"{_difference(features.extractor, expected)}; numbers of two extractors cannot be "
-            "compared, so take one for both"
+            f"{flag} holds features by {features.extractor}, {other} has {expected}: "
+            f"{_difference(features.extractor, expected)}; take one extractor for both"
         )
 
 
