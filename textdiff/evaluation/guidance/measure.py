@@ -19,7 +19,7 @@ from torch import Tensor
 
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
-from textdiff.evaluation.guidance.differences import estimate_of_finite, to_samples
+from textdiff.evaluation.guidance.differences import to_samples
 from textdiff.evaluation.guidance.sweep import (
     EvaluatorScores,
     HeldOutScores,
@@ -28,9 +28,16 @@ from textdiff.evaluation.guidance.sweep import (
     RecallGap,
     ScoreSamples,
 )
-from textdiff.metrics.bootstrap import Estimate, count_draws, estimate_mean, resample
+from textdiff.metrics.bootstrap import (
+    Estimate,
+    count_draws,
+    estimate_mean,
+    estimate_of_finite,
+    resample,
+)
 from textdiff.metrics.clip_score import clip_scores
-from textdiff.metrics.distribution import frechet_distance, kid, kid_of_resamples
+from textdiff.metrics.frechet import frechet_distance
+from textdiff.metrics.kernel_distance import kid, kid_of_resamples
 from textdiff.metrics.retrieval import prompt_following
 from textdiff.types import Features, PerSample, Pictures
 
