@@ -24,11 +24,16 @@ FeatureCache = Annotated[
         "compute them"
     ),
 ]
+Extractor = Annotated[
+    str,
+    Field(
+        description="what makes the features: a CLIP (folder or MODEL/TAG), inception[:FILE], "
+        "dinov2:FOLDER, or the folder of a vision model of transformers or timm"
+    ),
+]
 FeaturesFile = Annotated[
     str | None,
-    Field(
-        description="or: a file of features, as the line on features and 'textdiff features' say"
-    ),
+    Field(description="or: a file of features that 'textdiff features' or the cache wrote"),
 ]
 Device = Annotated[str, Field(description="cpu, cuda, mps; auto: the fastest there is")]
 JsonFile = Annotated[str | None, Field(description="write numbers and protocol here")]

@@ -2,10 +2,14 @@ from .bootstrap import Estimate as Estimate
 from .bootstrap import estimate as estimate
 from .bootstrap import estimate_mean as estimate_mean
 from .bootstrap import estimate_means as estimate_means
+from .bootstrap import estimate_median as estimate_median
 from .clip_score import clip_scores as clip_scores
-from .distribution import cmmd as cmmd
-from .distribution import frechet_distance as frechet_distance
-from .distribution import kid as kid
+from .frechet import frechet_distance as frechet_distance
+from .frechet import frechet_estimate as frechet_estimate
+from .kernel_distance import cmmd as cmmd
+from .kernel_distance import cmmd_estimate as cmmd_estimate
+from .kernel_distance import kid as kid
+from .kernel_distance import kid_estimate as kid_estimate
 from .likelihood import Bound as Bound
 from .retrieval import Ranking as Ranking
 from .retrieval import Retrieval as Retrieval

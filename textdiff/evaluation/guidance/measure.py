@@ -22,7 +22,7 @@ from textdiff.clip.features import image_features
 from textdiff.evaluation.features.cache import FeatureCache
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.clip import ClipExtractor
-from textdiff.evaluation.guidance.differences import estimate_of_finite, to_samples
+from textdiff.evaluation.guidance.differences import to_samples
 from textdiff.evaluation.guidance.sweep import (
     EvaluatorScores,
     HeldOutScores,
@@ -31,9 +31,16 @@ from textdiff.evaluation.guidance.sweep import (
     RecallGap,
     ScoreSamples,
 )
-from textdiff.metrics.bootstrap import Estimate, count_draws, estimate_mean, resample
+from textdiff.metrics.bootstrap import (
+    Estimate,
+    count_draws,
+    estimate_mean,
+    estimate_of_finite,
+    resample,
+)
 from textdiff.metrics.clip_score import clip_scores
-from textdiff.metrics.distribution import frechet_distance, kid, kid_of_resamples
+from textdiff.metrics.frechet import frechet_distance
+from textdiff.metrics.kernel_distance import kid, kid_of_resamples
 from textdiff.metrics.retrieval import prompt_following
 from textdiff.types import Features, PerSample, Pictures
 
