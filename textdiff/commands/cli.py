@@ -62,6 +62,11 @@ COMMANDS = {
         "CompositionSettings",
         "whether pictures show the things, colours and relations of seen and unseen prompts",
     ),
+    "distribution": Command(
+        "distribution",
+        "DistributionSettings",
+        "Frechet distance, KID, CMMD, precision, recall, diversity and copies of pictures",
+    ),
     "guidance": Command(
         "guidance",
         "GuidanceSettings",

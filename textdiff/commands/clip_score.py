@@ -30,6 +30,7 @@ def run(settings: ClipScoreSettings) -> None:
     from textdiff.evaluation.features.clip import ClipExtractor
     from textdiff.evaluation.pictures import draw_pictures, open_pictures, real_pictures
     from textdiff.evaluation.protocol import (
+        SourceProtocol,
         clip_protocol,
         data_protocol,
         model_protocol,
@@ -44,6 +45,7 @@ def run(settings: ClipScoreSettings) -> None:
     check_file("--json", settings.json)
     device = pick_device(settings.device)
     cache, model = open_cache(settings.feature_cache, settings.data), None
+    source: SourceProtocol
 
     def by(clip: ClipModel) -> CachedFeatures:
         name = settings.judge or f"{settings.model}/clip"

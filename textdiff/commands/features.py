@@ -14,7 +14,6 @@ def run(settings: FeaturesSettings) -> None:
     Raises:
         UsageError: an extractor or pictures that are not there.
     """
-    from dataclasses import replace
     from pathlib import Path
 
     from textdiff.data import open_data
@@ -34,9 +33,7 @@ def run(settings: FeaturesSettings) -> None:
     start_all_processes()
     ranks = join_ranks()
     device = ranks.device(pick_device(settings.device))
-    extractor = load_extractor(settings.features, device)
-    if settings.batch_size:
-        extractor = replace(extractor, batch_size=settings.batch_size)
+    extractor = load_extractor(settings.features, device, settings.batch_size)
     if settings.images:
         data = open_pictures(settings.images, extractor.prepared(settings.data))
     else:

@@ -22,7 +22,7 @@ def run(settings: RetrievalSettings) -> None:
     from textdiff.evaluation.features.cached import CachedFeatures
     from textdiff.evaluation.features.clip import ClipExtractor
     from textdiff.evaluation.features.ranks import join_ranks
-    from textdiff.evaluation.protocol import clip_protocol, data_protocol
+    from textdiff.evaluation.protocol import SourceProtocol, clip_protocol, data_protocol
     from textdiff.evaluation.results import write_result
     from textdiff.evaluation.retrieval.measure import (
         RetrievalProtocol,
@@ -43,7 +43,8 @@ def run(settings: RetrievalSettings) -> None:
     features = CachedFeatures(ClipExtractor(settings.clip, clip), cache, ranks)
     if settings.features_file:
         images = features.of_file("--features-file", settings.features_file)
-        title, data = images.title, images.source
+        title = images.title
+        data: SourceProtocol = images.source
     else:
         config = data_of_run(settings.data, "--clip", settings.clip)
         searched = open_data(as_clip_sees(config, clip), settings.split)

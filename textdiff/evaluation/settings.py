@@ -24,13 +24,10 @@ FeatureCache = Annotated[
         "compute them"
     ),
 ]
-Extractor = Annotated[
-    str,
-    Field(
-        description="what makes the features: a CLIP (folder or MODEL/TAG), inception[:FILE], "
-        "dinov2:FOLDER, or the folder of a vision model of transformers or timm"
-    ),
-]
+EXTRACTOR = (
+    "what makes the features: a CLIP (folder or MODEL/TAG), inception[:FILE], dinov2:FOLDER, or "
+    "the folder of a vision model of transformers or timm"
+)
 FeaturesFile = Annotated[
     str | None,
     Field(description="or: a file of features that 'textdiff features' or the cache wrote"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
-from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
+from textdiff.evaluation.protocol import ClipProtocol, ModelProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.evaluation.tables import print_estimates
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
@@ -23,7 +23,7 @@ class ClipScoreProtocol:
     metric: str = "CLIP score"
     model: ModelProtocol | None
     clip: ClipProtocol
-    data: DataProtocol | Mapping[str, Any]
+    data: SourceProtocol
     prompt_seed: int
     sampling: dict[str, object] | None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,15 @@ class FeatureSet:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def reordered(self, order: Sequence[int]) -> FeatureSet:
+        """The rows with these numbers, in this order."""
+        return replace(
+            self,
+            features=self.features[list(order)],
+            positions=[self.positions[k] for k in order],
+            captions=[self.captions[k] for k in order],
+        )
 
     @property
     def title(self) -> str:
@@ -98,7 +107,7 @@ def read_features(path: str | Path, key: str | None = None) -> FeatureSet:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(Path(path).expanduser(), framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no dict
         if "about" not in metadata or "sha256" not in metadata:

@@ -8,6 +8,7 @@ FOLDER                          whichever of these its files show it to be
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from textdiff.clip import ClipModel
@@ -19,16 +20,23 @@ from textdiff.evaluation.features.inception import InceptionExtractor
 from textdiff.evaluation.features.timm_folder import TimmExtractor, read_config
 from textdiff.evaluation.features.vision import VisionExtractor
 
+AnyExtractor = ClipExtractor | InceptionExtractor | VisionExtractor | TimmExtractor
 DINO = "dinov2"
 
 
-def load_extractor(name: str, device: str) -> Extractor:
-    """On `device`, frozen.
+def load_extractor(name: str, device: str, batch_size: int | None = None) -> Extractor:
+    """On `device`, frozen. batch_size: pictures that it takes at once; None: by its kind.
 
     Raises:
         UsageError: no such kind of folder, or a package or weights that are not on this machine.
         CheckpointError: weights that cannot be used.
     """
+    extractor = find_extractor(name, device)
+    return replace(extractor, batch_size=batch_size) if batch_size else extractor
+
+
+def find_extractor(name: str, device: str) -> AnyExtractor:
+    """Raises as `load_extractor`."""
     kind, _, rest = name.partition(":")
     if kind == "inception":
         return InceptionExtractor.load(name, rest or None, device)
@@ -40,7 +48,9 @@ def load_extractor(name: str, device: str) -> Extractor:
     return ClipExtractor(name, ClipModel.load(name).freeze().to(device))
 
 
-def load_folder(name: str, folder: Path, device: str, only: str = "") -> Extractor:
+def load_folder(
+    name: str, folder: Path, device: str, only: str = ""
+) -> VisionExtractor | TimmExtractor:
     """A vision model of transformers or timm. only: what its architecture must be.
 
     Raises: as `load_extractor`.

@@ -6,13 +6,13 @@ from pydantic import Field, model_validator
 
 from textdiff.config import Settings
 from textdiff.data.config import RunData
-from textdiff.evaluation.settings import Device, Extractor, FeatureCache, Limit, Split
+from textdiff.evaluation.settings import EXTRACTOR, Device, FeatureCache, Limit, Split
 
 
 class FeaturesSettings(Settings):
     """Which pictures, by what, and where to."""
 
-    features: Extractor
+    features: str = Field(description=EXTRACTOR)
     images: str | None = Field(
         None, description="a folder of captioned pictures, or of what `sample` drew; none: --data"
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from textdiff.errors import DataError
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
-from textdiff.evaluation.protocol import ClipProtocol, DataProtocol
+from textdiff.evaluation.protocol import ClipProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.evaluation.tables import print_estimates
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
@@ -22,7 +22,7 @@ class RetrievalProtocol:
     """data: of a feature file, what it says that it is of."""
 
     metric: str = "retrieval R@k, ties count against"
-    data: DataProtocol | Mapping[str, Any]
+    data: SourceProtocol
     clip: ClipProtocol
 
 
