@@ -5,8 +5,9 @@
     source.of_pictures(images, captions)    of pictures in memory, such as drawn ones
     source.of_captions(texts)               text features (m, D), of a CLIP
 
-What happened is said on stderr, a line for each set. The cache is read and written by the main
-process alone; the others get what it has.
+What happened is said on stderr, a line for each set of pictures. Ranks encode pictures together;
+the cache is then read and written by the main one, and the others get what it has. Captions are
+encoded by whoever asks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from textdiff.clip import ClipModel
@@ -133,7 +134,7 @@ class CachedFeatures:
         features = read_features(path)
         check_same_extractor(f"{flag} {path}", features, self.protocol.name, self.protocol)
         check_finite(features.features, self.protocol.name)
-        return features
+        return replace(features, extractor=self.protocol)
 
     def of_captions(self, texts: Sequence[str]) -> Features:
         """(m, D), not normalised; equal texts have equal features.
@@ -151,7 +152,7 @@ class CachedFeatures:
             return FeatureSet(features, rows, captions, self.protocol, about, bad={})
 
         of = {"texts": hash_of(list(texts))}
-        return self._kept_or(compute, of, f"{len(texts)} captions").features
+        return replace(self, ranks=ALONE)._kept_or(compute, of, what=None).features
 
     def num_truncated(self, texts: Sequence[str]) -> int:
         """How many the text tower sees cut. Raises as `of_captions`."""
@@ -164,22 +165,24 @@ class CachedFeatures:
         return self.extractor
 
     def _kept_or(
-        self, compute: Callable[[], FeatureSet], of: dict[str, Any], what: str
+        self, compute: Callable[[], FeatureSet], of: dict[str, Any], what: str | None
     ) -> FeatureSet:
-        """What the cache has of it, else what is computed. what: it is, in words."""
+        """What the cache has of it, else what is computed. what: it is, in words; None: not worth
+        a line."""
         if self.cache is None:
             return compute()
         key, main = key_of(self.protocol, of), self.ranks.is_main
         kept = self.ranks.main_value(self.cache.get(key) if main else None)
         if kept is not None:
-            if main:
+            if main and what:
                 say(
                     f"features of {what} by {self.protocol.name}: read, none computed "
                     f"({self.cache.path(key)})"
                 )
-            return kept
+            return replace(kept, extractor=self.protocol)  # by the name that it has now
         made = compute()
-        if main and (path := self.cache.put(key, made)):
+        path = self.cache.put(key, made) if main else None
+        if path and what:
             say(f"features of {what} by {self.protocol.name}: computed, kept in {path}")
         return made
 

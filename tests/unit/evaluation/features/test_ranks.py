@@ -27,7 +27,9 @@ def test_each_rank_has_a_gpu_of_its_own():
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_features_of_one(tiny_clip, shapes, tmp_path, monkeypatch):
+def test_two_processes_give_the_features_and_numbers_of_one(
+    tiny_clip, shapes, tmp_path, monkeypatch
+):
     """Of 16 pictures in chunks of 3, one of them of no use."""
     monkeypatch.setenv("TEXTDIFF_CACHE", str(tmp_path / "cache"))
     copy = tmp_path / "shapes"
@@ -41,8 +43,14 @@ def test_two_processes_give_the_features_of_one(tiny_clip, shapes, tmp_path, mon
         flags += ["--data.max-bad-fraction", "0.1", "--feature-cache", cache, "--batch-size", "3"]
         return ["features", *map(str, flags)]
 
+    def search(out: Path) -> list[str]:
+        flags = ["--clip", tiny_clip, "--data", shapes, "--data.min-side", "4", "--json", out]
+        return ["retrieval", *map(str, flags), "--split", "all"]
+
     run(job(tmp_path / "one.safetensors", "off"))
+    run([*search(tmp_path / "one.json"), "--feature-cache", "off"])
     jobs = [job(tmp_path / f"{name}.safetensors", "auto") for name in ("two", "again")]
+    jobs.append(search(tmp_path / "two.json"))
     run_in_two_processes(jobs, tmp_path)
     one, two, again = (
         read_features(tmp_path / f"{name}.safetensors") for name in ("one", "two", "again")
@@ -52,3 +60,5 @@ def test_two_processes_give_the_features_of_one(tiny_clip, shapes, tmp_path, mon
         assert torch.equal(one.features, other.features)
         assert (one.positions, one.captions) == (other.positions, other.captions)
         assert one.bad == other.bad != {}
+    searched = [(tmp_path / f"{name}.json").read_text() for name in ("one", "two")]
+    assert searched[0] == searched[1]
