@@ -102,7 +102,7 @@ def test_sets_that_cannot_be_compared(metric, x, y, complaint):
 def test_what_is_not_finite_is_refused(metric, spoilt):
     x, y = torch.rand(5, 3), torch.rand(4, 3)
     y[2, 1] = spoilt
-    with pytest.raises(DataError, match="1 rows of the second set .* the first is row 2"):
+    with pytest.raises(DataError, match=r"1 rows of the second set .* the first is row 2"):
         metric(x, y)
 
 
