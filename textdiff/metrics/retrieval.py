@@ -24,7 +24,7 @@ from textdiff.clip.distinct import distinct_rows, once_per_row
 from textdiff.errors import DataError
 
 Numbers = Int[Tensor, " n"]  # ranks, labels, or indices of n things
-SCORES = 2**23  # at once: 32 MB in float32, whatever the number of candidates
+SCORES = 2**22  # at once: 16 MB in float32, whatever the number of candidates
 
 
 def ranks(scores: Float[Tensor, "q n"], correct: Bool[Tensor, "q n"]) -> Int[Tensor, " q"]:
@@ -147,6 +147,7 @@ def _unit(features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
     return once_per_row(lambda rows: F.normalize(rows, dim=-1), features)
 
 
+@torch.no_grad()
 def _ranks_among(
     candidates: Float[Tensor, "n dim"],
     candidate: Int[Tensor, " pairs"],
@@ -160,9 +161,11 @@ def _ranks_among(
     candidate, query = (index[order].to(candidates.device) for index in (candidate, query))
     rows = max(1, SCORES // len(candidates))
     ends = torch.searchsorted(query, torch.arange(0, len(queries) + rows, rows).to(query)).tolist()
+    # one buffer: chunks that are freed and asked for again leave the heap in pieces
+    buffer = queries.new_empty(min(rows, len(queries)), len(first))
     found = []
     for number, part in enumerate(queries.split(rows)):
-        scores = part @ distinct
+        scores = torch.mm(part, distinct, out=buffer[: len(part)])
         if len(first) < len(which):
             scores = scores[:, which]
         here = slice(ends[number], ends[number + 1])
