@@ -66,10 +66,10 @@ class Counted:
             order = Stream("bundles", groups).permutation(groups).to(rows.device)
             rows = rows.unflatten(0, (-1, group))[order].flatten(0, 1)
         units = -(-groups // bundle)
-        counts = (
-            count_draws(resample(units, resamples, stream)) if resamples else torch.zeros(0, units)
-        )
-        return cls(rows, counts.double(), bundle * group, group)
+        counts = torch.zeros(0, units, dtype=torch.float64)
+        if resamples:
+            counts = count_draws(resample(units, resamples, stream))
+        return cls(rows, counts, bundle * group, group)
 
     @property
     def sizes(self) -> Float[Tensor, " units"]:

@@ -116,9 +116,8 @@ def test_estimates_in_parts_are_the_same(monkeypatch):
     values = torch.rand(30, generator=torch.Generator().manual_seed(0)).double()
     whole = estimate_mean(values), estimate_median(values)
     monkeypatch.setattr(bootstrap, "PART", 1000)
-    for found, expected in zip(
-        (estimate_mean(values), estimate_median(values)), whole, strict=True
-    ):
+    in_parts = estimate_mean(values), estimate_median(values)
+    for found, expected in zip(in_parts, whole, strict=True):
         for name in ("value", "low", "high", "std_error"):
             assert getattr(found, name) == pytest.approx(getattr(expected, name), **TOLERANCE)
 

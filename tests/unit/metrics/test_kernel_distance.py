@@ -26,7 +26,7 @@ def test_kid_is_not_biased():
     """Over many pairs of sets from one distribution its mean is 0; the biased one's is not."""
     rng = torch.Generator().manual_seed(0)
     values = torch.tensor(
-        [kid(*torch.randn(2, 8, 3, generator=rng)) for _ in range(1000)], dtype=torch.float64
+        [kid(*torch.randn(2, 8, 3, generator=rng)) for _ in range(400)], dtype=torch.float64
     )
     assert abs(values.mean()) < 3 * values.std() / len(values) ** 0.5
 
@@ -38,7 +38,7 @@ def test_several_pictures_of_a_prompt_do_not_bias_it(counted):
     one prompt made it +0.2."""
     rng = torch.Generator().manual_seed(0)
     values = []
-    for _ in range(1000):
+    for _ in range(400):
         prompts = torch.randn(16, 3, generator=rng, dtype=torch.float64) * 0.7**0.5
         own = torch.randn(64, 3, generator=rng, dtype=torch.float64) * 0.3**0.5
         x = prompts.repeat_interleave(4, dim=0) + own
@@ -54,7 +54,7 @@ def test_several_pictures_of_a_prompt_do_not_bias_it(counted):
             values.append(kid(x, y, 4))
     found = torch.tensor(values)
     assert abs(found.mean()) < 3 * found.std() / len(found) ** 0.5
-    assert found.std() / len(found) ** 0.5 < 0.02
+    assert found.std() / len(found) ** 0.5 < 0.03
 
 
 def test_rows_that_are_not_whole_groups_are_refused():
