@@ -130,6 +130,22 @@ def pipe(tiny_run):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _features_of_this_session(tmp_path_factory):
+    """No test reads features that another session computed, perhaps with other code."""
+    from textdiff.data.pixel_cache import cache_root
+    from textdiff.evaluation.features import cache
+
+    folder = tmp_path_factory.mktemp("features")
+
+    def root(config):
+        return cache_root(config) if "TEXTDIFF_CACHE" in os.environ else folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "cache_root", root)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """Bits depend on how a sum is split among threads; and small tests are quicker with one.
 

@@ -216,7 +216,8 @@ def test_exports_are_not_hidden_by_files_of_the_same_name(name):
 
 
 UNPICKLING = re.compile(
-    r"torch\.load\b|\b(import|from) pickle\b|\bpickle\.load|allow_pickle\s*=\s*True"
+    r"torch\.load\b(?![^\n]*weights_only=True)|\b(import|from) pickle\b|\bpickle\.load|"
+    r"allow_pickle\s*=\s*True"
 )
 
 

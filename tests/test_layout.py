@@ -22,6 +22,7 @@ TOGETHER = {
     "clip/contrastive": {"loss_ranks", "loss_sigmoid"},
     "commands": {"settings"},
     "diffusion": {"properties"},
+    "metrics": {"agreement_clip", "agreement_distribution", "agreement_retrieval", "distances"},
     "models": {"diffusers_parity"},
     "pipeline": {"load"},
     "sampling": {"against_diffusers", "exact", "properties"},

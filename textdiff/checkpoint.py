@@ -71,6 +71,30 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
         ) from None
 
 
+def load_foreign_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a .pth file of another project's, on the CPU. torch's restricted reader takes
+    tensors and plain values and refuses whatever else a pickle can hold.
+
+    Raises:
+        CheckpointError: no such file, or one that holds anything but named tensors.
+    """
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"weights file {path} does not exist") from None
+    except Exception as error:  # what a damaged archive or a refused pickle raises is not listed
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path} cannot be read as plain weights: {reason}") from None
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor)
+        for name, tensor in content.items()
+    ):
+        raise CheckpointError(f"{path} is no mapping of names to tensors")
+    return dict(content)
+
+
 def load_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path) -> None:
     """Copies `tensors` into `module`, all of them, each of the right shape.
 

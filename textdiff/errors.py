@@ -70,6 +70,7 @@ EXTRAS = {
     },
     "plot": {"matplotlib": "matplotlib"},
     "track": {"tensorboard": "tensorboard"},
+    "eval": {"torch_fidelity": "torch-fidelity"},
 }
 
 

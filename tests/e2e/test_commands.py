@@ -92,6 +92,16 @@ def test_evaluations_of_a_model(tiny_run, data, tmp_path, name, flags):
     assert json.loads(out.read_text())["model"]["name"] == str(tiny_run)
 
 
+def test_features_and_distribution(tiny_clip, shapes, data, tmp_path):
+    real, out = tmp_path / "real.safetensors", tmp_path / "numbers.json"
+    flags = ["--features", tiny_clip, *data, "--feature-cache", "off"]
+    shown = finished("evals/features.py", *flags, "--out", real)
+    assert shown == f"features of 16 pictures, 32 numbers each: {real}\n"
+    flags = ["--images", shapes, "--features", tiny_clip, "--feature-cache", "off", *SAME_SIZE]
+    finished("evals/distribution.py", *flags, "--reference", real, "--json", out)
+    assert json.loads(out.read_text())["drawn"]["recall"]["mean"] == 1
+
+
 def test_noised_clip(noised, tiny_clip, shapes, tmp_path):
     flags = ["--noised", noised, "--clean", tiny_clip, "--data", shapes, "--data.min-side", "4"]
     finished(

@@ -14,6 +14,7 @@ from textdiff.clip.features import image_features, text_features
 from textdiff.commands.cli import run
 from textdiff.data import DataConfig, open_data
 from textdiff.evaluation.clip_score.measure import measure_clip_score
+from textdiff.evaluation.features.cached import clip_features
 from textdiff.evaluation.pictures import draw_pictures, real_pictures
 from textdiff.evaluation.prompt_following.measure import measure_prompt_following
 from textdiff.pipeline.config import SamplingConfig
@@ -84,7 +85,9 @@ def test_prompt_following(document, tiny_run, judge, data, pipe, tmp_path, capsy
     found = document("prompt-following", "--model", tiny_run, "--judge", judge, *FAST_FLAGS, *flags)
     real = real_pictures(data, 6, 2, pipe)
     drawn = draw_pictures(pipe, real.prompts, FAST)
-    expected = measure_prompt_following(ClipModel.load(judge), {"drawn": drawn, "real": real})
+    features = clip_features(ClipModel.load(judge))
+    pictures = {"drawn": features.of_prompted(drawn), "real": features.of_prompted(real)}
+    expected = measure_prompt_following(features, pictures)
     for kind, rates in expected.rates.items():
         assert found["results"][kind]["R@1"]["mean"] == pytest.approx(rates.at_1.value)
         assert found["results"][kind]["R@5"]["mean"] == pytest.approx(rates.at_5.value)
@@ -103,7 +106,9 @@ def test_clip_score_of_a_model_beside_real_pictures(document, tiny_run, judge, d
     real = real_pictures(data, 6, 0, pipe)
     drawn = draw_pictures(pipe, real.prompts, FAST)
     clip = ClipModel.load(judge).freeze()
-    expected = measure_clip_score(clip, {"drawn": drawn, "real": real}).scores
+    features = clip_features(clip)
+    pictures = {"drawn": features.of_prompted(drawn), "real": features.of_prompted(real)}
+    expected = measure_clip_score(features, pictures).scores
     for kind, each in expected.items():
         score = pytest.approx(each.score.value, rel=1e-3, abs=1e-3)
         assert (found["results"][kind]["mean"], found["results"][kind]["pictures"]) == (score, 6)

@@ -42,6 +42,9 @@ COMMANDS = {
     ),
     "sample": Command("sample", "SampleSettings", "draw pictures of prompts"),
     "export": Command("export", "ExportSettings", "write a model as a folder for diffusers"),
+    "features": Command(
+        "features", "FeaturesSettings", "features of pictures in a file, for evaluations"
+    ),
     "clip-score": Command("clip_score", "ClipScoreSettings", "CLIP score of pictures and prompts"),
     "retrieval": Command("retrieval", "RetrievalSettings", "R@k of a CLIP, both ways"),
     "noised-clip": Command(
@@ -58,6 +61,11 @@ COMMANDS = {
         "composition",
         "CompositionSettings",
         "whether pictures show the things, colours and relations of seen and unseen prompts",
+    ),
+    "distribution": Command(
+        "distribution",
+        "DistributionSettings",
+        "Frechet distance, KID, CMMD, precision, recall, diversity and copies of pictures",
     ),
     "guidance": Command(
         "guidance",

@@ -1,7 +1,7 @@
 """CLIP score (arXiv 2104.08718): mean of weight x max(cos(image, caption), 0).
 
-Of a model on the captions of a data split, beside the real pictures; or of a folder of captioned
-images as it is.
+Of a model on the captions of a data split, beside the real pictures; of a folder of captioned
+images as it is; or of a file of features.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from textdiff.evaluation.clip_score.settings import ClipScoreSettings
 
 
 def run(settings: ClipScoreSettings) -> None:
-    """Load, draw if there is a model, score, show."""
+    """Load, draw if there is a model, score, show.
+
+    Raises:
+        UsageError: features of another CLIP. DataError: pictures without captions.
+    """
     from textdiff.clip import ClipModel
     from textdiff.data import open_data
     from textdiff.data.config import fit_data
-    from textdiff.data.drawn import is_drawn
     from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.clip_score.measure import (
@@ -22,8 +25,12 @@ def run(settings: ClipScoreSettings) -> None:
         measure_clip_score,
         print_scores,
     )
-    from textdiff.evaluation.pictures import captioned_pictures, draw_pictures, real_pictures
+    from textdiff.evaluation.features.cache import open_cache
+    from textdiff.evaluation.features.cached import CachedFeatures
+    from textdiff.evaluation.features.clip import ClipExtractor
+    from textdiff.evaluation.pictures import draw_pictures, open_pictures, real_pictures
     from textdiff.evaluation.protocol import (
+        SourceProtocol,
         clip_protocol,
         data_protocol,
         model_protocol,
@@ -37,31 +44,44 @@ def run(settings: ClipScoreSettings) -> None:
 
     check_file("--json", settings.json)
     device = pick_device(settings.device)
-    if settings.model is None:
-        assert settings.judge is not None  # the settings' own check
-        clip = ClipModel.load(settings.judge)
-        assert settings.images is not None
-        kind = "drawn" if is_drawn(settings.images) else "folder"
-        folder = settings.data.model_copy(update={"source": settings.images, "kind": kind})
-        data = open_data(as_clip_sees(folder, clip), "all")
-        settle_threads(device)
-        pictures, model = {"given": captioned_pictures(data)}, None
-    else:
+    cache, model = open_cache(settings.feature_cache, settings.data), None
+    source: SourceProtocol
+
+    def by(clip: ClipModel) -> CachedFeatures:
+        name = settings.judge or f"{settings.model}/clip"
+        return CachedFeatures(ClipExtractor(name, clip.freeze().to(device)), cache)
+
+    if settings.model is not None:
         pipe = TextToImage.load(settings.model, device)
         config = data_of_run(settings.data, "--model", settings.model)
         config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
         data = open_data(config, settings.split)
         clip = ClipModel.load(settings.judge) if settings.judge else pipe.clip
+        features = by(clip)
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
         settle_threads(device)
-        pictures = {"drawn": draw_pictures(pipe, real.prompts, settings), "real": real}
+        drawn = draw_pictures(pipe, real.prompts, settings)
+        pictures = {"drawn": features.of_prompted(drawn), "real": features.of_prompted(real)}
+        title, source = data.title, data_protocol(data)
         model = model_protocol(settings.model, pipe)
-    result = measure_clip_score(clip.freeze().to(device), pictures, settings.weight)
-    print_scores(result, data.title)
+    else:
+        assert settings.judge is not None  # the settings' own check
+        clip = ClipModel.load(settings.judge)
+        features = by(clip)
+        settle_threads(device)
+        if settings.images:
+            data = open_pictures(settings.images, as_clip_sees(settings.data, clip))
+            given, title, source = features.of_split(data), data.title, data_protocol(data)
+        else:
+            given = features.of_file("--features-file", str(settings.features_file))
+            title, source = given.title, given.source
+        pictures = {"given": given}
+    result = measure_clip_score(features, pictures, settings.weight)
+    print_scores(result, title)
     protocol = ClipScoreProtocol(
         model=model,
-        clip=clip_protocol(settings.judge or f"{settings.model}/clip", clip),
-        data=data_protocol(data),
+        clip=clip_protocol(features.protocol.name, clip),
+        data=source,
         prompt_seed=settings.prompt_seed,
         sampling=sampling_protocol(settings) if model else None,
     )

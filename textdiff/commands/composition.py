@@ -30,6 +30,9 @@ def run(settings: CompositionSettings) -> None:
     from textdiff.evaluation.composition.sheet import save_overview, save_sheet
     from textdiff.evaluation.composition.table import print_composition
     from textdiff.evaluation.evaluators import load_evaluators
+    from textdiff.evaluation.features.cache import open_cache
+    from textdiff.evaluation.features.cached import CachedFeatures
+    from textdiff.evaluation.features.clip import ClipExtractor
     from textdiff.evaluation.pictures import draw_pictures
     from textdiff.evaluation.protocol import (
         clip_protocol,
@@ -73,7 +76,11 @@ def run(settings: CompositionSettings) -> None:
         pictures = given_and_real(given, splits)
     drawn = {split: read_back(reader, pair.drawn) for split, pair in pictures.items()}
     real = {split: read_back(reader, pair.real) for split, pair in pictures.items()}
-    result = measure_composition(drawn, real, judges)
+    cache = open_cache(settings.feature_cache, settings.data)
+    features = {
+        name: CachedFeatures(ClipExtractor(name, clip), cache) for name, clip in judges.items()
+    }
+    result = measure_composition(drawn, real, features)
     print_composition(result, config.source)
     if settings.grid:
         save_sheet(settings.grid, drawn, settings.grid_pictures)

@@ -53,6 +53,7 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
     from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.evaluators import load_evaluators
+    from textdiff.evaluation.features.cache import open_cache
     from textdiff.evaluation.guidance.guide import find_guide, involved_clips
     from textdiff.evaluation.guidance.run import draw_best, measure_sweep, scale_grid
     from textdiff.evaluation.pictures import real_pictures
@@ -86,6 +87,7 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
         images_per_prompt=settings.num_images,
         limit=settings.limit,
         path=settings.json,
+        cache=open_cache(settings.feature_cache, settings.data),
     )
     if settings.grid:
         count = settings.grid_pictures

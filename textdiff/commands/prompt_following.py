@@ -20,6 +20,9 @@ def run(settings: PromptFollowingSettings) -> None:
     from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
     from textdiff.evaluation.evaluators import load_evaluator
+    from textdiff.evaluation.features.cache import open_cache
+    from textdiff.evaluation.features.cached import CachedFeatures
+    from textdiff.evaluation.features.clip import ClipExtractor
     from textdiff.evaluation.pictures import draw_pictures, real_pictures, save_sheet
     from textdiff.evaluation.prompt_following.measure import (
         PromptFollowingProtocol,
@@ -49,7 +52,10 @@ def run(settings: PromptFollowingSettings) -> None:
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
     settle_threads(device)
     drawn = draw_pictures(pipe, real.prompts, settings)
-    result = measure_prompt_following(judge, {"drawn": drawn, "real": real})
+    cache = open_cache(settings.feature_cache, settings.data)
+    features = CachedFeatures(ClipExtractor(settings.judge, judge), cache)
+    pictures = {"drawn": features.of_prompted(drawn), "real": features.of_prompted(real)}
+    result = measure_prompt_following(features, pictures)
     print_rates(result, data.title)
     if settings.grid:
         save_sheet(settings.grid, drawn, settings.grid_pictures)

@@ -121,6 +121,12 @@ class CaptionedImages:
         return isinstance(self._source, Versioned)
 
     @property
+    def version(self) -> str | None:
+        """Changes when what the source's files hold may have; None of composed pictures, which the
+        fingerprint tells whole."""
+        return self._source.version() if isinstance(self._source, Versioned) else None
+
+    @property
     def is_cached(self) -> bool:
         return self._cache is not None
 

@@ -6,6 +6,8 @@ beside the pictures (a metadata file, .txt files) make it an image folder like a
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 from PIL import Image
@@ -38,10 +40,19 @@ class DrawnPictures:
         self.entries = choose(drawn, config.max_images)
 
     def read(self, index: int) -> Tensor:
-        return decode_image(self._root / self.entries[index].identifier, self._config)
+        return decode_image(self._path(index), self._config)
+
+    def version(self) -> str:
+        """Changes with any file's size or time of change."""
+        states = [self._path(index).stat() for index in range(len(self.entries))]
+        numbers = [(state.st_size, state.st_mtime_ns) for state in states]
+        return hashlib.sha256(json.dumps(numbers).encode()).hexdigest()
 
     def original_size(self, index: int) -> tuple[int, int]:
-        return stated_size(self._root / self.entries[index].identifier, self._config)
+        return stated_size(self._path(index), self._config)
+
+    def _path(self, index: int) -> Path:
+        return self._root / self.entries[index].identifier
 
 
 def is_drawn(folder: str | Path) -> bool:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import torch
 
-from textdiff.data import CaptionedImages, EndlessOrder, labelled_grid, to_pil
+from textdiff.data import (
+    CaptionedImages,
+    DataConfig,
+    EndlessOrder,
+    labelled_grid,
+    open_data,
+    to_pil,
+)
+from textdiff.data.drawn import is_drawn
 from textdiff.errors import DataError
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
@@ -53,6 +61,17 @@ def real_pictures(
     if not chosen:
         raise DataError(f"{data.name}: no caption fits {pipe.clip.context_length} tokens")
     return PromptedPictures(list(chosen), torch.cat(list(chosen.values())))
+
+
+def open_pictures(folder: str, config: DataConfig) -> CaptionedImages:
+    """All pictures of a folder that a user gives, captioned or drawn by `sample`, prepared as
+    `config` says.
+
+    Raises:
+        DataError: there is none.
+    """
+    kind = "drawn" if is_drawn(folder) else "folder"
+    return open_data(config.model_copy(update={"source": folder, "kind": kind}), "all")
 
 
 def captioned_pictures(data: CaptionedImages) -> PromptedPictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,10 @@ class DataProtocol:
     resize: str
     resample: str
     fingerprint: str
+
+
+# What pictures are of: a split, or what a file of their features says that it was made of
+SourceProtocol = DataProtocol | Mapping[str, Any]
 
 
 def model_protocol(name: str, pipe: TextToImage) -> ModelProtocol:

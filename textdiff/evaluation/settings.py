@@ -17,5 +17,20 @@ Limit = Annotated[
     Field(ge=1, description="look at so many images of the split, the first ones; none: at all"),
 ]
 ImageSeed = Annotated[int, Field(description="which images of the split, where limit leaves some")]
+FeatureCache = Annotated[
+    Literal["auto", "off"],
+    Field(
+        description="keep features in the cache folder, and read them where they are in it; off: "
+        "compute them"
+    ),
+]
+EXTRACTOR = (
+    "what makes the features: a CLIP (folder or MODEL/TAG), inception[:FILE], dinov2:FOLDER, or "
+    "the folder of a vision model of transformers or timm"
+)
+FeaturesFile = Annotated[
+    str | None,
+    Field(description="or: a file of features that 'textdiff features' or the cache wrote"),
+]
 Device = Annotated[str, Field(description="cpu, cuda, mps; auto: the fastest there is")]
 JsonFile = Annotated[str | None, Field(description="write numbers and protocol here")]

@@ -10,11 +10,14 @@ biased in n, such as the Frechet distance, the interval shows spread only.
     draws = resample(n)                        # (B, n), the same for every statistic of n images
     estimate(theta, theta_of_resamples)        # Estimate
     estimate_mean(hits)                        # both at once, of a mean
+    estimate_median(ranks)                     # the same of a median
+
+Resamples of many images are drawn a part at a time, so that B x n numbers are never held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +29,7 @@ from textdiff.randomness import Stream
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
+PART = 2**22  # draws at once: 32 MB of image numbers
 
 Draws = Int[Tensor, "resamples images"]  # numbers of the images in each resample
 Counts = Float[Tensor, "resamples images"]  # how often each image is in each resample
@@ -71,6 +75,18 @@ def resample(
     return Stream(*stream).integers(num_images, resamples, num_images)
 
 
+def resample_in_parts(
+    num_images: int,
+    resamples: int = RESAMPLES,
+    stream: tuple[int | str, ...] = ("bootstrap", 0),
+    width: int = 1,
+) -> Iterator[Draws]:
+    """`resample` a few rows at a time. width: numbers that each draw will be worth."""
+    numbers, part = Stream(*stream), max(1, PART // max(num_images, width))
+    for start in range(0, resamples, part):
+        yield numbers.integers(num_images, min(part, resamples - start), num_images)
+
+
 def count_draws(draws: Draws) -> Counts:
     """How often each image is in each resample, float64."""
     one = torch.ones((), dtype=torch.float64).expand(draws.shape)
@@ -85,6 +101,12 @@ def estimate(
     low, high = resampled.quantile(tails).tolist()
     std_error = resampled.std(correction=1).item()
     return Estimate(value, low, high, confidence, len(resampled), std_error)
+
+
+def estimate_of_finite(value: float, resampled: Float[Tensor, " resamples"]) -> Estimate:
+    """`estimate` of a statistic that not every resample has: one of a single picture, which few
+    pictures give at times, has no pairs."""
+    return estimate(value, resampled[resampled.isfinite()])
 
 
 def means_of_draws(
@@ -107,6 +129,14 @@ def means_of_draws(
     return (counts @ total) / (counts @ size)[:, None]
 
 
+def means_of_resamples(
+    values: Float[Tensor, " images"], resamples: int, stream: tuple[int | str, ...]
+) -> Float[Tensor, " resamples"]:
+    """Means of `values` (n,) over the images of each resample of `stream`, (B,)."""
+    parts = resample_in_parts(len(values), resamples, stream)
+    return torch.cat([means_of_draws(values[:, None], draws)[:, 0] for draws in parts])
+
+
 def estimate_means(
     values: Values,
     image_of_value: Int[Tensor, " values"] | None = None,
@@ -120,7 +150,8 @@ def estimate_means(
     """
     images = len(values) if image_of_value is None else int(image_of_value.max()) + 1
     means = means_of_draws(values, torch.arange(images)[None], image_of_value)[0].tolist()
-    resampled = means_of_draws(values, resample(images, resamples), image_of_value).T
+    parts = resample_in_parts(images, resamples, width=len(values))
+    resampled = torch.cat([means_of_draws(values, draws, image_of_value) for draws in parts]).T
     return [estimate(mean, column) for mean, column in zip(means, resampled, strict=True)]
 
 
@@ -132,3 +163,33 @@ def estimate_mean(
     """`estimate_means` of a single column, (m,)."""
     (found,) = estimate_means(values[:, None], image_of_value, resamples)
     return found
+
+
+def estimate_median(
+    values: Shaped[Tensor, " values"],
+    image_of_value: Int[Tensor, " values"] | None = None,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Median of `values` (m,), the mean of the middle two where m is even, with its interval.
+
+    Args:
+        image_of_value: as `means_of_draws`.
+    """
+    ordered, order = values.detach().cpu().double().sort()
+    owner = order if image_of_value is None else image_of_value.cpu()[order]
+    images = int(owner.max()) + 1
+    parts = resample_in_parts(images, resamples, width=len(values))
+    found = [_weighted_medians(ordered, count_draws(draws)[:, owner]) for draws in parts]
+    plain = _weighted_medians(ordered, torch.ones(1, len(values), dtype=torch.float64))
+    return estimate(plain.item(), torch.cat(found))
+
+
+def _weighted_medians(
+    ordered: Float[Tensor, " values"], counts: Float[Tensor, "resamples values"]
+) -> Float[Tensor, " resamples"]:
+    """Of ascending values, each as often as counted."""
+    up_to = counts.cumsum(dim=1)
+    total = up_to[:, -1:]
+    lower = torch.searchsorted(up_to, (total / 2).ceil())
+    upper = torch.searchsorted(up_to, (total / 2).floor() + 1)
+    return (ordered[lower] + ordered[upper])[:, 0] / 2

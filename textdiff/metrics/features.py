@@ -1,4 +1,4 @@
-"""Retrieval on the features of a data set."""
+"""Retrieval on the features of a data set, as a training measures it along the way."""
 
 from __future__ import annotations
 
@@ -34,11 +34,16 @@ class Captions:
 
 def captions_of(data: CaptionedImages, indices: Sequence[int]) -> Captions:
     """Of the images with these n indices."""
+    return distinct_captions([data.captions[index] for index in indices])
+
+
+def distinct_captions(captions: Sequence[Sequence[str]]) -> Captions:
+    """Of n images with these captions each, in the order in which they are met."""
     number: dict[str, int] = {}
     pairs = [
         (image, number.setdefault(text, len(number)))
-        for image, index in enumerate(indices)
-        for text in dict.fromkeys(data.captions[index])
+        for image, own in enumerate(captions)
+        for text in dict.fromkeys(own)
     ]
     image, text = torch.tensor(pairs).T
     return Captions(list(number), image, text)

@@ -2,6 +2,7 @@
 
     rank(q) = 1 + #{wrong candidates c : score(q, c) >= max over right r of score(q, r)}
     R@k     = mean over q of [rank(q) <= k]
+    median  = of rank(q), the mean of the middle two of an even number
 
 Ties count against, and so does a score that is not a number. Candidates with equal features tie.
 By chance, with m right ones among N candidates in random order,
@@ -23,7 +24,7 @@ from textdiff.clip.distinct import distinct_rows, once_per_row
 from textdiff.errors import DataError
 
 Numbers = Int[Tensor, " n"]  # ranks, labels, or indices of n things
-CHUNK = 1024  # queries scored at once: 100 MB of float32 scores against 25,000 candidates
+SCORES = 2**22  # at once: 16 MB in float32, whatever the number of candidates
 
 
 def ranks(scores: Float[Tensor, "q n"], correct: Bool[Tensor, "q n"]) -> Int[Tensor, " q"]:
@@ -54,6 +55,11 @@ class Ranking:
     def recall(self, k: int) -> float:
         """R@k."""
         return float((self.ranks <= k).double().mean())
+
+    @property
+    def median(self) -> float:
+        """Median rank; `estimate_median` of the ranks gives it with its interval."""
+        return float(self.ranks.double().quantile(0.5))
 
     def chance(self, k: int) -> float:
         """R@k of candidates in random order."""
@@ -141,6 +147,7 @@ def _unit(features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
     return once_per_row(lambda rows: F.normalize(rows, dim=-1), features)
 
 
+@torch.no_grad()
 def _ranks_among(
     candidates: Float[Tensor, "n dim"],
     candidate: Int[Tensor, " pairs"],
@@ -150,12 +157,34 @@ def _ranks_among(
     """Ranks (q,) of unit features; candidate[k] is right for query[k]."""
     first, which = (index.to(candidates.device) for index in distinct_rows(candidates))
     distinct = candidates[first].T  # equal candidates have one score, and tie
-    candidate, query = candidate.to(candidates.device), query.to(candidates.device)
+    order = query.argsort()
+    candidate, query = (index[order].to(candidates.device) for index in (candidate, query))
+    rows = max(1, SCORES // len(candidates))
+    ends = torch.searchsorted(query, torch.arange(0, len(queries) + rows, rows).to(query)).tolist()
+    # one buffer: chunks that are freed and asked for again leave the heap in pieces
+    buffer = queries.new_empty(min(rows, len(queries)), len(first))
     found = []
-    for start in range(0, len(queries), CHUNK):
-        scores = (queries[start : start + CHUNK] @ distinct)[:, which]
-        correct = torch.zeros_like(scores, dtype=torch.bool)
-        here = (query >= start) & (query < start + CHUNK)
-        correct[query[here] - start, candidate[here]] = True
-        found.append(ranks(scores, correct))
+    for number, part in enumerate(queries.split(rows)):
+        scores = torch.mm(part, distinct, out=buffer[: len(part)])
+        if len(first) < len(which):
+            scores = scores[:, which]
+        here = slice(ends[number], ends[number + 1])
+        found.append(_ranks_of_pairs(scores, query[here] - number * rows, candidate[here]))
     return torch.cat(found)
+
+
+def _ranks_of_pairs(
+    scores: Float[Tensor, "q n"], query: Int[Tensor, " pairs"], candidate: Int[Tensor, " pairs"]
+) -> Int[Tensor, " q"]:
+    """`ranks`, where few of many candidates are right: candidate[k] for query[k]."""
+    right = scores[query, candidate]
+    best = right.new_full((len(scores),), -math.inf).scatter_reduce(0, query, right, "amax")
+    # bytes are added up faster than bools
+    beaten = (scores < best[:, None]).view(torch.uint8).sum(dim=1, dtype=torch.int32)
+    right_not_beaten = (~(right < best[query])).long()
+    return (
+        1
+        + scores.shape[1]
+        - beaten
+        - torch.zeros_like(beaten, dtype=torch.long).index_add(0, query, right_not_beaten)
+    )

@@ -89,9 +89,12 @@ def test_a_tilde_in_an_output_is_the_home_folder(command, key, monkeypatch):
 # One name for one idea in all commands; the names that some had before still work
 
 IDEAS = {
-    "limit": ("retrieval", "noised-clip", "guidance", "likelihood", "inversion"),
+    "limit": (
+        *("retrieval", "noised-clip", "guidance", "likelihood", "inversion", "distribution"),
+        "features",
+    ),
     "image_seed": ("likelihood", "inversion"),
-    "num_images": ("sample", "guidance", "composition"),
+    "num_images": ("sample", "guidance", "composition", "distribution"),
 }
 
 

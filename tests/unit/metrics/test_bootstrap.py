@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.golden import golden
+from textdiff.metrics import bootstrap
 from textdiff.metrics.bootstrap import (
     Estimate,
     count_draws,
     estimate,
     estimate_mean,
     estimate_means,
+    estimate_median,
+    estimate_of_finite,
     means_of_draws,
     resample,
+    resample_in_parts,
 )
 
 GOLDEN = golden("bootstrap")
@@ -96,6 +101,48 @@ def test_resamples_of_one_stream_are_the_same_and_of_two_differ():
     assert not torch.equal(first, other)
     assert first.shape == (20, 9)
     assert (first.min(), first.max()) == (0, 8)
+
+
+def test_resamples_in_parts_are_the_same(monkeypatch):
+    monkeypatch.setattr(bootstrap, "PART", 50)
+    whole = resample(9, 20, ("a", 1))
+    parts = list(resample_in_parts(9, 20, ("a", 1)))
+    assert [len(part) for part in parts] == [5, 5, 5, 5]
+    assert torch.equal(torch.cat(parts), whole)
+    assert [len(part) for part in resample_in_parts(9, 20, width=30)] == [1] * 20
+
+
+def test_estimates_in_parts_are_the_same(monkeypatch):
+    values = torch.rand(30, generator=torch.Generator().manual_seed(0)).double()
+    whole = estimate_mean(values), estimate_median(values)
+    monkeypatch.setattr(bootstrap, "PART", 1000)
+    in_parts = estimate_mean(values), estimate_median(values)
+    for found, expected in zip(in_parts, whole, strict=True):
+        for name in ("value", "low", "high", "std_error"):
+            assert getattr(found, name) == pytest.approx(getattr(expected, name), **TOLERANCE)
+
+
+@pytest.mark.parametrize("owner", [None, [0, 1, 1, 2, 0], [2, 0, 1, 1]])
+def test_estimate_of_a_median_is_over_resamples_of_images(owner):
+    """One resample after the other, as the definition says."""
+    values = torch.tensor([3.0, 1, 8, 7, 3])[: len(owner or range(5))].double()
+    owner = None if owner is None else torch.tensor(owner)
+    of_image = torch.arange(len(values)) if owner is None else owner
+    draws = resample(int(of_image.max()) + 1, 50)
+    medians = [torch.cat([values[of_image == image] for image in draw]).numpy() for draw in draws]
+    expected = estimate(
+        float(np.median(values.numpy())), torch.tensor([np.median(m) for m in medians]).double()
+    )
+    found = estimate_median(values, owner, resamples=50)
+    for name in ("value", "low", "high", "std_error"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), **TOLERANCE)
+
+
+def test_resamples_without_the_statistic_are_left_out():
+    values = torch.tensor([1.0, float("nan"), 2.0]).double()
+    found = estimate_of_finite(1.5, values)
+    assert (found.resamples, found.value) == (2, 1.5)
+    assert 1 <= found.low <= found.high <= 2
 
 
 def test_counts_say_how_often_each_image_was_drawn():

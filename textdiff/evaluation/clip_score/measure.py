@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from textdiff.clip import ClipModel
-from textdiff.clip.features import image_features, text_features
-from textdiff.evaluation.pictures import PromptedPictures
-from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
+from textdiff.evaluation.features.cached import CachedFeatures
+from textdiff.evaluation.features.feature_set import FeatureSet
+from textdiff.evaluation.protocol import ClipProtocol, ModelProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.evaluation.tables import print_estimates
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
@@ -18,12 +17,13 @@ from textdiff.metrics.clip_score import TORCHMETRICS_WEIGHT, clip_scores
 
 @dataclass(frozen=True, kw_only=True)
 class ClipScoreProtocol:
-    """model, sampling: None where pictures were given, not drawn."""
+    """model, sampling: None where pictures were given, not drawn. data: of a feature file, what it
+    says that it is of."""
 
     metric: str = "CLIP score"
     model: ModelProtocol | None
     clip: ClipProtocol
-    data: DataProtocol
+    data: SourceProtocol
     prompt_seed: int
     sampling: dict[str, object] | None
 
@@ -54,16 +54,20 @@ class ClipScoreResult:
 
 
 def measure_clip_score(
-    clip: ClipModel, pictures: Mapping[str, PromptedPictures], weight: float = TORCHMETRICS_WEIGHT
+    clip: CachedFeatures, pictures: Mapping[str, FeatureSet], weight: float = TORCHMETRICS_WEIGHT
 ) -> ClipScoreResult:
-    """The score of each kind of pictures with their prompts."""
+    """The score of each kind of pictures with their prompts.
+
+    Raises:
+        UsageError: `clip` is none. DataError: a picture has no prompt.
+    """
     scores = {}
     for kind, judged in pictures.items():
-        images, texts = image_features(clip, judged.images), text_features(clip, judged.prompts)
-        score = estimate_mean(clip_scores(images, texts, weight))
+        texts = clip.of_captions(judged.prompts)
+        score = estimate_mean(clip_scores(judged.features, texts, weight))
         scores[kind] = ClipScore(score, len(judged))
     captions = [prompt for judged in pictures.values() for prompt in judged.prompts]
-    return ClipScoreResult(weight, clip.tokenize(captions).num_truncated, scores)
+    return ClipScoreResult(weight, clip.num_truncated(captions), scores)
 
 
 def print_scores(result: ClipScoreResult, source: str) -> None:

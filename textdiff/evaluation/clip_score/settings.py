@@ -8,7 +8,14 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from textdiff.data.config import RunData
-from textdiff.evaluation.settings import Device, JsonFile, PromptSeed, PromptSplit
+from textdiff.evaluation.settings import (
+    Device,
+    FeatureCache,
+    FeaturesFile,
+    JsonFile,
+    PromptSeed,
+    PromptSplit,
+)
 from textdiff.pipeline.config import SamplingConfig
 
 
@@ -25,6 +32,7 @@ class ClipScoreSettings(SamplingConfig):
         description="or: a folder of captioned images to score, or of pictures that `sample` drew, "
         "which hold their prompts",
     )
+    features_file: FeaturesFile = None
     judge: str | None = Field(
         None, description="CLIP that judges; none: the model's own, which flatters it"
     )
@@ -33,13 +41,16 @@ class ClipScoreSettings(SamplingConfig):
     split: PromptSplit = "train"
     num_prompts: int = Field(128, ge=1, description="prompts and pictures")
     prompt_seed: PromptSeed = 0
+    feature_cache: FeatureCache = "auto"
     device: Device = "auto"
     json: JsonFile = None  # type: ignore[assignment]  # of a deprecated method's name
 
     @model_validator(mode="after")
     def _one_kind_of_picture(self) -> ClipScoreSettings:
-        if (self.model is None) == (self.images is None):
-            raise ValueError("give either --model or --images")
-        if self.images and not self.judge:
-            raise ValueError("--images needs --judge, the CLIP that judges")
+        given = [each for each in (self.model, self.images, self.features_file) if each is not None]
+        if len(given) != 1:
+            raise ValueError("give one of --model, --images and --features-file")
+        if self.model is None and not self.judge:
+            flag = "--images" if self.images else "--features-file"
+            raise ValueError(f"{flag} needs --judge, the CLIP that judges")
         return self

@@ -15,8 +15,6 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from textdiff.clip import ClipModel
-from textdiff.clip.features import image_features, text_features
 from textdiff.data.scenes.facts import Scene
 from textdiff.evaluation.composition.asked import Asked
 from textdiff.evaluation.composition.result import (
@@ -27,6 +25,7 @@ from textdiff.evaluation.composition.result import (
     DrawnAndReal,
     SplitResult,
 )
+from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.metrics.bootstrap import Estimate, estimate, estimate_mean, means_of_draws, resample
 from textdiff.metrics.composition.agreement import ASPECTS, Agreement, agreement
 from textdiff.metrics.composition.reader import Reading, SceneReader
@@ -69,7 +68,7 @@ def read_back(reader: SceneReader, asked: Asked) -> Read:
 
 
 def measure_composition(
-    drawn: Mapping[str, Read], real: Mapping[str, Read], judges: Mapping[str, ClipModel]
+    drawn: Mapping[str, Read], real: Mapping[str, Read], judges: Mapping[str, CachedFeatures]
 ) -> CompositionResult:
     """Of each split: drawn pictures, and real ones of the same prompts."""
     splits, values = {}, {}
@@ -150,7 +149,9 @@ def chance_rates(scenes: Sequence[Scene]) -> dict[str, float]:
     return chances
 
 
-def recalls(judge: ClipModel, asked: Asked) -> Values:
+def recalls(judge: CachedFeatures, asked: Asked) -> Values:
     """Whether the judge ranks each picture's prompt first among all of them."""
-    images, prompts = image_features(judge, asked.images), text_features(judge, asked.prompts)
+    captions = [[asked.prompts[prompt]] for prompt in asked.prompt.tolist()]
+    images = judge.of_pictures(asked.images, captions).features
+    prompts = judge.of_captions(asked.prompts)
     return Values(prompt_following(images, prompts, asked.prompt).ranks <= 1, asked.prompt)

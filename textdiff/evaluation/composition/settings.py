@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from textdiff.data.config import RunData
-from textdiff.evaluation.settings import Device, JsonFile, PromptSeed
+from textdiff.evaluation.settings import Device, FeatureCache, JsonFile, PromptSeed
 from textdiff.pipeline.config import SamplingConfig
 
 SceneSplit = Literal["train", "val", "test"]
@@ -44,6 +44,7 @@ class CompositionSettings(SamplingConfig):
     num_prompts: int = Field(64, ge=2, description="prompts of each split, at most")
     num_images: int = Field(4, ge=1, description="pictures per prompt")
     prompt_seed: PromptSeed = 0
+    feature_cache: FeatureCache = "auto"
     device: Device = "auto"
     grid: str | None = Field(
         None, description="draw pictures, right and wrong ones, with what was read here"

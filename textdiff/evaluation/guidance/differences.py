@@ -24,7 +24,7 @@ from textdiff.evaluation.guidance.sweep import (
     Scales,
     SettingResult,
 )
-from textdiff.metrics.bootstrap import Estimate, estimate, estimate_mean
+from textdiff.metrics.bootstrap import estimate_mean, estimate_of_finite
 
 UNGUIDED, WITHOUT_CLIP = "unguided", "same CFG without CLIP"
 DIGITS = 6
@@ -68,8 +68,3 @@ def to_tensor(samples: Samples) -> Float[Tensor, " values"]:
     """float64, nan for None."""
     values = [math.nan if value is None else value for value in samples]
     return torch.tensor(values, dtype=torch.float64)
-
-
-def estimate_of_finite(value: float, resampled: Float[Tensor, " resamples"]) -> Estimate:
-    """Resamples of one picture alone, which few pictures give at times, have no KID."""
-    return estimate(value, resampled[resampled.isfinite()])

@@ -18,8 +18,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textdiff.clip import ClipModel
-from textdiff.clip.features import image_features, text_features
-from textdiff.evaluation.guidance.differences import estimate_of_finite, to_samples
+from textdiff.clip.features import image_features
+from textdiff.evaluation.features.cache import FeatureCache
+from textdiff.evaluation.features.cached import CachedFeatures
+from textdiff.evaluation.features.clip import ClipExtractor
+from textdiff.evaluation.guidance.differences import to_samples
 from textdiff.evaluation.guidance.sweep import (
     EvaluatorScores,
     HeldOutScores,
@@ -28,9 +31,16 @@ from textdiff.evaluation.guidance.sweep import (
     RecallGap,
     ScoreSamples,
 )
-from textdiff.metrics.bootstrap import Estimate, count_draws, estimate_mean, resample
+from textdiff.metrics.bootstrap import (
+    Estimate,
+    count_draws,
+    estimate_mean,
+    estimate_of_finite,
+    resample,
+)
 from textdiff.metrics.clip_score import clip_scores
-from textdiff.metrics.distribution import frechet_distance, kid, kid_of_resamples
+from textdiff.metrics.frechet import frechet_distance
+from textdiff.metrics.kernel_distance import kid, kid_of_resamples
 from textdiff.metrics.retrieval import prompt_following
 from textdiff.types import Features, PerSample, Pictures
 
@@ -67,13 +77,18 @@ def prepare_panel(
     guide: ClipModel,
     prompts: Sequence[str],
     reference: Pictures,
+    cache: FeatureCache | None = None,
 ) -> Panel:
-    """Computes what is the same for all pictures. reference: real pictures."""
+    """Computes what is the same for all pictures. reference: real pictures, whose features may be
+    in `cache`."""
 
-    def prepare(clip: ClipModel) -> Evaluator:
-        return Evaluator(clip, text_features(clip, prompts), unit_features(clip, reference))
+    def prepare(name: str, clip: ClipModel) -> Evaluator:
+        features = CachedFeatures(ClipExtractor(name, clip), cache)
+        real = features.of_pictures(reference, [[]] * len(reference)).features
+        return Evaluator(clip, features.of_captions(prompts), F.normalize(real, dim=-1))
 
-    return Panel({name: prepare(clip) for name, clip in evaluators.items()}, prepare(guide))
+    held_out = {name: prepare(name, clip) for name, clip in evaluators.items()}
+    return Panel(held_out, prepare("the guide", guide))
 
 
 def unit_features(clip: ClipModel, images: Pictures) -> Features:

@@ -9,6 +9,7 @@ from pathlib import Path
 from textdiff.clip import ClipModel
 from textdiff.data import CaptionedImages
 from textdiff.errors import UsageError
+from textdiff.evaluation.features.cache import FeatureCache
 from textdiff.evaluation.guidance.differences import with_differences
 from textdiff.evaluation.guidance.draw import draw_timed, write_sheet
 from textdiff.evaluation.guidance.front import best_of_each_kind
@@ -39,6 +40,7 @@ def measure_sweep(
     images_per_prompt: int = 1,
     limit: int = 2048,
     path: str | Path | None = None,
+    cache: FeatureCache | None = None,
 ) -> Sweep:
     """The settings of `scales`, and those that the file `path` already holds.
 
@@ -49,6 +51,7 @@ def measure_sweep(
         others: the split of the real pictures to be close to, at most `limit` of them.
         config: of sampling; its scales do not count.
         path: written after each setting; None: no file.
+        cache: of the features of the other pictures; None: they are computed.
 
     Raises:
         UsageError: fewer than two prompts or other pictures, settings that the model cannot follow,
@@ -69,7 +72,7 @@ def measure_sweep(
         config=config,
     )
     sweep = find_sweep(path, protocol)
-    panel = prepare_panel(evaluators, guide.evaluator, real.prompts, reference)
+    panel = prepare_panel(evaluators, guide.evaluator, real.prompts, reference, cache)
     if sweep is None:
         sweep = Sweep(protocol, score_pictures(panel, real.images, 1))
     known = {setting.scales for setting in sweep.settings}

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from textdiff.data.config import RunData
-from textdiff.evaluation.settings import Device, PromptSeed, PromptSplit, Split
+from textdiff.evaluation.settings import Device, FeatureCache, PromptSeed, PromptSplit, Split
 from textdiff.pipeline.config import SamplingConfig
 
 Scale = Annotated[float, Field(ge=0)]
@@ -47,6 +47,7 @@ class GuidanceSettings(SamplingConfig):
     limit: int = Field(
         2048, ge=2, description="look at so many other images of that split, to be close to"
     )
+    feature_cache: FeatureCache = "auto"
     device: Device = "auto"
     json: str | None = Field(  # type: ignore[assignment]  # of a deprecated method's name
         None,

@@ -11,9 +11,8 @@ from typing import Annotated
 
 import torch
 
-from textdiff.clip import ClipModel
-from textdiff.clip.features import image_features, text_features
-from textdiff.evaluation.pictures import PromptedPictures
+from textdiff.evaluation.features.cached import CachedFeatures
+from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
 from textdiff.evaluation.results import Key
 from textdiff.evaluation.tables import print_estimates
@@ -56,14 +55,18 @@ class PromptFollowingResult:
 
 
 def measure_prompt_following(
-    judge: ClipModel, pictures: Mapping[str, PromptedPictures]
+    judge: CachedFeatures, pictures: Mapping[str, FeatureSet]
 ) -> PromptFollowingResult:
-    """Rates of each kind of pictures, such as drawn and real ones; all have the same prompts."""
+    """Rates of each kind of pictures, such as drawn and real ones; all have the same prompts.
+
+    Raises:
+        UsageError: `judge` is no CLIP.
+    """
     prompts = next(iter(pictures.values())).prompts
-    candidates, own = text_features(judge, prompts), torch.arange(len(prompts))
+    candidates, own = judge.of_captions(prompts), torch.arange(len(prompts))
     rates = {}
     for kind, judged in pictures.items():
-        ranks = prompt_following(image_features(judge, judged.images), candidates, own).ranks
+        ranks = prompt_following(judged.features, candidates, own).ranks
         rates[kind] = Rates(at_1=estimate_mean(ranks <= 1), at_5=estimate_mean(ranks <= 5))
     return PromptFollowingResult(len(prompts), rates)
 

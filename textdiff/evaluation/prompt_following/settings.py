@@ -5,7 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from textdiff.data.config import RunData
-from textdiff.evaluation.settings import Device, JsonFile, Model, PromptSeed, PromptSplit
+from textdiff.evaluation.settings import (
+    Device,
+    FeatureCache,
+    JsonFile,
+    Model,
+    PromptSeed,
+    PromptSplit,
+)
 from textdiff.pipeline.config import SamplingConfig
 
 
@@ -18,6 +25,7 @@ class PromptFollowingSettings(SamplingConfig):
     split: PromptSplit = "train"
     num_prompts: int = Field(128, ge=2, description="N, prompts and pictures")
     prompt_seed: PromptSeed = 0
+    feature_cache: FeatureCache = "auto"
     device: Device = "auto"
     grid: str | None = Field(None, description="draw the first pictures with their prompts here")
     grid_pictures: int = Field(32, ge=1, description="how many of them")

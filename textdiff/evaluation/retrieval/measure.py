@@ -6,20 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from textdiff.clip import ClipModel
-from textdiff.data import CaptionedImages
-from textdiff.evaluation.protocol import ClipProtocol, DataProtocol
+from textdiff.errors import DataError
+from textdiff.evaluation.features.cached import CachedFeatures
+from textdiff.evaluation.features.feature_set import FeatureSet
+from textdiff.evaluation.protocol import ClipProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.evaluation.tables import print_estimates
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
-from textdiff.metrics.features import retrieval_on
-from textdiff.metrics.retrieval import Numbers, Ranking
+from textdiff.metrics.features import distinct_captions
+from textdiff.metrics.retrieval import Numbers, Ranking, image_text_retrieval
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalProtocol:
+    """data: of a feature file, what it says that it is of."""
+
     metric: str = "retrieval R@k, ties count against"
-    data: DataProtocol
+    data: SourceProtocol
     clip: ClipProtocol
 
 
@@ -68,23 +71,26 @@ class RetrievalResult:
                 yield f"{direction} R@{k}", rate.recall
 
 
-def measure_retrieval(
-    clip: ClipModel, data: CaptionedImages, limit: int | None = None
-) -> RetrievalResult:
-    """Search among the first `limit` images of the split (None: all) with their captions; one that
-    several images have is one, and finds any of them.
+def measure_retrieval(clip: CachedFeatures, images: FeatureSet) -> RetrievalResult:
+    """Search among images with their captions; one that several images have is one, and finds any
+    of them.
 
     Raises:
-        DataError: too many images cannot be used.
+        UsageError: `clip` is none. DataError: fewer than two images, or one without captions.
     """
-    search = retrieval_on(clip, data, limit)
-    ranking = search.retrieval
+    if len(images) < 2:
+        raise DataError(f"{len(images)} image to search among; retrieval needs two or more")
+    if not all(images.captions):
+        raise DataError("features of pictures without captions; retrieval needs one for each")
+    captions = distinct_captions(images.captions)
+    texts = clip.of_captions(captions.texts)
+    ranking = image_text_retrieval(images.features, texts, captions.image, captions.text)
     return RetrievalResult(
-        searched=search.num_images,
-        captions=len(search.captions.texts),
-        captions_cut=search.num_truncated,
+        searched=len(images),
+        captions=len(captions.texts),
+        captions_cut=clip.num_truncated(captions.texts),
         rates=BothWays(
-            rates_of(ranking.image_to_text), rates_of(ranking.text_to_image, search.captions.owner)
+            rates_of(ranking.image_to_text), rates_of(ranking.text_to_image, captions.owner)
         ),
     )
 

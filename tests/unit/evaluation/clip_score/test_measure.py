@@ -15,6 +15,8 @@ from textdiff.evaluation.clip_score.measure import (
     measure_clip_score,
     print_scores,
 )
+from textdiff.evaluation.features.cached import clip_features
+from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.evaluation.pictures import PromptedPictures, captioned_pictures
 from textdiff.evaluation.results import from_json, to_json
 from textdiff.metrics.clip_score import clip_scores
@@ -40,8 +42,17 @@ def clip(tiny_clip, pictures) -> ClipModel:
     return clip
 
 
-def test_scores_are_those_of_the_clip(clip, pictures):
-    result = measure_clip_score(clip, pictures)
+@pytest.fixture(scope="module")
+def judged(clip, pictures) -> dict[str, FeatureSet]:
+    return {kind: clip_features(clip).of_prompted(each) for kind, each in pictures.items()}
+
+
+@pytest.fixture
+def result(clip, judged) -> ClipScoreResult:
+    return measure_clip_score(clip_features(clip), judged)
+
+
+def test_scores_are_those_of_the_clip(clip, pictures, result):
     for kind, each in result.scores.items():
         judged = pictures[kind]
         expected = clip_scores(
@@ -53,24 +64,24 @@ def test_scores_are_those_of_the_clip(clip, pictures):
     assert (result.weight, result.captions_cut) == (100.0, 1)
 
 
-def test_weight_scales_the_score(clip, pictures):
+def test_weight_scales_the_score(clip, judged):
     paper, torchmetrics = (
-        measure_clip_score(clip, pictures, weight).scores["real"].score for weight in (2.5, 100.0)
+        measure_clip_score(clip_features(clip), judged, weight).scores["real"].score
+        for weight in (2.5, 100.0)
     )
     assert torchmetrics.value == pytest.approx(40 * paper.value)
     assert torchmetrics.low == pytest.approx(40 * paper.low)
 
 
-def test_keys_on_disk(clip, pictures):
-    content = to_json(measure_clip_score(clip, pictures))
+def test_keys_on_disk(result):
+    content = to_json(result)
     assert content.keys() == {"weight", "captions_cut", "results"}
     interval = {"mean", "low", "high", "confidence", "resamples"}
     assert content["results"]["few"].keys() == interval | {"pictures"}
     assert to_json(from_json(ClipScoreResult, content)) == content
 
 
-def test_table_and_estimates(clip, pictures, capsys):
-    result = measure_clip_score(clip, pictures)
+def test_table_and_estimates(result, capsys):
     print_scores(result, "emoji")
     shown = capsys.readouterr().out
     for kind, estimate in (

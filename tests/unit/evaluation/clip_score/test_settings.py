@@ -12,9 +12,11 @@ from textdiff.evaluation.clip_score.settings import ClipScoreSettings
 @pytest.mark.parametrize(
     ("flags", "cause"),
     [
-        ([], "either --model or --images"),
-        (["--model", "a", "--images", "b"], "either --model or --images"),
+        ([], "give one of --model"),
+        (["--model", "a", "--images", "b"], "give one of --model"),
         (["--images", "b"], "--images needs --judge"),
+        (["--images", "b", "--features-file", "c"], "give one of --model"),
+        (["--features-file", "c"], "--features-file needs --judge"),
     ],
 )
 def test_nothing_or_both_or_no_judge(flags, cause):

@@ -23,6 +23,7 @@ from textdiff.evaluation.composition.measure import (
 from textdiff.evaluation.composition.reading import reader_for, reader_protocol
 from textdiff.evaluation.composition.result import CompositionProtocol, CompositionResult
 from textdiff.evaluation.composition.table import print_composition
+from textdiff.evaluation.features.cached import clip_features
 from textdiff.evaluation.pictures import captioned_pictures
 from textdiff.evaluation.results import from_json, to_json
 
@@ -60,7 +61,7 @@ def spoilt(reader, real) -> dict[str, Read]:
 
 @pytest.fixture(scope="module")
 def result(real, spoilt, tiny_clip) -> CompositionResult:
-    return measure_composition(spoilt, real, {"judge": ClipModel.load(tiny_clip)})
+    return measure_composition(spoilt, real, {"judge": clip_features(ClipModel.load(tiny_clip))})
 
 
 def test_rates(result):

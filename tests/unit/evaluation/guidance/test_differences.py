@@ -10,7 +10,6 @@ from textdiff.evaluation.guidance.differences import (
     UNGUIDED,
     WITHOUT_CLIP,
     baselines,
-    estimate_of_finite,
     to_samples,
     to_tensor,
     with_differences,
@@ -53,11 +52,10 @@ def test_differences_that_are_known_stay():
     assert with_differences(found) == found
 
 
-def test_samples_without_kid_are_none_and_left_out():
+def test_samples_without_kid_are_none():
     values = torch.tensor([1.0, float("nan"), 2.0]).double()
     assert to_samples(values) == (1.0, None, 2.0)
     assert to_tensor((1.0, None)).isnan().tolist() == [False, True]
-    assert estimate_of_finite(1.5, values).resamples == 2
 
 
 def test_samples_have_six_digits():

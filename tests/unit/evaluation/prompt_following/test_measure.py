@@ -9,6 +9,7 @@ from tests.helpers.protocols import CLIP, DATA, MODEL
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
 from textdiff.data import DataConfig, open_data
+from textdiff.evaluation.features.cached import clip_features
 from textdiff.evaluation.pictures import PromptedPictures, real_pictures
 from textdiff.evaluation.prompt_following.measure import (
     PromptFollowingProtocol,
@@ -35,7 +36,9 @@ def pictures(pipe, shapes) -> dict[str, PromptedPictures]:
 
 @pytest.fixture
 def result(judge, pictures) -> PromptFollowingResult:
-    return measure_prompt_following(judge, pictures)
+    features = clip_features(judge)
+    judged = {kind: features.of_prompted(each) for kind, each in pictures.items()}
+    return measure_prompt_following(features, judged)
 
 
 def test_rates_are_those_of_the_judge(judge, pictures, result):

@@ -12,6 +12,7 @@ from tests.helpers.protocols import CLIP, DATA
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
 from textdiff.data import DataConfig, open_data
+from textdiff.evaluation.features.cached import clip_features
 from textdiff.evaluation.results import from_json, to_json
 from textdiff.evaluation.retrieval.measure import (
     RetrievalProtocol,
@@ -31,9 +32,14 @@ def config(source) -> DataConfig:
     return DataConfig(source=str(source), image_size=16, min_side=4)
 
 
+def measured(clip, data, limit=None) -> RetrievalResult:
+    features = clip_features(clip)
+    return measure_retrieval(features, features.of_split(data, limit))
+
+
 @pytest.fixture(scope="module")
 def result(clip, shapes) -> RetrievalResult:
-    return measure_retrieval(clip, open_data(config(shapes), "all"))
+    return measured(clip, open_data(config(shapes), "all"))
 
 
 def test_rates_are_those_of_the_metric(clip, shapes, result):
@@ -55,7 +61,7 @@ def test_rates_are_those_of_the_metric(clip, shapes, result):
 
 
 def test_among_the_first_images(clip, shapes):
-    result = measure_retrieval(clip, open_data(config(shapes), "train"), limit=3)
+    result = measured(clip, open_data(config(shapes), "train"), limit=3)
     assert result.searched == 3
     assert result.rates.image_to_text.at_1.chance == pytest.approx(1 / 3)
 
@@ -64,7 +70,7 @@ def test_a_corrupt_image_is_left_out(clip, shapes, tmp_path):
     folder = shutil.copytree(shapes, tmp_path / "one_bad")
     (folder / "red-circle.png").write_bytes(b"no image")
     lenient = config(folder).model_copy(update={"max_bad_fraction": 0.1})
-    assert measure_retrieval(clip, open_data(lenient, "all")).searched == 15
+    assert measured(clip, open_data(lenient, "all")).searched == 15
 
 
 def test_captions_move_with_their_image(clip, shapes, tmp_path):
@@ -75,8 +81,8 @@ def test_captions_move_with_their_image(clip, shapes, tmp_path):
     rows = [json.loads(line) for line in lines]
     twice = [{**row, "text": [row["text"], row["text"].upper()]} for row in rows]
     (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, twice)))
-    once = measure_retrieval(clip, open_data(config(shapes), "all"))
-    both = measure_retrieval(clip, open_data(config(folder), "all"))
+    once = measured(clip, open_data(config(shapes), "all"))
+    both = measured(clip, open_data(config(folder), "all"))
     assert (both.searched, both.captions) == (16, 32)
     assert both.rates.text_to_image.at_5.recall == once.rates.text_to_image.at_5.recall
 
@@ -113,7 +119,7 @@ def test_a_caption_of_several_images_is_one(clip, shapes, tmp_path):
     for number, picture in enumerate(sorted(shapes.glob("*.png"))[:4]):
         shutil.copy(picture, tmp_path)
         (tmp_path / picture.name).with_suffix(".txt").write_text(["one", "two"][number % 2])
-    result = measure_retrieval(clip, open_data(config(tmp_path), "all"))
+    result = measured(clip, open_data(config(tmp_path), "all"))
     assert (result.searched, result.captions) == (4, 2)
     assert result.rates.image_to_text.at_1.chance == pytest.approx(1 / 2)
     assert result.rates.text_to_image.at_1.chance == pytest.approx(1 / 2)

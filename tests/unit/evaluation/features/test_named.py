@@ -1,0 +1,138 @@
+"""What a user names, and what of it is loaded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tests.helpers.extractors import write_dino, write_timm
+from textdiff import errors
+from textdiff.clip import ClipModel
+from textdiff.data import DataConfig
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.evaluation.features.named import load_extractor
+from textdiff.evaluation.features.vision import side_of
+
+IMAGES = torch.arange(2 * 3 * 20 * 30).view(2, 3, 20, 30).byte()
+
+
+@pytest.fixture(scope="module")
+def dino(tmp_path_factory):
+    return write_dino(tmp_path_factory.mktemp("dino"))
+
+
+@pytest.fixture(scope="module")
+def timm_folder(tmp_path_factory):
+    return write_timm(tmp_path_factory.mktemp("timm"))
+
+
+def test_a_clip(tiny_clip):
+    extractor, clip = load_extractor(str(tiny_clip), "cpu"), ClipModel.load(tiny_clip)
+    protocol = extractor.protocol
+    assert (protocol.kind, protocol.dim, protocol.weights) == ("clip", 32, clip.weights_hash())
+    torch.testing.assert_close(extractor.encode(IMAGES), clip.encode_image(IMAGES).detach())
+    assert extractor.prepared(DataConfig()).image_size == 16
+
+
+def test_a_folder_of_transformers(dino):
+    """As its own model gives it for pictures that are prepared by hand."""
+    from transformers import Dinov2Model
+
+    extractor = load_extractor(f"dinov2:{dino}", "cpu")
+    protocol = extractor.protocol
+    assert (protocol.kind, protocol.layer, protocol.dim) == ("transformers", "pooler_output", 32)
+    pixels = torch.nn.functional.interpolate(
+        IMAGES.float() / 255, (28, 42), mode="bicubic", antialias=True
+    ).clamp(0, 1)[..., 7:35]
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    pixels = (pixels - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+    with torch.no_grad():
+        expected = Dinov2Model.from_pretrained(dino).eval()(pixels).pooler_output
+    torch.testing.assert_close(extractor.encode(IMAGES), expected)
+    assert load_extractor(str(dino), "cpu").protocol.same_as(protocol)  # by its files
+    prepared = extractor.prepared(DataConfig())
+    assert (prepared.image_size, prepared.resize, prepared.resample) == (28, "crop", "bicubic")
+    assert extractor.prepared(DataConfig(image_size=64)).image_size == 64
+
+
+def test_weights_that_the_file_lacks_are_never_random(dino, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(dino / "model.safetensors")
+    del weights["layernorm.weight"]
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    (tmp_path / "config.json").write_bytes((dino / "config.json").read_bytes())
+    with pytest.raises(CheckpointError, match=r"lack 'layernorm\.weight'"):
+        load_extractor(str(tmp_path), "cpu")
+
+
+def test_a_folder_of_timm(timm_folder):
+    extractor = load_extractor(str(timm_folder), "cpu")
+    assert (extractor.protocol.kind, extractor.protocol.dim) == ("timm", 192)
+    assert extractor.protocol.preprocessing.std == (0.25, 0.25, 0.25)
+    assert extractor.encode(IMAGES).shape == (2, 192)
+    assert extractor.encode(IMAGES).std() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "error", "cause"),
+    [
+        ({}, "{}", UsageError, "neither open_clip_config.json"),
+        ({"config.json": {"model_type": "vit"}}, "{}", UsageError, r"no \.safetensors file"),
+        (
+            {"config.json": {"model_type": "vit"}, "m.safetensors": ""},
+            "dinov2:{}",
+            UsageError,
+            "holds a vit, no dinov2",
+        ),
+        (
+            {"config.json": {"x": 1}, "m.safetensors": ""},
+            "{}",
+            CheckpointError,
+            "neither model_type",
+        ),
+        (
+            {"config.json": {"architecture": "no_such"}, "model.safetensors": ""},
+            "{}",
+            CheckpointError,
+            "timm cannot build",
+        ),
+        (
+            {"config.json": [1], "m.safetensors": ""},
+            "{}",
+            CheckpointError,
+            "is no JSON object",
+        ),
+    ],
+)
+def test_folders_of_no_use(tmp_path, files, name, error, cause):
+    for file, content in files.items():
+        (tmp_path / file).write_text(json.dumps(content))
+    with pytest.raises(error, match=cause):
+        load_extractor(name.format(tmp_path), "cpu")
+
+
+def test_no_such_folder():
+    with pytest.raises(CheckpointError, match="no CLIP at 'no-such'"):
+        load_extractor("no-such", "cpu")
+
+
+def test_inception_without_its_package(monkeypatch):
+    monkeypatch.setitem(errors.EXTRAS, "eval", {"no_such_module": "torch-fidelity"})
+    with pytest.raises(UsageError, match="pip install torch-fidelity"):
+        load_extractor("inception", "cpu")
+
+
+@pytest.mark.parametrize(
+    "size", [224, {"shortest_edge": 224}, {"height": 224, "width": 224}], ids=str
+)
+def test_sides_as_they_are_stated(size, tmp_path):
+    assert side_of(size, tmp_path) == 224
+
+
+@pytest.mark.parametrize("size", [None, {}, {"height": 1, "width": 2}, "224"], ids=str)
+def test_no_side(size, tmp_path):
+    with pytest.raises(CheckpointError, match="states the side"):
+        side_of(size, tmp_path)

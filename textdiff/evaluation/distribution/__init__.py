@@ -1,0 +1,1 @@
+"""How the distribution of drawn pictures differs from that of real ones."""

@@ -1,0 +1,1 @@
+"""Features of many pictures and captions: computed once, kept on disk, shared by evaluations."""
