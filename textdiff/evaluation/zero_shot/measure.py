@@ -45,8 +45,8 @@ def measure_accuracies(
         prompts_cut=prompts_cut,
         accuracies=Accuracies(
             Rate(top_1, one_of),
-            Rate(top_5, chance_recall(number, 1, 5)) if number > 5 else None,
             Rate(by_class.mean, one_of),
+            top_5=Rate(top_5, chance_recall(number, 1, 5)) if number > 5 else None,
         ),
         classes=class_rates(by_class, counts, classes),
         confused=most_confused(counts, classes.names),

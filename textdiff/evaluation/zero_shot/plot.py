@@ -90,9 +90,7 @@ def draw_pairs(axes: Axes, confused: Sequence[Confused]) -> None:
     axes.set_yticks(range(len(confused)), names)
     axes.set_ylim(len(confused), -1)
     axes.grid(visible=False, axis="y")
-    axes.set(
-        title="truth \u2192 taken for, and how many pictures", xlabel="% of the truth's pictures"
-    )
+    axes.set(title="truth \u2192 taken for, with how many", xlabel="% of the truth's pictures")
 
 
 def draw_spread(axes: Axes, result: ZeroShotResult) -> None:

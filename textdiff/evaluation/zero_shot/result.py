@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from textdiff.evaluation.protocol import ClipProtocol, DataProtocol
@@ -73,7 +73,7 @@ class Accuracies:
     """top_5: None of five classes or fewer. mean_per_class: over those that have pictures."""
 
     top_1: Annotated[Rate, Key("top-1")]
-    top_5: Annotated[Rate | None, Key("top-5"), OMIT_NONE]
+    top_5: Annotated[Rate | None, Key("top-5"), OMIT_NONE] = field(default=None, kw_only=True)
     mean_per_class: Annotated[Rate, Key("mean per class")]
 
     def by_name(self) -> dict[str, Rate]:
@@ -87,7 +87,7 @@ class ClassRate:
     most often taken for; None where all are right."""
 
     name: str
-    id: Annotated[str | None, OMIT_NONE]
+    id: Annotated[str | None, OMIT_NONE] = field(default=None, kw_only=True)
     pictures: int
     accuracy: Annotated[Estimate, INLINE]
     taken_for: Annotated[str | None, OMIT_NONE] = None
