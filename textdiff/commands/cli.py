@@ -47,6 +47,9 @@ COMMANDS = {
     ),
     "clip-score": Command("clip_score", "ClipScoreSettings", "CLIP score of pictures and prompts"),
     "retrieval": Command("retrieval", "RetrievalSettings", "R@k of a CLIP, both ways"),
+    "classify": Command(
+        "classify", "ClassifySettings", "zero-shot accuracy of a CLIP, or the classes of pictures"
+    ),
     "noised-clip": Command(
         "noised_clip",
         "NoisedClipSettings",

@@ -32,6 +32,7 @@ class CaptionedImages:
 
     identifiers, captions, splits: of each image, known without decoding it.
     scenes: the facts of each image; None of data that do not state them.
+    labels: the class of each image as the data spell it; None of data that do not state it of all.
     combinations: what composed pictures show in training and what is held out; None of others.
     survey: the rows and files that the source met, used or not.
     notes: what a user should know before these images are used, a line each.
@@ -69,6 +70,8 @@ class CaptionedImages:
         self.splits: list[Split] = [splits[i] for i in self._indices]
         facts = [entry.facts for entry in entries if entry.facts]
         self.scenes: list[Scene] | None = facts if len(facts) == len(entries) else None
+        labels = [entry.label for entry in entries if entry.label is not None]
+        self.labels: list[str] | None = labels if len(labels) == len(entries) else None
         self.combinations: Combinations | None = (
             source.combinations if isinstance(source, Composed) else None
         )
@@ -82,6 +85,8 @@ class CaptionedImages:
         content: list[Any] = [looks, self.identifiers, self.captions]
         if self.scenes is not None:
             content.append([scene.to_json() for scene in self.scenes])
+        if self.labels is not None:
+            content.append({"labels": self.labels})
         self.fingerprint: str = hashlib.sha256(
             json.dumps(content, sort_keys=True).encode()
         ).hexdigest()
@@ -107,7 +112,7 @@ class CaptionedImages:
     def image(self, index: int) -> Tensor:
         """(3, S, S) uint8. Raises BadImage, which names the image."""
         try:
-            if not any(self.captions[index]):
+            if self.config.need_captions and not any(self.captions[index]):
                 raise BadImage("no caption")
             row = self._indices[index]
             cached = self._cache.get(row) if self._cache else None

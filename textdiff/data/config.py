@@ -93,6 +93,16 @@ class DataConfig(Settings):
         description="column of the captions; in tars one of the .json, or txt; none: the usual "
         "names",
     )
+    need_captions: bool = Field(
+        True,
+        description="false: pictures without captions are used too, each with the empty caption; "
+        "what looks at pictures alone sets it",
+    )
+    label_column: str | None = Field(
+        None,
+        description="column of the class that a picture shows, by name, id or number; in tars one "
+        "of the .json, or cls; none: labels are not read",
+    )
     resize: Resize = Field(
         "crop", description="how a picture becomes square: centre crop, border, or distorted"
     )

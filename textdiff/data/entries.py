@@ -35,10 +35,11 @@ class Entry:
     """What is known of an image before it is decoded.
 
     identifier: unique within the source, the same on every machine.
-    captions: one or more; an image whose only caption is empty is unusable.
+    captions: one or more; where they are needed, an image whose only caption is empty is unusable.
     group: entries of one group, such as variants of one emoji, always share a split.
     split: where the data fix it.
     facts: what is in the picture, where the data know it.
+    label: the class that it shows, where `label_column` was asked for.
     """
 
     identifier: str
@@ -46,6 +47,7 @@ class Entry:
     group: str
     split: Split | None = None
     facts: Scene | None = None
+    label: str | None = None
 
 
 @runtime_checkable

@@ -5,7 +5,8 @@
     a.png + a.txt    one caption per line                            where there is no metadata file
 
 File names are relative to the metadata file, which may lie in a sub-folder. A folder named train,
-val (valid, validation, dev) or test fixes the split; so does a column `split`. Hidden files are
+val (valid, validation, dev) or test fixes the split; so does a column `split`. Where captions are
+not needed, pictures without any are used too, with or without a metadata file. Hidden files are
 ignored, links that lead out of the folder refused unless `outside_files` allows them.
 """
 
@@ -13,21 +14,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import OTHER_SUFFIXES, SUFFIXES, decode_image, stated_size
 from textdiff.data.entries import Entry, Split, choose
-from textdiff.data.metadata import captions_of, captions_of_text, column_of, rows_of, stated_split
+from textdiff.data.metadata import Stated, captions_of_text, column_of, rows_of, stated
 from textdiff.data.split_names import split_of_folder
 from textdiff.data.survey import Flaw, FlawedError, Survey
 from textdiff.data.text import as_utf_8
 from textdiff.data.walk import is_inside, walk
 from textdiff.errors import DataError
 
+Value = TypeVar("Value")
 IMAGE_COLUMNS = ("file_name", "image", "filename", "path")
 CAPTION_COLUMNS = ("text", "caption", "captions")
 TABLES = ("metadata.jsonl", "metadata.csv")
@@ -99,6 +102,11 @@ class Folder:
     def _from_sidecars(self, images: list[str]) -> dict[str, Entry]:
         captioned: dict[str, Entry] = {}
         sidecars = {name for name in self._files if _suffix(name) == ".txt"}
+        if self._config.label_column is not None:
+            raise DataError(
+                f"{self._root} has neither {' nor '.join(TABLES)}, so no column "
+                f"'{self._config.label_column}'; add one, or leave label_column out"
+            )
         others = [
             name
             for name in sorted(self._files)
@@ -108,18 +116,20 @@ class Folder:
         for name in images:
             try:
                 if _sidecar(name) not in sidecars:
+                    if not self._config.need_captions:
+                        captioned[name] = _entry(name)
+                        continue
                     detail = "no caption; give it a .txt file of the same name or move it away"
                     raise FlawedError("no caption", detail)
                 captions = _read_sidecar(self._root / _sidecar(name))
             except FlawedError as error:
                 self._flaws.append(error.at(as_utf_8(name)))
                 continue
-            captioned[name] = _entry(name, captions, split_of_folder(name))
+            captioned[name] = _entry(name, captions)
         return captioned
 
     def _from_tables(self, tables: list[str]) -> dict[str, Entry]:
-        captions: dict[str, list[str]] = {}
-        splits: dict[str, dict[Split, str]] = {}  # by name: each split that is stated, and where
+        rows: dict[str, list[tuple[str, Stated]]] = {}  # by name, each with its place
         named: set[str] = set()
         for table in tables:
             for row in rows_of(self._root / table):
@@ -130,28 +140,30 @@ class Folder:
                 try:
                     name = self._named(PurePosixPath(table).parent, columns)
                     named.add(name)
-                    column = column_of(self._config.caption_column, CAPTION_COLUMNS, columns)
-                    texts, split = captions_of(columns[column], column), stated_split(columns)
+                    said = stated(columns, CAPTION_COLUMNS, self._config)
                 except FlawedError as error:
                     self._flaws.append(error.at(where))
                     continue
-                captions.setdefault(name, []).extend(texts)
-                if split:
-                    splits.setdefault(name, {}).setdefault(split, where)
+                rows.setdefault(name, []).append((where, said))
         captioned: dict[str, Entry] = {}
-        for name in sorted(captions):
-            stated = splits.get(name, {})
-            if len(stated) > 1:
-                detail = "listed with two splits: " + ", ".join(
-                    f"{split} ({where})" for split, where in stated.items()
-                )
-                self._flaws.append(Flaw(as_utf_8(name), "listed with two splits", detail))
+        for name in sorted(rows):
+            splits: dict[str, Split | None] = {where: row.split for where, row in rows[name]}
+            labels = {where: row.label for where, row in rows[name]}
+            try:
+                split: Split | None = _agreed("splits", splits)
+                label = _agreed("labels", labels)
+            except FlawedError as error:
+                self._flaws.append(error.at(as_utf_8(name)))
                 continue
-            split = next(iter(stated), None) or split_of_folder(name)
-            captioned[name] = _entry(name, captions[name], split)
-        lacking = (n for n in sorted(self._files) if _suffix(n) in SUFFIXES and n not in named)
-        detail = "no caption; give it a row of the metadata file or move it away"
-        self._flaws += [Flaw(as_utf_8(name), "no caption", detail) for name in lacking]
+            captions = [text for _, row in rows[name] for text in row.captions]
+            captioned[name] = _entry(name, captions, split, label)
+        lacking = [n for n in sorted(self._files) if _suffix(n) in SUFFIXES and n not in named]
+        needed = "caption" if self._config.need_captions else "label"
+        if self._config.need_captions or self._config.label_column is not None:
+            detail = f"no {needed}; give it a row of the metadata file or move it away"
+            self._flaws += [Flaw(as_utf_8(name), f"no {needed}", detail) for name in lacking]
+        else:
+            captioned |= {name: _entry(name) for name in lacking}
         return captioned
 
     def _named(self, folder: PurePosixPath, row: dict[str, Any]) -> str:
@@ -202,9 +214,29 @@ _LINK = "a link that leads out of the folder; --data.outside-files true follows 
 _KIND = f"a kind of picture that cannot be read; save it as one of {', '.join(sorted(SUFFIXES))}"
 
 
-def _entry(name: str, captions: list[str], split: Split | None) -> Entry:
+def _entry(
+    name: str,
+    captions: Sequence[str] = (),
+    split: Split | None = None,
+    label: str | None = None,
+) -> Entry:
+    """Without a stated split that of its folder, without captions the empty one."""
     identifier = as_utf_8(name)
-    return Entry(identifier, tuple(captions), identifier, split)
+    split = split or split_of_folder(name)
+    return Entry(identifier, tuple(captions) or ("",), identifier, split, label=label)
+
+
+def _agreed(what: str, stated: Mapping[str, Value | None]) -> Value | None:
+    """The value that the rows of a picture, by their places, agree on; None where none states one.
+    Raises FlawedError where they state two."""
+    places: dict[Value, str] = {}
+    for where, value in stated.items():
+        if value is not None:
+            places.setdefault(value, where)
+    if len(places) > 1:
+        listed = ", ".join(f"{value} ({where})" for value, where in places.items())
+        raise FlawedError(f"listed with two {what}", f"listed with two {what}: {listed}")
+    return next(iter(places), None)
 
 
 def _read_sidecar(path: Path) -> list[str]:

@@ -49,7 +49,8 @@ class HuggingFace:
         for split, rows in _load(config.source, files).items():
             where = f"{config.source}, split {split}"
             image = pick_column(config.image_column, IMAGE_COLUMNS, rows.column_names, where)
-            text = pick_column(config.caption_column, CAPTION_COLUMNS, rows.column_names, where)
+            text = _caption_column(config, rows.column_names, where)
+            labels = _labels(rows, config.label_column, where)
             try:
                 self._images[split] = rows.select_columns([image]).cast_column(
                     image, Image(decode=False)
@@ -57,10 +58,11 @@ class HuggingFace:
             except (TypeError, ValueError, NotImplementedError) as error:  # bases of pyarrow's
                 cause = " ".join(str(error).split())[:200]
                 raise DataError(f"{where}: column '{image}' holds no images ({cause})") from None
+            texts = [None] * len(rows) if text is None else rows[text][:]
             stated = rows["split"][:] if "split" in rows.column_names else [split] * len(rows)
             entries += [
-                _entry(split, row, value, text, name, where)
-                for row, (value, name) in enumerate(zip(rows[text][:], stated, strict=True))
+                _entry(split, row, value, text, name, label, where)
+                for row, (value, name, label) in enumerate(zip(texts, stated, labels, strict=True))
             ]
         self.entries = choose(entries, config.max_images)
         used = {f"parquet ({split})": len(paths) for split, paths in files.items()}
@@ -137,7 +139,42 @@ def _is_inside(path: Path, home: Path) -> bool:
         return False
 
 
-def _entry(split: str, row: int, value: Any, column: str, stated: Any, where: str) -> Entry:
+def _caption_column(config: DataConfig, columns: list[str], where: str) -> str | None:
+    """None where captions are not needed and there are none."""
+    try:
+        return pick_column(config.caption_column, CAPTION_COLUMNS, columns, where)
+    except DataError:
+        if config.need_captions:
+            raise
+        return None
+
+
+def _labels(rows: Dataset, column: str | None, where: str) -> list[str | None]:
+    """The class of each row: by its name where the data know names of classes. Raises DataError."""
+    if column is None:
+        return [None] * len(rows)
+    column = pick_column(column, (), rows.column_names, where)
+    names = getattr(rows.features[column], "names", None)
+    labels: list[str | None] = []
+    for row, value in enumerate(rows[column][:]):
+        if not isinstance(value, (int, str)) or (names and value not in range(len(names))):
+            raise DataError(
+                f"{where}, row {row}: '{column}' must hold the name, id or number of a class, "
+                f"not {value!r}"
+            )
+        labels.append(names[value] if names else str(value))
+    return labels
+
+
+def _entry(
+    split: str,
+    row: int,
+    value: Any,
+    column: str | None,
+    stated: Any,
+    label: str | None,
+    where: str,
+) -> Entry:
     """The entry of a row. One without caption gets the empty caption: its image is unusable."""
     texts = value if isinstance(value, list) else [value]
     if not all(text is None or isinstance(text, str) for text in texts):
@@ -147,7 +184,7 @@ def _entry(split: str, row: int, value: Any, column: str, stated: Any, where: st
         )
     captions = tuple(clean_caption(text) for text in texts if text and text.strip())
     identifier = f"{split}:{row:07d}"
-    return Entry(identifier, captions or ("",), identifier, _known_split(stated))
+    return Entry(identifier, captions or ("",), identifier, _known_split(stated), label=label)
 
 
 def _known_split(name: Any) -> Split | None:

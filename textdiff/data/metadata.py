@@ -13,10 +13,12 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from textdiff.data.columns import pick_column
+from textdiff.data.config import DataConfig
 from textdiff.data.entries import SPLIT_NAMES, Split
 from textdiff.data.survey import Flaw, FlawedError
 from textdiff.data.text import clean_caption, is_utf_8, lines_of
@@ -39,14 +41,53 @@ def column_of(wanted: str | None, usual: tuple[str, ...], row: dict[str, Any]) -
         raise FlawedError("missing column", str(error).removeprefix("its columns: ")) from None
 
 
-def captions_of(value: Any, column: str) -> list[str]:
-    """The captions in a row's column. Raises FlawedError."""
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a row says of its picture. captions: empty where none are needed and there are none."""
+
+    captions: list[str]
+    split: Split | None
+    label: str | None
+
+
+def stated(row: dict[str, Any], usual: tuple[str, ...], config: DataConfig) -> Stated:
+    """usual: names of the column of captions. Raises FlawedError."""
+    split, label = stated_split(row), stated_label(row, config.label_column)
+    try:
+        captions = captions_of(row, column_of(config.caption_column, usual, row))
+    except FlawedError:
+        if config.need_captions:
+            raise
+        captions = []
+    return Stated(captions, split, label)
+
+
+def captions_of(row: dict[str, Any], column: str) -> list[str]:
+    """The captions in a row's column; bytes are those of a text file. Raises FlawedError."""
+    value = row[column]
+    if isinstance(value, bytes):
+        return captions_of_text(value, column)
     captions = value if isinstance(value, list) else [value]
     if not captions or not all(isinstance(text, str) and text.strip() for text in captions):
         raise FlawedError("no caption", f"'{column}' must be a text or a list of texts, none empty")
     if not all(map(is_utf_8, captions)):
         raise FlawedError("not UTF-8", f"'{column}' is not UTF-8 text; save the file as UTF-8")
     return [clean_caption(text) for text in captions]
+
+
+def stated_label(row: dict[str, Any], wanted: str | None) -> str | None:
+    """The class in the column `wanted`, a text or a whole number; None where none is wanted. Raises
+    FlawedError."""
+    if wanted is None:
+        return None
+    value = row[column_of(wanted, (), row)]
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise FlawedError("no label", f"'{wanted}' must be the name, id or number of a class")
+    return clean_caption(value)
 
 
 def captions_of_text(content: bytes, where: str) -> list[str]:

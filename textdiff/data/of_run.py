@@ -49,6 +49,12 @@ def data_of_run(given: DataConfig, flag: str, folder: str) -> DataConfig:
     return data
 
 
+def trained_on(folder: str, data: DataConfig) -> bool:
+    """Whether a run lies in `folder` that was trained on the source of `data`."""
+    file = find_config(folder)
+    return file is not None and same_source(read_data(file).source, data.source)
+
+
 def find_config(folder: str) -> Path | None:
     """config.yaml of the run in `folder`, or of the run that the folder is a part of."""
     path = Path(folder.removeprefix("local-dir:")).expanduser()

@@ -2,6 +2,7 @@
 
     0001.jpg  0001.txt    one caption per line
     0001.jpg  0001.json   {"text": "a red apple"}   or "caption", or "captions": ["...", "..."]
+    0001.jpg  0001.cls    the number of its class, where `label_column` is cls
 
     source ──► shards ──► members (tar_index) ──► samples by key (tar_samples) ──► entries
     entry  ──► bytes of its picture, by offset (shards) ──► the guard (decode)
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,9 @@ from textdiff.data.decode import SUFFIXES, BadImage, decode_image, stated_size
 from textdiff.data.entries import Entry, Split, choose
 from textdiff.data.file_patterns import base_of, expand_braces, files_of, split_of_file
 from textdiff.data.metadata import (
-    captions_of,
-    captions_of_text,
-    column_of,
+    Stated,
     json_object,
-    stated_split,
+    stated,
 )
 from textdiff.data.shards import Shard
 from textdiff.data.split_names import split_of_folder
@@ -43,6 +42,7 @@ from textdiff.data.text import as_utf_8
 from textdiff.errors import DataError
 
 CAPTION_COLUMNS = ("txt", "text", "caption", "captions")
+CLASS = "cls"  # extension of a file that holds the number of a class
 COMPRESSED_TAR = re.compile(r"\.(tar\.(gz|bz2|xz|zst|lz4)|tgz|tbz2|txz)$")
 NO_FILE = re.compile(r"pipe:|\w+://|.*::")
 LONGEST_TEXT = 2**20  # bytes
@@ -59,6 +59,7 @@ class Tars:
 
     def __init__(self, config: DataConfig) -> None:
         self._config = config
+        self._texts = (*TEXTS, CLASS) if config.label_column == CLASS else TEXTS
         base, paths = base_of(config.source), shards_of(config.source)
         self._shards = [Shard.at(path) for path in paths]
         self._places: dict[str, tuple[int, int, int]] = {}  # shard, offset, size by identifier
@@ -71,7 +72,7 @@ class Tars:
             name, split = as_utf_8(path.relative_to(base).as_posix()), split_of_file(path, base)
             for entry, sample in self._captioned(number, name, split):
                 entries.append(entry)
-                texts += len(sample.keys() & set(TEXTS))
+                texts += len(sample.keys() & set(self._texts))
         if not entries and not self._flaws:
             kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
             raise DataError(f"{config.source} holds no images; known kinds: {kinds}")
@@ -105,7 +106,7 @@ class Tars:
         self, number: int, name: str, split: Split | None
     ) -> Iterator[tuple[Entry, Sample]]:
         """Of one shard; notes the flaws, what is ignored, and where the pictures are."""
-        shard, column = self._shards[number], self._config.caption_column
+        shard = self._shards[number]
         samples = samples_of(members_of(shard, self._config), name)
         self._flaws += samples.flaws
         for reason, members in samples.ignored.items():
@@ -113,20 +114,21 @@ class Tars:
         for key, sample in samples.of.items():
             try:
                 extension = picture_of(sample, self._config.image_column)
-                captions, stated = text_of(sample, shard, column) if extension else ([], None)
+                said = said_of(sample, shard, self._config, self._texts) if extension else None
             except FlawedError as error:
                 self._flaws.append(error.at(f"{name}/{key}"))
                 continue
-            used = {extension, *TEXTS} if extension else set()
+            used = {extension, *self._texts} if extension else set()
             for other in sorted(sample.keys() - used):
                 where = f"{name}/{sample[other].name}"
                 self._ignored.setdefault(why_ignored(other), []).append(where)
-            if extension:
+            if extension and said:
                 picture = sample[extension]
                 identifier = f"{name}/{picture.name}"
                 self._places[identifier] = (number, picture.offset, picture.size)
-                own = stated or split_of_folder(picture.name) or split
-                yield Entry(identifier, tuple(captions), identifier, own), sample
+                own = said.split or split_of_folder(picture.name) or split
+                captions = tuple(said.captions) or ("",)
+                yield Entry(identifier, captions, identifier, own, label=said.label), sample
 
 
 def names_tars(source: str) -> bool:
@@ -147,12 +149,10 @@ def shards_of(source: str) -> list[Path]:
     return files_of(source, "tar file")
 
 
-def text_of(
-    sample: Sample, shard: Shard, caption_column: str | None
-) -> tuple[list[str], Split | None]:
-    """Captions of a picture, and its split if that is stated. Raises FlawedError."""
+def said_of(sample: Sample, shard: Shard, config: DataConfig, texts: Sequence[str]) -> Stated:
+    """What the members beside a picture say of it. texts: their extensions. Raises FlawedError."""
     columns: dict[str, Any] = {}
-    for extension in sorted(sample.keys() & set(TEXTS)):
+    for extension in sorted(sample.keys() & set(texts)):
         member = sample[extension]
         if member.size > LONGEST_TEXT:
             detail = f"its {extension} has more than {LONGEST_TEXT:,} bytes"
@@ -162,10 +162,6 @@ def text_of(
         except BadImage as error:
             raise FlawedError("unreadable caption", f"{extension}: {error.reason}") from None
         columns |= json_object(content) if extension == "json" else {extension: content}
-    if not columns:
+    if not columns and config.need_captions:
         raise FlawedError("no caption", "no caption; give it a .txt or .json of the same key")
-    column = column_of(caption_column, CAPTION_COLUMNS, columns)
-    value, split = columns[column], stated_split(columns)
-    if isinstance(value, bytes):
-        return captions_of_text(value, column), split
-    return captions_of(value, column), split
+    return stated(columns, CAPTION_COLUMNS, config)

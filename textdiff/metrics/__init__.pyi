@@ -26,6 +26,7 @@ from .retrieval import image_text_retrieval as image_text_retrieval
 from .retrieval import prompt_following as prompt_following
 from .retrieval import ranks as ranks
 from .sample_size import too_few as too_few
+from .zero_shot import class_accuracies as class_accuracies
 from .zero_shot import class_weights as class_weights
 from .zero_shot import zero_shot_logits as zero_shot_logits
 from .zero_shot import zero_shot_ranks as zero_shot_ranks

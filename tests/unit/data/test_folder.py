@@ -361,3 +361,43 @@ def test_errors_show_text_from_data_as_text(folder):
     write_jsonl(folder, {"file_name": "\x1b[31m.png", "text": "red"}, {"\x1b[2J" + "x" * 9999: 1})
     message = error(folder)
     assert message.isprintable() and "\\x1b[31m.png" in message and len(message) < 4000
+
+
+def test_pictures_without_captions_where_none_are_needed(folder):
+    data = opened(folder, need_captions=False)
+    assert data.identifiers == ["a.png", "b.png"]
+    assert data.captions == [[""], [""]]
+    assert data.image(0)[:, 0, 0].tolist() == [255, 0, 0]
+    (folder / "a.txt").write_text("red")
+    assert opened(folder, need_captions=False).captions == [["red"], [""]]
+    write_jsonl(folder, {"file_name": "a.png"})
+    assert opened(folder, need_captions=False).captions == [[""], [""]]
+
+
+def test_labels_with_and_without_captions(folder):
+    write_jsonl(folder, {**A, "species": "cat"}, {**B, "species": 3})
+    assert opened(folder).labels is None
+    data = opened(folder, label_column="species")
+    assert (data.labels, data.captions[0]) == (["cat", "3"], ["red"])
+    assert data.fingerprint != opened(folder).fingerprint
+    (folder / "metadata.jsonl").unlink()
+    (folder / "metadata.csv").write_text("file_name,species\na.png,cat\nb.png,3\n")
+    assert opened(folder, label_column="species", need_captions=False).labels == ["cat", "3"]
+
+
+@pytest.mark.parametrize("label", ["", None, 1.5, True, ["cat"]])
+def test_an_unusable_label(folder, label):
+    write_jsonl(folder, {**A, "label": label})
+    message = error(folder, label_column="label")
+    assert "line 1: 'label' must be the name, id or number of a class" in message
+
+
+def test_labels_that_are_not_there(folder):
+    assert "neither metadata.jsonl nor metadata.csv" in error(
+        folder, label_column="label", need_captions=False
+    )
+    write_jsonl(folder, {**A, "lable": "cat"}, {"file_name": "a.png", "text": "x", "lable": "dog"})
+    assert "no column 'label'" in error(folder, label_column="label")
+    message = error(folder, label_column="lable", need_captions=False)
+    assert "listed with two labels: cat (" in message
+    assert "b.png: no label; give it a row" in message

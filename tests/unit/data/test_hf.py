@@ -188,3 +188,22 @@ def test_resized_pixels_of_parquet_are_cached_until_the_file_changes(tmp_path):
     changed = open_data(config, "all")
     assert changed.cache_pixels() != folder
     assert changed.image(5)[:, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_labels_by_the_names_that_the_data_know(tmp_path):
+    columns = {"image": list(map(png, COLOURS)), "label": [1, 0, 1, 1, 0, 0]}
+    kinds = {"image": datasets.Value("binary"), "label": datasets.ClassLabel(names=["no", "yes"])}
+    config = write(tmp_path / "a.parquet", columns, datasets.Features(kinds))
+    config = config.model_copy(update={"need_captions": False, "label_column": "label"})
+    data = open_data(config, "all")
+    assert data.labels == ["yes", "no", "yes", "yes", "no", "no"]
+    assert data.captions == [[""]] * 6
+    assert data.image(0)[:, 0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("value", [None, 0.5])
+def test_a_row_without_label(tmp_path, value):
+    columns = {"image": [png("red")], "text": ["red"], "label": [value]}
+    config = write(tmp_path / "a.parquet", columns).model_copy(update={"label_column": "label"})
+    with pytest.raises(DataError, match=rf"row 0: 'label' must hold the name.* not {value}"):
+        open_data(config, "all")

@@ -7,7 +7,7 @@ import pytest
 from textdiff.config import to_yaml
 from textdiff.data import DataConfig
 from textdiff.data.config import fit_data
-from textdiff.data.of_run import data_of_run
+from textdiff.data.of_run import data_of_run, trained_on
 from textdiff.errors import UsageError
 from textdiff.training.settings.clip import TrainClipSettings
 
@@ -73,3 +73,11 @@ def test_a_size_that_the_model_does_not_have_is_refused(run):
     with pytest.raises(UsageError, match=r"--data.image-size 32, but --model a .* give 16"):
         fit_data(data, 16, "--model a")
     assert fit_data(data_of_run(DataConfig(), "--model", run), 16, "--model a").image_size == 16
+
+
+def test_what_a_run_was_trained_on(run, trained, tmp_path):
+    assert trained_on(run, trained)
+    assert trained_on(f"{run}/clip", DataConfig(source=f"{trained.source}/."))
+    assert not trained_on(run, DataConfig(source="openmoji"))
+    assert not trained_on(str(tmp_path), trained)
+    assert not trained_on("ViT-B-32/openai", trained)

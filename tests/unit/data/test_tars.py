@@ -245,3 +245,13 @@ def test_the_same_as_webdataset_reads(shards):
     assert [texts for (texts,) in data.captions] == [text for text, _ in pairs]
     for index, (_, pixels) in enumerate(pairs):  # of one colour each, so that resizing is not seen
         assert np.array_equal(data.image(index)[:, 0, 0].numpy(), pixels[0, 0])
+
+
+def test_labels_from_cls_or_json(tmp_path):
+    """As CLIP_benchmark's shards have them, which hold no captions."""
+    files = {"a.png": png("red"), "a.cls": "7", "b.png": png("red"), "b.cls": "0"}
+    data = one(tmp_path, files, label_column="cls", need_captions=False)
+    assert (data.labels, data.captions) == (["7", "0"], [[""], [""]])
+    assert data.survey.used["caption files"] == 2
+    files = {"a.png": png("red"), "a.json": '{"text": "red", "kind": "cat"}'}
+    assert one(tmp_path, files, label_column="kind").labels == ["cat"]

@@ -1,0 +1,1 @@
+"""Which of some classes a picture shows, by a CLIP that was trained for none of them."""

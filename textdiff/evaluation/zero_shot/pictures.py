@@ -1,0 +1,59 @@
+"""The pictures that are classified, and their features, a chunk at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from textdiff.clip import ClipModel
+from textdiff.clip.features import CHUNK, image_features
+from textdiff.data import CaptionedImages, DataConfig, open_data
+from textdiff.errors import CheckpointError
+from textdiff.types import Features
+
+
+def open_pictures(config: DataConfig, split: str | None, trained_on: bool) -> CaptionedImages:
+    """Those of a split; captions are not needed.
+
+    Args:
+        split: None: test of data that state one or that the CLIP was trained on, else all.
+        trained_on: whether it was.
+
+    Raises:
+        DataError: no such data, or an empty split.
+    """
+    config = config.model_copy(update={"need_captions": False})
+    if split is None:
+        data = open_data(config, "all")
+        if not trained_on and "test" not in data.stated_splits:
+            return data
+    return open_data(config, split or "test")
+
+
+def features_of(clip: ClipModel, data: CaptionedImages) -> Iterator[tuple[list[int], Features]]:
+    """Indices and features (m, E) of the pictures that can be used, up to `CHUNK` at a time, with a
+    progress bar.
+
+    Raises:
+        DataError: too many pictures cannot be used.
+        CheckpointError: features that are not finite.
+    """
+    with tqdm(total=len(data), unit="picture", leave=False, disable=None) as bar:
+        for start in range(0, len(data), CHUNK):
+            chunk = range(start, min(start + CHUNK, len(data)))
+            indices, images = data.usable(chunk)
+            if indices:
+                features = image_features(clip, images)
+                check_finite(features, data.identifiers[indices[0]])
+                yield indices, features
+            bar.update(len(chunk))
+
+
+def check_finite(features: Features, first: str) -> None:
+    """Raises CheckpointError. first: what the first of them is of."""
+    if not features.isfinite().all():
+        raise CheckpointError(
+            f"the CLIP's features of '{first}' and what follows it are not all finite numbers; "
+            "its weights are broken: take an earlier checkpoint"
+        )
