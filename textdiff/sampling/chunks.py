@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from jaxtyping import Int
+from torch import Tensor
+
 from textdiff.timesteps import known_timestep, mark_shared
 from textdiff.types import Denoise, Prediction, Samples, Timesteps
 
@@ -25,7 +28,7 @@ def in_chunks(count: int, size: int, denoiser: Callable[[slice], Denoise]) -> De
     return denoise
 
 
-def _of_rows(timestep: Timesteps, rows: slice) -> Timesteps:
+def _of_rows(timestep: Timesteps, rows: slice) -> Int[Tensor, " rows"]:
     """Still known without asking a GPU, if it was."""
     known = known_timestep(timestep)
     return timestep[rows] if known is None else mark_shared(timestep[rows], known)

@@ -64,11 +64,9 @@ def plan_rounds(best_of: int, keep_after: Sequence[float], num_steps: int) -> li
 
 def candidates_by_step(best_of: int, rounds: Sequence[Round], num_steps: int) -> list[int]:
     """How many candidates of a picture take the step at each index 0..S-1."""
-    alive, counts = best_of, [0] * num_steps
-    stop = num_steps
+    counts = [best_of] * num_steps
     for each in rounds:
-        counts[each.index : stop] = [alive] * (stop - each.index)
-        alive, stop = each.keep, each.index
+        counts[: each.index] = [each.keep] * each.index
     return counts
 
 
