@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -97,6 +97,27 @@ class ClipGuidanceConfig(Settings):
         return self
 
 
+def check_selection(best_of: int, judge: str | None, keep_after: Sequence[float]) -> None:
+    """Raises ValueError if so many candidates cannot be chosen among so."""
+    for share in keep_after:
+        if not 0 < share < 1:
+            raise ValueError(
+                f"keep_after {share:g} is no share of the steps between none and all; give "
+                "numbers above 0 and below 1"
+            )
+    if best_of == 1 and (keep_after or judge is not None):
+        name = "keep_after" if keep_after else "judge"
+        raise ValueError(
+            f"{name} with best_of 1, where there is nothing to choose; give best_of 2 or more"
+        )
+    most = most_halvings(best_of)
+    if len(keep_after) > most:
+        raise ValueError(
+            f"keep_after names {len(keep_after)} halvings, but after {most} one of best_of "
+            f"{best_of} is left; name fewer, or give a larger best_of"
+        )
+
+
 class SelectionConfig(Settings):
     """How many candidates start for each picture, and which of them a CLIP lets go on."""
 
@@ -118,23 +139,7 @@ class SelectionConfig(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> SelectionConfig:
-        for share in self.keep_after:
-            if not 0 < share < 1:
-                raise ValueError(
-                    f"keep_after {share:g} is no share of the steps between none and all; give "
-                    "numbers above 0 and below 1"
-                )
-        if self.best_of == 1 and (self.keep_after or self.judge is not None):
-            name = "keep_after" if self.keep_after else "judge"
-            raise ValueError(
-                f"{name} with best_of 1, where there is nothing to choose; give best_of 2 or more"
-            )
-        most = most_halvings(self.best_of)
-        if len(self.keep_after) > most:
-            raise ValueError(
-                f"keep_after names {len(self.keep_after)} halvings, but after {most} one of "
-                f"best_of {self.best_of} is left; name fewer, or give a larger best_of"
-            )
+        check_selection(self.best_of, self.judge, self.keep_after)
         return self
 
 

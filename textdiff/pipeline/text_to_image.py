@@ -246,7 +246,7 @@ class TextToImage:
         if judge is not None:
             reader = "the CLIP that chooses"
             self._warn_once(check_prompts(prompts, judge, strict=config.strict, reader=reader))
-        if guide is None and not config.text_to_unet and any(prompts):
+        if guide is judge is None and not config.text_to_unet and any(prompts):
             self._warn_once(
                 "text_to_unet false without guidance by CLIP: the prompts have no effect; give a "
                 "clip_guidance_scale above 0"
