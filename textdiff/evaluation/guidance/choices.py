@@ -6,7 +6,7 @@ guidance alone, in so many more steps that the network is evaluated as often.
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -76,7 +76,8 @@ def choice_grid(
     by CLIP.
 
     Raises:
-        UsageError: settings that the model cannot follow, or that leave a rival no steps to add.
+        UsageError: settings that the model cannot follow; timesteps one by one, to which no rival
+            can add.
     """
     if choosers and config.timesteps is not None:
         raise UsageError(
@@ -110,15 +111,12 @@ def _choice(
 def rival_steps(pipe: TextToImage, config: SamplingConfig, guidance: float, cost: int) -> int:
     """Fewest steps of guidance alone that evaluate the network `cost` times or more; at most all
     timesteps."""
-    alone = network_evaluations(pipe, config, Scales(guidance, 0))
     most = pipe.schedule.num_timesteps
-    steps = min(most, math.ceil(config.num_steps * cost / alone))
-    while (
-        steps < most
-        and network_evaluations(pipe, config, Scales(guidance, 0, num_steps=steps)) < cost
-    ):
-        steps += 1
-    return steps
+
+    def cost_of(steps: int) -> int:
+        return network_evaluations(pipe, config, Scales(guidance, 0, num_steps=steps))
+
+    return min(most, 1 + bisect_left(range(1, most + 1), cost, key=cost_of))
 
 
 def network_evaluations(pipe: TextToImage, config: SamplingConfig, scales: Scales) -> int:
