@@ -90,6 +90,32 @@ def noised_flags(shapes, configs, tiny_clip, tiny_run) -> list[str]:
     return list(map(str, flags))
 
 
+@pytest.fixture(scope="session")
+def noised_with_clean(tmp_path_factory, noised_flags) -> Path:
+    """A noised CLIP with a frozen copy of the clean tower, from which its own has moved away."""
+    from textdiff.commands.cli import run
+
+    few = ["--train.steps", "4", "--noise.clean-below", "20", "--train.lr", "1e-2"]
+    return prepared_once(
+        tmp_path_factory,
+        "noised with clean",
+        lambda folder: run(["finetune-clip", *noised_flags, *few, "--run-dir", str(folder)]),
+    )
+
+
+@pytest.fixture(scope="session")
+def other_clip(tmp_path_factory, tiny_clip) -> Path:
+    """`tiny_clip` with other weights."""
+    from textdiff.clip import ClipModel
+
+    def save(folder: Path) -> None:
+        clip = ClipModel.load(tiny_clip)
+        clip.model.logit_scale.data.add_(0.5)
+        clip.save(folder)
+
+    return prepared_once(tmp_path_factory, "other clip", save)
+
+
 @pytest.fixture
 def run_copy(tiny_run, tmp_path) -> Path:
     """A finished run to be spoilt."""

@@ -40,15 +40,6 @@ def _few_resamples():
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory, noised_flags) -> Path:
-    """A noised CLIP with a frozen copy of the clean tower, from which its own has moved away."""
-    folder = tmp_path_factory.mktemp("runs") / "kept"
-    few = ["--train.steps", "4", "--noise.clean-below", "20", "--train.lr", "1e-2"]
-    run(["finetune-clip", *noised_flags, *few, "--run-dir", str(folder)])
-    return folder
-
-
-@pytest.fixture(scope="module")
 def evaluators(tmp_path_factory, configs, shapes) -> list[Path]:
     """A ViT and a ResNet that tell some shapes from others."""
     folder = tmp_path_factory.mktemp("evaluators")
@@ -265,7 +256,7 @@ def test_a_file_of_another_protocol_is_left_alone(folder, flags):
 
 
 def test_a_sweep_goes_on_where_it_was_cut_off(
-    flags, kept, loaded, shapes, tmp_path, monkeypatch, capsys, folder
+    flags, noised_with_clean, loaded, shapes, tmp_path, monkeypatch, capsys, folder
 ):
     drawn, draw = [], guidance_run.draw_timed
 
@@ -279,7 +270,8 @@ def test_a_sweep_goes_on_where_it_was_cut_off(
         return draw(pipe, plan, title)
 
     out, scales = tmp_path / "noised.json", ["--scales", "1", "3", "--clip-scales", "0", "2"]
-    command = ["guidance", *flags, *scales, "--clip-guide", str(kept), "--json", str(out)]
+    guide = ["--clip-guide", str(noised_with_clean)]
+    command = ["guidance", *flags, *scales, *guide, "--json", str(out)]
     monkeypatch.setattr(guidance_run, "draw_timed", cut_off)
     with pytest.raises(KeyboardInterrupt):
         run(command)
@@ -302,7 +294,7 @@ def test_a_sweep_goes_on_where_it_was_cut_off(
     ):
         assert row in " ".join(printed.split())
 
-    guide = NoisedClip.load(kept).freeze()
+    guide = NoisedClip.load(noised_with_clean).freeze()
     assert found["guide"]["form"] == "noised CLIP at x_t"
     assert found["guide"]["weights"] == guide.weights_hash()
     reading = {"reads": "pictures of timestep 20", "weights": guide.at(20).weights_hash()}

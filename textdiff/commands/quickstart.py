@@ -8,7 +8,6 @@ run again, an unfinished one continues from its checkpoint.
 from __future__ import annotations
 
 import json
-import resource
 import shlex
 import signal
 import subprocess
@@ -55,9 +54,7 @@ def run(settings: QuickstartSettings) -> None:
             how = f"exit code {code}" if code > 0 else f"signal {-code} (9: out of memory?)"
             raise _StepFailedError(f"'{title}' ended with {how}", code)
     seconds = time.monotonic() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    peak_bytes = peak if sys.platform == "darwin" else peak * 1024
-    print(closing(root, seconds, peak_bytes))
+    print(closing(root, seconds, peak_of_steps()))
 
 
 class _StepFailedError(TextdiffError):
@@ -85,6 +82,16 @@ def run_step(command: list[str]) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def peak_of_steps() -> int | None:
+    """Bytes of memory of the largest step that has ended; None where it is not told: Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def steps(configs: Path | None, root: Path) -> list[tuple[str, list[str]]]:
@@ -142,13 +149,14 @@ def unseen_prompts(file: Path) -> list[str]:
     return [phrase(Group(kind, colour, 1)) for kind, colour in pairs[::step][:3]]
 
 
-def closing(root: Path, seconds: float, peak_bytes: int) -> str:
+def closing(root: Path, seconds: float, peak_bytes: int | None) -> str:
     """What the user reads last."""
+    memory = f"; the largest step used {peak_bytes / 2**30:.1f} GiB of memory" if peak_bytes else ""
     program = Path(sys.executable).parent / "textdiff"
     activate = program.with_name("activate")
     prompts = " ".join(shlex.quote(prompt) for prompt in unseen_prompts(root / DATA))
     return f"""
-Done in {seconds / 60:.1f} minutes; the largest step used {peak_bytes / 2**30:.1f} GiB of memory.
+Done in {seconds / 60:.1f} minutes{memory}.
 
   pictures   {root}/grid.png; {root}/right_and_wrong.png says what was read in some;
              {root}/model/samples/timeline.png shows how they came to be

@@ -3,6 +3,9 @@
     prompt ─► CLIPTokenizer ─► CLIPTextModelWithProjection ─► tokens, mask, pooled ─┐
     noise (B, C, H, W) ─► UNet2DConditionModel, scheduler.step ... ◄────────────────┘ ─► pictures
 
+A picture is the x_0_hat of the last step, not its prev_sample: a scheduler of yours whose last
+timestep is above 0 may add noise to that (DDPMScheduler), or stop before alpha_bar = 1.
+
 Written by textdiff into the folder of an exported model. It needs diffusers and transformers alone:
 
     pipe = DiffusionPipeline.from_pretrained(FOLDER, trust_remote_code=True)
@@ -209,11 +212,14 @@ class TextDiffPipeline(DiffusionPipeline):
             scaled = scheduler.scale_model_input(x, own)
             output = self.predict(scaled, timestep, text, guidance_scale)
             output = output if learned else output[:, : shape[1]]
-            x = scheduler.step(output, own, x, **options).prev_sample
+            step = scheduler.step(output, own, x, **options)
+            x = step.prev_sample
         self.maybe_free_model_hooks()
 
-        images = x
+        # In our own chain the two are the same; a multistep solver names no x_0_hat.
+        x_0_hat = getattr(step, "pred_original_sample", None)
+        images = x if x_0_hat is None else x_0_hat
         if output_type != "pt":
-            images = ((x.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+            images = ((images.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
             images = self.numpy_to_pil(images) if output_type == "pil" else images
         return ImagePipelineOutput(images) if return_dict else (images,)

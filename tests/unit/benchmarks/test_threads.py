@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import subprocess
 
@@ -11,19 +12,21 @@ import torch
 
 from tests.helpers.command import TINY_UNET
 from tests.helpers.paths import ROOT
+from textdiff.cores import measure_cores
 
 
 @pytest.fixture
 def bench(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    before = torch.get_num_threads()
-    yield importlib.import_module("threads")
-    torch.set_num_threads(before)
+    return importlib.import_module("threads")
 
 
 @pytest.mark.slow
 def test_a_step_alone_and_beside_a_busy_process(bench, monkeypatch, tmp_path, capsys):
-    started = []
+    """Counts of threads are noted and not set: two that meet at each operation take seconds a step
+    where other tests hold the cores."""
+    started, counts = [], []
+    monkeypatch.setattr(torch, "set_num_threads", counts.append)
 
     class Noted(subprocess.Popen):
         def __init__(self, *given, **more):
@@ -39,6 +42,11 @@ def test_a_step_alone_and_beside_a_busy_process(bench, monkeypatch, tmp_path, ca
     for by_threads in found["seconds"].values():
         assert {"1", "chosen"} <= by_threads.keys()
         assert all(len(values) == 2 and min(values) > 0 for values in by_threads.values())
+    assert set(counts) == {
+        1,
+        measure_cores(0.0).allowed,
+        *itertools.chain(*found["chosen"].values()),
+    }
     assert list(found["chosen"]) == ["alone", "beside 1 busy"]
     assert found["ratios"]["alone"]["chosen"]["median"] == 1
     assert "times as long; aim 1.6" in capsys.readouterr().out

@@ -14,9 +14,8 @@ from tests.helpers.paths import ROOT
 from textdiff.clip import ClipModel
 from textdiff.data import DataConfig, open_data
 from textdiff.interop import unet_from_diffusers
-from textdiff.models import UNetConfig
 
-TINY = ["--block-channels", "8", "16", "--layers", "1", "--head-dim", "8", "--norm-groups", "4"]
+SMALL = ["--block-channels", "8", "16", "--layers", "1", "--head-dim", "8", "--norm-groups", "4"]
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def bench(monkeypatch, capsys):
 
     def printed(name: str, *flags: str) -> str:
         monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-        monkeypatch.setattr("sys.argv", [f"{name}.py", *TINY, *flags])
+        monkeypatch.setattr("sys.argv", [f"{name}.py", *SMALL, *flags])
         importlib.import_module(name).main()
         return capsys.readouterr().out
 
@@ -68,18 +67,11 @@ def test_each_gain_is_of_a_step_without_one_thing(bench, tmp_path: Path) -> None
 def loop(monkeypatch, shapes, tiny_clip):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     from diffusers_loop import DiffusersLoop, LoopSettings
+    from gpu_plan import TINY
 
     config = DataConfig(source=str(shapes), image_size=16, min_side=4, max_bad_fraction=0.5)
     clip = ClipModel.load(tiny_clip).freeze()
-    unet = UNetConfig(
-        image_size=16,
-        block_channels=(8, 16),
-        layers_per_block=1,
-        attention=(False, True),
-        head_dim=8,
-        norm_groups=4,
-        cross_attention_dim=clip.text_width,
-    )
+    unet = TINY.model_copy(update={"cross_attention_dim": clip.text_width})
     settings = LoopSettings(tuned=True, precision="no", batch_size=4, lr=1e-2)
     return DiffusersLoop(open_data(config, "train"), clip, unet, settings)
 

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from textdiff.clip import ClipModel
 from textdiff.errors import UsageError
 from textdiff.evaluation.evaluators import load_evaluator, load_evaluators
-
-
-@pytest.fixture
-def other_clip(tiny_clip, tmp_path) -> Path:
-    """Of other weights than the model's own."""
-    clip = ClipModel.load(tiny_clip)
-    clip.model.logit_scale.data.add_(0.5)
-    clip.save(tmp_path / "other")
-    return tmp_path / "other"
 
 
 def test_an_evaluator_with_a_part(tiny_clip):

@@ -12,7 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DiffusionPipeline,
+    DPMSolverMultistepScheduler,
+)
 from PIL import Image
 
 from tests.helpers.diffusers_noise import PLAYED_BACK, draw_ours, save_draws
@@ -37,6 +42,9 @@ UNET = {
     "norm_groups": 4,
     "cross_attention_dim": 32,
 }
+
+# A grid whose last timestep is above 0, with betas that no textdiff schedule has given.
+TRAILING = {"num_train_timesteps": 100, "beta_start": 0.001, "timestep_spacing": "trailing"}
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +184,31 @@ def test_another_scheduler_takes_its_own_steps(clip, load, tmp_path):
     )
     assert pipe.steps(4)[0] is pipe.scheduler
     assert len(pipe(PROMPTS, num_inference_steps=4).images) == 2
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "steps"),
+    [
+        (DDPMScheduler(**TRAILING, variance_type="fixed_large"), 4),
+        (DDIMScheduler(**TRAILING), 6),
+    ],
+    ids=["noise that the last step adds", "a last step from 16 to 0"],
+)
+def test_the_picture_is_free_of_noise_that_another_scheduler_leaves(
+    clip, load, tmp_path, monkeypatch, scheduler, steps
+):
+    """Its last step's x_0_hat, which differs from the sample that the step goes on to."""
+    pipeline_to_diffusers(model(clip), tmp_path / "out")
+    pipe = load(tmp_path / "out")
+    pipe.scheduler, taken = scheduler, []
+    take = type(scheduler).step
+    monkeypatch.setattr(
+        type(scheduler), "step", lambda *a, **k: taken.append(take(*a, **k)) or taken[-1]
+    )
+    (found,) = pipe(PROMPTS, num_inference_steps=steps, output_type="pt", return_dict=False)
+    assert pipe.steps(steps)[0] is scheduler and scheduler.timesteps[-1] > 0
+    assert torch.equal(found, taken[-1].pred_original_sample)
+    assert (found - taken[-1].prev_sample).std() > 0.01
 
 
 @pytest.mark.slow

@@ -7,15 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tests.helpers.batches import CAPTIONS, batch_of
 from textdiff.binary.config import BinaryConfig
 from textdiff.binary.likelihood import prior_term
 from textdiff.binary.schedule import BinarySchedule
 from textdiff.data import DataConfig, open_data
 from textdiff.pictures import BitCodec
 from textdiff.training.tasks.binary import BinaryTask
-from textdiff.types import Batch, Conditioning
-
-CAPTIONS = ["red circle", "green cross"]
+from textdiff.types import Conditioning
 
 
 def embed(captions) -> Conditioning:
@@ -46,16 +45,6 @@ def task_of(config: BinaryConfig | None = None, unet: FakeUNet | None = None, **
         device=torch.device("cpu"),
     )
     return BinaryTask(pipe=pipe, embed=embed, **{"seed": 0, "caption_drop": 0.0, **arguments})
-
-
-def batch_of(image: torch.Tensor) -> Batch:
-    count = len(image)
-    return Batch(
-        image=image,
-        captions=(CAPTIONS * count)[:count],
-        sample_ids=torch.arange(count),
-        epochs=torch.zeros(count, dtype=torch.int64),
-    )
 
 
 def greys(count: int, level: int = 255) -> torch.Tensor:

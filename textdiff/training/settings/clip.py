@@ -7,23 +7,14 @@ from typing import Literal
 from pydantic import Field
 
 from textdiff.clip.config import ClipConfig
-from textdiff.config import Settings
 from textdiff.data.config import DataConfig
 from textdiff.training.config import ClipTrainConfig, ContrastiveLossConfig
+from textdiff.training.settings.checked import CheckedRunSettings
 
 
-class TrainClipSettings(Settings):
+class TrainClipSettings(CheckedRunSettings):
     """CLIP pre-training."""
 
-    run_dir: str = Field(description="where the run is kept")
-    resume: Literal["auto", "must", "never"] = Field(
-        "auto", description="continue the newest good checkpoint: if there is one, always, or never"
-    )
-    check: Literal["overfit"] | None = Field(
-        None,
-        description="overfit: train on one batch for 200 steps, say which part is broken if that "
-        "does not work (exit code 6), and write nothing; none: train",
-    )
     init: str | None = Field(
         None, description="start from this CLIP (folder or MODEL/TAG) instead of fresh weights"
     )

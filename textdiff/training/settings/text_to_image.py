@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from textdiff.binary.config import BinaryConfig
 from textdiff.clip.config import LAST_LAYER, TextLayers
-from textdiff.config import Settings
 from textdiff.data.config import DataConfig
 from textdiff.diffusion.config import (
     ObjectiveConfig,
@@ -20,6 +19,7 @@ from textdiff.diffusion.config import (
 from textdiff.models.config import UNetConfig
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.training.config import TrainConfig
+from textdiff.training.settings.checked import CheckedRunSettings
 
 
 class PreviewConfig(SamplingConfig):
@@ -29,18 +29,9 @@ class PreviewConfig(SamplingConfig):
     num_prompts: int = Field(16, ge=0, description="captions of the training split in the grid")
 
 
-class TrainSettings(Settings):
+class TrainSettings(CheckedRunSettings):
     """Text-to-image training."""
 
-    run_dir: str = Field(description="where the run is kept")
-    resume: Literal["auto", "must", "never"] = Field(
-        "auto", description="continue the newest good checkpoint: if there is one, always, or never"
-    )
-    check: Literal["overfit"] | None = Field(
-        None,
-        description="overfit: train on one batch for 200 steps, say which part is broken if that "
-        "does not work (exit code 6), and write nothing; none: train",
-    )
     clip: str = Field(description="folder of a CLIP, or MODEL/TAG of open_clip's list")
     seed: int = Field(0, description="of weights, order, noise and everything else")
     use_pooled: bool = Field(True, description="add the pooled text feature to the timestep's")

@@ -28,15 +28,6 @@ def noised(tmp_path_factory, noised_flags) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory, noised_flags) -> Path:
-    """A noised CLIP with a frozen copy of the clean tower, from which its own has moved away."""
-    folder = tmp_path_factory.mktemp("runs") / "kept"
-    few = ["--train.steps", "4", "--noise.clean-below", "20", "--train.lr", "1e-2"]
-    run(["finetune-clip", *noised_flags, *few, "--run-dir", str(folder)])
-    return folder
-
-
 @pytest.fixture
 def data(shapes):
     return open_data(DataConfig(source=str(shapes), image_size=16, min_side=4), "train")
@@ -71,8 +62,8 @@ def test_a_noised_clip_reads_pictures_without_noise(noised, data):
 
 
 @pytest.mark.parametrize(("at", "timestep"), [("x_t", 20), ("x_0", 0)])
-def test_the_tower_that_guides_is_asked(kept, data, at, timestep):
-    guide = NoisedClip.load(kept).freeze()
+def test_the_tower_that_guides_is_asked(noised_with_clean, data, at, timestep):
+    guide = NoisedClip.load(noised_with_clean).freeze()
     evaluator, reads = as_evaluator(guide, at)
     images = data.images(range(4))
     expected = guide.encode_image(to_float(images), torch.full((4,), timestep))
@@ -81,20 +72,11 @@ def test_the_tower_that_guides_is_asked(kept, data, at, timestep):
     assert reads == ("pictures of timestep 20" if timestep else "pictures without noise")
 
 
-def test_the_towers_of_a_noised_clip_that_keeps_its_clean_one_differ(kept):
+def test_the_towers_of_a_noised_clip_that_keeps_its_clean_one_differ(noised_with_clean):
     """Else the test above would say little."""
-    guide, x_0 = NoisedClip.load(kept).freeze(), torch.zeros(1, 3, 16, 16)
+    guide, x_0 = NoisedClip.load(noised_with_clean).freeze(), torch.zeros(1, 3, 16, 16)
     first, later = (guide.encode_image(x_0, torch.tensor([t])) for t in (0, 20))
     assert torch.cosine_similarity(first, later).item() < 0.999
-
-
-@pytest.fixture
-def other_clip(tiny_clip, tmp_path) -> Path:
-    """Of other weights than the model's own."""
-    clip = ClipModel.load(tiny_clip)
-    clip.model.logit_scale.data.add_(0.5)
-    clip.save(tmp_path / "other")
-    return tmp_path / "other"
 
 
 def test_evaluators_that_took_part(pipe, noised, tiny_clip, other_clip):

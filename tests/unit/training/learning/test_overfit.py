@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.gradients import NanGradient
 from textdiff.commands.cli import run
 from textdiff.config import Settings
 from textdiff.data import DataConfig, open_data
@@ -109,18 +110,9 @@ def test_what_learns_nothing_at_any_rate_says_what_was_found_fine(data, tmp_path
 
 
 def test_gradients_that_are_not_finite_name_their_modules(data, tmp_path):
-    class Poison(torch.autograd.Function):
-        @staticmethod
-        def forward(_, x):
-            return x.clone()
-
-        @staticmethod
-        def backward(_, grad):
-            return grad * float("nan")
-
     message = r"gradient norm is nan at step 0 .*gradients are not finite in table$"
     with pytest.raises(NonFiniteLossError, match=message):
-        check(data, tmp_path, Task(Poison.apply))
+        check(data, tmp_path, Task(NanGradient.apply))
 
 
 def test_several_processes_are_refused(data, tmp_path, monkeypatch):
