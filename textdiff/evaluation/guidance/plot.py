@@ -67,6 +67,8 @@ def draw_sweep(path: str, sweep: Sweep) -> None:
             [(KID_UNIT * kid, rate) for kid, rate in points],
             [point_label(each.scales) for each in sweep.settings],
         )
+        for axes in cost:
+            label_costs(axes, sweep.settings)
 
 
 def style_of_kinds(kinds: Sequence[str]) -> dict[str, Style]:
@@ -148,14 +150,20 @@ def draw_cost(axes: Axes, settings: Sequence[SettingResult], styles: dict[str, S
         title="What more evaluations bring; lines: guidance alone",
         xlabel="rows of the U-Net for one picture, CFG taking two a step",
         ylabel="R@1, mean of held-out CLIPs",
-        xscale="log",
     )
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter(as_percent)
-    place_labels(
-        axes,
-        [(network, each.scores.held_out.following.at_1.value) for network, each in known],
-        [point_label(each.scales) for _, each in known],
-    )
+
+
+def label_costs(axes: Axes, settings: Sequence[SettingResult]) -> None:
+    """The points of `draw_cost`, once the figure's layout is settled."""
+    points = {
+        (each.evaluations.network, each.scores.held_out.following.at_1.value): each.scales
+        for each in settings
+        if each.evaluations and not each.scales.clip
+    }
+    place_labels(axes, list(points), [point_label(each) for each in points.values()])
 
 
 def draw_points(axes: Axes, scores: Sequence[PictureScores], style: Style, label: str) -> None:
