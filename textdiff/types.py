@@ -119,6 +119,31 @@ class Prediction:
     variance_mix: Samples | None = None
     gradient: Samples | None = None
 
+    def __getitem__(self, rows: slice | list[int]) -> Prediction:
+        """Of these samples, in this order."""
+
+        def pick(tensor: Samples | None) -> Samples | None:
+            return None if tensor is None else tensor[rows]
+
+        return Prediction(
+            self.x_0[rows], self.eps[rows], pick(self.variance_mix), pick(self.gradient)
+        )
+
+    @staticmethod
+    def cat(parts: Sequence[Prediction]) -> Prediction:
+        """Along the batch; all of `parts` come from one denoiser, so they have the same fields."""
+
+        def join(optional: list[Samples | None]) -> Samples | None:
+            tensors = [tensor for tensor in optional if tensor is not None]
+            return torch.cat(tensors) if tensors else None
+
+        return Prediction(
+            torch.cat([part.x_0 for part in parts]),
+            torch.cat([part.eps for part in parts]),
+            join([part.variance_mix for part in parts]),
+            join([part.gradient for part in parts]),
+        )
+
 
 @runtime_checkable
 class Denoise(Protocol):

@@ -21,7 +21,7 @@ from textdiff.data.grid import GAP
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.evaluation.figures import COLOURS
 from textdiff.evaluation.guidance import run as guidance_run
-from textdiff.evaluation.guidance.differences import UNGUIDED, WITHOUT_CLIP
+from textdiff.evaluation.guidance.differences import SAME_COST, UNGUIDED, WITHOUT_CLIP
 from textdiff.evaluation.guidance.measure import unit_features
 from textdiff.evaluation.pictures import real_pictures
 from textdiff.metrics import clip_scores, estimate_mean, frechet_distance, kid, prompt_following
@@ -303,6 +303,45 @@ def test_a_sweep_goes_on_where_it_was_cut_off(
     features = guide.encode_image(to_float(real.images), torch.full((PROMPTS,), 20))
     expected = clip_scores(features, text_features(guide.clip, real.prompts)).mean().item()
     assert found["real"]["guide"]["CLIP score"]["mean"] == pytest.approx(expected, abs=1e-3)
+
+
+# Candidates that CLIPs choose among
+
+
+def test_a_sweep_of_choices(flags, kept, tiny_clip, loaded, shapes, tmp_path):
+    out = tmp_path / "chosen.json"
+    chosen = ["--best-of", "2", "--early-judges", str(kept), "--keep-after", "0.5"]
+    chosen += ["--final-judges", str(tiny_clip)]
+    scales = ["--scales", "3", "--clip-scales", "0"]
+    run(["guidance", *flags, *scales, *chosen, "--json", str(out)])
+    named = by_name(json.loads(out.read_text()))
+    spent = {name: each["evaluations"] for name, each in named.items()}
+    final, early = (name for name in named if "best of" in name)
+    assert final.endswith(f"best of 2 by final clean CLIP ({tiny_clip})")
+    assert early.endswith(f"best of 2 by noised CLIP, early ({kept} at 0.5)")
+    # two steps, CFG twice: both candidates all the way; one of them in the second step
+    assert spent == {
+        "CFG 3": {"network": 4, "guide": 0, "judge": 0},
+        "CFG 3, 4 steps": {"network": 8, "guide": 0, "judge": 0},
+        final: {"network": 8, "guide": 0, "judge": 2},
+        "CFG 3, 3 steps": {"network": 6, "guide": 0, "judge": 0},
+        early: {"network": 6, "guide": 0, "judge": 2},
+    }
+    for name, rival in ((final, "CFG 3, 4 steps"), (early, "CFG 3, 3 steps")):
+        difference = named[name]["differences"][SAME_COST]["R@1"]["mean"]
+        rates = [named[each]["held_out"]["R@1"]["mean"] for each in (name, rival)]
+        assert difference == pytest.approx(rates[0] - rates[1], abs=1e-4)
+
+    prompts = real_pictures(open_shapes(shapes), PROMPTS, 0, loaded).prompts
+    usual = {"num_steps": 2, "batch_size": 4, "guidance_scale": 3.0}
+    pictures = loaded(prompts, **usual, best_of=2, judge=str(kept), keep_after=[0.5])
+    images = torch.stack([pil_to_tensor(picture) for picture in pictures])
+    own = prompt_following(
+        unit_features(loaded.clip, images),
+        text_features(loaded.clip, prompts),
+        torch.arange(PROMPTS),
+    )
+    assert named[early]["guide"]["R@1"]["mean"] == pytest.approx(own.recall(1))
 
 
 # Tables of files

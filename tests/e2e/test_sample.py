@@ -12,13 +12,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from tests.helpers.noised import noised_clip
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features
 from textdiff.commands.cli import run
 from textdiff.data.picture_files import save_png
 from textdiff.errors import CheckpointError, UsageError
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import SECTIONS, SamplingConfig
 
 STRANGE = [
     "../../etc/passwd",
@@ -65,7 +66,7 @@ def test_files_and_what_draws_them_again(draw, tiny_run):
     assert [json.loads(text["textdiff"])["prompt"] for text in texts] == prompts
 
     known = json.loads(texts[1]["textdiff"])
-    flags = (SamplingConfig.model_fields.keys() | SamplingConfig.short_names) - {"clip_guidance"}
+    flags = (SamplingConfig.model_fields.keys() | SamplingConfig.short_names) - {*SECTIONS}
     settings = {flag: known[flag] for flag in flags}
     again = TextToImage.load(tiny_run)([known["prompt"]] * 2, **settings)[known["index"]]
     assert np.array_equal(np.asarray(again), pixels(out)[1])
@@ -103,6 +104,26 @@ def test_pictures_given_as_files(draw, shapes, tiny_clip, tmp_path):
     assert (known["init_image"], known["mask"]) == (str(init), str(mask))
     assert known["clip_image"] == str(towards)
     assert known["clip_guide_weights"] == clip.weights_hash()
+
+
+def test_the_best_of_several_is_drawn_again(draw, tiny_clip, tmp_path):
+    """The PNG says who chose it and what that cost; the judge must still be there."""
+    judge = tmp_path / "judge"
+    noised = noised_clip(tiny_clip)
+    noised.save(judge)
+    chosen = ["--best-of", "4", "--judge", judge, "--keep-after", "0.3", "0.6"]
+    out = draw("--prompt", "red circle", "green cross", *chosen)
+    known = json.loads(metadata(out / "00001-seed0.png")["textdiff"])
+    assert (known["best_of"], known["judge"], known["keep_after"]) == (4, str(judge), [0.3, 0.6])
+    assert known["judge_weights"] == noised.weights_hash()
+    # of three steps four candidates take the first, two the next, one the last; CFG twice
+    assert known["evaluations"] == {"network": 2 * (4 + 2 + 1), "guide": 0, "judge": 4 + 2}
+
+    run(["sample", "--from", str(out / "00001-seed0.png"), "--out", str(tmp_path / "again")])
+    assert np.array_equal(pixels(tmp_path / "again")[0], pixels(out)[1])
+    shutil.rmtree(judge)
+    with pytest.raises(UsageError, match=r"judge .* is no folder here; give --judge"):
+        run(["sample", "--from", str(out / "00001-seed0.png"), "--out", str(tmp_path / "gone")])
 
 
 # Folders that hold pictures already

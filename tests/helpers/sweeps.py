@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.helpers.protocols import CLIP, DATA, MODEL
 from textdiff.evaluation.guidance.differences import with_differences
 from textdiff.evaluation.guidance.sweep import (
     Chance,
+    Choice,
     EvaluatorScores,
     GuideProtocol,
     GuideReading,
@@ -23,6 +26,7 @@ from textdiff.evaluation.guidance.sweep import (
 )
 from textdiff.evaluation.protocol import ClipProtocol
 from textdiff.metrics.bootstrap import Estimate
+from textdiff.pipeline.cost import Evaluations
 
 CLIP_SAMPLING = {"clip_guide": None, "clip_guidance_at": "auto", "clip_normalise": False}
 
@@ -74,3 +78,23 @@ def sweep(
     )
     settings = [setting(each, 0.2 * k, 0.1 * k) for k, each in enumerate(grid, 1)]
     return Sweep(protocol, scores(1.0, 0.0), with_differences(settings))
+
+
+EARLY = Choice(4, "noised", "noised CLIP", "def", (0.5,), 6)
+FINAL = Choice(4, "clip", "clean CLIP", "abc", (), 8)
+
+
+def sweep_of_choices() -> Sweep:
+    """Two choices at CFG 3, what each is compared with, and what all cost."""
+    costs = {
+        Scales(3, 0): Evaluations(4),
+        Scales(3, 0, num_steps=6): Evaluations(12),
+        Scales(3, 0, EARLY): Evaluations(12, judge=6),
+        Scales(3, 0, num_steps=8): Evaluations(16),
+        Scales(3, 0, FINAL): Evaluations(16, judge=4),
+    }
+    settings = [
+        replace(setting(scales, 0.1 * k, 0.1 * k), evaluations=cost)
+        for k, (scales, cost) in enumerate(costs.items(), 1)
+    ]
+    return replace(sweep(), settings=with_differences(settings))

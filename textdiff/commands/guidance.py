@@ -6,6 +6,10 @@ ones, in the features of the former; and the time. The CLIP that guides does not
 evaluator: pictures are optimised for it, so it scores them higher than others do. One run has one
 form of CLIP guidance (a noised CLIP at x_t, a clean one at x_0_hat with or without the U-Net's
 Jacobian); `--table` shows several runs side by side.
+
+With --best-of, several candidates are drawn for a picture and CLIPs choose among them, at the end
+or early; those do not count as evaluators either. What a picture costs is counted, and each choice
+is compared with the same guidance alone in as many evaluations of the network.
 """
 
 from __future__ import annotations
@@ -54,6 +58,11 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
     from textdiff.devices import pick_device
     from textdiff.evaluation.evaluators import load_evaluators
     from textdiff.evaluation.features.cache import open_cache
+    from textdiff.evaluation.guidance.choices import (
+        choice_grid,
+        find_choosers,
+        involved_choosers,
+    )
     from textdiff.evaluation.guidance.guide import find_guide, involved_clips
     from textdiff.evaluation.guidance.run import draw_best, measure_sweep, scale_grid
     from textdiff.evaluation.pictures import real_pictures
@@ -65,7 +74,15 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
     device = pick_device(settings.device)
     pipe = TextToImage.load(model, device)  # before data, which may take long to render
     guide = find_guide(pipe, settings, settings.clip_guidance.guide or f"{model}/clip")
-    involved = involved_clips(pipe, model, guide)
+    choosers = find_choosers(
+        pipe,
+        final=settings.final_judges,
+        early=settings.early_judges,
+        keep_after=settings.keep_after,
+        best_of=settings.best_of,
+        config=settings,
+    )
+    involved = involved_clips(pipe, model, guide) | involved_choosers(choosers)
     evaluators = load_evaluators("--judges", settings.judges, device, involved)
     source = data_of_run(settings.data, "--model", model)
     source = fit_data(source, pipe.config.unet.image_size, f"--model {model}")
@@ -82,7 +99,10 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
         real=real,
         others=data if other == split else open_data(source, other),
         config=settings,
-        scales=scale_grid(settings.scales, settings.clip_scales),
+        scales=[
+            *scale_grid(settings.scales, settings.clip_scales),
+            *choice_grid(pipe, settings, settings.scales, settings.best_of, choosers),
+        ],
         prompt_seed=settings.prompt_seed,
         images_per_prompt=settings.num_images,
         limit=settings.limit,

@@ -111,10 +111,18 @@ def run(settings: SampleSettings) -> None:
     pictures = to_pil(pipe.draw(plan, progress=True)[rows])
     model = to_json(model_protocol(settings.model, pipe))
     hashes = {name: (path, file_sha256(path)) for name, path in paths.items() if path is not None}
-    guide = None if plan.guide is None else plan.guide.weights_hash()
+    guide, judge = (
+        None if clip is None else clip.weights_hash() for clip in (plan.guide, plan.judge)
+    )
     origins = [
         Origin.of_plan(
-            plan, k, model=model, pictures=hashes, guide_weights=guide, threads=threads_on(device)
+            plan,
+            k,
+            model=model,
+            pictures=hashes,
+            guide_weights=guide,
+            judge_weights=judge,
+            threads=threads_on(device),
         )
         for k in range(len(prompts))[rows]
     ]
@@ -131,6 +139,8 @@ def with_settings_of(settings: SampleSettings, origin: Origin) -> SampleSettings
     origin.check_pictures([name for name in origin.pictures if name not in explicit])
     if settings.clip_guidance.guide is None:
         origin.check_guide()
+    if settings.selection.judge is None:
+        origin.check_judge()
     known = {
         **origin.settings(),
         "model": origin.model["name"],

@@ -24,14 +24,18 @@ SMALLEST = 0.5
 LARGEST_TURN = torch.pi / 18
 
 
-def cutout_encoder(encode: Encode, count: int, seeds: Sequence[tuple[int | str, ...]]) -> Encode:
+def cutout_streams(seeds: Sequence[tuple[int | str, ...]]) -> list[Stream]:
+    """What each picture's views are drawn from. seeds: one tuple of parts per picture."""
+    return [Stream("cutouts", *parts) for parts in seeds]
+
+
+def cutout_encoder(encode: Encode, count: int, streams: Sequence[Stream]) -> Encode:
     """Mean features over `count` views, which need not have unit length.
 
     Args:
-        seeds: one tuple of parts per picture. Every call draws views of its own, and a picture's
-            are the same at every batch size.
+        streams: one per picture. Every call draws views of its own, and a picture's are the same
+            at every batch size.
     """
-    streams = [Stream("cutouts", *parts) for parts in seeds]
 
     def mean_feature(x: Images, timestep: Timesteps) -> Features:
         drawn = torch.stack([stream.uniform(count, 4) for stream in streams])

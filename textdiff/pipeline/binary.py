@@ -17,6 +17,7 @@ from textdiff.pictures import PictureCodec
 from textdiff.pipeline.clip_guide import ClipGuide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init
+from textdiff.pipeline.judge import ClipJudge
 from textdiff.pipeline.network import TextNetwork
 from textdiff.pipeline.plan import DrawPlan, plan_grid
 from textdiff.sampling.noise import ImageNoise
@@ -24,7 +25,7 @@ from textdiff.types import Network
 
 GAUSSIAN_ONLY = (
     *("sampler", "eta", "variance", "threshold", "threshold_percentile", "guidance_rescale"),
-    *("clip_guidance_scale", "clip_guide"),
+    *("clip_guidance_scale", "clip_guide", "best_of"),
 )
 
 
@@ -74,8 +75,9 @@ class BinaryDrawing:
         noise: ImageNoise,
         codec: PictureCodec,
         guide: ClipGuide | None = None,
+        judge: ClipJudge | None = None,
     ) -> Iterator[BinaryStep]:
-        """As `GaussianDiffusion.draw`; `plan_grid` refuses a guide."""
+        """As `GaussianDiffusion.draw`; `plan_grid` refuses a guide and a judge."""
         config, init, device = plan.config, plan.init, noise.device
         denoise = self.process.guided(
             network, network.pair, config.guidance_scale, config.guidance_interval

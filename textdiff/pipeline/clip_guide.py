@@ -7,7 +7,7 @@ denoise ── at_x_t or at_x_0 ── normalised, limited, held ── in range
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from textdiff.diffusion.config import ScheduleConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import UsageError
 from textdiff.guidance.clip_gradient import at_x_0, following, reward_gradient
-from textdiff.guidance.cutouts import cutout_encoder
+from textdiff.guidance.cutouts import cutout_encoder, cutout_streams
 from textdiff.guidance.interval import only_at
 from textdiff.guidance.shift import held, limited, normalised
 from textdiff.guidance.similarity import (
@@ -32,6 +32,7 @@ from textdiff.guidance.similarity import (
 )
 from textdiff.pictures import to_float
 from textdiff.pipeline.config import ClipGuidanceConfig, ModelConfig, SamplingConfig
+from textdiff.randomness import Stream
 from textdiff.sampling.threshold import gradient_threshold
 from textdiff.timesteps import known_timestep, mark_shared
 from textdiff.types import Denoise, Features, Samples, Timesteps
@@ -43,12 +44,14 @@ class ClipGuide:
 
     target: (B or 1, E), sums of unit features.
     thresholded: x_0_hat is kept in [-1, 1]; then the gradient may not drive it out either.
+    streams: of each picture, what its cutouts are drawn from; none without cutouts.
     """
 
     clip: ClipModel | NoisedClip
     target: Features
     config: ClipGuidanceConfig
     thresholded: bool = False
+    streams: Sequence[Stream] = ()
 
     @classmethod
     @torch.no_grad()
@@ -58,9 +61,13 @@ class ClipGuide:
         prompts: Sequence[str],
         config: SamplingConfig,
         picture: Tensor | None = None,
+        seeds: Sequence[tuple[int | str, ...]] = (),
     ) -> ClipGuide:
         """Each picture towards its prompt; or all of them towards `config.clip_guidance.prompts`,
-        or towards `picture` (3, S, S) uint8."""
+        or towards `picture` (3, S, S) uint8.
+
+        seeds: a tuple of parts per picture, of its cutouts.
+        """
         guidance, thresholded = config.clip_guidance, config.threshold != "none"
         if picture is not None:
             x_0 = to_float(picture[None]).to(clip.logit_scale.device)
@@ -72,24 +79,29 @@ class ClipGuide:
             target = features.new_tensor([weights]) @ features
         else:
             target = unit_text_features(clip, prompts)
-        return cls(clip, target, guidance, thresholded)
+        streams = cutout_streams(seeds) if guidance.cutouts else ()
+        return cls(clip, target, guidance, thresholded, streams)
+
+    def __getitem__(self, rows: list[int]) -> ClipGuide:
+        """Of these pictures alone; their cutouts go on from where they are."""
+        streams = [self.streams[row] for row in rows] if self.streams else ()
+        target = self.target if len(self.target) == 1 else self.target[rows]
+        return replace(self, target=target, streams=streams)
 
     def guided(
         self,
         denoise: Denoise,
         schedule: NoiseSchedule,
         grid: Tensor,
-        seeds: Sequence[tuple[int | str, ...]],
         graphs: Graphs | None = None,
     ) -> Denoise:
         """`denoise` with a gradient at those steps of the ascending `grid` that are to be guided.
 
-        seeds: of the B pictures, a tuple of parts each.
         graphs: play the gradient at x_t back as one.
         """
         config, encode = self.config, image_encoder(self.clip)
         if config.cutouts:
-            encode = cutout_encoder(encode, config.cutouts, seeds)
+            encode = cutout_encoder(encode, config.cutouts, self.streams)
         reward = similarity(encode, self.target, self.clip.logit_scale)
         on_x_t = guide_input(self.clip, config) == "x_t"
         if on_x_t:
@@ -173,6 +185,12 @@ def check_guide(clip: ClipModel | NoisedClip, config: SamplingConfig, model: Mod
                 "the folder of a noised CLIP (textdiff finetune-clip)"
             )
         return
+    check_reads(name, clip, model, on_x_t)
+
+
+def check_reads(name: str, clip: NoisedClip, model: ModelConfig, on_x_t: bool) -> None:
+    """Raises UsageError if `clip` cannot read the pictures of the model, or with `on_x_t` those
+    under way."""
     if clip.image_size != model.unet.image_size:
         raise UsageError(
             f"{name} reads pictures of {clip.image_size} pixels a side, the U-Net draws "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -19,7 +19,7 @@ from textdiff.diffusion.config import (
     check_prediction,
 )
 from textdiff.models.config import UNetConfig
-from textdiff.sampling.config import Spacing
+from textdiff.sampling.config import Spacing, most_halvings
 
 
 class ModelConfig(Settings):
@@ -97,10 +97,59 @@ class ClipGuidanceConfig(Settings):
         return self
 
 
+def check_selection(best_of: int, judge: str | None, keep_after: Sequence[float]) -> None:
+    """Raises ValueError if so many candidates cannot be chosen among so."""
+    for share in keep_after:
+        if not 0 < share < 1:
+            raise ValueError(
+                f"keep_after {share:g} is no share of the steps between none and all; give "
+                "numbers above 0 and below 1"
+            )
+    if best_of == 1 and (keep_after or judge is not None):
+        name = "keep_after" if keep_after else "judge"
+        raise ValueError(
+            f"{name} with best_of 1, where there is nothing to choose; give best_of 2 or more"
+        )
+    most = most_halvings(best_of)
+    if len(keep_after) > most:
+        raise ValueError(
+            f"keep_after names {len(keep_after)} halvings, but after {most} one of best_of "
+            f"{best_of} is left; name fewer, or give a larger best_of"
+        )
+
+
+class SelectionConfig(Settings):
+    """How many candidates start for each picture, and which of them a CLIP lets go on."""
+
+    best_of: int = Field(
+        1,
+        ge=1,
+        description="trajectories that start for each picture; the best is kept; 1: no choice",
+    )
+    judge: str | None = Field(
+        None,
+        description="folder of the CLIP or noised CLIP that chooses among them; none: the model's "
+        "own; it must not evaluate the pictures afterwards",
+    )
+    keep_after: tuple[float, ...] = Field(
+        (),
+        description="shares of the steps after each of which the weaker half stops, a noised CLIP "
+        "judging x_t and a clean one x_0_hat; none: all finish",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SelectionConfig:
+        check_selection(self.best_of, self.judge, self.keep_after)
+        return self
+
+
 class SamplingConfig(Settings):
     """How pictures are drawn."""
 
     short_names: ClassVar[Mapping[str, str]] = {
+        "best_of": "selection.best_of",
+        "judge": "selection.judge",
+        "keep_after": "selection.keep_after",
         "clip_guidance_scale": "clip_guidance.scale",
         "clip_guide": "clip_guidance.guide",
         "clip_guidance_at": "clip_guidance.at",
@@ -158,6 +207,7 @@ class SamplingConfig(Settings):
         "its timestep is put before the steps below it; none: 0.6, with a mask 1",
     )
     clip_guidance: ClipGuidanceConfig = ClipGuidanceConfig()
+    selection: SelectionConfig = SelectionConfig()
     batch_size: int = Field(64, ge=1, description="images drawn at once")
     precision: Literal["no", "bf16", "auto"] = Field(
         "no", description="of the U-Net; bf16 is faster and rougher; auto: bf16 if a probe says so"
@@ -191,6 +241,14 @@ class SamplingConfig(Settings):
         return self.model_copy(update=scales)
 
 
+# Sections of SamplingConfig, whose values have short names; and the names but that of the CLIP that
+# chooses, for commands that call the one that evaluates their judge.
+SECTIONS = ("clip_guidance", "selection")
+NAMES_BUT_JUDGE = {
+    short: key for short, key in SamplingConfig.short_names.items() if short != "judge"
+}
+
+
 def sampling_only(config: SamplingConfig) -> SamplingConfig:
     """`config` without what a command's settings add to it."""
     names = SamplingConfig.model_fields
@@ -200,7 +258,8 @@ def sampling_only(config: SamplingConfig) -> SamplingConfig:
 def flat_settings(config: SamplingConfig) -> dict[str, Any]:
     """How pictures are drawn, for JSON: a key per flag, without those that a command adds."""
     values = sampling_only(config).model_dump(mode="json")
-    clip_guidance = values.pop("clip_guidance")
+    sections = {name: values.pop(name) for name in SECTIONS}
     for short, key in SamplingConfig.short_names.items():
-        values[short] = clip_guidance[key.removeprefix("clip_guidance.")]
+        section, name = key.split(".")
+        values[short] = sections[section][name]
     return values

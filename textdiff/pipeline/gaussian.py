@@ -21,15 +21,18 @@ from textdiff.pictures import PictureCodec
 from textdiff.pipeline.clip_guide import ClipGuide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init
+from textdiff.pipeline.judge import ClipJudge
 from textdiff.pipeline.network import TextNetwork
 from textdiff.pipeline.plan import DrawPlan, plan_grid
-from textdiff.sampling.base import Sampler, Step, sample
+from textdiff.sampling.base import Sampler, Step, resume, sample
+from textdiff.sampling.chunks import in_chunks
 from textdiff.sampling.ddim import DDIM
 from textdiff.sampling.ddpm import DDPM
 from textdiff.sampling.dpm_solver import DPMSolverPP
 from textdiff.sampling.inpaint import inpaint
 from textdiff.sampling.noise import ImageNoise
 from textdiff.sampling.threshold import dynamic_threshold, static_threshold
+from textdiff.sampling.tournament import tournament
 from textdiff.sampling.unipc import UniPC
 from textdiff.types import Denoise, Network, Prediction, Samples, Timesteps
 
@@ -132,19 +135,62 @@ class GaussianDiffusion:
         noise: ImageNoise,
         codec: PictureCodec,
         guide: ClipGuide | None = None,
+        judge: ClipJudge | None = None,
     ) -> Iterator[Step]:
-        """Steps down the plan's grid for the pictures that `network` and `noise` are of."""
-        grid, init = plan.grid, plan.init
-        denoise = self.guided(network, plan.config)
-        if guide is not None:
-            denoise = guide.guided(denoise, self.schedule, grid, noise.seeds, network.graphs)
+        """Steps down the plan's grid for the pictures that `network` is of.
+
+        judge: chooses among the candidates of each, which `noise` and `guide` are then of, all
+            first ones first. The network sees one of each picture at once.
+        """
+        every = len(noise.seeds)
+        pictures = every if judge is None else every // plan.config.selection.best_of
+
+        def stretch(rows: list[int], after: Step | None) -> Iterator[Step]:
+            of_rows = None if guide is None else guide[rows]
+            return self._stretch(network, plan, noise[rows], codec, of_rows, pictures, after)
+
+        if judge is None:
+            return stretch(list(range(every)), None)
+        best_of = plan.config.selection.best_of
+        return tournament(stretch, judge, plan.rounds, pictures, best_of)
+
+    def _stretch(
+        self,
+        network: TextNetwork,
+        plan: DrawPlan,
+        noise: ImageNoise,
+        codec: PictureCodec,
+        guide: ClipGuide | None,
+        at_once: int,
+        after: Step | None,
+    ) -> Iterator[Step]:
+        """The steps that follow `after`; None: all. at_once: samples that the network sees."""
+        count, init, device = len(noise.seeds), plan.init, noise.device
+        x_0 = None if init is None else codec.encode(init.picture[None]).to(device)
+
+        def chunk(rows: slice) -> Denoise:
+            of_rows = None if guide is None else guide[list(range(count)[rows])]
+            return self._guided_by_all(network, plan, of_rows)
+
+        denoise = in_chunks(count, at_once, chunk)
+        if init is not None and init.redraw is not None:
+            assert x_0 is not None
+            denoise = inpaint(denoise, self.schedule, x_0, init.redraw.to(device))
+        sampler = self.sampler(plan.config)
+        if after is not None:
+            return resume(denoise, self.schedule, sampler, plan.grid, after, noise)
         x = noise()
-        if init is not None:
-            x_0 = codec.encode(init.picture[None]).to(x.device)
-            x = self.schedule.add_noise(x_0.expand_as(x), x, grid[-1:].expand(len(x)))
-            if init.redraw is not None:
-                denoise = inpaint(denoise, self.schedule, x_0, init.redraw.to(x.device))
-        return sample(denoise, self.schedule, self.sampler(plan.config), grid, x, noise)
+        if x_0 is not None:
+            x = self.schedule.add_noise(x_0.expand_as(x), x, plan.grid[-1:].expand(count))
+        return sample(denoise, self.schedule, sampler, plan.grid, x, noise)
+
+    def _guided_by_all(
+        self, network: TextNetwork, plan: DrawPlan, guide: ClipGuide | None
+    ) -> Denoise:
+        denoise = self.guided(network, plan.config)
+        if guide is None:
+            return denoise
+        return guide.guided(denoise, self.schedule, plan.grid, network.graphs)
 
     def _prediction(self, output: Samples, x_t: Samples, timestep: Timesteps) -> Prediction:
         return from_output(self.prediction, self.schedule, output, x_t, timestep)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from textdiff.data.decode import BadImage, open_image
 from textdiff.data.picture_files import read_mask, read_picture
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.models.unet import UNet
-from textdiff.pipeline.config import SamplingConfig, flat_settings, sampling_only
+from textdiff.pipeline.config import SECTIONS, SamplingConfig, flat_settings, sampling_only
+from textdiff.pipeline.cost import Evaluations, evaluations
 from textdiff.pipeline.plan import DrawPlan
 
 CHUNK = "textdiff"
@@ -49,6 +50,8 @@ class Origin:
     model: name, step, and hashes of the U-Net's `weights` and of the `clip`.
     pictures: by name of `READERS`, path and sha256 of what it was made from.
     guide_weights: hash of the CLIP that guided; None: none did.
+    judge_weights: hash of the CLIP that chose it among candidates; None: there were none.
+    evaluations: what it cost, where there were.
     threads: of the CPU that drew it, on which the bits depend; None: a GPU did, or it is not told.
     """
 
@@ -60,6 +63,8 @@ class Origin:
     model: Mapping[str, Any]
     pictures: Mapping[str, tuple[str, str]]
     guide_weights: str | None = None
+    judge_weights: str | None = None
+    evaluations: Evaluations | None = None
     threads: int | None = None
 
     @classmethod
@@ -71,6 +76,7 @@ class Origin:
         model: Mapping[str, Any],
         pictures: Mapping[str, tuple[str, str]],
         guide_weights: str | None = None,
+        judge_weights: str | None = None,
         threads: int | None = None,
     ) -> Origin:
         """Of the plan's picture `k`; "auto" becomes what it meant on this machine."""
@@ -85,6 +91,8 @@ class Origin:
             model=model,
             pictures=pictures,
             guide_weights=guide_weights,
+            judge_weights=judge_weights,
+            evaluations=None if plan.judge is None else evaluations(plan),
             threads=threads,
         )
 
@@ -93,7 +101,12 @@ class Origin:
         paths = {
             name: self.pictures[name][0] if name in self.pictures else None for name in READERS
         }
-        guide = {} if self.guide_weights is None else {"clip_guide_weights": self.guide_weights}
+        optional = {
+            "clip_guide_weights": self.guide_weights,
+            "judge_weights": self.judge_weights,
+            "evaluations": None if self.evaluations is None else asdict(self.evaluations),
+            "threads": self.threads,
+        }
         return {
             "prompt": self.prompt,
             "index": self.index,
@@ -101,8 +114,7 @@ class Origin:
             **paths,
             "sha256": {name: digest for name, (_, digest) in self.pictures.items()},
             "model": dict(self.model),
-            **guide,
-            **({} if self.threads is None else {"threads": self.threads}),
+            **{name: value for name, value in optional.items() if value is not None},
             "row": self.row,
             "batch": list(self.batch),
         }
@@ -129,6 +141,12 @@ class Origin:
         name = self.config.clip_guidance.guide
         if name is not None and self.config.clip_guidance.scale and not Path(name).is_dir():
             raise UsageError(f"clip_guide {name} is no folder here; give --clip-guide")
+
+    def check_judge(self) -> None:
+        """Raises UsageError if the CLIP that chose is named by anything but a folder here."""
+        name = self.config.selection.judge
+        if name is not None and not Path(name).is_dir():
+            raise UsageError(f"judge {name} is no folder here; give --judge")
 
     def check_weights(self, unet: UNet, clip: ClipModel) -> None:
         """Raises CheckpointError if these are not the weights that drew the picture."""
@@ -166,7 +184,7 @@ def read_origin(path: str | Path) -> Origin:
 
 
 def _from_json(known: dict[str, Any], where: str) -> Origin:
-    names = (SamplingConfig.model_fields.keys() | SamplingConfig.short_names) - {"clip_guidance"}
+    names = (SamplingConfig.model_fields.keys() | SamplingConfig.short_names) - {*SECTIONS}
     config = build(
         SamplingConfig, [(where, {name: known[name] for name in sorted(names) if name in known})]
     )
@@ -193,6 +211,7 @@ def _from_json(known: dict[str, Any], where: str) -> Origin:
         model=known["model"],
         pictures=pictures,
         guide_weights=known.get("clip_guide_weights"),
+        judge_weights=known.get("judge_weights"),
         threads=known.get("threads"),
     )
 
@@ -202,6 +221,7 @@ def keywords(origin: Origin) -> dict[str, Any]:
     settings. Raises as `check_pictures`."""
     origin.check_pictures(origin.pictures)
     origin.check_guide()
+    origin.check_judge()
     opened = {name: READERS[name](name, path) for name, (path, _) in origin.pictures.items()}
     return {"prompts": origin.prompt, "first": origin.index, **opened, **origin.settings()}
 

@@ -15,9 +15,10 @@ from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.data.prompts import check_text
 from textdiff.errors import UsageError
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig, SelectionConfig
 from textdiff.pipeline.init import Init
 from textdiff.sampling.grid import Levels, timestep_grid
+from textdiff.sampling.tournament import Round, plan_rounds
 from textdiff.types import Pictures, Samples
 
 
@@ -30,6 +31,8 @@ class DrawPlan:
     guide: the CLIP whose gradient guides; None: none does.
     clip_image: (3, S, S) uint8, towards which it guides in place of the prompts.
     init: what the pictures start from; None: noise.
+    judge: the CLIP that chooses among several candidates for a picture; None: there is one of each.
+    rounds: when it chooses, and how many go on.
     """
 
     prompts: tuple[str, ...]
@@ -40,6 +43,8 @@ class DrawPlan:
     clip_image: Pictures | None = None
     init: Init | None = None
     first: int = 0
+    judge: ClipModel | NoisedClip | None = None
+    rounds: tuple[Round, ...] = ()
 
     @property
     def batches(self) -> list[slice]:
@@ -57,6 +62,13 @@ class DrawPlan:
         """What the random draws of each of these pictures are a function of."""
         return [(self.config.seed, self.first + k) for k in range(rows.start, rows.stop)]
 
+    def candidate_seeds(self, rows: slice) -> list[tuple[int | str, ...]]:
+        """The same of all candidates for these pictures, the first of each picture first: that has
+        the picture's own draws, and is what is drawn without a choice."""
+        own = self.seeds(rows)
+        others = range(1, self.config.selection.best_of)
+        return [*own, *((*seed, "candidate", j) for j in others for seed in own)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DrawStep:
@@ -66,7 +78,7 @@ class DrawStep:
     index: of the grid, N-1 first; 0 is the batch's last, after which x_t is x_0.
     timestep: that the denoiser was asked at.
     done: steps done of the plan's `num_steps`, this one included.
-    x_t: (b, C, H, W), the state after the step.
+    x_t: (b, C, H, W), the state after the step; of several candidates that of the best so far.
     x_0_hat: (b, C, H, W), what the denoiser takes the pictures to be; a codec's `preview` shows it.
     """
 
@@ -101,6 +113,20 @@ def plan_grid(schedule: Levels, config: SamplingConfig, init: Init | None) -> Te
     if init is None:
         return grid
     return init.kept_steps(grid, T, listed=config.timesteps is not None)
+
+
+def rounds_of(selection: SelectionConfig, num_steps: int) -> tuple[Round, ...]:
+    """When candidates are chosen; none where there is one of each picture.
+
+    Raises:
+        UsageError: more halvings than the steps have room for.
+    """
+    if selection.best_of == 1:
+        return ()
+    try:
+        return tuple(plan_rounds(selection.best_of, selection.keep_after, num_steps))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def listed_grid(timesteps: Sequence[int], num_timesteps: int) -> Tensor:
@@ -163,4 +189,10 @@ def check_settings(config: SamplingConfig, levels: int, init: Init | None) -> No
         raise UsageError(
             f"deep_cache_every {config.deep_cache_every}: this U-Net has one level, so there "
             "is nothing below it to keep; leave out deep_cache_every"
+        )
+    if config.deep_cache_every > 1 and config.selection.best_of > 1:
+        raise UsageError(
+            f"deep_cache_every {config.deep_cache_every} with best_of "
+            f"{config.selection.best_of}: what is kept is one candidate's, and the next would get "
+            "it; leave one of them out"
         )

@@ -17,6 +17,7 @@ from textdiff.pipeline.clip_guide import ClipGuide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.gaussian import GaussianDiffusion
 from textdiff.pipeline.init import Init
+from textdiff.pipeline.judge import ClipJudge
 from textdiff.pipeline.network import TextNetwork
 from textdiff.pipeline.plan import DrawPlan
 from textdiff.sampling.noise import ImageNoise
@@ -64,12 +65,15 @@ class Process(Protocol):
         noise: ImageNoise,
         codec: PictureCodec,
         guide: ClipGuide | None = None,
+        judge: ClipJudge | None = None,
     ) -> Iterator[ProcessStep]:
-        """Steps down the plan's grid for the pictures that `network` and `noise` are of.
+        """Steps down the plan's grid for the pictures that `network` is of.
 
         Args:
+            noise: of these pictures, or with a judge of all their candidates (`plan.seeds`).
             codec: of the picture that the plan starts from, if it does.
             guide: a CLIP whose gradient guides besides.
+            judge: a CLIP that chooses among candidates; steps are then of the best so far.
         """
         ...
 

@@ -37,6 +37,7 @@ from textdiff.pictures import PictureCodec
 from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init, square_picture
+from textdiff.pipeline.judge import ClipJudge, check_judge
 from textdiff.pipeline.loading import (
     CLIP_FOLDER,
     MODEL_FILE,
@@ -48,7 +49,13 @@ from textdiff.pipeline.loading import (
 )
 from textdiff.pipeline.network import RoundedCopy, TextNetwork, run_bound
 from textdiff.pipeline.origin import keywords, read_origin
-from textdiff.pipeline.plan import DrawPlan, DrawStep, check_prompts, check_settings
+from textdiff.pipeline.plan import (
+    DrawPlan,
+    DrawStep,
+    check_prompts,
+    check_settings,
+    rounds_of,
+)
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
 from textdiff.precision import bf16_pays
 from textdiff.sampling.noise import ImageNoise
@@ -60,7 +67,8 @@ class TextToImage:
     """A U-Net, the frozen CLIP that it is conditioned on, and what its output means.
 
     step: of its checkpoint.
-    guides: CLIPs that guide, by the name that `clip_guide` gives them; loaded as they are needed.
+    guides: CLIPs that guide or choose, by the name that `clip_guide` or `judge` gives them; loaded
+        as they are needed.
     graphs: on a GPU, launch the kernels of a step together, which is faster where they are small;
         the pictures are the same. `graphs.clear()` gives their memory back. None: one by one.
     """
@@ -171,12 +179,32 @@ class TextToImage:
         """
         if config.clip_guidance.scale == 0:
             return None
-        name = config.clip_guidance.guide
-        if name is not None and name not in self.guides:
-            self.guides[name] = load_guide(name).to(self.device).freeze()
-        guide = self.clip if name is None else self.guides[name]
+        guide = self._named_clip(config.clip_guidance.guide)
         check_guide(guide, config, self.config)
         return guide
+
+    def judge(
+        self, prompts: Sequence[str], config: SamplingConfig
+    ) -> ClipModel | NoisedClip | None:
+        """The CLIP that chooses among candidates, frozen; None where there is one of each picture.
+
+        Raises:
+            UsageError: one that cannot choose so. CheckpointError: no CLIP there.
+        """
+        selection = config.selection
+        if selection.best_of == 1:
+            return None
+        judge = self._named_clip(selection.judge)
+        check_judge(judge, prompts, selection, self.config)
+        return judge
+
+    def _named_clip(self, name: str | None) -> ClipModel | NoisedClip:
+        """Of `guides`; None: the model's own."""
+        if name is None:
+            return self.clip
+        if name not in self.guides:
+            self.guides[name] = load_guide(name).to(self.device).freeze()
+        return self.guides[name]
 
     def plan(
         self,
@@ -214,7 +242,11 @@ class TextToImage:
         if guide is not None:
             reader = "the CLIP that guides"
             self._warn_once(check_prompts(targets, guide, strict=config.strict, reader=reader))
-        if guide is None and not config.text_to_unet and any(prompts):
+        judge = self.judge(prompts, config)
+        if judge is not None:
+            reader = "the CLIP that chooses"
+            self._warn_once(check_prompts(prompts, judge, strict=config.strict, reader=reader))
+        if guide is judge is None and not config.text_to_unet and any(prompts):
             self._warn_once(
                 "text_to_unet false without guidance by CLIP: the prompts have no effect; give a "
                 "clip_guidance_scale above 0"
@@ -229,6 +261,8 @@ class TextToImage:
             clip_image=clip_image,
             init=init,
             first=first,
+            judge=judge,
+            rounds=rounds_of(config.selection, len(grid)),
         )
 
     def steps(self, plan: DrawPlan) -> Iterator[DrawStep]:
@@ -239,7 +273,7 @@ class TextToImage:
         if config.graphs and self.graphs is not None:
             graphs = self.graphs.for_run(unet, *([plan.guide] if plan.guide is not None else []))
         for rows in plan.batches:
-            prompts, seeds = plan.prompts[rows], plan.seeds(rows)
+            prompts, seeds = plan.prompts[rows], plan.candidate_seeds(rows)
             network = TextNetwork.bind(
                 unet,
                 self.conditioning,
@@ -249,11 +283,14 @@ class TextToImage:
                 deep_cache_every=config.deep_cache_every,
                 graphs=graphs,
             )
-            guide = None
+            guide = judge = None
             if plan.guide is not None:
-                guide = ClipGuide.towards(plan.guide, prompts, config, plan.clip_image)
+                every = prompts * config.selection.best_of
+                guide = ClipGuide.towards(plan.guide, every, config, plan.clip_image, seeds)
+            if plan.judge is not None:
+                judge = ClipJudge.of_prompts(plan.judge, prompts, plan.grid)
             noise = ImageNoise(seeds, self.codec.shape, self.device)
-            for step in self.process.draw(network, plan, noise, self.codec, guide):
+            for step in self.process.draw(network, plan, noise, self.codec, guide, judge):
                 done += 1
                 yield DrawStep(
                     rows=rows,
@@ -321,7 +358,8 @@ class TextToImage:
                 guides in place of the prompt's.
             settings: fields of SamplingConfig, e.g. sampler="ddim", num_steps=50,
                 guidance_scale=3.0, negative_prompt="", seed=0, clip_guidance_scale=1.0,
-                clip_guide="runs/noised-clip".
+                clip_guide="runs/noised-clip", best_of=8, judge="runs/noised-clip",
+                keep_after=[0.4].
 
         Raises:
             UsageError: an unknown or impossible setting, with strict=True a prompt that is too

@@ -1,4 +1,5 @@
 from .base import Step as Step
+from .base import resume as resume
 from .base import sample as sample
 from .ddim import DDIM as DDIM
 from .ddpm import DDPM as DDPM

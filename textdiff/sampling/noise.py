@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -29,6 +30,13 @@ class ImageNoise:
         self.seeds = list(seeds)
         self.streams = [Stream("sampling", *parts) for parts in seeds]
         self.shape, self.device = shape, device
+
+    def __getitem__(self, rows: Sequence[int]) -> ImageNoise:
+        """The same streams of these images alone, from where they are; draws here move them on."""
+        picked = copy.copy(self)
+        picked.seeds = [self.seeds[row] for row in rows]
+        picked.streams = [self.streams[row] for row in rows]
+        return picked
 
     def __call__(self) -> Tensor:
         """The next draw, (len(seeds), *shape) float32."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from textdiff.guidance.cutouts import cut, cutout_encoder
+from textdiff.guidance.cutouts import cut, cutout_encoder, cutout_streams
 
 # each pixel knows where it is: channel 0 across, channel 1 down, pixel centres of [-1, 1]
 CENTRES = torch.linspace(-7, 7, 8) / 8
@@ -51,8 +51,8 @@ TIMESTEP = torch.tensor([5, 6, 7])
 
 def test_a_picture_has_its_views_at_every_batch_size():
     seeds = [(0, 0), (0, 1), (0, 2)]
-    whole = cutout_encoder(mean_brightness, 4, seeds)
-    alone = cutout_encoder(mean_brightness, 4, seeds[1:2])
+    whole = cutout_encoder(mean_brightness, 4, cutout_streams(seeds))
+    alone = cutout_encoder(mean_brightness, 4, cutout_streams(seeds[1:2]))
     for _ in range(2):
         found = whole(PICTURES, TIMESTEP)[1:2]
         torch.testing.assert_close(found, alone(PICTURES[1:2], TIMESTEP[1:2]))
@@ -60,7 +60,7 @@ def test_a_picture_has_its_views_at_every_batch_size():
 
 def test_every_call_and_every_picture_has_views_of_its_own():
     same = PICTURES[:1].expand(2, -1, -1, -1)
-    encode = cutout_encoder(mean_brightness, 4, [(0, 0), (0, 1)])
+    encode = cutout_encoder(mean_brightness, 4, cutout_streams([(0, 0), (0, 1)]))
     first, second = (encode(same, TIMESTEP[:2])[:, 0] for _ in range(2))
     assert len({*first.tolist(), *second.tolist()}) == 4
 
@@ -72,7 +72,8 @@ def test_the_feature_is_the_mean_over_the_views():
         seen.append((x, timestep))
         return mean_brightness(x, timestep)
 
-    found = cutout_encoder(encode, 4, [(0, k) for k in range(3)])(PICTURES, TIMESTEP)
+    streams = cutout_streams([(0, k) for k in range(3)])
+    found = cutout_encoder(encode, 4, streams)(PICTURES, TIMESTEP)
     ((views, timestep),) = seen
     assert timestep.tolist() == [5] * 4 + [6] * 4 + [7] * 4
     torch.testing.assert_close(found[:, 0], views.mean((1, 2, 3)).view(3, 4).mean(1))

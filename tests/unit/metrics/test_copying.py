@@ -70,7 +70,7 @@ def test_as_many_as_held_out_pictures_lie_above_the_threshold():
 
 
 def test_a_quantile_of_too_few_is_refused():
-    with pytest.raises(DataError, match="99 held-out pictures, too few for their 95% .* 100 or"):
+    with pytest.raises(DataError, match=r"99 held-out pictures, too few for their 95% .* 100 or"):
         copied_share(torch.rand(4), torch.rand(99))
     with pytest.raises(ValueError, match=r"quantile 1\.0"):
         copied_share(torch.rand(4), torch.rand(99), 1.0)

@@ -16,13 +16,13 @@ from textdiff.evaluation.settings import (
     PromptSeed,
     PromptSplit,
 )
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import NAMES_BUT_JUDGE, SamplingConfig
 
 
 class ClipScoreSettings(SamplingConfig):
     """Protocol: one picture per prompt; weight 100 as torchmetrics, 2.5 as the paper."""
 
-    short_names: ClassVar[Mapping[str, str]] = {**SamplingConfig.short_names, "clip": "judge"}
+    short_names: ClassVar[Mapping[str, str]] = {**NAMES_BUT_JUDGE, "clip": "judge"}
 
     model: str | None = Field(
         None, description="run folder or exported model to draw pictures with"

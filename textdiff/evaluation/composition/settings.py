@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, FeatureCache, JsonFile, PromptSeed
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import NAMES_BUT_JUDGE, SamplingConfig
 
 SceneSplit = Literal["train", "val", "test"]
 
@@ -19,7 +19,7 @@ class CompositionSettings(SamplingConfig):
     `num_images` pictures of each."""
 
     short_names: ClassVar[Mapping[str, str]] = {
-        **SamplingConfig.short_names,
+        **NAMES_BUT_JUDGE,
         "judge": "judges",
     }
 

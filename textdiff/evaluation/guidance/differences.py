@@ -27,14 +27,21 @@ from textdiff.evaluation.guidance.sweep import (
 from textdiff.metrics.bootstrap import estimate_mean, estimate_of_finite
 
 UNGUIDED, WITHOUT_CLIP = "unguided", "same CFG without CLIP"
+ALONE, SAME_COST = "same guidance, one candidate", "same guidance, as many evaluations"
+BASELINES = (UNGUIDED, WITHOUT_CLIP, ALONE, SAME_COST)
 DIGITS = 6
 
 
 def baselines(scales: Scales) -> dict[str, Scales]:
     """What a setting is compared with, by name."""
-    off = Scales(1, 0)
-    unguided = {} if scales == off else {UNGUIDED: off}
-    return {**unguided, WITHOUT_CLIP: Scales(scales.guidance, 0)} if scales.clip else unguided
+    off, choice = Scales(1, 0), scales.choice
+    found = {} if scales == off else {UNGUIDED: off}
+    if scales.clip:
+        found[WITHOUT_CLIP] = Scales(scales.guidance, 0)
+    if choice is not None:
+        found[ALONE] = Scales(scales.guidance, scales.clip)
+        found[SAME_COST] = Scales(scales.guidance, scales.clip, num_steps=choice.rival_steps)
+    return found
 
 
 def with_differences(settings: Sequence[SettingResult]) -> tuple[SettingResult, ...]:

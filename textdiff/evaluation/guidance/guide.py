@@ -29,10 +29,15 @@ class Guide:
     @property
     def hashes(self) -> set[str]:
         """Of the weights of all its forms; of a noised CLIP, also of the one it came from."""
-        if not isinstance(self.clip, NoisedClip):
-            return {self.clip.weights_hash()}
-        forms = (self.clip, self.clip.clip, self.clip.clean(), self.evaluator)
-        return {clip.weights_hash() for clip in forms} | {self.clip.config.source_weights or ""}
+        return hashes_of(self.clip) | {self.evaluator.weights_hash()}
+
+
+def hashes_of(clip: ClipModel | NoisedClip) -> set[str]:
+    """Of the weights of all its forms; of a noised CLIP, also of the one it came from."""
+    if not isinstance(clip, NoisedClip):
+        return {clip.weights_hash()}
+    forms = (clip, clip.clip, clip.clean())
+    return {form.weights_hash() for form in forms} | {clip.config.source_weights or ""}
 
 
 def find_guide(pipe: TextToImage, config: SamplingConfig, name: str) -> Guide:

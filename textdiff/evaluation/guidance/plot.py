@@ -37,7 +37,9 @@ def draw_sweep(path: str, sweep: Sweep) -> None:
     Raises:
         UsageError: matplotlib is missing.
     """
-    with figure(path, 11.5, 5.6, "the plot of a sweep") as drawn:
+    with_cost = any(each.scales.choice for each in sweep.settings)
+    width = 17.0 if with_cost else 11.5
+    with figure(path, width, 5.6, "the plot of a sweep") as drawn:
         prompts = sweep.protocol.prompts
         drawn.suptitle(
             f"{prompts.count} prompts, pictures of each: {prompts.pictures_of_each}; "
@@ -48,10 +50,13 @@ def draw_sweep(path: str, sweep: Sweep) -> None:
             fontsize="medium",
             color=INK,
         )
-        front, gap = drawn.subplots(1, 2, width_ratios=(1.7, 1))
+        ratios = (1.7, 1.3, 1) if with_cost else (1.7, 1)
+        front, *cost, gap = drawn.subplots(1, len(ratios), width_ratios=ratios)
         styles = style_of_kinds([each.kind for each in sweep.settings])
         draw_front(front, sweep, styles)
         draw_gap(gap, sweep, styles)
+        for axes in cost:
+            draw_cost(axes, sweep.settings, styles)
         handles, labels = front.get_legend_handles_labels()
         drawn.legend(
             handles, labels, loc="outside lower center", ncols=5 if len(labels) <= 5 else 4
@@ -62,6 +67,8 @@ def draw_sweep(path: str, sweep: Sweep) -> None:
             [(KID_UNIT * kid, rate) for kid, rate in points],
             [point_label(each.scales) for each in sweep.settings],
         )
+        for axes in cost:
+            label_costs(axes, sweep.settings)
 
 
 def style_of_kinds(kinds: Sequence[str]) -> dict[str, Style]:
@@ -73,9 +80,10 @@ def style_of_kinds(kinds: Sequence[str]) -> dict[str, Style]:
 
 
 def point_label(scales: Scales) -> str:
-    """The scales that are on."""
-    guidance, clip = scales.guidance, scales.clip
-    return ", ".join([f"{guidance:g}"] * (guidance != 1) + [f"{clip:g}"] * (clip != 0)) or "off"
+    """The scales that are on, and steps where they are others."""
+    guidance, clip, steps = scales.guidance, scales.clip, scales.num_steps
+    on = [f"{guidance:g}"] * (guidance != 1) + [f"{clip:g}"] * (clip != 0) or ["off"]
+    return ", ".join([*on, *([] if steps is None else [f"{steps} steps"])])
 
 
 def draw_front(axes: Axes, sweep: Sweep, styles: dict[str, Style]) -> None:
@@ -106,12 +114,56 @@ def draw_front(axes: Axes, sweep: Sweep, styles: dict[str, Style]) -> None:
 
 def draw_rays(axes: Axes, settings: Sequence[SettingResult], styles: dict[str, Style]) -> None:
     """Lines through the settings that differ in the scale of classifier-free guidance alone."""
-    for kind, clip in {(each.kind, each.scales.clip): None for each in settings}:
-        ray = [each for each in settings if (each.kind, each.scales.clip) == (kind, clip)]
+    for kind, path in {(each.kind, each.scales.path): None for each in settings}:
+        ray = [each for each in settings if (each.kind, each.scales.path) == (kind, path)]
         ray.sort(key=lambda each: each.scales.guidance)
         x, y = zip(*(coordinates(each.scores) for each in ray), strict=True)
         color = styles[kind].color
         axes.plot([KID_UNIT * kid for kid in x], y, color=color, alpha=0.5, linewidth=0.8)
+
+
+def draw_cost(axes: Axes, settings: Sequence[SettingResult], styles: dict[str, Style]) -> None:
+    """R@1 over evaluations of the network for a picture, without guidance by CLIP, whose gradients
+    cost besides. Lines: a scale of guidance alone."""
+    known = [(e.evaluations.network, e) for e in settings if e.evaluations and not e.scales.clip]
+    for network, each in known:
+        rate, style = each.scores.held_out.following.at_1, styles[each.kind]
+        bars, color = error_bars([rate]), style.color
+        axes.errorbar(
+            [network],
+            [rate.value],
+            yerr=bars,
+            linestyle="none",
+            elinewidth=0.4,
+            markersize=6,
+            color=color,
+            marker=style.marker,
+        )
+    for scale in {each.scales.guidance: None for _, each in known}:
+        alone = sorted(
+            (network, each.scores.held_out.following.at_1.value)
+            for network, each in known
+            if each.scales.guidance == scale and each.scales.choice is None
+        )
+        axes.plot(*zip(*alone, strict=True), color=INK, alpha=0.4, linewidth=0.8)
+    axes.set(
+        title="What more evaluations bring; lines: guidance alone",
+        xlabel="rows of the U-Net for one picture, CFG taking two a step",
+        ylabel="R@1, mean of held-out CLIPs",
+    )
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter(as_percent)
+
+
+def label_costs(axes: Axes, settings: Sequence[SettingResult]) -> None:
+    """The points of `draw_cost`, once the figure's layout is settled."""
+    points = {
+        (each.evaluations.network, each.scores.held_out.following.at_1.value): each.scales
+        for each in settings
+        if each.evaluations and not each.scales.clip
+    }
+    place_labels(axes, list(points), [point_label(each) for each in points.values()])
 
 
 def draw_points(axes: Axes, scores: Sequence[PictureScores], style: Style, label: str) -> None:

@@ -40,7 +40,7 @@ METRIC = {
     "differences": "setting minus baseline, of held-out CLIPs, in the same resamples",
     "samples": "of held-out CLIPs: R@1 of each prompt, KID of each resample",
 }
-SWEPT = ("guidance_scale", "clip_guidance_scale")
+SWEPT = ("guidance_scale", "clip_guidance_scale", "best_of", "judge", "keep_after")
 
 
 def sweep_protocol(

@@ -10,6 +10,7 @@ from textdiff.clip import ClipModel
 from textdiff.data import CaptionedImages
 from textdiff.errors import UsageError
 from textdiff.evaluation.features.cache import FeatureCache
+from textdiff.evaluation.guidance.choices import config_of
 from textdiff.evaluation.guidance.differences import with_differences
 from textdiff.evaluation.guidance.draw import draw_timed, write_sheet
 from textdiff.evaluation.guidance.front import best_of_each_kind
@@ -22,6 +23,7 @@ from textdiff.evaluation.guidance.sweep_file import find_sweep, write_sweep
 from textdiff.evaluation.pictures import PromptedPictures
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.cost import evaluations
 from textdiff.pipeline.plan import DrawPlan
 
 
@@ -81,7 +83,9 @@ def measure_sweep(
             continue
         images, seconds = draw_timed(pipe, plan, str(each))
         scores = score_pictures(panel, images, images_per_prompt)
-        result = SettingResult(each.kind, str(each), each, scores, seconds)
+        result = SettingResult(
+            each.kind, str(each), each, scores, seconds, evaluations=evaluations(plan)
+        )
         sweep = replace(sweep, settings=with_differences([*sweep.settings, result]))
         if path:
             write_sweep(path, sweep)
@@ -116,9 +120,7 @@ def plan_settings(
     pipe: TextToImage, prompts: Sequence[str], config: SamplingConfig, scales: Sequence[Scales]
 ) -> dict[Scales, DrawPlan]:
     """Raises UsageError: settings that the model cannot follow."""
-    return {
-        each: pipe.plan(prompts, config.with_scales(each.guidance, each.clip)) for each in scales
-    }
+    return {each: pipe.plan(prompts, config_of(config, each)) for each in scales}
 
 
 def check_prompts(prompts: Sequence[str], data: CaptionedImages) -> None:

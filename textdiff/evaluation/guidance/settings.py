@@ -9,17 +9,24 @@ from pydantic import Field, model_validator
 
 from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, FeatureCache, PromptSeed, PromptSplit, Split
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import SamplingConfig, check_selection
 
 Scale = Annotated[float, Field(ge=0)]
+Candidates = Annotated[int, Field(ge=2)]
+CLIP_NAMES = {  # of candidates, it has settings of its own
+    short: key
+    for short, key in SamplingConfig.short_names.items()
+    if key.startswith("clip_guidance.")
+}
 
 
 class GuidanceSettings(SamplingConfig):
     """Protocol: `num_prompts` distinct captions of the split, chosen by `prompt_seed`, and as many
-    pictures of each. `guidance_scale` and `clip_guidance_scale` are what is swept."""
+    pictures of each. `guidance_scale`, `clip_guidance_scale` and choices among candidates are what
+    is swept."""
 
     short_names: ClassVar[Mapping[str, str]] = {
-        **SamplingConfig.short_names,
+        **CLIP_NAMES,
         "evaluators": "judges",
         "images_per_prompt": "num_images",
     }
@@ -35,6 +42,20 @@ class GuidanceSettings(SamplingConfig):
         [0.0, 1.0, 2.0, 5.0],
         min_length=1,
         description="guidance by CLIP, each with each of the former; 0 is off",
+    )
+    best_of: list[Candidates] = Field(
+        [],
+        description="candidates for a picture, of which the best is kept, at each of scales; "
+        "beside it that guidance alone, in as many evaluations; none: off",
+    )
+    final_judges: list[str] = Field(
+        [], description="best_of: CLIPs that choose among finished candidates"
+    )
+    early_judges: list[str] = Field(
+        [], description="best_of: CLIPs, such as a noised one, that stop the weaker at keep_after"
+    )
+    keep_after: list[float] = Field(
+        [], description="shares of the steps after which the early judges stop the weaker half"
     )
     data: RunData
     split: PromptSplit = "train"
@@ -69,6 +90,10 @@ class GuidanceSettings(SamplingConfig):
             raise ValueError("guidance_scale is what is swept; give scales")
         if "scale" in self.clip_guidance.model_fields_set:
             raise ValueError("clip_guidance_scale is what is swept; give clip_scales")
+        if "selection" in self.model_fields_set:
+            raise ValueError(
+                "selection is what is swept; give best_of, and final_judges or early_judges"
+            )
         if self.table:
             given = self.model_fields_set - {"table", "plot"}
             if given:
@@ -86,6 +111,7 @@ class GuidanceSettings(SamplingConfig):
                 f"judges names {count} CLIP{'s' * (count != 1)}; give two or more, such as "
                 "runs/judge runs/judge-resnet"
             )
+        self._check_choices()
         if self.clip_guidance.prompts:
             raise ValueError(
                 "clip_prompts guides all pictures to the same text, by which no R@k can tell "
@@ -95,3 +121,14 @@ class GuidanceSettings(SamplingConfig):
             raise ValueError(
                 "text_to_unet false leaves classifier-free guidance nothing to guide; give scales 1"
             )
+
+    def _check_choices(self) -> None:
+        judges = self.final_judges or self.early_judges
+        if self.best_of and not judges:
+            raise ValueError("best_of without a CLIP that chooses; give final_judges, early_judges")
+        if judges and not self.best_of:
+            raise ValueError("judges of candidates without candidates; give best_of 2 or more")
+        if bool(self.early_judges) != bool(self.keep_after):
+            raise ValueError("early_judges choose at keep_after; give both, or neither")
+        for count in self.best_of:
+            check_selection(count, None, self.keep_after)

@@ -8,35 +8,82 @@ Sweep ── protocol: SweepProtocol           all that the numbers depend on bu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
 from textdiff.evaluation.results import INLINE, OMIT_NONE, Key
 from textdiff.metrics.bootstrap import Estimate
+from textdiff.pipeline.cost import Evaluations
 
 Samples = tuple[float | None, ...]  # None: not a number, which JSON lacks
 
 
 @dataclass(frozen=True)
-class Scales:
-    """What a sweep goes through. guidance: classifier-free, 1 is off. clip: 0 is off."""
+class Choice:
+    """How the best of several candidates for a picture is chosen.
 
-    guidance: Annotated[float, Key("guidance_scale")]
-    clip: Annotated[float, Key("clip_guidance_scale")]
+    judge: folder of the CLIP that chooses. reads: what it is, "clean CLIP" or "noised CLIP".
+    weights: their hash. keep_after: shares of the steps after which the weaker half stops.
+    rival_steps: that the same guidance takes alone, for as many evaluations of the network or
+        more; fewer only where the schedule has no more timesteps.
+    """
+
+    best_of: int
+    judge: str
+    reads: str
+    weights: str
+    keep_after: tuple[float, ...]
+    rival_steps: int
 
     @property
     def kind(self) -> str:
-        """What guides: nothing, classifier-free guidance, CLIP, or both."""
+        when = f"{self.reads}, early" if self.keep_after else f"final {self.reads}"
+        return f"best of {self.best_of} by {when}"
+
+    def __str__(self) -> str:
+        """E.g. "best of 8 by noised CLIP, early (runs/noised-clip at 0.25 0.5)"."""
+        shares = "".join(f" {share:g}" for share in self.keep_after)
+        return f"{self.kind} ({self.judge}{' at' * bool(shares)}{shares})"
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What a sweep goes through.
+
+    guidance: classifier-free, 1 is off. clip: 0 is off.
+    choice: among candidates; None: each picture is drawn once.
+    num_steps: where others than the protocol's.
+    """
+
+    guidance: Annotated[float, Key("guidance_scale")]
+    clip: Annotated[float, Key("clip_guidance_scale")]
+    choice: Annotated[Choice | None, OMIT_NONE] = None
+    num_steps: Annotated[int | None, OMIT_NONE] = None
+
+    @property
+    def kind(self) -> str:
+        """What guides: nothing, classifier-free guidance, CLIP, or both; or how the best of
+        several is chosen."""
+        if self.choice is not None:
+            return self.choice.kind
         if self.clip == 0:
             return "none" if self.guidance == 1 else "CFG"
         return "CLIP" if self.guidance == 1 else "CFG + CLIP"
 
+    @property
+    def path(self) -> Scales:
+        """What it shares with settings that differ in classifier-free guidance alone."""
+        choice = None if self.choice is None else replace(self.choice, rival_steps=0)
+        return replace(self, guidance=1, choice=choice)
+
     def __str__(self) -> str:
-        """E.g. "CFG 2.5 CLIP 5"."""
+        """E.g. "CFG 2.5 CLIP 5", "CFG 2.5, 38 steps"."""
         parts = [f"CFG {self.guidance:g}"] if self.guidance != 1 else []
         parts += [f"CLIP {self.clip:g}"] if self.clip else []
-        return " ".join(parts) or "unguided"
+        steps = [] if self.num_steps is None else [f"{self.num_steps} steps"]
+        chosen = [] if self.choice is None else [str(self.choice)]
+        return ", ".join([" ".join(parts) or "unguided", *steps, *chosen])
 
 
 @dataclass(frozen=True)
@@ -103,7 +150,8 @@ class Difference:
 @dataclass(frozen=True)
 class SettingResult:
     """kind, name: of its scales, and where sweeps were merged, of how CLIP guides. differences: by
-    baseline, of those that were drawn too."""
+    baseline, of those that were drawn too. evaluations: of networks, for one picture; None: files
+    of old do not say."""
 
     kind: str
     name: str
@@ -111,6 +159,7 @@ class SettingResult:
     scores: Annotated[PictureScores, INLINE]
     seconds_per_picture: float
     differences: dict[str, Difference] = field(default_factory=dict)
+    evaluations: Annotated[Evaluations | None, OMIT_NONE] = None
 
 
 @dataclass(frozen=True)

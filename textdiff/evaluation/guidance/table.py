@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textdiff.evaluation.guidance.differences import UNGUIDED, WITHOUT_CLIP
+from textdiff.evaluation.guidance.differences import BASELINES
 from textdiff.evaluation.guidance.front import coordinates, pareto_front
 from textdiff.evaluation.guidance.sweep import PictureScores, SettingResult, Sweep
 from textdiff.evaluation.tables import print_table
@@ -19,6 +19,7 @@ def print_sweep(sweep: Sweep) -> None:
     print_following(sweep)
     print_distances(sweep)
     print_by_evaluator(sweep)
+    print_costs(sweep.settings)
     print_differences(sweep.settings)
     guides = sweep.guides or (sweep.protocol.guide,)
     for guide in guides:
@@ -92,23 +93,51 @@ def print_by_evaluator(sweep: Sweep) -> None:
     print_table(title, ["", *columns, "guide"], rows)
 
 
+def print_costs(settings: Sequence[SettingResult]) -> None:
+    """What was spent on a picture, and what came of it, the cheapest first."""
+    known = [(each.evaluations, each) for each in settings if each.evaluations]
+    rows = [
+        [
+            each.name,
+            *map(str, (spent.network, spent.guide, spent.judge)),
+            with_interval(each.scores.held_out.following.at_1, 100, ".0f"),
+            with_interval(each.scores.held_out.kid, KID_UNIT, ".3g"),
+        ]
+        for spent, each in sorted(known, key=lambda pair: pair[0].network)
+    ]
+    if rows:
+        print_table(
+            "Evaluations for one picture: rows of the U-Net (CFG takes two a step), gradients of "
+            "the guide, scores by the CLIP that chooses",
+            ["", "U-Net", "guide", "chooser", "R@1 held out", f"KID x {KID_UNIT}"],
+            rows,
+        )
+
+
 def print_differences(settings: Sequence[SettingResult]) -> None:
     """Each setting minus its baselines."""
     rows = [(each.name, each.differences) for each in settings if each.differences]
-    columns = ["", f"minus {UNGUIDED}", f"minus {WITHOUT_CLIP}"]
-    rates = [[name, *against({k: d.at_1 for k, d in ds.items()}, 100, "+.1f")] for name, ds in rows]
+    names = [name for name in BASELINES if any(name in differences for _, differences in rows)]
+    columns = ["", *(f"minus {name}" for name in names)]
+    rates = [
+        [name, *against({k: d.at_1 for k, d in ds.items()}, names, 100, "+.1f")]
+        for name, ds in rows
+    ]
     print_table("R@1 held out, in points of %: difference in pairs (95% interval)", columns, rates)
     kids = [
-        [name, *against({k: d.kid for k, d in ds.items()}, KID_UNIT, "+.3g")] for name, ds in rows
+        [name, *against({k: d.kid for k, d in ds.items()}, names, KID_UNIT, "+.3g")]
+        for name, ds in rows
     ]
     print_table(f"KID x {KID_UNIT}: difference in pairs (95% interval)", columns, kids)
 
 
-def against(differences: dict[str, Estimate], unit: float, digits: str) -> list[str]:
+def against(
+    differences: dict[str, Estimate], baselines: Sequence[str], unit: float, digits: str
+) -> list[str]:
     """A cell for each baseline; empty where there is none."""
     return [
         with_interval(differences[name], unit, digits) if name in differences else ""
-        for name in (UNGUIDED, WITHOUT_CLIP)
+        for name in baselines
     ]
 
 

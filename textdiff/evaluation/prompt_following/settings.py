@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 
 from textdiff.data.config import RunData
@@ -13,11 +16,13 @@ from textdiff.evaluation.settings import (
     PromptSeed,
     PromptSplit,
 )
-from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.config import NAMES_BUT_JUDGE, SamplingConfig
 
 
 class PromptFollowingSettings(SamplingConfig):
     """Protocol: `num_prompts` distinct captions of the split, chosen by `prompt_seed`."""
+
+    short_names: ClassVar[Mapping[str, str]] = NAMES_BUT_JUDGE
 
     model: Model
     judge: str = Field(description="a CLIP that took no part in training the model")

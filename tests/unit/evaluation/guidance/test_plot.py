@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from tests.helpers.sweeps import estimated, sweep
+from tests.helpers.sweeps import estimated, sweep, sweep_of_choices
 from textdiff.evaluation.figures import COLOURS
 from textdiff.evaluation.guidance.plot import (
+    draw_cost,
     draw_front,
     draw_gap,
     draw_sweep,
@@ -56,6 +57,23 @@ def test_settings_stand_at_their_kid_and_rate(axes):
     }
 
 
+def test_choices_stand_at_their_cost_beside_a_line_of_guidance_alone(axes):
+    found = sweep_of_choices().settings
+    draw_cost(axes, found, style_of_kinds([each.kind for each in found]))
+    assert axes.get_xscale() == "log"
+    points = [container.lines[0].get_xydata()[0].tolist() for container in axes.containers]
+    costs = [(4, 0.1), (12, 0.2), (12, 0.3), (16, 0.4), (16, 0.5)]
+    assert points == [pytest.approx(each) for each in costs]
+    alone = axes.lines[-1].get_xydata().tolist()
+    assert alone == [pytest.approx(each) for each in ((4, 0.1), (12, 0.2), (16, 0.4))]
+
+
+def test_a_sweep_with_choices_has_a_third_panel(tmp_path):
+    draw_sweep(str(tmp_path / "sweep.png"), sweep_of_choices())
+    with Image.open(tmp_path / "sweep.png") as plot:
+        assert plot.size == (2040, 672)
+
+
 def test_gap_is_the_rate_of_others_over_that_of_the_guide(axes):
     unguided, *_ = sweep().settings
     by_guide = replace(unguided.scores.guide, at_1=estimated(0.9))
@@ -76,6 +94,7 @@ def test_no_kind_looks_as_another_or_as_real_pictures():
 def test_points_are_labelled_with_the_scales_that_are_on():
     scales = [Scales(1, 0), Scales(2.5, 0), Scales(1, 5), Scales(2.5, 5)]
     assert [point_label(each) for each in scales] == ["off", "2.5", "5", "2.5, 5"]
+    assert point_label(Scales(2.5, 0, num_steps=6)) == "2.5, 6 steps"
 
 
 def test_error_bars_are_never_negative():

@@ -9,6 +9,7 @@ from textdiff.errors import UsageError
 from textdiff.evaluation.guidance.settings import GuidanceSettings
 
 REQUIRED = ["--model", "m", "--evaluators", "a", "b"]
+EARLY = ["--best-of", "4", "2", "--early-judges", "c"]
 
 
 def parsed(*flags: str) -> GuidanceSettings:
@@ -25,6 +26,13 @@ def parsed(*flags: str) -> GuidanceSettings:
         (["--clip-guidance-scale", "2"], "clip_guidance_scale is what is swept; give clip_scales"),
         (["--text-to-unet", "false"], "nothing to guide; give scales 1"),
         (["--clip-prompts", "a cat"], "clip_prompts guides all pictures to the same text"),
+        (["--best-of", "4"], "best_of without a CLIP that chooses; give final_judges, early_jud"),
+        (["--final-judges", "c"], "judges of candidates without candidates; give best_of 2 or m"),
+        (["--best-of", "4", "--early-judges", "c"], "early_judges choose at keep_after; give both"),
+        (["--best-of", "1"], "--best-of: Input should be greater than or equal to 2"),
+        ([*EARLY, "--keep-after", "1"], "keep_after 1 is no share of the steps"),
+        ([*EARLY, "--keep-after", "0.2", "0.4"], "after 1 one of best_of 2 is left"),
+        (["--selection.best-of", "4"], "selection is what is swept; give best_of, and final_judg"),
     ],
 )
 def test_bad_settings(flags, complaint):

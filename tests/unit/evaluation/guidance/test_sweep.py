@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers.sweeps import sweep
+from tests.helpers.sweeps import EARLY, FINAL, sweep
 from textdiff.evaluation.guidance.sweep import Scales
 
 
@@ -15,6 +15,17 @@ from textdiff.evaluation.guidance.sweep import Scales
         (Scales(2.5, 0.0), "CFG", "CFG 2.5"),
         (Scales(1.0, 5.0), "CLIP", "CLIP 5"),
         (Scales(2.5, 5.0), "CFG + CLIP", "CFG 2.5 CLIP 5"),
+        (Scales(2.5, 0.0, num_steps=6), "CFG", "CFG 2.5, 6 steps"),
+        (
+            Scales(2.5, 0.0, EARLY),
+            "best of 4 by noised CLIP, early",
+            "CFG 2.5, best of 4 by noised CLIP, early (noised at 0.5)",
+        ),
+        (
+            Scales(1.0, 0.0, FINAL),
+            "best of 4 by final clean CLIP",
+            "unguided, best of 4 by final clean CLIP (clip)",
+        ),
     ],
 )
 def test_kinds_and_names(scales, kind, name):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.helpers.sweeps import sweep
+from tests.helpers.sweeps import sweep, sweep_of_choices
 from textdiff.errors import UsageError
 from textdiff.evaluation.guidance.sweep_file import find_sweep, read_sweep, write_sweep
 from textdiff.evaluation.results import to_json
@@ -24,6 +24,16 @@ def path(tmp_path):
 def test_what_was_written_comes_back(path):
     assert to_json(read_sweep(path)) == to_json(sweep())
     assert read_sweep(path).protocol == sweep().protocol
+
+
+def test_choices_and_costs_come_back(tmp_path):
+    write_sweep(tmp_path / "sweep.json", sweep_of_choices())
+    found, expected = read_sweep(tmp_path / "sweep.json"), sweep_of_choices()
+    assert to_json(found) == to_json(expected)
+    assert [each.scales for each in found.settings] == [each.scales for each in expected.settings]
+    early = json.loads((tmp_path / "sweep.json").read_text())["settings"][2]
+    assert early["evaluations"] == {"network": 12, "guide": 0, "judge": 6}
+    assert early["choice"]["keep_after"] == [0.5]
 
 
 def test_keys(path):
