@@ -25,8 +25,8 @@ ADVICE: dict[State, str] = {
     "not learning yet": "x_0_hat is no better than that of whoever sees each pixel alone; if this "
     "lasts: --check overfit says which part is broken, and --train.lr may be far too low or high",
     "learning, but not where drawing starts": "in the noisiest quarter x_0_hat is hardly better "
-    "than the mean picture, so that pictures stay blobs; more steps help, and --prediction v learns "
-    "these timesteps sooner than eps",
+    "than the mean picture, so that pictures stay blobs; more steps help, and --prediction v "
+    "learns these timesteps sooner than eps",
     "learning by heart": "unseen pictures gain nothing from it; more pictures, fewer steps or a "
     "smaller U-Net would, if that is wanted",
 }
