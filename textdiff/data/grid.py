@@ -26,6 +26,7 @@ LABEL_LINES = 3
 LABEL_LETTERS = 500  # more fit no label; the rest of a longer text is not even looked at
 LABEL_SIZE = 13
 TITLE_SIZE = 18
+TITLE_ROOM = 480  # a sheet of few pictures grows up to this for its title
 INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (226, 226, 226)
 
 
@@ -59,16 +60,17 @@ def labelled_grid(
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
     top = GAP + (TITLE_SIZE + GAP if title else 0)
-    sheet = Image.new(
-        "RGB",
-        (GAP + columns * (width + GAP), top + rows * (height + label_height + GAP)),
-        PAPER,
-    )
-    draw = ImageDraw.Draw(sheet)
+    sheet_width = GAP + columns * (width + GAP)
     if title:
         (title_font,) = fonts_for([title], TITLE_SIZE)
+        title = printable(title, title_font)
+        needed = math.ceil(title_font.getlength(title)) + 2 * GAP
+        sheet_width = max(sheet_width, min(needed, TITLE_ROOM))
+    sheet = Image.new("RGB", (sheet_width, top + rows * (height + label_height + GAP)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    if title:
         room = sheet.width - 2 * GAP
-        shortened = wrap(printable(title, title_font), room, title_font.getlength, max_lines=1)
+        shortened = wrap(title, room, title_font.getlength, max_lines=1)
         draw.text((GAP, GAP - 2), "".join(shortened), INK, title_font)
     for index, (image, lines, font) in enumerate(zip(images, wrapped, fonts, strict=True)):
         x = GAP + index % columns * (width + GAP)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageFont
 
 from textdiff.data import grid, labelled_grid, to_pil
-from textdiff.data.grid import GAP, PICTURE_SIDE, printable, wrap
+from textdiff.data.grid import GAP, PICTURE_SIDE, TITLE_ROOM, printable, wrap
 
 FONT = ImageFont.load_default(size=13)
 
@@ -37,12 +37,13 @@ def test_rows_and_columns():
     assert narrow.height > 2 * wide.height
 
 
-def test_a_title_takes_its_own_line():
+def test_a_title_takes_its_own_line_and_a_narrow_sheet_grows_for_it():
     picture = [Image.new("RGB", (96, 96), "red")]
     without = labelled_grid(picture, ["a"], 1)
-    titled = labelled_grid(picture, ["a"], 1, title="a title that is much longer than the sheet")
-    assert titled.width == without.width
+    titled = labelled_grid(picture, ["a"], 1, title="a title wider than a picture")
+    assert without.width < titled.width < TITLE_ROOM
     assert titled.height > without.height
+    assert labelled_grid(picture, ["a"], 1, title="a title " * 20).width == TITLE_ROOM
 
 
 def test_long_labels_wrap_and_end_in_an_ellipsis():

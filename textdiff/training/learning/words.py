@@ -13,6 +13,7 @@ from textdiff.training.learning.errors import Errors
 
 LAG = 0.05  # the average is said to lag where its loss is higher by more
 CARRIES_OVER = 1.5  # times chance
+HARDLY = 0.05  # nearer than the mean picture by no more is not nearer
 MOST = 0.5  # text is said to matter where it does for so many of the prompts
 
 State = Literal[
@@ -23,15 +24,15 @@ State = Literal[
 ADVICE: dict[State, str] = {
     "not learning yet": "x_0_hat is no better than that of whoever sees each pixel alone; if this "
     "lasts: --check overfit says which part is broken, and --train.lr may be far too low or high",
-    "learning, but not where drawing starts": "in the noisiest quarter x_0_hat is no better than "
-    "the mean picture, so that pictures stay blobs; more steps help, and --prediction v learns "
-    "these timesteps sooner than eps",
+    "learning, but not where drawing starts": "in the noisiest quarter x_0_hat is hardly better "
+    "than the mean picture, so that pictures stay blobs; more steps help, and --prediction v "
+    "learns these timesteps sooner than eps",
     "learning by heart": "unseen pictures gain nothing from it; more pictures, fewer steps or a "
     "smaller U-Net would, if that is wanted",
 }
 TEXT_ADVICE = (
-    "other prompts hardly change x_0_hat; if this lasts: captions that tell pictures apart, a CLIP "
-    "that does, --use-pooled true, a smaller --caption-drop"
+    "other prompts hardly change x_0_hat; if this lasts: a lower --train.lr, captions that tell "
+    "pictures apart, a CLIP that does, --use-pooled true, a smaller --caption-drop"
 )
 LAG_ADVICE = "EMA, the average of the weights, lags: a lower --ema-decay follows sooner"
 
@@ -71,7 +72,7 @@ class Evidence:
             return "before training"
         if fitted.below_single_pixels <= 0:
             return "not learning yet"
-        if fitted.below_mean_noisiest <= 0:
+        if fitted.below_mean_noisiest <= HARDLY:
             return "learning, but not where drawing starts"
         unseen = self.held_out or fitted
         if unseen.below_single_pixels <= 0 or unseen.below_mean_noisiest <= 0:
