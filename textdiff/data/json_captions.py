@@ -119,6 +119,7 @@ class _Folders:
     root: Path
     outside_files: bool
     listed: dict[str, dict[str, bool]] = field(default_factory=dict)  # file: whether it leads out
+    absent: set[str] = field(default_factory=set)
 
     def holds_folder_of(self, row: Row, file: Path) -> bool:
         """Whether a row's folder is there; only that of training pictures may be missing.
@@ -127,8 +128,8 @@ class _Folders:
             DataError: another is. FlawedError: a name that leads out of the root.
         """
         parent = PurePosixPath(row.name).parent.as_posix()
-        if parent in self.listed:
-            return True
+        if parent in self.listed or (parent in self.absent and row.split == "train"):
+            return parent in self.listed
         path = self.root / parent
         try:
             if not self.outside_files and not is_inside(path, self.root):
@@ -139,6 +140,7 @@ class _Folders:
             raise FlawedError("missing file", "no such picture") from None
         except OSError as error:
             if row.split == "train" and isinstance(error, FileNotFoundError):
+                self.absent.add(parent)
                 return False
             raise DataError(
                 f"{path} cannot be read ({error.strerror}): {file} names pictures there, such as "
@@ -155,7 +157,7 @@ class _Folders:
         """Raises FlawedError where no picture of this name may be read."""
         path = PurePosixPath(name)
         leads_out = self.listed[path.parent.as_posix()].get(path.name)
-        if leads_out is None:
+        if leads_out is None or not is_utf_8(name):
             raise FlawedError("missing file", f"no such picture in {self.root}")
         if leads_out and not self.outside_files:
             raise FlawedError("file outside the folder", OUTSIDE.format(root=self.root))

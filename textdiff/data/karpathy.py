@@ -66,7 +66,7 @@ def _row(image: Any, folder: str | None) -> Row:
     if not isinstance(name, str) or not name.strip() or not isinstance(parent, str):
         raise FlawedError("no file name", "needs the name of a picture under 'filename'")
     split = image.get("split")
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise FlawedError("unknown split", f"unknown split {split!r}; known: {', '.join(SPLITS)}")
     sentences = image.get("sentences")
     if not isinstance(sentences, list):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from textdiff.data import (
     open_data,
     to_pil,
 )
+from textdiff.data.decode import to_square
 from textdiff.data.drawn import is_drawn
 from textdiff.errors import DataError
 from textdiff.files import replacing
@@ -47,20 +48,33 @@ def real_pictures(
     Raises:
         DataError: too many images cannot be used, or no caption is short enough.
     """
+    prompts, images = zip(*_chosen(data, count, seed, pipe), strict=True)
+    return PromptedPictures(list(prompts), torch.cat(images))
+
+
+def choose_prompts(data: CaptionedImages, count: int, seed: int, pipe: TextToImage) -> list[str]:
+    """The prompts of `real_pictures`, whose pictures are not kept. Raises as it."""
+    return [prompt for prompt, _ in _chosen(data, count, seed, pipe)]
+
+
+def _chosen(
+    data: CaptionedImages, count: int, seed: int, pipe: TextToImage
+) -> Iterator[tuple[str, Pictures]]:
+    """Prompts, each with its picture (1, 3, S, S)."""
     _, ids = EndlessOrder(len(data), seed).at(torch.arange(len(data)))
-    chosen: dict[str, Pictures] = {}
+    chosen: set[str] = set()
     for index in ids.tolist():
         prompt = data.captions[index][0]
         if prompt in chosen or not pipe.fits(prompt):
             continue
         usable, images = data.usable([index])
         if usable:
-            chosen[prompt] = images
+            chosen.add(prompt)
+            yield prompt, images
         if len(chosen) == count:
-            break
+            return
     if not chosen:
         raise DataError(f"{data.name}: no caption fits {pipe.clip.context_length} tokens")
-    return PromptedPictures(list(chosen), torch.cat(list(chosen.values())))
 
 
 def open_pictures(folder: str, config: DataConfig) -> CaptionedImages:
@@ -93,6 +107,13 @@ def draw_pictures(
         UsageError: settings that the model cannot follow, or a prompt that is too long.
     """
     return PromptedPictures(list(prompts), pipe.draw(pipe.plan(prompts, config), progress=True))
+
+
+def resized(images: Pictures, config: DataConfig) -> Pictures:
+    """Pictures (n, 3, H, W) made (n, 3, S, S) as those of files are, S = config.image_size."""
+    if images.shape[-2:] == (config.image_size, config.image_size):
+        return images
+    return torch.stack([to_square(image, config) for image in to_pil(images)])
 
 
 def save_sheet(path: str | Path, pictures: PromptedPictures, count: int) -> None:
