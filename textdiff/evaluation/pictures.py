@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from textdiff.data import (
     CaptionedImages,
@@ -109,11 +111,17 @@ def draw_pictures(
     return PromptedPictures(list(prompts), pipe.draw(pipe.plan(prompts, config), progress=True))
 
 
-def resized(images: Pictures, config: DataConfig) -> Pictures:
-    """Pictures (n, 3, H, W) made (n, 3, S, S) as those of files are, S = config.image_size."""
-    if images.shape[-2:] == (config.image_size, config.image_size):
+def resized(
+    images: UInt8[Tensor, "n 3 height width"], config: DataConfig
+) -> UInt8[Tensor, "n 3 side side"]:
+    """Pictures made as large as `config` says, in the way in which it makes those of files."""
+    side = config.image_size
+    if images.shape[2:] == (side, side):
         return images
-    return torch.stack([to_square(image, config) for image in to_pil(images)])
+    squares = images.new_empty(len(images), 3, side, side)
+    for k, image in enumerate(images):
+        squares[k] = to_square(to_pil(image[None])[0], config)
+    return squares
 
 
 def save_sheet(path: str | Path, pictures: PromptedPictures, count: int) -> None:
