@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from textdiff.data.captions_file import caption_of, find_captions, read_lists
 from textdiff.data.config import DataConfig
-from textdiff.data.json_captions import JsonCaptions, Row, caption_of, captions_file, read_lists
+from textdiff.data.json_captions import JsonCaptions, Row
 from textdiff.data.split_names import split_of_name
 from textdiff.data.survey import Flaw, FlawedError
 
@@ -30,7 +31,7 @@ CONTENT = (
 
 def open_coco(config: DataConfig) -> JsonCaptions:
     """Raises DataError where the folder has another layout."""
-    file = captions_file(config, [CAPTIONS], LAYOUT)
+    file = find_captions(config, [CAPTIONS], LAYOUT)
     return JsonCaptions(config, file, coco_rows(file))
 
 

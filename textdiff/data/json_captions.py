@@ -10,25 +10,21 @@ as a whole, for who only evaluates: its pictures are left out, and counted.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import decode_image, stated_size
 from textdiff.data.entries import Entry, Split, choose
+from textdiff.data.listed_folders import ListedFolders
 from textdiff.data.survey import Flaw, FlawedError, Survey
-from textdiff.data.text import clean_caption, is_utf_8
-from textdiff.data.walk import is_inside
 from textdiff.errors import DataError
 
 ABSENT = "training picture of a folder that is not here"
-OUTSIDE = "lies outside the folder {root}; --data.outside-files true allows it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,7 @@ class JsonCaptions:
         if config.label_column is not None:
             raise DataError(f"{file} has no labels; leave label_column out")
         self._config, self._root = config, Path(config.source).expanduser()
-        folders = _Folders(self._root, config.outside_files)
+        folders = ListedFolders(self._root, config.outside_files)
         entries: dict[str, Entry] = {}
         flaws: list[Flaw] = []
         absent: list[str] = []
@@ -64,19 +60,21 @@ class JsonCaptions:
             if isinstance(row, Flaw):
                 flaws.append(row)
                 continue
+            folder, name = os.path.split(row.name)
             try:
-                if not folders.holds_folder_of(row, file):
+                if not folders.has(folder):
+                    if row.split != "train":
+                        raise self._no_folder(row.name, file)
                     absent.append(row.name)
                     continue
-                folders.check(row.name)
+                folders.check(folder, name)
                 if row.name in entries:
                     raise FlawedError("listed twice", "listed twice; leave one out")
                 entries[row.name] = self._entry(row)
             except FlawedError as error:
                 flaws.append(error.at(f"{file}, {row.name}"))
         if absent and not entries and not flaws:
-            first = PurePosixPath(absent[0]).parent
-            raise DataError(f"{self._root / first} does not exist; {file} names its pictures there")
+            raise self._no_folder(absent[0], file)
         self.survey = Survey(
             seen=len(entries) + len(flaws),
             flaws=flaws,
@@ -111,112 +109,6 @@ class JsonCaptions:
             raise FlawedError("no caption", "a picture without captions")
         return Entry(row.name, row.captions or ("",), row.name, row.split)
 
-
-@dataclass
-class _Folders:
-    """Which pictures lie below `root`, each folder listed once."""
-
-    root: Path
-    outside_files: bool
-    listed: dict[str, dict[str, bool]] = field(default_factory=dict)  # file: whether it leads out
-    absent: set[str] = field(default_factory=set)
-
-    def holds_folder_of(self, row: Row, file: Path) -> bool:
-        """Whether a row's folder is there; only that of training pictures may be missing.
-
-        Raises:
-            DataError: another is. FlawedError: a name that leads out of the root.
-        """
-        parent = PurePosixPath(row.name).parent.as_posix()
-        if parent in self.listed or (parent in self.absent and row.split == "train"):
-            return parent in self.listed
-        path = self.root / parent
-        try:
-            if not self.outside_files and not is_inside(path, self.root):
-                detail = OUTSIDE.format(root=self.root)
-                raise FlawedError("file outside the folder", f"its folder {detail}")
-            found = list(os.scandir(path))
-        except ValueError:  # a name that no file can have
-            raise FlawedError("missing file", "no such picture") from None
-        except OSError as error:
-            if row.split == "train" and isinstance(error, FileNotFoundError):
-                self.absent.add(parent)
-                return False
-            raise DataError(
-                f"{path} cannot be read ({error.strerror}): {file} names pictures there, such as "
-                f"{PurePosixPath(row.name).name}"
-            ) from None
-        self.listed[parent] = {
-            item.name: item.is_symlink() and not is_inside(item.path, self.root)
-            for item in found
-            if item.is_file()
-        }
-        return True
-
-    def check(self, name: str) -> None:
-        """Raises FlawedError where no picture of this name may be read."""
-        path = PurePosixPath(name)
-        leads_out = self.listed[path.parent.as_posix()].get(path.name)
-        if leads_out is None or not is_utf_8(name):
-            raise FlawedError("missing file", f"no such picture in {self.root}")
-        if leads_out and not self.outside_files:
-            raise FlawedError("file outside the folder", OUTSIDE.format(root=self.root))
-
-
-def captions_file(config: DataConfig, usual: Sequence[str], layout: str) -> Path:
-    """`config.annotations`, or the only one of the `usual` that is there.
-
-    Args:
-        layout: what a folder of this kind holds, for the error.
-
-    Raises:
-        DataError: there is none, or there are several.
-    """
-    root = Path(config.source).expanduser()
-    expected = f"kind {config.kind} reads {layout}"
-    if not root.is_dir():
-        raise DataError(f"{root} is no folder; {expected}")
-    names = [config.annotations] if config.annotations else list(usual)
-    found = [name for name in names if (root / name).is_file()]
-    if not found:
-        raise DataError(f"{root} has no {' and no '.join(names)}; {expected}")
-    if len(found) > 1:
-        raise DataError(f"{root} has {' and '.join(found)}; name one with --data.annotations")
-    return root / found[0]
-
-
-def read_lists(file: Path, keys: Sequence[str], layout: str) -> dict[str, Any]:
-    """The object in a JSON file, with a list under each of `keys`.
-
-    Args:
-        layout: how the content should look, for the error.
-
-    Raises:
-        DataError: it cannot be read, or looks otherwise.
-    """
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, nested too deeply
-        raise DataError(f"{file} is not valid JSON: {' '.join(str(error).split())[:200]}") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{file} holds no object; it should be {layout}")
-    lacking = [key for key in keys if not isinstance(content.get(key), list)]
-    if lacking:
-        raise DataError(f"{file} has no list '{lacking[0]}'; it should be {layout}")
-    return content
-
-
-def caption_of(row: Any, key: str) -> str:
-    """The caption in an object of the file, cleaned; possibly empty, as some of them are.
-
-    Raises:
-        FlawedError: it holds none.
-    """
-    text = row.get(key) if isinstance(row, dict) else None
-    if not isinstance(text, str):
-        raise FlawedError("no caption", f"needs a text under '{key}'")
-    if not is_utf_8(text):
-        raise FlawedError("not UTF-8", f"'{key}' is not UTF-8 text")
-    return clean_caption(text)
+    def _no_folder(self, picture: str, file: Path) -> DataError:
+        folder, name = os.path.split(self._root / picture)
+        return DataError(f"{folder} does not exist; {file} names pictures there, such as {name}")

@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from textdiff.data.captions_file import caption_of, find_captions, read_lists
 from textdiff.data.config import DataConfig
 from textdiff.data.entries import Split
-from textdiff.data.json_captions import JsonCaptions, Row, caption_of, captions_file, read_lists
+from textdiff.data.json_captions import JsonCaptions, Row
 from textdiff.data.survey import Flaw, FlawedError
 from textdiff.errors import DataError
 
@@ -38,7 +39,7 @@ SPLITS: dict[str, Split] = {"train": "train", "restval": "train", "val": "val", 
 
 def open_karpathy(config: DataConfig) -> JsonCaptions:
     """Raises DataError where the folder has another layout."""
-    file = captions_file(config, FILES, LAYOUT)
+    file = find_captions(config, FILES, LAYOUT)
     return JsonCaptions(config, file, karpathy_rows(file))
 
 

@@ -100,5 +100,5 @@ def test_what_is_no_file_of_captions(root, content, cause):
 
 def test_nothing_but_training_pictures_that_are_not_here(root):
     rows = [Row("train2014/a.jpg", ("a",), "train")]
-    with pytest.raises(DataError, match=r"train2014 does not exist; .* names its pictures there"):
+    with pytest.raises(DataError, match=r"train2014 does not exist; .* such as a\.jpg"):
         JsonCaptions(config_of(root), root / FILE, rows)
