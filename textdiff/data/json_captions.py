@@ -51,7 +51,7 @@ class JsonCaptions:
         """
         if config.label_column is not None:
             raise DataError(f"{file} has no labels; leave label_column out")
-        self._config, self._root = config, Path(config.source).expanduser()
+        self._config, self._root, self._file = config, Path(config.source).expanduser(), file
         folders = ListedFolders(self._root, config.outside_files)
         entries: dict[str, Entry] = {}
         flaws: list[Flaw] = []
@@ -60,21 +60,17 @@ class JsonCaptions:
             if isinstance(row, Flaw):
                 flaws.append(row)
                 continue
-            folder, name = os.path.split(row.name)
             try:
-                if not folders.has(folder):
-                    if row.split != "train":
-                        raise self._no_folder(row.name, file)
+                if not self._is_here(row, folders):
                     absent.append(row.name)
                     continue
-                folders.check(folder, name)
                 if row.name in entries:
                     raise FlawedError("listed twice", "listed twice; leave one out")
                 entries[row.name] = self._entry(row)
             except FlawedError as error:
                 flaws.append(error.at(f"{file}, {row.name}"))
         if absent and not entries and not flaws:
-            raise self._no_folder(absent[0], file)
+            raise self._no_folder(absent[0])
         self.survey = Survey(
             seen=len(entries) + len(flaws),
             flaws=flaws,
@@ -103,12 +99,28 @@ class JsonCaptions:
     def _path(self, index: int) -> Path:
         return self._root / self.entries[index].identifier
 
+    def _is_here(self, row: Row, folders: ListedFolders) -> bool:
+        """Whether the folder of a row's picture is, which only one to train on may not be.
+
+        Raises:
+            FlawedError: the picture is not in it. DataError: it is not here.
+        """
+        folder, name = os.path.split(row.name)
+        if folders.has(folder):
+            folders.check(folder, name)
+            return True
+        if row.split != "train":
+            raise self._no_folder(row.name)
+        return False
+
     def _entry(self, row: Row) -> Entry:
         """Raises FlawedError where captions are needed and there are none."""
         if not row.captions and self._config.need_captions:
             raise FlawedError("no caption", "a picture without captions")
         return Entry(row.name, row.captions or ("",), row.name, row.split)
 
-    def _no_folder(self, picture: str, file: Path) -> DataError:
+    def _no_folder(self, picture: str) -> DataError:
         folder, name = os.path.split(self._root / picture)
-        return DataError(f"{folder} does not exist; {file} names pictures there, such as {name}")
+        return DataError(
+            f"{folder} does not exist; {self._file} names pictures there, such as {name}"
+        )
