@@ -56,7 +56,9 @@ def karpathy_images(splits: Sequence[str], captions: int = 6) -> list[dict[str, 
     images = []
     for number, split in enumerate(splits):
         part = "train2014" if split == "train" else "val2014"
-        sentences = [{"raw": text, "tokens": text.split()} for text in captions_of(number, captions)]
+        sentences = [
+            {"raw": text, "tokens": text.split()} for text in captions_of(number, captions)
+        ]
         images.append(
             {
                 "filepath": part,

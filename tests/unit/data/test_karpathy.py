@@ -33,7 +33,9 @@ def error_of(root, **config) -> str:
 
 def test_splits_of_coco(tmp_path):
     write_karpathy_coco(tmp_path, train=True)
-    found = {split: len(open_data(config_of(tmp_path), split)) for split in ("train", "val", "test")}
+    found = {
+        split: len(open_data(config_of(tmp_path), split)) for split in ("train", "val", "test")
+    }
     assert found == {"train": 2, "val": 1, "test": 3}  # restval is trained on
     test = open_data(config_of(tmp_path, max_captions=5), "test")
     assert test.captions == [captions_of(number) for number in (2, 3, 5)]
@@ -81,7 +83,9 @@ def test_another_layout(tmp_path):
 )
 def test_pictures_that_are_tested_on_are_needed(tmp_path, write, folder, file):
     shutil.rmtree(write(tmp_path) / folder)
-    expected = f"{tmp_path / folder} does not exist; {tmp_path / file} names pictures there, such as "
+    expected = (
+        f"{tmp_path / folder} does not exist; {tmp_path / file} names pictures there, such as "
+    )
     assert error_of(tmp_path).startswith(expected)
 
 

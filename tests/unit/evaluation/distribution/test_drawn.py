@@ -50,9 +50,7 @@ def test_drawing_is_for_one_process():
 
 
 def test_drawn_pictures_are_resized_to_the_size_at_which_they_are_compared(shapes, pipe):
-    data = open_data(
-        LENIENT.model_copy(update={"source": str(shapes), "image_size": 16}), "train"
-    )
+    data = open_data(LENIENT.model_copy(update={"source": str(shapes), "image_size": 16}), "train")
     by, numbers = CachedFeatures(MeanColours()), {"num_prompts": 2, "num_images": 1}
     sampling = SamplingConfig(num_steps=2)
     own, larger = (
