@@ -1,4 +1,4 @@
-"""A JSON file of captions: where it is, that it holds the lists it should, and one caption of it."""
+"""A JSON file of captions: where it is, whether it holds the lists it should, a caption of it."""
 
 from __future__ import annotations
 

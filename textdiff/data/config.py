@@ -28,7 +28,7 @@ class DataConfig(Settings):
     ] = Field(
         "auto",
         description="what `source` is; auto looks at it; drawn: pictures of `sample`, which hold "
-        "their prompts; coco, karpathy: a folder in the layout of COCO's captions, or of Karpathy's "
+        "their prompts; coco, karpathy: a folder in the layout of COCO's captions, of Karpathy's "
         "splits of COCO and Flickr30k",
     )
     annotations: str | None = Field(

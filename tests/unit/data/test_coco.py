@@ -51,9 +51,10 @@ def test_pictures_captions_and_split(root):
 
 def test_the_training_file_of_another_year(tmp_path):
     write_coco(tmp_path, range(4), "train2017")
-    named = config_of(tmp_path, annotations="annotations/captions_train2017.json", val_fraction=0)
-    data = open_data(named, "train")
+    named = config_of(tmp_path, annotations="annotations/captions_train2017.json")
+    data = open_data(named, "all")
     assert data.identifiers[0] == f"train2017/{coco_name(0, 'train2017')}"
+    assert data.stated_splits == {"train"}
 
 
 def test_no_folder_and_another_layout(tmp_path):
