@@ -66,7 +66,9 @@ class CaptionedImages:
         self.image_size = config.image_size
         self.attribution = source.attribution
         self.identifiers: list[str] = [entry.identifier for entry in entries]
-        self.captions: list[list[str]] = [list(entry.captions) for entry in entries]
+        self.captions: list[list[str]] = [
+            list(entry.captions[: config.max_captions]) for entry in entries
+        ]
         self.splits: list[Split] = [splits[i] for i in self._indices]
         facts = [entry.facts for entry in entries if entry.facts]
         self.scenes: list[Scene] | None = facts if len(facts) == len(entries) else None

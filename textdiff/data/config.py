@@ -23,10 +23,19 @@ class DataConfig(Settings):
         description="'openmoji', 'scenes', an image folder, parquet or tar files "
         "('data/*.parquet', 'shards/{000..003}.tar'), or a Hugging Face name",
     )
-    kind: Literal["auto", "openmoji", "scenes", "folder", "drawn", "hf", "tars"] = Field(
+    kind: Literal[
+        "auto", "openmoji", "scenes", "folder", "drawn", "hf", "tars", "coco", "karpathy"
+    ] = Field(
         "auto",
         description="what `source` is; auto looks at it; drawn: pictures of `sample`, which hold "
-        "their prompts",
+        "their prompts; coco, karpathy: a folder in the layout of COCO's captions, of Karpathy's "
+        "splits of COCO and Flickr30k",
+    )
+    annotations: str | None = Field(
+        None,
+        min_length=1,
+        description="coco and karpathy only: the JSON file of the captions, from the folder on; "
+        "none: annotations/captions_val2014.json; dataset_coco.json or dataset_flickr30k.json",
     )
     image_size: int = Field(
         32,
@@ -82,6 +91,9 @@ class DataConfig(Settings):
     )
     test_fraction: float = Field(
         0.05, ge=0, lt=1, description="share held out for testing where the data have no split"
+    )
+    max_captions: int | None = Field(
+        None, ge=1, description="use this many captions of each image, the first; none: all"
     )
     image_column: str | None = Field(
         None,

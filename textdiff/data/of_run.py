@@ -17,6 +17,7 @@ from textdiff.errors import DataError, UsageError
 RUN_CONFIG = "config.yaml"
 PARTS = ("clip", "clean")  # folders of a run that are models themselves
 LOOKS = ("image_size", "resize", "resample")
+IN_FOLDERS = ("folder", "drawn", "coco", "karpathy")  # kinds of data
 
 
 def data_of_run(given: DataConfig, flag: str, folder: str) -> DataConfig:
@@ -86,9 +87,7 @@ def check_source(data: DataConfig, flag: str, folder: str) -> None:
         kind = source_kind(data)
     except DataError:
         kind = None
-    if kind is None or (
-        kind in ("folder", "drawn") and not Path(data.source).expanduser().is_dir()
-    ):
+    if kind is None or (kind in IN_FOLDERS and not Path(data.source).expanduser().is_dir()):
         raise UsageError(
             f"{flag} {folder} was trained on '{data.source}', which is not here (a relative path "
             "is read from the current folder); name it: --data path/to/images"

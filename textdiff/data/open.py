@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import get_args
 
 from textdiff.data.base import CaptionedImages
+from textdiff.data.coco import open_coco
 from textdiff.data.config import DataConfig
 from textdiff.data.drawn import DrawnPictures, is_drawn
 from textdiff.data.entries import Source, Split
 from textdiff.data.folder import Folder
 from textdiff.data.hf import HuggingFace
+from textdiff.data.karpathy import open_karpathy
 from textdiff.data.openmoji import OpenMoji
 from textdiff.data.scenes.source import Scenes
 from textdiff.data.survey import survey_of
@@ -29,6 +31,8 @@ SOURCES: dict[str, Callable[[DataConfig], Source]] = {
     "drawn": DrawnPictures,
     "hf": HuggingFace,
     "tars": Tars,
+    "coco": open_coco,
+    "karpathy": open_karpathy,
 }
 
 

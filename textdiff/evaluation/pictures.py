@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from textdiff.data import (
     CaptionedImages,
@@ -16,6 +18,7 @@ from textdiff.data import (
     open_data,
     to_pil,
 )
+from textdiff.data.decode import to_square
 from textdiff.data.drawn import is_drawn
 from textdiff.errors import DataError
 from textdiff.files import replacing
@@ -47,20 +50,33 @@ def real_pictures(
     Raises:
         DataError: too many images cannot be used, or no caption is short enough.
     """
+    prompts, images = zip(*_chosen(data, count, seed, pipe), strict=True)
+    return PromptedPictures(list(prompts), torch.cat(images))
+
+
+def choose_prompts(data: CaptionedImages, count: int, seed: int, pipe: TextToImage) -> list[str]:
+    """The prompts of `real_pictures`, whose pictures are not kept. Raises as it."""
+    return [prompt for prompt, _ in _chosen(data, count, seed, pipe)]
+
+
+def _chosen(
+    data: CaptionedImages, count: int, seed: int, pipe: TextToImage
+) -> Iterator[tuple[str, Pictures]]:
+    """Prompts, each with its picture (1, 3, S, S)."""
     _, ids = EndlessOrder(len(data), seed).at(torch.arange(len(data)))
-    chosen: dict[str, Pictures] = {}
+    chosen: set[str] = set()
     for index in ids.tolist():
         prompt = data.captions[index][0]
         if prompt in chosen or not pipe.fits(prompt):
             continue
         usable, images = data.usable([index])
         if usable:
-            chosen[prompt] = images
+            chosen.add(prompt)
+            yield prompt, images
         if len(chosen) == count:
-            break
+            return
     if not chosen:
         raise DataError(f"{data.name}: no caption fits {pipe.clip.context_length} tokens")
-    return PromptedPictures(list(chosen), torch.cat(list(chosen.values())))
 
 
 def open_pictures(folder: str, config: DataConfig) -> CaptionedImages:
@@ -93,6 +109,19 @@ def draw_pictures(
         UsageError: settings that the model cannot follow, or a prompt that is too long.
     """
     return PromptedPictures(list(prompts), pipe.draw(pipe.plan(prompts, config), progress=True))
+
+
+def resized(
+    images: UInt8[Tensor, "n 3 height width"], config: DataConfig
+) -> UInt8[Tensor, "n 3 side side"]:
+    """Pictures made as large as `config` says, in the way in which it makes those of files."""
+    side = config.image_size
+    if images.shape[2:] == (side, side):
+        return images
+    squares = images.new_empty(len(images), 3, side, side)
+    for k, image in enumerate(images):
+        squares[k] = to_square(to_pil(image[None])[0], config)
+    return squares
 
 
 def save_sheet(path: str | Path, pictures: PromptedPictures, count: int) -> None:

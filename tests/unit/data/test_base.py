@@ -37,6 +37,18 @@ def test_images_captions_and_identifiers_belong_together():
     assert data.images([3, 1])[:, 0, 0, 0].tolist() == [3, 1]
 
 
+def test_the_first_captions_of_each_image():
+    source = Numbers(2)
+    source.entries[1] = Entry("1.png", ("a", "b", "c"), "1.png")
+    every, two = (
+        CaptionedImages(source, DataConfig(image_size=4, max_captions=most), "all")
+        for most in (None, 2)
+    )
+    assert every.captions == [["number 0"], ["a", "b", "c"]]
+    assert two.captions == [["number 0"], ["a", "b"]]
+    assert every.fingerprint != two.fingerprint
+
+
 def test_an_unusable_image_gives_way_to_the_next_usable_one():
     data = numbers(6, broken={2, 3, 5}, max_bad_fraction=0.5)
     used, images = data.read([2, 0, 5])

@@ -7,7 +7,13 @@ import torch
 
 from textdiff.data import DataConfig, open_data, to_pil
 from textdiff.errors import DataError
-from textdiff.evaluation.pictures import captioned_pictures, draw_pictures, real_pictures
+from textdiff.evaluation.pictures import (
+    captioned_pictures,
+    choose_prompts,
+    draw_pictures,
+    real_pictures,
+    resized,
+)
 from textdiff.pipeline.config import SamplingConfig
 
 
@@ -28,6 +34,7 @@ def test_which_real_pictures_is_a_function_of_the_seed(data, pipe):
     first, same, other = (real_pictures(data, 5, seed, pipe).prompts for seed in (0, 0, 1))
     assert first == same != other
     assert real_pictures(data, 3, 0, pipe).prompts == first[:3]
+    assert choose_prompts(data, 5, 0, pipe) == first
 
 
 def test_captions_that_do_not_fit_are_passed_over(data, pipe, monkeypatch):
@@ -50,3 +57,11 @@ def test_drawn_pictures_are_those_of_the_pipeline(pipe):
     assert found.prompts == prompts
     expected = pipe(prompts, **settings)
     assert [p.tobytes() for p in to_pil(found.images)] == [p.tobytes() for p in expected]
+
+
+def test_pictures_of_another_size_are_made_as_those_of_files_are(shapes, data):
+    images = data.images(range(3))
+    assert resized(images, data.config) is images
+    larger = data.config.model_copy(update={"image_size": 24})
+    expected = open_data(larger, "train").images(range(3))
+    assert torch.equal(resized(images, larger), expected)

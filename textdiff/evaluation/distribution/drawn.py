@@ -18,7 +18,13 @@ from textdiff.errors import DataError, UsageError
 from textdiff.evaluation.distribution.measure import group_by_prompt
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
-from textdiff.evaluation.pictures import draw_pictures, open_pictures, real_pictures
+from textdiff.evaluation.pictures import (
+    PromptedPictures,
+    choose_prompts,
+    draw_pictures,
+    open_pictures,
+    resized,
+)
 from textdiff.evaluation.protocol import (
     DataProtocol,
     ModelProtocol,
@@ -42,6 +48,7 @@ class Drawn:
     show: pictures by the numbers of rows, at one size; None: there are features alone.
     model: None where they were given. source: None where they were drawn now.
     notes: sentences on what flatters them.
+    side: of the pictures that the features are of, where it is none of the model's or the source's.
     """
 
     features: FeatureSet
@@ -50,10 +57,13 @@ class Drawn:
     model: ModelProtocol | None = None
     source: SourceProtocol | None = None
     notes: list[str] = field(default_factory=list)
+    side: int | None = None
 
     @property
     def image_size(self) -> int | None:
         """Side of the pictures, where it is known."""
+        if self.side is not None:
+            return self.side
         if self.model is not None:
             return self.model.image_size
         return None if self.source is None else size_in(self.source)
@@ -76,11 +86,13 @@ def draw(
     num_prompts: int,
     num_images: int,
     prompt_seed: int,
+    side: int | None = None,
 ) -> Drawn:
     """`num_images` pictures of each of up to `num_prompts` captions of the split.
 
     Args:
         name: what the user called `pipe`.
+        side: that pictures are made to have, with the filter of the real ones; None: the model's.
 
     Raises:
         UsageError: fewer than two prompts, several processes, or as `draw_pictures`.
@@ -90,10 +102,13 @@ def draw(
             "--model draws in one process; start one, or draw with 'textdiff sample' and give "
             "--images"
         )
-    prompts = real_pictures(data, num_prompts, prompt_seed, pipe).prompts
+    prompts = choose_prompts(data, num_prompts, prompt_seed, pipe)
     if len(prompts) < 2:
         raise UsageError(f"{data.title} has one caption that can be a prompt; take another --split")
     drawn = draw_pictures(pipe, [text for text in prompts for _ in range(num_images)], config)
+    if side is not None:
+        seen = data.config.model_copy(update={"image_size": side})
+        drawn = PromptedPictures(drawn.prompts, resized(drawn.images, seen))
     model = model_protocol(name, pipe)
     origin = {"source": name, "model": to_json(model), "sampling": sampling_protocol(config)}
     notes = []
@@ -103,7 +118,7 @@ def draw(
             "give features of a network that took no part."
         )
     features = by.of_prompted(drawn, origin)
-    return Drawn(features, num_images, lambda k: drawn.images[list(k)], model, None, notes)
+    return Drawn(features, num_images, lambda k: drawn.images[list(k)], model, None, notes, side)
 
 
 def open_given(by: CachedFeatures, folder: str, config: DataConfig) -> Drawn:

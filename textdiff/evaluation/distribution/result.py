@@ -21,6 +21,7 @@ class DistributionProtocol:
 
     unit_length: whether features were scaled to length 1 first, and for KID to sqrt(D).
     per_prompt: pictures of a prompt, which are resampled together.
+    compare_size: that pictures of another size were made to have; None: they stayed as they were.
     """
 
     metric: str = (
@@ -38,6 +39,7 @@ class DistributionProtocol:
     held_out: DataProtocol | None
     prompt_seed: int
     sampling: dict[str, object] | None
+    compare_size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,7 @@ class Compared:
             held_out=self.training.held_out if self.training else None,
             prompt_seed=settings.prompt_seed,
             sampling=sampling_protocol(settings) if self.drawn.model else None,
+            compare_size=settings.compare_size,
         )
 
     @property

@@ -67,7 +67,7 @@ def drawn_pictures(
     Raises:
         UsageError, DataError: as `draw` and `open_given`; features of another extractor.
     """
-    given = settings.data
+    given, side = settings.data, settings.compare_size
     unknown = settings.reference is not None and "source" not in given.model_fields_set
     if settings.model is not None:
         pipe = TextToImage.load(settings.model, device)
@@ -82,10 +82,11 @@ def drawn_pictures(
             num_prompts=settings.num_prompts,
             num_images=settings.num_images,
             prompt_seed=settings.prompt_seed,
+            side=side,
         )
-        return drawn, config
+        return drawn, config if side is None else config.model_copy(update={"image_size": side})
     if settings.images is not None:
-        side = size_of_given(settings.images, given)
+        side = side or size_of_given(settings.images, given)
         sized = given.model_copy(update={"image_size": side})
         drawn = open_given(by, settings.images, sized)
         if unknown:
@@ -97,7 +98,9 @@ def drawn_pictures(
     if unknown:
         return given_features(features), None
     config = by.extractor.prepared(data_of_run(given, "--features-file", settings.features_file))
-    if "image_size" not in given.model_fields_set and (side := size_in(features.source)):
+    if side is None and "image_size" not in given.model_fields_set:
+        side = size_in(features.source)
+    if side is not None:
         config = config.model_copy(update={"image_size": side})
     return given_features(features), config
 

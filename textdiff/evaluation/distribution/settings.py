@@ -39,6 +39,12 @@ class DistributionSettings(SamplingConfig):
     reference: str | None = Field(
         None, description="a file of features of the real pictures, in place of --data and --split"
     )
+    compare_size: int | None = Field(
+        None,
+        ge=4,
+        description="side at which drawn and real pictures are compared; those of a model of "
+        "another size are resized to it, as published numbers are; none: that of the drawn ones",
+    )
     num_prompts: int = Field(512, ge=2, description="prompts, distinct captions of the split")
     num_images: int = Field(1, ge=1, description="pictures per prompt; 2 or more show diversity")
     prompt_seed: PromptSeed = 0

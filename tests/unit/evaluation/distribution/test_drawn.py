@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from tests.helpers.extractors import MeanColours
-from textdiff.data import DataConfig
+from textdiff.data import DataConfig, open_data
 from textdiff.errors import UsageError
 from textdiff.evaluation.distribution.drawn import draw, open_given, size_of_given
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.ranks import Ranks
+from textdiff.pipeline.config import SamplingConfig
 
 LENIENT = DataConfig(min_side=4)
 
@@ -46,3 +47,18 @@ def test_drawing_is_for_one_process():
     numbers = {"num_prompts": 2, "num_images": 1, "prompt_seed": 0}
     with pytest.raises(UsageError, match="--model draws in one process"):
         draw(by, None, "m", None, None, **numbers)
+
+
+def test_drawn_pictures_are_resized_to_the_size_at_which_they_are_compared(shapes, pipe):
+    data = open_data(LENIENT.model_copy(update={"source": str(shapes), "image_size": 16}), "train")
+    by, numbers = CachedFeatures(MeanColours()), {"num_prompts": 2, "num_images": 1}
+    sampling = SamplingConfig(num_steps=2)
+    own, larger = (
+        draw(by, pipe, "m", data, sampling, **numbers, prompt_seed=0, side=side)
+        for side in (None, 32)
+    )
+    assert (own.image_size, larger.image_size, larger.model.image_size) == (16, 32, 16)
+    assert (own.show([0, 1]).shape, larger.show([0, 1]).shape) == ((2, 3, 16, 16), (2, 3, 32, 32))
+    means = larger.show([0, 1]).float().mean(dim=(2, 3))
+    assert torch.equal(means, larger.features.features)
+    assert torch.allclose(means, own.features.features, atol=8)

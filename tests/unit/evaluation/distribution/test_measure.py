@@ -185,6 +185,7 @@ def test_keys_of_the_protocol_on_disk():
     content = to_json(protocol)
     assert content["features"]["preprocessing"]["image_size"] == 16
     assert content["pictures"] == {"source": "f"}
+    assert content["compare_size"] is None
 
 
 def test_table(result, capsys):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass, field
 
 import pytest
 import torch
+from torch import Tensor
 
+from tests.helpers.extractors import MeanColours
 from tests.helpers.protocols import CLIP, DATA
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
 from textdiff.data import DataConfig, open_data
-from textdiff.evaluation.features.cached import clip_features
+from textdiff.evaluation.features.cached import CachedFeatures, clip_features
+from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.evaluation.results import from_json, to_json
 from textdiff.evaluation.retrieval.measure import (
     RetrievalProtocol,
@@ -124,3 +128,69 @@ def test_a_caption_of_several_images_is_one(clip, shapes, tmp_path):
     assert result.rates.image_to_text.at_1.chance == pytest.approx(1 / 2)
     assert result.rates.text_to_image.at_1.chance == pytest.approx(1 / 2)
     assert result.rates.image_to_text.at_5.recall.value == 1
+
+
+# Several captions of each picture, as CLIP_benchmark (zeroshot_retrieval.py) counts them
+
+
+@dataclass
+class Given(MeanColours):
+    """An extractor whose features of captions are given."""
+
+    of_text: dict[str, Tensor] = field(default_factory=dict)
+
+    def encode_texts(self, captions):
+        return torch.stack([self.of_text[text] for text in captions])
+
+    def num_truncated(self, captions):
+        return 0
+
+
+def measured_features(images: Tensor, captions: list[list[str]], of_text: dict[str, Tensor]):
+    by = Given(of_text=of_text)
+    rows = list(range(len(images)))
+    found = FeatureSet(images, rows, captions, by.protocol, {"source": "given"}, bad={})
+    return measure_retrieval(CachedFeatures(by), found).rates
+
+
+def share_with_a_right_one(scores: Tensor, right: Tensor, k: int) -> float:
+    """CLIP_benchmark's recall@k: of the rows, those whose k best columns hold a right one."""
+    best = scores.topk(k, dim=1).indices
+    return right.gather(1, best).any(dim=1).double().mean().item()
+
+
+def by_benchmark(images: Tensor, captions: list[list[str]], of_text: dict[str, Tensor], k: int):
+    """(image to text, text to image): every caption of every picture is a text, with repeats."""
+    texts = [(of_text[text], owner) for owner, own in enumerate(captions) for text in own]
+    features, owners = zip(*texts, strict=True)
+    unit = torch.nn.functional.normalize
+    scores = unit(torch.stack(features), dim=-1) @ unit(images, dim=-1).T
+    right = torch.tensor(owners)[:, None] == torch.arange(len(images))
+    return share_with_a_right_one(scores.T, right.T, k), share_with_a_right_one(scores, right, k)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_five_captions_count_as_in_clip_benchmark(seed):
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.randn(40, 16, generator=rng).double()
+    captions = [[f"{image} {k}" for k in range(5 + image % 2)] for image in range(40)]
+    of_text = {
+        text: images[image] + 1.2 * torch.randn(16, generator=rng).double()
+        for image, own in enumerate(captions)
+        for text in own
+    }
+    rates = measured_features(images, captions, of_text)
+    for k in (1, 5, 10):
+        to_text, to_image = by_benchmark(images, captions, of_text, k)
+        assert rates.image_to_text.by_k()[k].recall.value == pytest.approx(to_text, abs=1e-9)
+        assert rates.text_to_image.by_k()[k].recall.value == pytest.approx(to_image, abs=1e-9)
+    assert 0.2 < rates.text_to_image.at_1.recall.value < 0.9
+
+
+def test_a_caption_of_two_pictures_is_half_right_in_clip_benchmark():
+    """There it is two queries, each with one right picture; here one query that finds either."""
+    images = torch.eye(2)
+    of_text = {"same": torch.tensor([1.0, 0.5]), "a": images[0], "b": images[1]}
+    captions = [["same", "a"], ["same", "b"]]
+    assert by_benchmark(images, captions, of_text, 1)[1] == 3 / 4
+    assert measured_features(images, captions, of_text).text_to_image.at_1.recall.value == 1
