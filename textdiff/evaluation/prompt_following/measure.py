@@ -6,13 +6,14 @@ pictures, prompts ── judge ──► features ──► rank of each picture
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
 
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
+from textdiff.evaluation.per_item import PerItem, values_by_item
 from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
 from textdiff.evaluation.results import Key
 from textdiff.evaluation.tables import print_estimates
@@ -43,10 +44,12 @@ class Rates:
 
 @dataclass(frozen=True)
 class PromptFollowingResult:
-    """prompts: N, among which each picture's is ranked. rates: by kind of pictures."""
+    """prompts: N, among which each picture's is ranked. rates: by kind of pictures. per_item: by
+    kind, the "rank" of each prompt."""
 
     prompts: int
     rates: Annotated[dict[str, Rates], Key("results")]
+    per_item: dict[str, PerItem] = field(default_factory=dict)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for kind, rates in self.rates.items():
@@ -64,11 +67,12 @@ def measure_prompt_following(
     """
     prompts = next(iter(pictures.values())).prompts
     candidates, own = judge.of_captions(prompts), torch.arange(len(prompts))
-    rates = {}
+    rates, per_item = {}, {}
     for kind, judged in pictures.items():
         ranks = prompt_following(judged.features, candidates, own).ranks
         rates[kind] = Rates(at_1=estimate_mean(ranks <= 1), at_5=estimate_mean(ranks <= 5))
-    return PromptFollowingResult(len(prompts), rates)
+        per_item[kind] = values_by_item(prompts, {"rank": ranks})
+    return PromptFollowingResult(len(prompts), rates, per_item)
 
 
 def print_rates(result: PromptFollowingResult, source: str) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from textdiff.errors import DataError
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
+from textdiff.evaluation.per_item import PerItem, values_by_item
 from textdiff.evaluation.protocol import ClipProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.evaluation.tables import print_estimates
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
 from textdiff.metrics.features import distinct_captions
-from textdiff.metrics.retrieval import Numbers, Ranking, image_text_retrieval
+from textdiff.metrics.retrieval import Numbers, Ranking, Retrieval, image_text_retrieval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +59,14 @@ class BothWays:
 @dataclass(frozen=True)
 class RetrievalResult:
     """searched, captions: how many images and distinct captions. captions_cut: those of them that
-    the text tower sees cut."""
+    the text tower sees cut. per_item: by direction, the "rank" for each query, by the position of
+    its image in the split."""
 
     searched: int
     captions: int
     captions_cut: int
     rates: Annotated[BothWays, Key("results")]
+    per_item: dict[str, PerItem] = field(default_factory=dict)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for direction, rates in self.rates.by_direction().items():
@@ -92,7 +95,21 @@ def measure_retrieval(clip: CachedFeatures, images: FeatureSet) -> RetrievalResu
         rates=BothWays(
             rates_of(ranking.image_to_text), rates_of(ranking.text_to_image, captions.owner)
         ),
+        per_item=ranks_by_image(ranking, images.positions, captions.owner),
     )
+
+
+def ranks_by_image(
+    ranking: Retrieval, positions: Sequence[int], owners: Numbers
+) -> dict[str, PerItem]:
+    """positions: (n,) of the images in their split. owners: (m,) image of each caption."""
+    names = [str(position) for position in positions]
+    return {
+        "image to text": values_by_item(names, {"rank": ranking.image_to_text.ranks}),
+        "text to image": values_by_item(
+            [names[owner] for owner in owners.tolist()], {"rank": ranking.text_to_image.ranks}
+        ),
+    }
 
 
 def rates_of(ranking: Ranking, owners: Numbers | None = None) -> Rates:
