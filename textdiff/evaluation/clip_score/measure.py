@@ -11,9 +11,10 @@ from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.evaluation.per_item import PerItem, values_by_item
 from textdiff.evaluation.protocol import ClipProtocol, ModelProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, Key
-from textdiff.evaluation.tables import print_estimates
+from textdiff.evaluation.tables import print_estimates, print_notes
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
 from textdiff.metrics.clip_score import TORCHMETRICS_WEIGHT, clip_scores
+from textdiff.metrics.sample_size import too_few
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +79,4 @@ def print_scores(result: ClipScoreResult, source: str) -> None:
     title = f"CLIP score (cosine x {result.weight:g}), prompts of {source}"
     counts = [str(each.pictures) for each in result.scores.values()]
     print_estimates(title, result, quantity="score", digits=".2f", column="pictures", cells=counts)
+    print_notes(too_few("mean", min(each.pictures for each in result.scores.values())))

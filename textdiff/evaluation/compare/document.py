@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textdiff.data.text import shown
 from textdiff.errors import UsageError
 from textdiff.evaluation.compare.kinds import KNOWN, Kind, kind_of
 from textdiff.evaluation.per_item import PerItem
@@ -49,7 +50,7 @@ def read_document(path: str) -> Document:
     kind = kind_of(content)
     if kind is None:
         raise UsageError(
-            f"{path} is of the metric '{str(content['metric'])[:60]}', which this version does not "
+            f"{path} is of the metric '{shown(str(content['metric']), 60)}', which this version does not "
             f"know; write it again with --json of an evaluation ({KNOWN})"
         )
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from textdiff.data.text import shown
 from textdiff.errors import UsageError
 from textdiff.evaluation.compare.document import Document, value_at
 from textdiff.evaluation.compare.pairs import means_of, pair
@@ -112,7 +113,7 @@ def why_nothing(a: Document, b: Document) -> str:
 
 
 def first_of(group: str, items: Sequence[str]) -> str:
-    return f"{group}: {items[0]}" if items else group
+    return shown(f"{group}: {items[0]}" if items else group, 60)
 
 
 def notes(

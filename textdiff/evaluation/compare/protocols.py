@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from textdiff.data.text import shown
 from textdiff.errors import UsageError
 from textdiff.evaluation.compare.document import Document, value_at
 from textdiff.evaluation.results import json_fields
@@ -37,8 +38,7 @@ class Differing:
 
 
 def shortened(value: Any) -> str:
-    text = value if value is ABSENT else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return ABSENT if value is ABSENT else shown(json.dumps(value, ensure_ascii=False), LONGEST)
 
 
 def compare_protocols(a: Document, b: Document) -> list[Differing]:

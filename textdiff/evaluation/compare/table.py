@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from textdiff.evaluation.compare.document import Document
 from textdiff.evaluation.compare.protocols import Differing, shortened
 from textdiff.evaluation.compare.result import CompareResult, Row
-from textdiff.evaluation.tables import estimate_cells, print_table
+from textdiff.evaluation.tables import estimate_cells, print_notes, print_table
 
 COLUMNS = ["", "A", "B", "B - A", "95% interval", "pairs", "verdict"]
 
@@ -29,8 +28,7 @@ def print_comparison(
     if unpaired:
         columns = ["not paired", "A", "95% interval", "B", "95% interval"]
         print_table("" if paired else title, columns, unpaired)
-    for sentence in result.notes:
-        print(f"note: {sentence}", file=sys.stderr)
+    print_notes(result.notes)
 
 
 def difference_cells(row: Row, digits: str) -> list[str]:

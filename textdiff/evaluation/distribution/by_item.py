@@ -33,7 +33,7 @@ class ItemNames:
 
 def item_names(drawn: FeatureSet, real: FeatureSet) -> ItemNames:
     """Prompts, and positions in the real split."""
-    prompts = drawn.prompts if all(drawn.captions) else None
+    prompts = None if drawn.without_caption else drawn.prompts
     return ItemNames(prompts, [str(position) for position in real.positions])
 
 
