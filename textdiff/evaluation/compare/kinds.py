@@ -173,4 +173,6 @@ def kind_of(content: Mapping[str, Any]) -> Kind | None:
     metric = content.get("metric")
     if isinstance(metric, dict):
         return KINDS[-1] if "settings" in content else None
-    return next((kind for kind in KINDS if getattr(kind.protocol, "metric", None) == metric), None)
+    if not isinstance(metric, str):
+        return None
+    return next((kind for kind in KINDS if getattr(kind.protocol, "metric", "") == metric), None)

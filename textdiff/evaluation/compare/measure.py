@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from textdiff.data.text import shown
 from textdiff.errors import UsageError
 from textdiff.evaluation.compare.document import Document, value_at
-from textdiff.evaluation.compare.pairs import means_of, pair
+from textdiff.evaluation.compare.kinds import Quantity
+from textdiff.evaluation.compare.pairs import Pairs, means_of, pair
 from textdiff.evaluation.compare.protocols import Differing, settings_of
 from textdiff.evaluation.compare.result import (
     UNPAIRED,
@@ -22,6 +23,7 @@ from textdiff.evaluation.compare.result import (
     verdict,
 )
 from textdiff.evaluation.compare.sweeps import distances
+from textdiff.evaluation.per_item import PerItem
 from textdiff.evaluation.results import from_json
 from textdiff.metrics.bootstrap import Estimate
 from textdiff.metrics.sample_size import FOR_INTERVALS
@@ -58,24 +60,27 @@ def compare_protocol(a: Document, b: Document, compared: Sequence[Differing]) ->
 def paired_rows(a: Document, b: Document) -> Iterator[tuple[Row, int]]:
     """With how many items each leaves out."""
     for group, one in a.items.items():
-        other = b.items.get(group)
-        for value in one.values if other is not None else ():
-            for quantity in a.kind.quantities_of(value) if value in other.values else ():
+        other = b.items.get(group, PerItem([], {}))
+        for value in one.values:
+            if value not in other.values:
+                continue
+            for quantity in a.kind.quantities_of(value):
                 pairs = pair(one, other, value, quantity.strata)
-                if pairs is None:
-                    continue
-                means, count = means_of(pairs, quantity), len(pairs.items)
-                yield (
-                    Row(
-                        name=a.kind.row.format(group=group, name=quantity.name),
-                        a=means.a,
-                        b=means.b,
-                        verdict=verdict(means.difference, count),
-                        difference=means.difference,
-                        items=count,
-                    ),
-                    pairs.left_out,
-                )
+                if pairs is not None:
+                    name = a.kind.row.format(group=group, name=quantity.name)
+                    yield row_of(name, pairs, quantity), pairs.left_out
+
+
+def row_of(name: str, pairs: Pairs, quantity: Quantity) -> Row:
+    means, count = means_of(pairs, quantity), len(pairs.items)
+    return Row(
+        name=name,
+        a=means.a,
+        b=means.b,
+        verdict=verdict(means.difference, count),
+        difference=means.difference,
+        items=count,
+    )
 
 
 def unpaired_rows(a: Document, b: Document, paired: set[str]) -> Iterator[Row]:

@@ -30,14 +30,14 @@ class Differing:
     """A setting in which two files differ. where: its dotted key."""
 
     where: str
-    a: Any
-    b: Any
+    a: object
+    b: object
 
     def __str__(self) -> str:
         return f"{self.where} is {shortened(self.a)} and {shortened(self.b)}"
 
 
-def shortened(value: Any) -> str:
+def shortened(value: object) -> str:
     return ABSENT if value is ABSENT else shown(json.dumps(value, ensure_ascii=False), LONGEST)
 
 

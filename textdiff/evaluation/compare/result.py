@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from textdiff.evaluation.compare.protocols import Differing
 from textdiff.evaluation.results import OMIT_NONE
@@ -29,7 +29,7 @@ class CompareProtocol:
     evaluation: str
     a: FileProtocol
     b: FileProtocol
-    common: dict[str, Any]
+    common: dict[str, object]
     compared: list[Differing]
 
 

@@ -36,6 +36,7 @@ def test_what_a_file_holds(path, tmp_path):
         ('{"loss": 1}', "holds no numbers of an evaluation; .*clip-score, prompt-following"),
         ('{"metric": "BLEU"}', "of the metric 'BLEU', which this version does not know"),
         ('{"metric": {"R@k": "share"}}', "which this version does not know"),
+        ('{"metric": null}', "which this version does not know"),
     ],
 )
 def test_other_files_are_refused(tmp_path, text, message):
