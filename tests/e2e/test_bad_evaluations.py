@@ -82,7 +82,9 @@ def test_pictures_without_captions(fails, bare, tiny_clip, command):
 def test_a_file_of_features_without_captions(fails, bare, tiny_clip, tmp_path, command):
     """The empty caption of a picture is none: it has no score."""
     out = tmp_path / "bare.safetensors"
-    cli.run(["features", "--features", str(tiny_clip), "--images", str(bare), *SIZES, "--out", str(out)])
+    cli.run(
+        ["features", "--features", str(tiny_clip), "--images", str(bare), *SIZES, "--out", str(out)]
+    )
     flags = ["--clip", tiny_clip, "--features-file", out, "--feature-cache", "off"]
     message = fails(3, command, *flags)
     assert "16 of 16" in message and "have no caption, the first is number 0" in message
@@ -175,7 +177,9 @@ def broken(tiny_clip, tmp_path) -> Path:
         (3, "features", "--features", ["--out", "features.safetensors", "--images"]),
     ],
 )
-def test_features_that_are_not_numbers(fails, broken, shapes, tmp_path, monkeypatch, code, command, named, where):
+def test_features_that_are_not_numbers(
+    fails, broken, shapes, tmp_path, monkeypatch, code, command, named, where
+):
     monkeypatch.chdir(tmp_path)
     flags = [command, named, broken, *where, shapes]
     if command == "distribution":
@@ -189,7 +193,18 @@ def test_features_that_are_not_numbers(fails, broken, shapes, tmp_path, monkeypa
 def test_a_file_of_features_that_are_not_numbers(fails, shapes, tiny_clip, tmp_path):
     """Of other tools, or edited: it is damaged before anything is computed."""
     out = tmp_path / "all.safetensors"
-    cli.run(["features", "--features", str(tiny_clip), "--images", str(shapes), *SIZES, "--out", str(out)])
+    cli.run(
+        [
+            "features",
+            "--features",
+            str(tiny_clip),
+            "--images",
+            str(shapes),
+            *SIZES,
+            "--out",
+            str(out),
+        ]
+    )
     tensors = load_file(out)
     tensors["features"][3] = torch.nan
     save_file(tensors, out)
@@ -200,7 +215,18 @@ def test_a_file_of_features_that_are_not_numbers(fails, shapes, tiny_clip, tmp_p
 @pytest.mark.parametrize("command", ["clip-score", "retrieval"])
 def test_a_file_of_features_of_another_model(fails, shapes, tiny_clip, tmp_path, command):
     out, other = tmp_path / "all.safetensors", tmp_path / "other"
-    cli.run(["features", "--features", str(tiny_clip), "--images", str(shapes), *SIZES, "--out", str(out)])
+    cli.run(
+        [
+            "features",
+            "--features",
+            str(tiny_clip),
+            "--images",
+            str(shapes),
+            *SIZES,
+            "--out",
+            str(out),
+        ]
+    )
     clip = ClipModel.load(tiny_clip)
     clip.model.text_projection.data += 0.1
     clip.save(other)
@@ -223,7 +249,8 @@ def test_weights_that_are_missing(fails, shapes, tmp_path, monkeypatch):
 def test_an_extra_that_is_missing(fails, shapes, tmp_path, monkeypatch):
     find_spec = cli.importlib.util.find_spec
     monkeypatch.setattr(
-        "importlib.util.find_spec", lambda name: None if name == "torch_fidelity" else find_spec(name)
+        "importlib.util.find_spec",
+        lambda name: None if name == "torch_fidelity" else find_spec(name),
     )
     flags = ["--features", "inception", "--images", shapes, *SIZES, "--out", tmp_path / "x"]
     assert "pip install torch-fidelity (extra 'eval')" in fails(2, "features", *flags)

@@ -93,7 +93,11 @@ def test_other_protocols_are_refused(evaluated, fails, tmp_path):
 def test_two_files(fails, tmp_path, count):
     paths = [tmp_path / f"{k}.json" for k in range(count)]
     message = fails(*paths)
-    assert "files" in message if not count else f"give two files, A.json B.json, not {count}" in message
+    assert (
+        "files" in message
+        if not count
+        else f"give two files, A.json B.json, not {count}" in message
+    )
 
 
 def test_no_numbers(fails, tmp_path):

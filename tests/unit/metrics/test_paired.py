@@ -27,7 +27,9 @@ def test_by_hand():
     assert found.difference.high == pytest.approx(resampled.quantile(0.975).item())
     assert found.difference.resamples == RESAMPLES
     for side, values in ((found.a, a), (found.b, b)):
-        assert (side.value, side.low) == pytest.approx((values.mean(), estimate_mean(values).low))
+        assert (side.value, side.low) == pytest.approx(
+            (values.mean().item(), estimate_mean(values).low)
+        )
 
 
 def test_items_with_several_values_are_drawn_whole():
@@ -38,8 +40,7 @@ def test_items_with_several_values_are_drawn_whole():
     assert found.a.value == pytest.approx(14 / 3)
     assert found.difference.value == pytest.approx(12.5 - 14 / 3)
     # resamples of two items are 00, 01, 10 and 11
-    ends = {5 - 2.0, 20 - 10.0}
-    assert {found.difference.low, found.difference.high} == pytest.approx(ends)
+    assert (found.difference.low, found.difference.high) == pytest.approx((5 - 2.0, 20 - 10.0))
 
 
 def test_order_of_values_means_nothing():
@@ -65,12 +66,12 @@ def test_what_is_common_cancels():
 def test_intervals_hold_what_they_promise():
     """The true difference, 0.3, is in 95% of them, up to chance and to the 60 pairs."""
     hits = 0
-    for seed in range(200):
+    for seed in range(150):
         common = normals(60, 3 * seed)
         a, b = common + normals(60, 3 * seed + 1), common + normals(60, 3 * seed + 2) + 0.3
-        found = estimate_difference(single(a), single(b), resamples=200).difference
+        found = estimate_difference(single(a), single(b), resamples=100).difference
         hits += found.low <= 0.3 <= found.high
-    assert 0.89 <= hits / 200 <= 0.985
+    assert 0.87 <= hits / 150 <= 0.985
 
 
 @pytest.mark.parametrize(

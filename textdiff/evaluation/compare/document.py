@@ -50,8 +50,8 @@ def read_document(path: str) -> Document:
     kind = kind_of(content)
     if kind is None:
         raise UsageError(
-            f"{path} is of the metric '{shown(str(content['metric']), 60)}', which this version does not "
-            f"know; write it again with --json of an evaluation ({KNOWN})"
+            f"{path} is of the metric '{shown(str(content['metric']), 60)}', which this version "
+            f"does not know; write it again with --json of an evaluation ({KNOWN})"
         )
     try:
         items = kind.items(content)

@@ -1,6 +1,6 @@
 """What is known of each evaluation, so that two files of it can be compared.
 
-    metric of a file ──► Kind ──► what must agree, what is compared, the numbers of single items
+metric of a file ──► Kind ──► what must agree, what is compared, the numbers of single items
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ KINDS = (
         digits=".3f",
         unpaired={
             **{name: f"drawn.{name}" for name in METRICS},
-            **{"diversity": "diversity", "copied": "copying"},
+            "diversity": "diversity",
+            "copied": "copying",
         },
     ),
     Kind(

@@ -140,11 +140,11 @@ def notes(
         yield f"Intervals over {fewest} pairs are too narrow; {FOR_INTERVALS} are enough."
     if any(row.difference is None for row in rows):
         yield (
-            "Not paired: a file has no values of single items for these; intervals that overlap say "
+            "Not paired: there are no values of single items; that two intervals overlap says "
             "little."
         )
     if sum(row.difference is not None for row in rows) > 1:
-        yield "Each interval is its own: of 20 rows without a difference one is expected to show one."
+        yield "Each interval is its own: of 20 rows without a difference, one is to be expected."
 
 
 def note_on_left_out(count: int) -> list[str]:

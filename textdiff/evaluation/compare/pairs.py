@@ -1,7 +1,7 @@
 """Values of the items that two files have in common, matched by name.
 
-    A: red apple 25.1, blue kite 22.0            red apple   25.1 and 24.8
-    B: red apple 24.8, green leaf 27.3     ──►   left out: blue kite, green leaf
+A: red apple 25.1, blue kite 22.0            red apple   25.1 and 24.8
+B: red apple 24.8, green leaf 27.3     ──►   left out: blue kite, green leaf
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def names_with(items: PerItem, value: str) -> set[str]:
 def side(items: PerItem, value: str, number: dict[str, int]) -> Clustered:
     """number: of each item that is kept. Values are in the order of these."""
     pairs = zip(items.owners, items.values[value], strict=True)
-    kept = sorted((number[n], k, v) for k, (n, v) in enumerate(pairs) if n in number and v is not None)
+    kept = sorted(
+        (number[n], k, v) for k, (n, v) in enumerate(pairs) if n in number and v is not None
+    )
     return Clustered(
         values=torch.tensor([each for _, _, each in kept], dtype=torch.float64),
         item=torch.tensor([owner for owner, _, _ in kept], dtype=torch.long),
@@ -71,9 +73,8 @@ def means_of(pairs: Pairs, quantity: Quantity) -> PairedMeans:
         return estimate_difference(a, b)
     if not torch.equal(a.item, b.item):
         raise ValueError("items with several values have no one stratum")
-    of_classes = (class_accuracies(v, pairs.strata) for v in (a.values, b.values))
-    difference = class_accuracies(b.values - a.values, pairs.strata)  # by the same resamples
-    return PairedMeans(*(each.mean for each in of_classes), difference.mean)
+    sides = (a.values, b.values, b.values - a.values)  # all by the same resamples
+    return PairedMeans(*(class_accuracies(each, pairs.strata).mean for each in sides))
 
 
 def counted(values: Clustered, quantity: Quantity) -> Clustered:

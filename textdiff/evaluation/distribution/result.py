@@ -87,8 +87,8 @@ class DistributionResult:
 
     diversity: among the pictures of a prompt; None: there is one of each.
     warnings: what the numbers of pictures do to the metrics, a sentence each.
-    per_item: of "drawn pictures" and "prompts" by prompt, where each has one, and of "real pictures" by
-        position: what the means are over.
+    per_item: what the means are over: of "drawn pictures" and "prompts" by prompt, where each has
+        one, and of "real pictures" by position.
     """
 
     drawn: Comparison

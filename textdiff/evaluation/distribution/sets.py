@@ -97,8 +97,8 @@ def drawn_pictures(
     if unknown:
         return given_features(features), None
     config = by.extractor.prepared(data_of_run(given, "--features-file", settings.features_file))
-    if "image_size" not in given.model_fields_set and (side := size_in(features.source)):
-        config = config.model_copy(update={"image_size": side})
+    if "image_size" not in given.model_fields_set and (own := size_in(features.source)):
+        config = config.model_copy(update={"image_size": own})
     return given_features(features), config
 
 

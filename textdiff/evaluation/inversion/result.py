@@ -40,8 +40,8 @@ class RoundTrip:
 
 @dataclass(frozen=True)
 class InversionResult:
-    """pictures: how many. round_trips: by the number of steps each way. per_item: by the same, "rmse"
-    and "psnr" of each picture, by its prompt."""
+    """pictures: how many. round_trips: by the number of steps each way. per_item: by the same,
+    "rmse" and "psnr" of each picture, by its prompt."""
 
     pictures: int
     round_trips: Annotated[dict[str, RoundTrip], Key("results")]

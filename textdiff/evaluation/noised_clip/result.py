@@ -65,8 +65,8 @@ class NoisedClipResult:
     searched, captions, classes: how many images, all their captions, and zero-shot classes.
     timesteps: (levels), ascending. alphas_cumprod: there.
     chance: by metric, in random order.
-    per_item: by kind of query, "images" or "captions": the share of hits over all timesteps by metric
-        and CLIP, by the position of the image in the split.
+    per_item: by kind of query, "images" or "captions": the share of hits over all timesteps by
+        metric and CLIP, by the position of the image in the split.
     """
 
     searched: int

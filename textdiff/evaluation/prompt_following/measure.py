@@ -69,7 +69,9 @@ def measure_prompt_following(
     """
     prompts = next(iter(pictures.values())).prompts
     if len(prompts) < 2:
-        raise DataError("1 prompt, which is the first among all; prompt following needs two or more")
+        raise DataError(
+            "1 prompt, which is the first among all; prompt following needs two or more"
+        )
     candidates, own = judge.of_captions(prompts), torch.arange(len(prompts))
     rates, per_item = {}, {}
     for kind, judged in pictures.items():

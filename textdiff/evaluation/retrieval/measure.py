@@ -61,7 +61,8 @@ class BothWays:
 class RetrievalResult:
     """searched, captions: how many images and distinct captions. captions_cut: those of them that
     the text tower sees cut. per_item: by direction, the "rank" for each query, by the position of
-    its image in the split. captions_shared: those that several images have, any of which is right."""
+    its image in the split. captions_shared: those that several images have, any of which is
+    right."""
 
     searched: int
     captions: int
@@ -140,6 +141,6 @@ def note_on_shared(result: RetrievalResult) -> list[str]:
     if not result.captions_shared:
         return []
     return [
-        f"{result.captions_shared} of {result.captions} captions are of several images each, any of "
-        "which is right."
+        f"{result.captions_shared} of {result.captions} captions are of several images each, any "
+        "of which is right."
     ]

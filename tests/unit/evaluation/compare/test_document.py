@@ -63,7 +63,7 @@ def test_no_file(tmp_path):
 )
 def test_damage_is_said(path, damaged):
     edited(path, per_item=damaged)
-    with pytest.raises(UsageError, match="is damaged: .* again with 'textdiff clip-score --json'"):
+    with pytest.raises(UsageError, match=r"is damaged: .* again with 'textdiff clip-score --json'"):
         read_document(path)
 
 

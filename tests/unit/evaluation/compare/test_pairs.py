@@ -54,7 +54,9 @@ def test_ranks_become_rates():
 def test_mean_over_classes():
     """Of one picture of a class and three of another, as zero-shot accuracy has it."""
     names, classes = list("abcd"), [0, 1, 1, 1]
-    one, other = (PerItem(names, {"rank": r, "class": classes}) for r in ([2, 1, 1, 2], [1, 1, 2, 2]))
+    one, other = (
+        PerItem(names, {"rank": r, "class": classes}) for r in ([2, 1, 1, 2], [1, 1, 2, 2])
+    )
     found = means_of(pair(one, other, "rank", "class"), Quantity("", at_most=1, strata="class"))
     hits = torch.tensor([False, True, True, False])
     assert found.a == class_accuracies(hits, torch.tensor(classes)).mean

@@ -92,7 +92,7 @@ def test_folders_are_compared_where_no_model_drew(tmp_path):
 def test_another_evaluation_is_refused(a, tmp_path):
     metric = "retrieval R@k, ties count against"
     other = edited(clip_score_file(tmp_path / "b.json", SCORES), metric=metric)
-    with pytest.raises(UsageError, match="'textdiff clip-score', .* is of 'textdiff retrieval'"):
+    with pytest.raises(UsageError, match=r"'textdiff clip-score', .* of 'textdiff retrieval'"):
         compare_protocols(a, read_document(other))
 
 

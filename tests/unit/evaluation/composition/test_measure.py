@@ -17,9 +17,9 @@ from textdiff.evaluation.composition.measure import (
     Read,
     Values,
     aspect_of,
+    by_prompt,
     chance_rates,
     difference,
-    by_prompt,
     measure_composition,
     read_back,
 )

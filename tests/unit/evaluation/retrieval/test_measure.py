@@ -89,7 +89,14 @@ def test_captions_move_with_their_image(clip, shapes, tmp_path):
 
 def test_keys_on_disk(result):
     content = to_json(result)
-    assert content.keys() == {"searched", "captions", "captions_cut", "results", "captions_shared", "per_item"}
+    assert content.keys() == {
+        "searched",
+        "captions",
+        "captions_cut",
+        "results",
+        "captions_shared",
+        "per_item",
+    }
     for direction in ("image_to_text", "text_to_image"):
         rates = content["results"][direction]
         assert rates.keys() == {"R@1", "R@5", "R@10"}
