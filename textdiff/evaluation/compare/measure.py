@@ -148,7 +148,7 @@ def notes(
 
 
 def note_on_left_out(count: int) -> list[str]:
-    return [f"{count} items are in one file alone, and left out."] if count else []
+    return [f"Items of one file alone, left out: {count}."] if count else []
 
 
 def names_of(document: Document) -> Iterator[str]:

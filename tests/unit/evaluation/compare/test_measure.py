@@ -81,7 +81,7 @@ def test_what_is_in_one_file_alone_is_left_out(compared):
     result = compared(one, other)
     assert result.rows[0].items == 39
     assert result.rows[0].difference.value == pytest.approx(1, abs=1e-5)
-    assert "12 items are in one file alone, and left out." in result.notes
+    assert "Items of one file alone, left out: 11." in result.notes
 
 
 @pytest.mark.parametrize(
