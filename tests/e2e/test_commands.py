@@ -100,6 +100,7 @@ def test_features_and_distribution(tiny_clip, shapes, data, tmp_path):
     flags = ["--images", shapes, "--features", tiny_clip, "--feature-cache", "off", *SAME_SIZE]
     finished("evals/distribution.py", *flags, "--reference", real, "--json", out)
     assert json.loads(out.read_text())["drawn"]["recall"]["mean"] == 1
+    assert "B - A" in finished("evals/compare.py", out, out)
 
 
 def test_noised_clip(noised, tiny_clip, shapes, tmp_path):

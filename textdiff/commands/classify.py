@@ -63,7 +63,13 @@ def run(settings: ClassifySettings) -> None:
     result: ZeroShotResult | UnjudgedResult
     if judged := classified.judged:
         counts = confusion(classified, judged, len(classes))
-        result = measure_accuracies(judged, counts, classes, classifier.prompts_cut)
+        result = measure_accuracies(
+            judged,
+            counts,
+            classes,
+            pictures=[data.identifiers[index] for index in classified.pictures],
+            prompts_cut=classifier.prompts_cut,
+        )
         print_accuracies(result, f"Zero-shot among {title}")
         if settings.confusion:
             top_1 = f"top-1 {result.accuracies.top_1.accuracy.value:.1%}"

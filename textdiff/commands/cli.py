@@ -81,6 +81,12 @@ COMMANDS = {
     "likelihood": Command(
         "likelihood", "LikelihoodSettings", "bits/dim of pictures given their captions, by timestep"
     ),
+    "compare": Command(
+        "compare",
+        "CompareSettings",
+        "two JSON files of one evaluation: paired differences, or why they do not compare",
+        "files",
+    ),
     "data info": Command(
         "data_info", "DataInfoSettings", "counts, captions, bad images of a data set", "data.source"
     ),

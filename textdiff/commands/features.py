@@ -35,7 +35,8 @@ def run(settings: FeaturesSettings) -> None:
     device = ranks.device(pick_device(settings.device))
     extractor = load_extractor(settings.features, device, settings.batch_size)
     if settings.images:
-        data = open_pictures(settings.images, extractor.prepared(settings.data))
+        config = extractor.prepared(settings.data)
+        data = open_pictures(settings.images, config, captioned=False)
     else:
         config = data_of_run(settings.data, "--features", settings.features)
         data = open_data(extractor.prepared(config), settings.split)

@@ -53,7 +53,7 @@ def run(settings: InversionSettings) -> None:
     real = real_pictures(data, settings.limit, settings.image_seed, pipe)
     settle_threads(device)
     inversions = [there_and_back(pipe, real, grid, settings.batch_size) for grid in grids.values()]
-    result = result_of(real.images, inversions)
+    result = result_of(real, inversions)
     print_round_trips(result, data.title)
     if settings.grid:
         save_sheet(settings.grid, pipe.codec, real, inversions, settings.grid_pictures)

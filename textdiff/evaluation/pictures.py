@@ -79,15 +79,18 @@ def _chosen(
         raise DataError(f"{data.name}: no caption fits {pipe.clip.context_length} tokens")
 
 
-def open_pictures(folder: str, config: DataConfig) -> CaptionedImages:
+def open_pictures(folder: str, config: DataConfig, *, captioned: bool = True) -> CaptionedImages:
     """All pictures of a folder that a user gives, captioned or drawn by `sample`, prepared as
-    `config` says.
+    `config` says. captioned: whether those without a caption cannot be used.
 
     Raises:
         DataError: there is none.
     """
     kind = "drawn" if is_drawn(folder) else "folder"
-    return open_data(config.model_copy(update={"source": folder, "kind": kind}), "all")
+    given: dict[str, object] = {"source": folder, "kind": kind}
+    if not captioned:
+        given["need_captions"] = False
+    return open_data(config.model_copy(update=given), "all")
 
 
 def captioned_pictures(data: CaptionedImages) -> PromptedPictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from textdiff.data.text import shown
@@ -44,6 +45,12 @@ def estimate_cells(name: str, estimate: Estimate, digits: str) -> list[str]:
     """Name, value and interval."""
     interval = f"{estimate.low:{digits}} to {estimate.high:{digits}}"
     return [name, f"{estimate.value:{digits}}", interval]
+
+
+def print_notes(sentences: Iterable[str]) -> None:
+    """What is to be known of the numbers, on stderr."""
+    for sentence in sentences:
+        print(f"note: {shown(sentence)}", file=sys.stderr)
 
 
 def print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:

@@ -19,6 +19,9 @@ from .kernel_distance import kid_estimate as kid_estimate
 from .likelihood import Bound as Bound
 from .neighbours import Neighbourhood as Neighbourhood
 from .neighbours import neighbourhood as neighbourhood
+from .paired import Clustered as Clustered
+from .paired import PairedMeans as PairedMeans
+from .paired import estimate_difference as estimate_difference
 from .retrieval import Ranking as Ranking
 from .retrieval import Retrieval as Retrieval
 from .retrieval import chance_recall as chance_recall

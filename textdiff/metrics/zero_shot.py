@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from textdiff.clip.distinct import once_per_row
@@ -74,12 +74,12 @@ class ClassAccuracies:
 
 
 def class_accuracies(
-    hits: Bool[Tensor, " images"], labels: Labels, resamples: int = RESAMPLES
+    hits: Shaped[Tensor, " images"], labels: Labels, resamples: int = RESAMPLES
 ) -> ClassAccuracies:
     """Accuracy by class. Images are resampled within each class, so that none loses all of its.
 
     Args:
-        hits: (n,) whether each image, of one or more, is right.
+        hits: (n,) whether each image, of one or more, is right; or numbers, whose means are wanted.
         labels: (n,) the class of each.
     """
     classes: list[int] = labels.unique().tolist()

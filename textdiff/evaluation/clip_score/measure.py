@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
+from textdiff.evaluation.per_item import PerItem, values_by_item
 from textdiff.evaluation.protocol import ClipProtocol, ModelProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, Key
-from textdiff.evaluation.tables import print_estimates
+from textdiff.evaluation.tables import print_estimates, print_notes
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
 from textdiff.metrics.clip_score import TORCHMETRICS_WEIGHT, clip_scores
+from textdiff.metrics.sample_size import too_few
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +44,13 @@ class ClipScoreResult:
 
     weight: of the cosine.
     captions_cut: prompts, of all kinds together, that the text tower sees cut.
+    per_item: by kind, the "score" of each picture, by its prompt.
     """
 
     weight: float
     captions_cut: int
     scores: Annotated[dict[str, ClipScore], Key("results")]
+    per_item: dict[str, PerItem] = field(default_factory=dict)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for kind, each in self.scores.items():
@@ -61,13 +65,13 @@ def measure_clip_score(
     Raises:
         UsageError: `clip` is none. DataError: a picture has no prompt.
     """
-    scores = {}
+    scores, per_item = {}, {}
     for kind, judged in pictures.items():
-        texts = clip.of_captions(judged.prompts)
-        score = estimate_mean(clip_scores(judged.features, texts, weight))
-        scores[kind] = ClipScore(score, len(judged))
+        each = clip_scores(judged.features, clip.of_captions(judged.prompts), weight)
+        scores[kind] = ClipScore(estimate_mean(each), len(judged))
+        per_item[kind] = values_by_item(judged.prompts, {"score": each})
     captions = [prompt for judged in pictures.values() for prompt in judged.prompts]
-    return ClipScoreResult(weight, clip.num_truncated(captions), scores)
+    return ClipScoreResult(weight, clip.num_truncated(captions), scores, per_item)
 
 
 def print_scores(result: ClipScoreResult, source: str) -> None:
@@ -75,3 +79,4 @@ def print_scores(result: ClipScoreResult, source: str) -> None:
     title = f"CLIP score (cosine x {result.weight:g}), prompts of {source}"
     counts = [str(each.pictures) for each in result.scores.values()]
     print_estimates(title, result, quantity="score", digits=".2f", column="pictures", cells=counts)
+    print_notes(too_few("mean", min(each.pictures for each in result.scores.values())))

@@ -8,7 +8,8 @@ Pictures of one prompt are no independent observations: intervals are over promp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,7 @@ from textdiff.evaluation.composition.result import (
     SplitResult,
 )
 from textdiff.evaluation.features.cached import CachedFeatures
+from textdiff.evaluation.per_item import PerItem, values_by_item
 from textdiff.metrics.bootstrap import Estimate, estimate, estimate_mean, means_of_draws, resample
 from textdiff.metrics.composition.agreement import ASPECTS, Agreement, agreement
 from textdiff.metrics.composition.reader import Reading, SceneReader
@@ -53,9 +55,13 @@ class Read:
     readings: list[Reading]
     agreements: list[Agreement]
 
+    def agreed(self, aspect: str) -> list[bool | None]:
+        """Of each picture; None: the aspect does not apply."""
+        return [getattr(each, aspect) for each in self.agreements]
+
     def values(self, aspect: str) -> Values:
         """Over the pictures that the aspect applies to."""
-        found = [getattr(each, aspect) for each in self.agreements]
+        found = self.agreed(aspect)
         kept = torch.tensor([each is not None for each in found], dtype=torch.bool)
         right = torch.tensor([bool(each) for each in found], dtype=torch.bool)
         return Values(right[kept], self.asked.prompt[kept])
@@ -71,7 +77,7 @@ def measure_composition(
     drawn: Mapping[str, Read], real: Mapping[str, Read], judges: Mapping[str, CachedFeatures]
 ) -> CompositionResult:
     """Of each split: drawn pictures, and real ones of the same prompts."""
-    splits, values = {}, {}
+    splits, values, per_item = {}, {}, {}
     for split, read in drawn.items():
         pair = {"drawn": read, "real": real[split]}
         chances = chance_rates(read.asked.scenes)
@@ -88,17 +94,33 @@ def measure_composition(
             aspects={name: both_of(each, chances[name]) for name, each in aspects.items()},
             recall_at_1={name: both_of(each, one_of) for name, each in followed.items()},
         )
+        per_item[split] = by_prompt(
+            read, aspects, {name: each["drawn"] for name, each in followed.items()}
+        )
         # not of R@1, which is among the prompts of a split: they differ in number
         values[split] = {name: each["drawn"] for name, each in aspects.items()}
     if not {SEEN, UNSEEN} <= splits.keys():
-        return CompositionResult(splits)
+        return CompositionResult(splits, per_item=per_item)
     seen, unseen = values[SEEN], values[UNSEEN]
     gaps = {
         name: difference(seen[name], unseen[name])
         for name in seen
         if name in unseen and len(seen[name]) and len(unseen[name])
     }
-    return CompositionResult(splits, gaps)
+    return CompositionResult(splits, gaps, per_item)
+
+
+def by_prompt(read: Read, aspects: Iterable[str], recalled: Mapping[str, Values]) -> PerItem:
+    """Whether each drawn picture shows each aspect, and its prompt ranks first by each judge."""
+    shown = {
+        name: torch.tensor(
+            [math.nan if right is None else float(right) for right in read.agreed(name)]
+        )
+        for name in aspects
+    }
+    followed = {f"R@1 {judge}": each.right for judge, each in recalled.items()}
+    prompts = [read.asked.prompts[prompt] for prompt in read.asked.prompt.tolist()]
+    return values_by_item(prompts, {**shown, **followed})
 
 
 def both_of(values: Mapping[str, Values], chance: float) -> DrawnAndReal:

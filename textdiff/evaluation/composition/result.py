@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
+from textdiff.evaluation.per_item import PerItem
 from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
 from textdiff.evaluation.results import INLINE, OMIT_NONE, Key
 from textdiff.metrics.bootstrap import Estimate
@@ -84,10 +85,11 @@ class SplitResult:
 @dataclass(frozen=True)
 class CompositionResult:
     """splits: by name. seen_minus_unseen: of drawn pictures by aspect; None unless both are
-    there."""
+    there. per_item: by split, whether each drawn picture shows each aspect, by its prompt."""
 
     splits: dict[str, SplitResult]
     seen_minus_unseen: Annotated[dict[str, Estimate] | None, OMIT_NONE] = None
+    per_item: dict[str, PerItem] = field(default_factory=dict)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for split, result in self.splits.items():

@@ -123,7 +123,7 @@ def draw(
 
 def open_given(by: CachedFeatures, folder: str, config: DataConfig) -> Drawn:
     """Pictures of a folder, streamed. config: of their size. Raises DataError."""
-    data = open_pictures(folder, config)
+    data = open_pictures(folder, config, captioned=False)
     features, per_prompt = group_by_prompt(by.of_split(data))
 
     def show(numbers: Sequence[int]) -> Pictures:
@@ -146,7 +146,7 @@ def size_of_given(folder: str, config: DataConfig) -> int:
     """
     if "image_size" in config.model_fields_set:
         return config.image_size
-    data, sides = open_pictures(folder, config), set()
+    data, sides = open_pictures(folder, config, captioned=False), set()
     for index in range(min(LOOKED_AT, len(data))):
         try:
             sides.add(min(data.original_size(index)))

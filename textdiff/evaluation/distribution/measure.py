@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from textdiff.errors import DataError
+from textdiff.evaluation.distribution.by_item import ItemNames, Nearness, items_of
 from textdiff.evaluation.distribution.result import Comparison, CopyingResult, DistributionResult
 from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.metrics.bootstrap import estimate_mean
@@ -26,7 +27,7 @@ from textdiff.metrics.copying import Nearest, copied_share, nearest_pictures
 from textdiff.metrics.diversity import diversity_of_prompts
 from textdiff.metrics.frechet import frechet_estimate
 from textdiff.metrics.kernel_distance import cmmd_estimate, kid_estimate
-from textdiff.metrics.neighbours import NEIGHBOURS, neighbourhood
+from textdiff.metrics.neighbours import NEIGHBOURS, Neighbourhood, neighbourhood
 from textdiff.metrics.sample_size import Metric, too_few
 from textdiff.randomness import Stream
 from textdiff.types import Features
@@ -61,6 +62,7 @@ def measure_distribution(
     per_prompt: int,
     unit_length: bool,
     copies: Copies | None = None,
+    names: ItemNames | None = None,
     seed: int = 0,
 ) -> DistributionResult:
     """Raises DataError: fewer than two pictures, or prompts, of either kind.
@@ -69,17 +71,20 @@ def measure_distribution(
         drawn: (n, D), the `per_prompt` of each prompt in a row. real: (m, D).
         unit_length: whether lengths of features mean nothing.
         copies: None: none were looked for.
+        names: of the pictures; None: values of single ones are not kept.
         seed: of the halves of the real pictures.
     """
     for name, count in (("drawn", len(drawn)), ("real", len(real))):
         if count < 2:
             raise DataError(f"{count} {name} picture(s): a distribution has two or more")
-    halves = split_in_halves(real, seed)
+    x, y = (F.normalize(each, dim=-1) if unit_length else each for each in (drawn, real))
+    halves, around = split_in_halves(y, seed), neighbours_of(x, y)
     copying, why_not = measure_copies(copies, per_prompt)
     diversities = diversity_of_prompts(drawn, per_prompt) if per_prompt > 1 else None
+    threshold = copying.threshold if copying else None
     return DistributionResult(
-        drawn=compare(drawn, real, per_prompt, unit_length),
-        real=compare(*halves, 1, unit_length) if halves else None,
+        drawn=compare(x, y, around, per_prompt, unit_length),
+        real=compare(*halves, neighbours_of(*halves), 1, unit_length) if halves else None,
         diversity=None if diversities is None else estimate_mean(diversities),
         copying=copying,
         warnings=[
@@ -87,22 +92,35 @@ def measure_distribution(
             *(warn_of_halves(len(drawn), len(real)) if halves else []),
             *why_not,
         ],
+        per_item=items_of(
+            names,
+            around=around,
+            nearness=Nearness(copies.drawn.similarity, threshold) if copies else None,
+            diversities=diversities,
+        )
+        if names
+        else {},
     )
 
 
-def compare(drawn: Features, real: Features, per_prompt: int, unit_length: bool) -> Comparison:
-    """Every metric that can be computed of so many pictures."""
-    x, y = (F.normalize(each, dim=-1) if unit_length else each for each in (drawn, real))
+def neighbours_of(x: Features, y: Features) -> Neighbourhood | None:
+    """None: there are too few."""
+    return neighbourhood(x, y) if min(len(x), len(y)) > NEIGHBOURS else None
+
+
+def compare(
+    x: Features, y: Features, around: Neighbourhood | None, per_prompt: int, unit_length: bool
+) -> Comparison:
+    """Every metric that can be computed of so many pictures. x (n, D), y (m, D): as they enter.
+    around: their neighbours."""
     scale = x.shape[1] ** 0.5 if unit_length else 1.0
-    enough = min(len(x), len(y)) > NEIGHBOURS
-    around = neighbourhood(x, y).estimates(per_prompt) if enough else {}
     return Comparison(
         pictures=len(x),
         real=len(y),
         frechet=frechet_estimate(x, y, per_prompt) if x.shape[1] <= LARGEST_DIM else None,
         kid=kid_estimate(scale * x, scale * y, per_prompt),
         cmmd=cmmd_estimate(x, y, per_prompt),
-        **around,
+        **(around.estimates(per_prompt) if around else {}),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated
 
 from textdiff.evaluation.features.extractor import ExtractorProtocol
+from textdiff.evaluation.per_item import PerItem
 from textdiff.evaluation.protocol import DataProtocol, ModelProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, OMIT_NONE
 from textdiff.metrics.bootstrap import Estimate
@@ -61,10 +62,10 @@ class Comparison:
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         """Those that there are, by name."""
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for each in fields(self):
+            value = getattr(self, each.name)
             if isinstance(value, Estimate):
-                yield field.name, value
+                yield each.name, value
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class DistributionResult:
 
     diversity: among the pictures of a prompt; None: there is one of each.
     warnings: what the numbers of pictures do to the metrics, a sentence each.
+    per_item: what the means are over: of "drawn pictures" and "prompts" by prompt, where each has
+        one, and of "real pictures" by position.
     """
 
     drawn: Comparison
@@ -95,6 +98,7 @@ class DistributionResult:
     diversity: Measured
     copying: Annotated[CopyingResult | None, OMIT_NONE]
     warnings: list[str]
+    per_item: dict[str, PerItem] = field(default_factory=dict)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         yield from self.drawn.estimates()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from textdiff.errors import UsageError
+from textdiff.evaluation.distribution.by_item import item_names
 from textdiff.evaluation.distribution.drawn import Drawn, given_features, size_in
 from textdiff.evaluation.distribution.measure import measure_distribution
 from textdiff.evaluation.distribution.result import DistributionProtocol, DistributionResult
@@ -40,6 +41,7 @@ class Compared:
             per_prompt=self.drawn.per_prompt,
             unit_length=self.unit_length,
             copies=self.training.copies if self.training else None,
+            names=item_names(self.drawn.features, self.real.features),
             seed=seed,
         )
         notes = [*self.drawn.notes, *self.notes, *self.note_on_sizes()]

@@ -92,7 +92,7 @@ def drawn_pictures(
         if unknown:
             return drawn, None
         config = data_of_run(given, "--images", settings.images)
-        return drawn, config.model_copy(update={"image_size": side})
+        return drawn, config.model_copy(update={"image_size": side, "need_captions": False})
     assert settings.features_file is not None  # the settings' own check
     features = by.of_file("--features-file", settings.features_file)
     if unknown:

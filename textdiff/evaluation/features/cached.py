@@ -78,7 +78,7 @@ class CachedFeatures:
             return FeatureSet(
                 features=encoded.features,
                 positions=encoded.positions,
-                captions=[data.captions[indices[k]] for k in encoded.positions],
+                captions=[[t for t in data.captions[indices[k]] if t] for k in encoded.positions],
                 extractor=self.protocol,
                 source=to_json(data_protocol(data)),
                 bad={index: reason for index, reason in data.bad.items() if index in asked},

@@ -63,15 +63,23 @@ class FeatureSet:
         return f"{self.source.get('source', 'a feature file')}{split} ({len(self)} pictures)"
 
     @property
+    def without_caption(self) -> list[int]:
+        """Rows of pictures that have none, or an empty one."""
+        return [k for k, texts in enumerate(self.captions) if not any(texts)]
+
+    @property
     def prompts(self) -> list[str]:
         """The first caption of each row.
 
         Raises:
             DataError: a row has none.
         """
-        lonely = [k for k, texts in enumerate(self.captions) if not texts]
+        lonely = self.without_caption
         if lonely:
-            raise DataError(f"{len(lonely)} of {len(self)} pictures have no caption")
+            raise DataError(
+                f"{len(lonely)} of {len(self)} pictures have no caption, the first is number "
+                f"{self.positions[lonely[0]]}; give each one"
+            )
         return [texts[0] for texts in self.captions]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from textdiff.diffusion import NoiseSchedule
 from textdiff.errors import UsageError
 from textdiff.evaluation.inversion.result import InversionResult, RoundTrip
+from textdiff.evaluation.per_item import values_by_item
 from textdiff.evaluation.pictures import PromptedPictures
 from textdiff.metrics.bootstrap import estimate_mean
 from textdiff.pictures import to_levels
@@ -93,17 +94,24 @@ def psnr_of(rmse: PerSample) -> PerSample:
     return 20 * (255 / rmse).log10()
 
 
-def round_trip(pictures: Pictures, inversion: Inversion) -> RoundTrip:
-    """Errors of one inversion."""
-    rmse = rmse_of(pictures, inversion.again)
+def round_trip(rmse: PerSample, noise: Images) -> RoundTrip:
+    """Errors of one inversion. rmse: (n,) of each picture."""
     return RoundTrip(
         rmse=estimate_mean(rmse),
         psnr=estimate_mean(psnr_of(rmse)),
-        noise_std=inversion.noise.std().item(),
+        noise_std=noise.std().item(),
     )
 
 
-def result_of(pictures: Pictures, inversions: Sequence[Inversion]) -> InversionResult:
+def result_of(real: PromptedPictures, inversions: Sequence[Inversion]) -> InversionResult:
     """Errors by number of steps."""
-    trips = {str(each.num_steps): round_trip(pictures, each) for each in inversions}
-    return InversionResult(len(pictures), trips)
+    errors = {str(each.num_steps): rmse_of(real.images, each.again) for each in inversions}
+    noises = {str(each.num_steps): each.noise for each in inversions}
+    return InversionResult(
+        pictures=len(real),
+        round_trips={steps: round_trip(rmse, noises[steps]) for steps, rmse in errors.items()},
+        per_item={
+            steps: values_by_item(real.prompts, {"rmse": rmse, "psnr": psnr_of(rmse)})
+            for steps, rmse in errors.items()
+        },
+    )

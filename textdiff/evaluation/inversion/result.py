@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
+from textdiff.evaluation.per_item import PerItem
 from textdiff.evaluation.protocol import DataProtocol, ModelProtocol
 from textdiff.evaluation.results import Key
 from textdiff.metrics.bootstrap import Estimate
@@ -39,10 +40,12 @@ class RoundTrip:
 
 @dataclass(frozen=True)
 class InversionResult:
-    """pictures: how many. round_trips: by the number of steps each way."""
+    """pictures: how many. round_trips: by the number of steps each way. per_item: by the same,
+    "rmse" and "psnr" of each picture, by its prompt."""
 
     pictures: int
     round_trips: Annotated[dict[str, RoundTrip], Key("results")]
+    per_item: dict[str, PerItem] = field(default_factory=dict)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for steps, trip in self.round_trips.items():

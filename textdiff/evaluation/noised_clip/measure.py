@@ -6,7 +6,7 @@ hits (levels, images or captions), averaged over noises ──► means, interva
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,7 @@ from textdiff.data import CaptionedImages
 from textdiff.diffusion import NoiseSchedule, ScheduleConfig
 from textdiff.errors import UsageError
 from textdiff.evaluation.noised_clip.result import Comparison, Means, NoisedClipResult
+from textdiff.evaluation.per_item import PerItem, values_by_item
 from textdiff.metrics.bootstrap import estimate_mean
 from textdiff.metrics.features import Captions, captions_of
 from textdiff.metrics.noised import NoisedEncoder, even_timesteps, fixed_noise, noised_features
@@ -112,7 +113,20 @@ def measure_noised_clip(
             )
             for metric, (query, _) in METRICS.items()
         },
+        per_item=hits_by_image(hits, gallery),
     )
+
+
+def hits_by_image(hits: Mapping[str, Mapping[str, Hits]], gallery: Gallery) -> dict[str, PerItem]:
+    """Shares of hits over all timesteps. hits: by CLIP and metric."""
+    names = [str(index) for index in gallery.ids]
+    queries = {"images": names, "captions": [names[k] for k in gallery.captions.owner.tolist()]}
+    values: dict[str, dict[str, Tensor]] = {kind: {} for kind in queries}
+    for metric, (query, _) in METRICS.items():
+        kind = "captions" if query == "text to image" else "images"
+        for clip, of_clip in hits.items():
+            values[kind][f"{metric}, {clip}"] = of_clip[metric].mean(dim=0)
+    return {kind: values_by_item(owners, values[kind]) for kind, owners in queries.items()}
 
 
 def choose_timesteps(

@@ -4,9 +4,10 @@ x_t, and their paired difference noised - clean."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
+from textdiff.evaluation.per_item import PerItem
 from textdiff.evaluation.protocol import ClipProtocol, DataProtocol
 from textdiff.evaluation.results import Key
 from textdiff.metrics.bootstrap import Estimate
@@ -64,6 +65,8 @@ class NoisedClipResult:
     searched, captions, classes: how many images, all their captions, and zero-shot classes.
     timesteps: (levels), ascending. alphas_cumprod: there.
     chance: by metric, in random order.
+    per_item: by kind of query, "images" or "captions": the share of hits over all timesteps by
+        metric and CLIP, by the position of the image in the split.
     """
 
     searched: int
@@ -73,6 +76,7 @@ class NoisedClipResult:
     alphas_cumprod: list[float]
     chance: dict[str, float]
     comparisons: Annotated[dict[str, Comparison], Key("results")]
+    per_item: dict[str, PerItem] = field(default_factory=dict)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         """Means over the timesteps."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from textdiff.errors import DataError
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
+from textdiff.evaluation.per_item import PerItem, values_by_item
 from textdiff.evaluation.protocol import ClipProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, Key
-from textdiff.evaluation.tables import print_estimates
+from textdiff.evaluation.tables import print_estimates, print_notes
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
 from textdiff.metrics.features import distinct_captions
-from textdiff.metrics.retrieval import Numbers, Ranking, image_text_retrieval
+from textdiff.metrics.retrieval import Numbers, Ranking, Retrieval, image_text_retrieval
+from textdiff.metrics.sample_size import too_few
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +60,16 @@ class BothWays:
 @dataclass(frozen=True)
 class RetrievalResult:
     """searched, captions: how many images and distinct captions. captions_cut: those of them that
-    the text tower sees cut."""
+    the text tower sees cut. per_item: by direction, the "rank" for each query, by the position of
+    its image in the split. captions_shared: those that several images have, any of which is
+    right."""
 
     searched: int
     captions: int
     captions_cut: int
     rates: Annotated[BothWays, Key("results")]
+    captions_shared: int = 0
+    per_item: dict[str, PerItem] = field(default_factory=dict)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for direction, rates in self.rates.by_direction().items():
@@ -80,8 +86,11 @@ def measure_retrieval(clip: CachedFeatures, images: FeatureSet) -> RetrievalResu
     """
     if len(images) < 2:
         raise DataError(f"{len(images)} image to search among; retrieval needs two or more")
-    if not all(images.captions):
-        raise DataError("features of pictures without captions; retrieval needs one for each")
+    if lonely := images.without_caption:
+        raise DataError(
+            f"{len(lonely)} of {len(images)} images have no caption, the first is number "
+            f"{images.positions[lonely[0]]}; retrieval needs one for each"
+        )
     captions = distinct_captions(images.captions)
     texts = clip.of_captions(captions.texts)
     ranking = image_text_retrieval(images.features, texts, captions.image, captions.text)
@@ -92,7 +101,22 @@ def measure_retrieval(clip: CachedFeatures, images: FeatureSet) -> RetrievalResu
         rates=BothWays(
             rates_of(ranking.image_to_text), rates_of(ranking.text_to_image, captions.owner)
         ),
+        captions_shared=int((captions.text.bincount() > 1).sum()),
+        per_item=ranks_by_image(ranking, images.positions, captions.owner),
     )
+
+
+def ranks_by_image(
+    ranking: Retrieval, positions: Sequence[int], owners: Numbers
+) -> dict[str, PerItem]:
+    """positions: (n,) of the images in their split. owners: (m,) image of each caption."""
+    names = [str(position) for position in positions]
+    return {
+        "image to text": values_by_item(names, {"rank": ranking.image_to_text.ranks}),
+        "text to image": values_by_item(
+            [names[owner] for owner in owners.tolist()], {"rank": ranking.text_to_image.ranks}
+        ),
+    }
 
 
 def rates_of(ranking: Ranking, owners: Numbers | None = None) -> Rates:
@@ -110,3 +134,13 @@ def print_rates(result: RetrievalResult, source: str) -> None:
     chances = [f"{rate.chance:.2%}" for rates in directions for rate in rates.by_k().values()]
     title = f"Retrieval among {result.searched} images of {source}"
     print_estimates(title, result, quantity="rate", digits=".1%", column="chance", cells=chances)
+    print_notes([*too_few("mean", result.searched), *note_on_shared(result)])
+
+
+def note_on_shared(result: RetrievalResult) -> list[str]:
+    if not result.captions_shared:
+        return []
+    return [
+        f"{result.captions_shared} of {result.captions} captions are of several images each, any "
+        "of which is right."
+    ]

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from textdiff.evaluation.per_item import values_by_item
 from textdiff.evaluation.zero_shot.classes import Classes
 from textdiff.evaluation.zero_shot.classify import Classified, Judged
 from textdiff.evaluation.zero_shot.result import (
@@ -32,9 +33,14 @@ Counts = Int[Tensor, "classes classes"]  # (truth, taken for): pictures
 
 
 def measure_accuracies(
-    judged: Judged, counts: Counts, classes: Classes, prompts_cut: int
+    judged: Judged,
+    counts: Counts,
+    classes: Classes,
+    *,
+    pictures: Sequence[str],
+    prompts_cut: int,
 ) -> ZeroShotResult:
-    """counts: of `confusion`. prompts_cut: of the classifier."""
+    """counts: of `confusion`. pictures: (n,) their names. prompts_cut: of the classifier."""
     number = len(classes)
     hits = judged.ranks[:, None] <= torch.tensor([1, 5])
     top_1, top_5 = estimate_means(hits)
@@ -50,6 +56,9 @@ def measure_accuracies(
         ),
         classes=class_rates(by_class, counts, classes),
         confused=most_confused(counts, classes.names),
+        per_item={
+            "pictures": values_by_item(pictures, {"rank": judged.ranks, "class": judged.labels})
+        },
     )
 
 

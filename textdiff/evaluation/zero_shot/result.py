@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from textdiff.evaluation.per_item import PerItem
 from textdiff.evaluation.protocol import ClipProtocol, DataProtocol
 from textdiff.evaluation.results import INLINE, OMIT_NONE, Key
 from textdiff.evaluation.zero_shot.prompts import Prompts
@@ -107,13 +108,15 @@ class Confused:
 class ZeroShotResult:
     """pictures: how many could be used. prompts_cut: of the distinct prompts, those that the text
     tower sees cut. classes: those with pictures, the worst first. confused: pairs of classes, those
-    with most pictures first."""
+    with most pictures first. per_item: the "rank" and the number of the "class" of each picture, by
+    its name."""
 
     pictures: int
     prompts_cut: int
     accuracies: Annotated[Accuracies, Key("results")]
     classes: Annotated[list[ClassRate], Key("by_class")]
     confused: list[Confused]
+    per_item: dict[str, PerItem] = field(default_factory=dict)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for name, rate in self.accuracies.by_name().items():

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from textdiff.evaluation.tables import estimate_cells, print_estimates, print_table
+from textdiff.evaluation.tables import (
+    estimate_cells,
+    print_estimates,
+    print_notes,
+    print_table,
+)
 from textdiff.evaluation.zero_shot.predictions import Prediction
 from textdiff.evaluation.zero_shot.result import UnjudgedResult, ZeroShotResult
+from textdiff.metrics.sample_size import too_few
 
 SHOWN_CLASSES = 30
 SHOWN_PICTURES = 50
@@ -20,6 +26,7 @@ def print_accuracies(result: ZeroShotResult, title: str) -> None:
         title, result, quantity="accuracy", digits=".1%", column="chance", cells=chances
     )
     print_classes(result)
+    print_notes(too_few("mean", result.pictures))
     print_cut(result.prompts_cut)
 
 

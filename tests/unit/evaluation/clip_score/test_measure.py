@@ -75,7 +75,7 @@ def test_weight_scales_the_score(clip, judged):
 
 def test_keys_on_disk(result):
     content = to_json(result)
-    assert content.keys() == {"weight", "captions_cut", "results"}
+    assert content.keys() == {"weight", "captions_cut", "results", "per_item"}
     interval = {"mean", "low", "high", "confidence", "resamples"}
     assert content["results"]["few"].keys() == interval | {"pictures"}
     assert to_json(from_json(ClipScoreResult, content)) == content
@@ -98,3 +98,10 @@ def test_keys_of_the_protocol_on_disk():
     keys = ["metric", "model", "clip", "data", "prompt_seed", "sampling"]
     assert list(to_json(protocol)) == keys
     assert from_json(ClipScoreProtocol, to_json(protocol)) == protocol
+
+
+def test_scores_of_single_pictures_are_kept(result, pictures):
+    for kind, each in result.scores.items():
+        kept = result.per_item[kind]
+        assert kept.owners == pictures[kind].prompts
+        assert sum(kept.values["score"]) / each.pictures == pytest.approx(each.score.value)

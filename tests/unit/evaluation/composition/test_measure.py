@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -15,6 +17,7 @@ from textdiff.evaluation.composition.measure import (
     Read,
     Values,
     aspect_of,
+    by_prompt,
     chance_rates,
     difference,
     measure_composition,
@@ -147,3 +150,26 @@ def test_table(result, capsys):
     assert "100 (100-100)" in row and "50 (" in row and "+50 (" in row
     assert "unseen: 16 pictures of 4 prompts; nothing could be read in 50%" in shown
     assert "R@1 judge" in shown
+
+
+def test_what_single_pictures_show_is_kept(result, spoilt):
+    for split, of_split in result.splits.items():
+        kept = result.per_item[split]
+        assert len(kept.items) == of_split.prompts
+        assert set(kept.owners) == set(spoilt[split].asked.prompts)
+        for name, each in of_split.aspects.items():
+            shown = [right for right in kept.values[name] if right is not None]
+            assert sum(shown) / len(shown) == pytest.approx(each.drawn.rate.value)
+        judged = kept.values["R@1 judge"]
+        rate = of_split.recall_at_1["judge"].drawn.rate.value
+        assert sum(judged) / len(judged) == pytest.approx(rate)
+
+
+def test_an_aspect_that_does_not_apply_is_none(real):
+    agreed = [None if k == 0 else True for k in range(len(real["val"].agreements))]
+    agreements = [
+        replace(each, relation=right)
+        for each, right in zip(real["val"].agreements, agreed, strict=True)
+    ]
+    kept = by_prompt(replace(real["val"], agreements=agreements), ["relation"], {})
+    assert kept.values["relation"] == agreed

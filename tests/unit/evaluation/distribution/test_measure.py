@@ -158,13 +158,13 @@ def test_pictures_of_a_prompt_are_brought_together(prompts, order, per_prompt):
 
 def test_keys_on_disk(result):
     content = to_json(result)
-    assert list(content) == ["drawn", "real", "diversity", "copying", "warnings"]
+    assert list(content) == ["drawn", "real", "diversity", "copying", "warnings", "per_item"]
     assert list(content["drawn"]) == ["pictures", "real", *METRICS]
     assert content["drawn"]["frechet"].keys() == {"mean", "low", "high", "confidence", "resamples"}
     assert {"mean", "chance", "threshold", "drawn", "held_out"} <= content["copying"].keys()
     assert to_json(from_json(DistributionResult, content)) == content
     small = to_json(measured(normals(5), normals(3, seed=1)))
-    assert list(small) == ["drawn", "warnings"]
+    assert list(small) == ["drawn", "warnings", "per_item"]
     assert list(small["drawn"]) == ["pictures", "real", "frechet", "kid", "cmmd"]
 
 

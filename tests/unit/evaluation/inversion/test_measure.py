@@ -80,7 +80,8 @@ def result() -> InversionResult:
     noise[0] += 1.0
     again = torch.full((2, 3, 2, 2), -1.0)
     again += torch.tensor([10.0, 20.0]).view(2, 1, 1, 1) * 2 / 255
-    return result_of(pictures, [Inversion(num_steps=5, noise=noise, again=again)])
+    real = PromptedPictures(["red apple", "blue kite"], pictures)
+    return result_of(real, [Inversion(num_steps=5, noise=noise, again=again)])
 
 
 def test_means_over_pictures(result):
@@ -93,7 +94,7 @@ def test_means_over_pictures(result):
 
 def test_keys_on_disk(result):
     content = to_json(result)
-    assert content.keys() == {"pictures", "results"}
+    assert content.keys() == {"pictures", "results", "per_item"}
     assert content["results"]["5"].keys() == {"rmse", "psnr", "noise_std"}
     assert to_json(from_json(InversionResult, content)) == content
 
@@ -126,3 +127,10 @@ def test_the_last_step_is_the_only_one_kept():
             assert len(kept) <= 2
 
     assert last_of(steps()).unique().tolist() == [0.0]
+
+
+def test_errors_of_single_pictures_are_kept(result):
+    kept = result.per_item["5"]
+    assert kept.items == ["red apple", "blue kite"]
+    assert kept.values["rmse"] == pytest.approx([10, 20])
+    assert kept.values["psnr"] == pytest.approx([20 * np.log10(25.5), 20 * np.log10(12.75)])

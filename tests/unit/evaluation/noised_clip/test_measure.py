@@ -122,7 +122,8 @@ def test_ahead_and_behind_are_where_the_interval_leaves_0():
 def test_keys_on_disk(result):
     content = to_json(result)
     assert content.keys() == {
-        *("searched", "captions", "classes", "timesteps", "alphas_cumprod", "chance", "results")
+        *("searched", "captions", "classes", "timesteps", "alphas_cumprod", "chance", "results"),
+        "per_item",
     }
     for curves in content["results"].values():
         for reader in ("clean", "noised", "difference"):
@@ -162,3 +163,12 @@ def test_keys_of_the_protocol_on_disk():
     assert list(content) == ["metric", "noise", "template", "data", "noised", "clean"]
     assert list(content["noise"]) == ["schedule", "draws_per_image", "seed"]
     assert from_json(NoisedClipProtocol, content) == protocol
+
+
+def test_hits_of_single_images_are_kept(result):
+    for metric, comparison in result.comparisons.items():
+        kind = "captions" if metric.startswith("text to image") else "images"
+        for clip in ("clean", "noised"):
+            hits = result.per_item[kind].values[f"{metric}, {clip}"]
+            mean = getattr(comparison.means, clip).value
+            assert sum(hits) / len(hits) == pytest.approx(mean)

@@ -60,7 +60,7 @@ def test_kinds_of_pictures_have_rates_of_their_own(result):
 
 def test_keys_on_disk(result):
     content = to_json(result)
-    assert content.keys() == {"prompts", "results"}
+    assert content.keys() == {"prompts", "results", "per_item"}
     for rates in content["results"].values():
         assert rates.keys() == {"R@1", "R@5"}
         assert rates["R@1"].keys() == {"mean", "low", "high", "confidence", "resamples"}
@@ -90,3 +90,10 @@ def test_keys_of_the_protocol_on_disk():
     keys = ["metric", "prompt_seed", "model", "judge", "data", "sampling"]
     assert list(to_json(protocol)) == keys
     assert from_json(PromptFollowingProtocol, to_json(protocol)) == protocol
+
+
+def test_ranks_of_single_prompts_are_kept(result):
+    for kind, rates in result.rates.items():
+        ranks = result.per_item[kind].values["rank"]
+        assert sum(rank <= 1 for rank in ranks) / len(ranks) == pytest.approx(rates.at_1.value)
+        assert len(result.per_item[kind].items) == result.prompts

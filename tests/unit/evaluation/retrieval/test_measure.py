@@ -93,7 +93,14 @@ def test_captions_move_with_their_image(clip, shapes, tmp_path):
 
 def test_keys_on_disk(result):
     content = to_json(result)
-    assert content.keys() == {"searched", "captions", "captions_cut", "results"}
+    assert content.keys() == {
+        "searched",
+        "captions",
+        "captions_cut",
+        "results",
+        "captions_shared",
+        "per_item",
+    }
     for direction in ("image_to_text", "text_to_image"):
         rates = content["results"][direction]
         assert rates.keys() == {"R@1", "R@5", "R@10"}
@@ -194,3 +201,24 @@ def test_a_caption_of_two_pictures_is_half_right_in_clip_benchmark():
     captions = [["same", "a"], ["same", "b"]]
     assert by_benchmark(images, captions, of_text, 1)[1] == 3 / 4
     assert measured_features(images, captions, of_text).text_to_image.at_1.recall.value == 1
+
+
+def test_ranks_of_single_images_are_kept(clip, shapes, tmp_path):
+    """By position in the split, that of an image that cannot be used left out; captions by their
+    image."""
+    folder = shutil.copytree(shapes, tmp_path / "one_bad")
+    lines = (folder / "metadata.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    rows[0]["text"] = [rows[0]["text"], "another"]
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (folder / rows[1]["file_name"]).write_bytes(b"no image")
+    lenient = config(folder).model_copy(update={"max_bad_fraction": 0.1})
+    data = open_data(lenient, "all")
+    bad = data.identifiers.index(rows[1]["file_name"])
+    twice = data.identifiers.index(rows[0]["file_name"])
+    result = measured(clip, data)
+    images, captions = (result.per_item[way] for way in ("image to text", "text to image"))
+    assert images.items == [str(k) for k in range(16) if k != bad]
+    assert captions.owners.count(str(twice)) == 2
+    hits = [rank <= 1 for rank in captions.values["rank"]]
+    assert sum(hits) / 16 == pytest.approx(result.rates.text_to_image.at_1.recall.value)

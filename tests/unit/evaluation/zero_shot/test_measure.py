@@ -45,7 +45,9 @@ def measured(logits: torch.Tensor, labels: list[int]):
     classified, judged = judge(logits, torch.tensor(labels))
     classes = classes_of(logits.shape[1])
     counts = confusion(classified, judged, len(classes))
-    return measure_accuracies(judged, counts, classes, prompts_cut=0), counts, classes
+    names = [f"{k}.png" for k in range(len(labels))]
+    found = measure_accuracies(judged, counts, classes, pictures=names, prompts_cut=0)
+    return found, counts, classes
 
 
 # of class 0: right, right, taken for 2; of 1: taken for 2; of 2: right; of 3: none
@@ -116,7 +118,9 @@ def test_confusions_are_those_of_torchmetrics():
 def test_keys_on_disk(small):
     result, *_ = small
     content = to_json(result)
-    assert content.keys() == {"pictures", "prompts_cut", "results", "by_class", "confused"}
+    assert content.keys() == {
+        *("pictures", "prompts_cut", "results", "by_class", "confused", "per_item"),
+    }
     assert content["results"].keys() == {"top-1", "mean per class"}
     assert {"name", "id", "pictures", "mean", "low", "high"} < content["by_class"][0].keys()
     assert to_json(from_json(ZeroShotResult, content)) == content
@@ -177,3 +181,10 @@ def test_the_picture_grows_with_the_classes_until_it_shows_pairs(tmp_path, numbe
         assert picture.width == math.floor(wide * 120)
         colours = {colour for _, colour in picture.convert("RGB").getcolors(maxcolors=1 << 16)}
     assert len(colours) > 10
+
+
+def test_ranks_of_single_pictures_are_kept(small):
+    kept = small[0].per_item["pictures"]
+    assert kept.items == [f"{k}.png" for k in range(5)]
+    assert kept.values["class"] == LABELS
+    assert [rank == 1 for rank in kept.values["rank"]] == [True, True, False, False, True]

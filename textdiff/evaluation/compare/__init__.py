@@ -1,0 +1,1 @@
+"""Two files of numbers of one evaluation: what differs between them, in pairs."""

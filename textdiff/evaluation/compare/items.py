@@ -1,0 +1,42 @@
+"""Values of single items in the files of evaluations, wherever they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from textdiff.evaluation.guidance.sweep import Sweep
+from textdiff.evaluation.per_item import PerItem
+from textdiff.evaluation.results import from_json
+
+REAL = "real"  # pictures that are the same ones for all models
+
+
+def stored(content: Mapping[str, Any]) -> dict[str, PerItem]:
+    """As most evaluations write them; none in files that lack them.
+
+    Raises:
+        ValueError: they are damaged.
+    """
+    found = from_json(dict[str, PerItem], content.get("per_item", {}), "per_item")
+    return {group: each for group, each in found.items() if group != REAL}
+
+
+def bounds_by_picture(content: Mapping[str, Any]) -> dict[str, PerItem]:
+    """Bits/dim of each picture, by kind of captions. Raises as `stored`."""
+    values = dict(content.get("per_picture", {}))
+    names = from_json(list[str], values.pop("identifiers", []), "per_picture.identifiers")
+    bounds = from_json(dict[str, list[float | None]], values, "per_picture")
+    return {"pictures": PerItem(names, bounds)}
+
+
+def rates_by_prompt(content: Mapping[str, Any]) -> dict[str, PerItem]:
+    """R@1 of each prompt in each setting of a sweep, whose prompts are known by their hash, and
+    each by its number. Raises as `stored`."""
+    return {
+        setting.name: PerItem(
+            [str(k) for k in range(len(setting.scores.samples.at_1))],
+            {"held out R@1": list(setting.scores.samples.at_1)},
+        )
+        for setting in from_json(Sweep, content).settings
+    }
