@@ -1,6 +1,6 @@
 """What `evaluation.py` times: each side from its settings to a function that returns its numbers.
 
-    prepare(options) ──► inputs, imports ──► work, which is timed ──► [float, ...]
+prepare(options) ──► inputs, imports ──► work, which is timed ──► [float, ...]
 """
 
 from __future__ import annotations

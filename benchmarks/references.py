@@ -1,12 +1,12 @@
-"""Metrics of other projects, written out where they come in no package: what theirs computes, operation
-by operation, with what it holds in memory.
+"""Metrics of other projects, written out where they come in no package: what theirs
+computes, operation by operation, with what it holds in memory.
 
     recall_of_clip_benchmark   LAION-AI/CLIP_benchmark, clip_benchmark/metrics/zeroshot_retrieval.py
     cmmd_of_reference          google-research, cmmd/distance.py, in torch where that has JAX
+    accuracy_of_open_clip      open_clip_train.zero_shot.accuracy, whose own last line stops with numpy 2.4
     kid_of_torchmetrics        torchmetrics, given features in place of pictures
 
-open_clip's metrics come with its package: open_clip_train.train.get_clip_metrics, and `accuracy` in
-open_clip_train.zero_shot.
+open_clip's retrieval comes with its package: open_clip_train.train.get_clip_metrics.
 """
 
 from __future__ import annotations
@@ -50,15 +50,23 @@ def _share_with_hits(scores: Tensor, right: Tensor, k: int, batch_size: int) -> 
     return (torch.cat(recalls) > 0).float().mean().item()
 
 
+# Classification
+
+
+def accuracy_of_open_clip(logits: Tensor, labels: Tensor, at: Sequence[int] = (1,)) -> list[int]:
+    """How many of the n labels are among the k classes of the largest logits (n, C)."""
+    best = logits.topk(max(at), dim=1).indices
+    right = best == labels[:, None]
+    return [int(right[:, :k].sum()) for k in at]
+
+
 # Distances
 
 
 def cmmd_of_reference(x: Tensor, y: Tensor) -> float:
     """Of unit features; squared lengths are read off a whole product, as there."""
     lengths_x, lengths_y = ((each @ each.T).diagonal() for each in (x, y))
-    within = _mean_gaussian(x, x, lengths_x, lengths_x) + _mean_gaussian(
-        y, y, lengths_y, lengths_y
-    )
+    within = _mean_gaussian(x, x, lengths_x, lengths_x) + _mean_gaussian(y, y, lengths_y, lengths_y)
     return 1000 * (within - 2 * _mean_gaussian(x, y, lengths_x, lengths_y)).item()
 
 

@@ -32,7 +32,9 @@ def test_sides_give_the_same_numbers(bench, what):
 
 
 @pytest.mark.slow
-def test_features_of_pictures_are_the_same_and_a_table_is_written(bench, monkeypatch, tmp_path, capsys):
+def test_features_of_pictures_are_the_same_and_a_table_is_written(
+    bench, monkeypatch, tmp_path, capsys
+):
     flags = [*SMALL, "--only", "features", "CMMD", "--pictures", "5", "--batch-size", "2"]
     flags += ["--architecture", "ViT-S-32-alt", "--json", str(tmp_path / "a.json")]
     monkeypatch.setattr("sys.argv", ["evaluation.py", *flags])
