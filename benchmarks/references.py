@@ -3,7 +3,7 @@ computes, operation by operation, with what it holds in memory.
 
     recall_of_clip_benchmark   LAION-AI/CLIP_benchmark, clip_benchmark/metrics/zeroshot_retrieval.py
     cmmd_of_reference          google-research, cmmd/distance.py, in torch where that has JAX
-    accuracy_of_open_clip      open_clip_train.zero_shot.accuracy, whose own last line stops with numpy 2.4
+    accuracy_of_open_clip      open_clip_train.zero_shot.accuracy, which stops with numpy 2.4
     kid_of_torchmetrics        torchmetrics, given features in place of pictures
 
 open_clip's retrieval comes with its package: open_clip_train.train.get_clip_metrics.
