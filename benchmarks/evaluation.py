@@ -95,6 +95,7 @@ COMPARED = {
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--only", nargs="+", choices=COMPARED, default=list(COMPARED))
+    parser.add_argument("--sides", nargs="+", help="these beside textdiff; none: all")
     parser.add_argument("--rows", type=int, default=30_000, help="of the retrieval")
     parser.add_argument("--kernel-rows", type=int, default=10_000)
     parser.add_argument("--dim", type=int, default=512)
@@ -140,7 +141,10 @@ def compare(what: str, folder: Path, options: argparse.Namespace) -> dict[str, d
     """Each side's seconds, ratios to ours and mebibytes; or why it is left out."""
     found: dict[str, list[dict]] = {}
     rows: dict[str, dict] = {}
+    asked = ("textdiff", *(options.sides or COMPARED[what]))
     for name, side in COMPARED[what].items():
+        if name not in asked:
+            continue
         needed, free = side.bytes_needed(options), psutil.virtual_memory().available
         if needed + GIBIBYTE > free:
             free_gib = free / GIBIBYTE

@@ -42,8 +42,8 @@ def spans(count: int, size: int = TILE) -> Iterator[slice]:
 
 
 def prepared(rows: Rows, dtype: torch.dtype, unit: bool = False) -> Rows:
-    """A few rows on the CPU, as MPS has no float64, in `dtype`; if `unit`, divided by their lengths,
-    which are float64."""
+    """A few rows on the CPU, as MPS has no float64, in `dtype`; if `unit`, divided by their
+    lengths, which are float64."""
     rows = rows.detach().cpu()
     if not unit:
         return rows.to(dtype)

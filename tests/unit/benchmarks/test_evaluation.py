@@ -54,7 +54,7 @@ def test_features_of_pictures_are_the_same_and_a_table_is_written(
 def test_what_needs_more_memory_than_is_free_is_left_out(bench, monkeypatch, tmp_path):
     one = {"seconds": 1.0, "bytes": 2**20, "numbers": [0.5]}
     monkeypatch.setattr(bench, "in_fresh_process", lambda *given: one)
-    options = SimpleNamespace(rows=10**7, rounds=2)
+    options = SimpleNamespace(rows=10**7, rounds=2, sides=None)
     found = bench.compare("retrieval", tmp_path, options)
     assert "needs" in found["open_clip"]["left out"]
     assert found["CLIP_benchmark"]["ratio"]["median"] == 1
