@@ -10,8 +10,6 @@ import pytest
 
 from tests.helpers.paths import ROOT
 
-SMALL = ["--rows", "70", "--kernel-rows", "80", "--dim", "16", "--rounds", "2"]
-
 
 @pytest.fixture
 def bench(monkeypatch):
