@@ -30,23 +30,37 @@ def test_sides_give_the_same_numbers(bench, what):
 
 
 @pytest.mark.slow
-def test_features_of_pictures_are_the_same_and_a_table_is_written(
-    bench, monkeypatch, tmp_path, capsys
-):
-    flags = [*SMALL, "--only", "features", "CMMD", "--pictures", "5", "--batch-size", "2"]
-    flags += ["--architecture", "ViT-S-32-alt", "--json", str(tmp_path / "a.json")]
-    monkeypatch.setattr("sys.argv", ["evaluation.py", *flags])
+def test_sides_give_the_same_features(bench, monkeypatch, tmp_path):
+    monkeypatch.setenv("TEXTDIFF_CACHE", str(tmp_path / "textdiff"))
+    options = SimpleNamespace(
+        pictures=5, batch_size=2, architecture="ViT-S-32-alt", folder=tmp_path
+    )
+    bench.write_inputs(tmp_path, options)
+    sides = bench.COMPARED["features"]
+    found = {name: side.prepare(options)() for name, side in sides.items() if "2 w" not in name}
+    assert list(found) == ["textdiff", "textdiff again", "open_clip, 0 workers"]
+    for name, numbers in found.items():
+        assert bench.apart(numbers, found["textdiff"]) < 1e-3, name
+
+
+@pytest.mark.slow
+def test_a_fresh_process_says_what_it_took(bench, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.argv", ["evaluation.py", "--kernel-rows", "80", "--dim", "16"])
+    found = bench.in_fresh_process("CMMD", "textdiff", tmp_path)
+    assert found["seconds"] > 0 and found["bytes"] >= 0
+    assert len(found["numbers"]) == 1
+
+
+def test_a_table_has_a_row_per_side(bench, monkeypatch, tmp_path, capsys):
+    one = {"seconds": 2.0, "bytes": 3 * 2**20, "numbers": [0.5]}
+    monkeypatch.setattr(bench, "in_fresh_process", lambda *given: one)
+    flags = ["--only", "CMMD", "--sides", "reference", "--rounds", "2"]
+    file = tmp_path / "a.json"
+    monkeypatch.setattr("sys.argv", ["evaluation.py", *flags, "--json", str(file)])
     bench.main()
-    found = json.loads((tmp_path / "a.json").read_text())["results"]
-    assert {name: list(rows) for name, rows in found.items()} == {
-        name: list(bench.COMPARED[name]) for name in ("features", "CMMD")
-    }
-    for row in found["features"].values():
-        assert row["apart"] < 1e-3
-        assert row["seconds"]["median"] > 0
-    assert found["features"]["textdiff"]["ratio"]["median"] == 1
-    printed = capsys.readouterr().out
-    assert "| textdiff again |" in printed and "| reference |" in printed
+    assert list(json.loads(file.read_text())["results"]["CMMD"]) == ["textdiff", "reference"]
+    row = "| reference | 2.000 (2.000 to 2.000) | 1.00 (1.00 to 1.00) | 2 | 3 | 0e+00 |"
+    assert row in capsys.readouterr().out
 
 
 def test_what_needs_more_memory_than_is_free_is_left_out(bench, monkeypatch, tmp_path):
