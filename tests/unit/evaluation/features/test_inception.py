@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 import torch
 
+from tests.helpers.inception import random_weights
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.evaluation.features.inception import FILE, inception_of
 from textdiff.evaluation.features.named import load_extractor
@@ -18,20 +17,6 @@ fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
 def hub(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     return tmp_path / "hub" / "checkpoints"
-
-
-def random_weights() -> dict[str, torch.Tensor]:
-    """Of torch-fidelity's network as it is before it loads any."""
-
-    class Fresh(fidelity.FeatureExtractorInceptionV3):
-        def load_state_dict(self, state_dict, strict=True, assign=False):
-            return None
-
-    torch.manual_seed(0)
-    nothing = io.BytesIO()
-    torch.save({}, nothing)
-    nothing.seek(0)
-    return Fresh("inception", ["2048"], nothing).state_dict()
 
 
 def test_missing_weights_say_what_to_put_where(hub, monkeypatch):
