@@ -7,7 +7,8 @@ import itertools
 import pytest
 from PIL import Image
 
-from textdiff.training.timeline import COLUMNS, SIDE, add_to_timeline, evenly_spaced
+from textdiff.data.timeline_columns import SIDE, evenly_spaced
+from textdiff.training.timeline import COLUMNS, add_to_timeline
 
 PROMPTS = ["a red apple", "a blue pig"]
 

@@ -18,7 +18,12 @@ from textdiff.errors import DataError, UsageError
 from textdiff.evaluation.distribution.measure import group_by_prompt
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
-from textdiff.evaluation.pictures import draw_pictures, open_pictures, real_pictures
+from textdiff.evaluation.pictures import (
+    PromptedPictures,
+    draw_pictures,
+    open_pictures,
+    real_pictures,
+)
 from textdiff.evaluation.protocol import (
     DataProtocol,
     ModelProtocol,
@@ -94,8 +99,18 @@ def draw(
     if len(prompts) < 2:
         raise UsageError(f"{data.title} has one caption that can be a prompt; take another --split")
     drawn = draw_pictures(pipe, [text for text in prompts for _ in range(num_images)], config)
-    model = model_protocol(name, pipe)
-    origin = {"source": name, "model": to_json(model), "sampling": sampling_protocol(config)}
+    return of_drawn(by, drawn, num_images, model_protocol(name, pipe), config)
+
+
+def of_drawn(
+    by: CachedFeatures,
+    drawn: PromptedPictures,
+    num_images: int,
+    model: ModelProtocol,
+    config: SamplingConfig,
+) -> Drawn:
+    """Pictures that `model` drew as `config` says, `num_images` of each prompt in a row."""
+    origin = {"source": model.name, "model": to_json(model), "sampling": sampling_protocol(config)}
     notes = []
     if model.clip == by.protocol.weights:
         notes.append(
