@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from textdiff.config import Settings, to_yaml
 from textdiff.evaluation.protocol import (
     ClipProtocol,
@@ -63,7 +61,7 @@ def provenance(settings: ReportSettings, run: RunFiles, measured: Measured) -> P
         "num_images": settings.num_images,
         "sampling": sampling_protocol(settings) if measured.prompts else None,
         "weights": to_json(run.weights),
-        "config": yaml.safe_load(run.config) if run.config else None,
+        "config": run.config,
     }
     return Part(section, numbers=numbers)
 
