@@ -58,7 +58,8 @@ def open_splits(
     if wanted is None:
         facts = open_data(config, "all").scenes is not None
         wanted = WITH_FACTS if facts else WITHOUT
-    splits, notes, last = {}, [], None
+    splits, notes = {}, []
+    last: EmptySplitError | None = None
     for split in wanted:
         try:
             splits[split] = open_data(config, split)

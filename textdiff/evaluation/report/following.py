@@ -132,7 +132,10 @@ def galleries(
     for metric, quality in values.items():
         for word, sign in (("Best", 1), ("Worst", -1)):
             chosen = first_of_prompts(sign * quality, prompts, examples)
-            shown = [of_tensor(images[k], prompts[k], badges[metric][k]) for k in chosen]
+            shown = [
+                of_tensor(images[k], prompts[k], badges[metric][k], f"Drawn for: {prompts[k]}")
+                for k in chosen
+            ]
             blocks.append(Gallery(f"{word} by {metric}", f"Judged by {name}.", shown))
     return blocks
 

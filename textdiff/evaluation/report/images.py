@@ -23,9 +23,9 @@ CAPTION_LETTERS = 200
 
 def picture(image: Image.Image, caption: str, badge: str = "", alt: str = "") -> Picture:
     """caption: a prompt, as it is. alt: none: the caption."""
-    text = shown(caption, CAPTION_LETTERS)
-    small = max(image.size) <= PIXELS
-    return Picture(data_uri(image), shown(alt, CAPTION_LETTERS) or text, text, badge, small)
+    words, small = shown(caption, CAPTION_LETTERS), max(image.size) <= PIXELS
+    told = shown(alt or caption, CAPTION_LETTERS) or "a picture without caption"
+    return Picture(data_uri(image), told, words, shown(badge), small)
 
 
 def of_tensor(image: Tensor, caption: str, badge: str = "", alt: str = "") -> Picture:

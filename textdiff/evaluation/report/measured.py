@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
-from textdiff.data import CaptionedImages, DataConfig
+from textdiff.data import DataConfig
 from textdiff.data.config import fit_data
 from textdiff.data.of_run import data_of_run
 from textdiff.devices import pick_device
@@ -118,7 +118,6 @@ def of_clip(run: RunFiles, settings: ReportSettings) -> Iterator[Part]:
     clip = ClipModel.load(str(run.folder)).freeze().to(device)
     cache = open_cache(settings.feature_cache, settings.data)
     by = CachedFeatures(ClipExtractor(settings.run, clip), cache)
-    splits: dict[str, CaptionedImages]
     splits, notes = open_splits(as_clip_sees(config, clip), settings.split or DEFAULT_SPLITS)
     settle_threads(device)
     say("retrieval")

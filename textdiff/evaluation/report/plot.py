@@ -16,6 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 24
 TICKS = 5  # about so many
 MOST_POINTS = 240  # of a curve; of more, means of neighbours
 DECADES = (1, 2, 5)
+TINY = 1e-30  # below it no logarithm is taken: it would stretch the axis beyond reading
 
 Point = tuple[float, float]
 
@@ -84,13 +85,14 @@ class Axis:
 
 
 def plot(curves: Sequence[Curve], log: bool = False) -> Plot:
-    """log: whether values are shown by their logarithm; not where one is 0 or less. Raises
+    """log: whether values are shown by their logarithm; not where one is 0 or
+    less. Raises
     ValueError: no points."""
     steps = [step for curve in curves for step, _ in curve.points]
     values = [value for curve in curves for _, value in curve.points]
     if not values:
         raise ValueError("no points to plot")
-    log = log and min(values) > 0
+    log = log and min(values) > TINY
     x = Axis(min(steps), max(steps), LEFT, WIDTH - RIGHT)
     y = Axis(*with_room(min(values), max(values), log), HEIGHT - BOTTOM, TOP, log)
     names = list(dict.fromkeys(curve.name for curve in curves))
@@ -101,7 +103,7 @@ def plot(curves: Sequence[Curve], log: bool = False) -> Plot:
 def with_room(low: float, high: float, log: bool) -> tuple[float, float]:
     """A little more than the values take, so that no curve lies on the edge."""
     if log:
-        room = max(1.05, (high / low) ** 0.04)
+        room = 10 ** max(0.02, 0.04 * (math.log10(high) - math.log10(low)))
         return low / room, high * room
     room = 0.04 * (high - low) or 0.05 * abs(high) or 0.5
     return low - room, high + room
@@ -141,7 +143,7 @@ def mean(values: Sequence[float]) -> float:
 
 def linear_ticks(low: float, high: float) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten between the two."""
-    if high <= low:
+    if not high - low > 1e-9 * max(abs(low), abs(high), TINY):
         return [low]
     rough = (high - low) / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
