@@ -1,4 +1,4 @@
-"""`textdiff report`: of a model, of a CLIP, of runs that are not whole, and as a browser shows it."""
+"""`textdiff report`: of a model, of a CLIP, of runs that are not whole, and in a browser."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_no_run(tmp_path):
 def test_the_models_own_clip_is_no_judge(tiny_run, tmp_path):
     out = tmp_path / "report.html"
     command = ["report", "--run", str(tiny_run), "--judge", str(tiny_run / "clip")]
-    with pytest.raises(UsageError, match="the CLIP that .* was trained with"):
+    with pytest.raises(UsageError, match=r"the CLIP that .* was trained with"):
         run([*command, "--out", str(out)])
     assert not out.exists()
 

@@ -54,7 +54,10 @@ class Page(HTMLParser):
     def references(self) -> list[str]:
         """Of everything that could be fetched."""
         return [
-            attributes[name] for _, attributes in self.tags for name in FETCHED if name in attributes
+            attributes[name]
+            for _, attributes in self.tags
+            for name in FETCHED
+            if name in attributes
         ]
 
 

@@ -22,7 +22,9 @@ def test_what_is_written_is_read(tmp_path):
     write_column(file, images, ["a", "b", "ein Ä"])
     column = read_column(file)
     assert column.prompts == ["a", "b", "ein Ä"]
-    assert [picture.getpixel((3, 3)) for picture in column.pictures] == [(k, 0, 9) for k in range(3)]
+    assert [picture.getpixel((3, 3)) for picture in column.pictures] == [
+        (k, 0, 9) for k in range(3)
+    ]
     assert list(column_files(tmp_path)) == [(500, file)]
 
 

@@ -1,4 +1,4 @@
-"""Whether the pictures show what their prompts say, read without a network: numbers and examples."""
+"""Whether pictures show what their prompts say, read without a network: numbers and examples."""
 
 from __future__ import annotations
 
@@ -72,9 +72,7 @@ def composition(pictures: Mapping[str, DrawnSplit], examples: int) -> Part:
 
 def rows(result: SplitResult) -> list[Row]:
     return [
-        Row(
-            name, MEANINGS[name], each.drawn.rate, ".1%", each.drawn.chance, each.real.rate.value
-        )
+        Row(name, MEANINGS[name], each.drawn.rate, ".1%", each.drawn.chance, each.real.rate.value)
         for name, each in rows_of(result).items()
     ]
 
@@ -113,7 +111,7 @@ def notes(result: CompositionResult) -> list[str]:
 
 
 def galleries(name: str, read: Read, examples: int) -> list[Block]:
-    """Right pictures, then wrong ones with what was read in them, evenly spread over the prompts."""
+    """Right pictures, then wrong ones with what was read in them, evenly over the prompts."""
     blocks: list[Block] = []
     for right in (True, False):
         numbers = [k for k, each in enumerate(read.agreements) if each.all is right]

@@ -198,4 +198,3 @@ def numbers_of(
     protocol: DistributionProtocol, result: DistributionResult, noise: Comparison
 ) -> dict[str, object]:
     return {**to_json(protocol), **to_json(result), "noise": to_json(noise)}
-

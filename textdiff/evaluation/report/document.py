@@ -155,9 +155,7 @@ class Missing:
     remedy: str = ""
 
 
-Block: TypeAlias = (
-    Numbers | Gallery | Pairs | Timeline | Charts | Facts | Text | Notes | Missing
-)
+Block: TypeAlias = Numbers | Gallery | Pairs | Timeline | Charts | Facts | Text | Notes | Missing
 
 
 @dataclass(frozen=True)

@@ -140,9 +140,7 @@ def galleries(
     return blocks
 
 
-def first_of_prompts(
-    quality: Shaped[Tensor, " n"], prompts: list[str], count: int
-) -> list[int]:
+def first_of_prompts(quality: Shaped[Tensor, " n"], prompts: list[str], count: int) -> list[int]:
     """Numbers of the `count` best pictures, the best one of each prompt alone."""
     best: dict[str, int] = {}
     for k in quality.argsort(descending=True, stable=True).tolist():

@@ -1,7 +1,7 @@
 """What the weights of a run can do: the evaluations that apply to them.
 
-    model ── prompts of each split ──► pictures, once ──► composition, CLIPs, distribution
-    CLIP ── its splits ──► retrieval
+model ── prompts of each split ──► pictures, once ──► composition, CLIPs, distribution
+CLIP ── its splits ──► retrieval
 """
 
 from __future__ import annotations

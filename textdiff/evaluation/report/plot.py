@@ -85,9 +85,11 @@ class Axis:
 
 
 def plot(curves: Sequence[Curve], log: bool = False) -> Plot:
-    """log: whether values are shown by their logarithm; not where one is 0 or
-    less. Raises
-    ValueError: no points."""
+    """log: whether values are shown by their logarithm; none is, where one is 0 or less.
+
+    Raises:
+        ValueError: no points.
+    """
     steps = [step for curve in curves for step, _ in curve.points]
     values = [value for curve in curves for _, value in curve.points]
     if not values:

@@ -1,4 +1,4 @@
-"""What a CLIP finds: retrieval on its splits, and the pictures whose caption it finds first or last."""
+"""What a CLIP finds on its splits, and the pictures whose caption it finds first or last."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From a run folder to its report: everything that applies, and why not where something does not.
 
-    run folder ── metrics.jsonl ──► curves      samples/timeline ──► pictures over time
-    weights ── the evaluations that apply ──► a part each      all of it ──► protocol
+run folder ── metrics.jsonl ──► curves      samples/timeline ──► pictures over time
+weights ── the evaluations that apply ──► a part each      all of it ──► protocol
 """
 
 from __future__ import annotations

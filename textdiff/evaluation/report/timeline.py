@@ -1,4 +1,4 @@
-"""How the pictures of a run came to be: the same prompts and noise at each evaluation, from step 0."""
+"""How the pictures of a run came to be: the same prompts and noise at each evaluation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def timeline(run: Path) -> Part:
 
 def read_timeline(folder: Path) -> Timeline | None:
     """None where no file there can be read."""
-    columns = [(step, column) for step, file in column_files(folder) if (column := read_column(file))]
+    columns = [
+        (step, column) for step, file in column_files(folder) if (column := read_column(file))
+    ]
     if not columns:
         return None
     prompts = columns[-1][1].prompts

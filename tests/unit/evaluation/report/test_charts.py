@@ -18,7 +18,11 @@ def charts(log: Log) -> dict[str, list[str]]:
 
 
 def test_each_value_stands_in_its_chart():
-    curves = {"held_out/below_mean": [(0, 0.1), (9, 0.8)], "loss": [(1, 3.0)], "unheard of": [(1, 1)]}
+    curves = {
+        "held_out/below_mean": [(0, 0.1), (9, 0.8)],
+        "loss": [(1, 3.0)],
+        "unheard of": [(1, 1)],
+    }
     assert charts(Log(curves, 0)) == {
         "Training loss": ["loss"],
         "Nearer than the mean picture": ["held-out pictures"],

@@ -18,7 +18,7 @@ from textdiff.evaluation.report.drawn import DrawnSplit
 def pictures(tmp_path) -> dict[str, DrawnSplit]:
     """Of four prompts of new scenes: real ones, the last two exchanged."""
     data = open_data(small_scenes(tmp_path), "train")
-    prompts = list(dict.fromkeys(data.all_captions))[:4]
+    prompts = list(dict.fromkeys(captions[0] for captions in data.captions))[:4]
     real = real_of(data, prompts)
     drawn = PromptedPictures(prompts, real.images[torch.tensor([0, 1, 3, 2])])
     return {"train": DrawnSplit(data, real, drawn, 1)}

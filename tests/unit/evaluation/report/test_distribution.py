@@ -40,7 +40,7 @@ def test_copies_are_at_the_ceiling_far_from_noise(copies):
     assert isinstance(table, Numbers)
     rows = {row.name: row for row in table.rows}
     frechet = rows["Frechet distance"]
-    assert frechet.estimate.value == pytest.approx(0, abs=1e-6)
+    assert frechet.estimate.value == pytest.approx(0, abs=1e-3)
     assert frechet.floor > 100  # of pixels from 0 to 255
     assert rows["precision"].estimate.value == 1
     assert isinstance(pairs, Pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -70,7 +71,7 @@ def test_texts_stay_texts():
     [
         '<img alt="a" src="https://example.org/a.png">',
         '<img src="data:image/png;base64,AA">',
-        '<script>0</script>',
+        "<script>0</script>",
         '<a href="#nowhere">a</a>',
         '<p onclick="x">',
         "<h1>again</h1>",
@@ -91,9 +92,11 @@ def test_numbers_with_their_interval_and_ends():
 
 
 def test_headings_stand_below_each_other():
-    levels = [int(tag[1]) for tag, _ in Page.of(html(report("a"))).tags if tag in ("h1", "h2", "h3")]
+    levels = [
+        int(tag[1]) for tag, _ in Page.of(html(report("a"))).tags if tag in ("h1", "h2", "h3")
+    ]
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
 def test_what_is_missing_stands_at_the_top_with_a_link():

@@ -19,7 +19,12 @@ def data(tmp_path):
     """A red, a green and a blue square, and a red one that is captioned blue."""
     folder = tmp_path / "squares"
     folder.mkdir()
-    for name, colour in (("red", "red"), ("green", "green"), ("blue", "blue"), ("blue wrong", "red")):
+    for name, colour in (
+        ("red", "red"),
+        ("green", "green"),
+        ("blue", "blue"),
+        ("blue wrong", "red"),
+    ):
         draw_shape(colour, "square").save(folder / f"{name}.png")
         (folder / f"{name}.txt").write_text(name)
     yield open_data(DataConfig(source=str(folder), image_size=16, min_side=4), "all")
@@ -37,7 +42,10 @@ def test_rates_and_the_pictures_behind_them(data):
     assert first.pictures[0].badge == "rank 1"
     assert last.pictures[0].caption == "blue wrong"
     assert len(last.pictures) == 2
-    assert [row.name for row in part.headlines] == ["image to text R@1, all", "text to image R@1, all"]
+    assert [row.name for row in part.headlines] == [
+        "image to text R@1, all",
+        "text to image R@1, all",
+    ]
     assert part.numbers["retrieval"]["all"]["searched"] == 4
 
 
