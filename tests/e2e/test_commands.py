@@ -92,6 +92,13 @@ def test_evaluations_of_a_model(tiny_run, data, tmp_path, name, flags):
     assert json.loads(out.read_text())["model"]["name"] == str(tiny_run)
 
 
+def test_report(tiny_clip, tmp_path):
+    out = tmp_path / "report.html"
+    shown = finished("evals/report.py", "--run", tiny_clip, "--out", out)
+    assert f"report: {out} (" in shown
+    assert "</html>" in out.read_text()
+
+
 def test_features_and_distribution(tiny_clip, shapes, data, tmp_path):
     real, out = tmp_path / "real.safetensors", tmp_path / "numbers.json"
     flags = ["--features", tiny_clip, *data, "--feature-cache", "off"]

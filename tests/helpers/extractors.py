@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,3 +72,20 @@ def write_timm(folder: Path) -> Path:
     config = {"architecture": architecture, "num_classes": 5, "model_args": arguments}
     (folder / "config.json").write_text(json.dumps({**config, "pretrained_cfg": data}))
     return folder
+
+
+@dataclass
+class NamedColours(MeanColours):
+    """The same, and for captions the colour that their first word names: red, green or blue."""
+
+    names: tuple[str, ...] = ("red", "green", "blue")
+
+    def encode_texts(self, captions: Sequence[str]) -> Tensor:
+        return torch.stack([self.colour(text.split()[0]) for text in captions])
+
+    def colour(self, name: str) -> Tensor:
+        """(3,) 255 in its channel, 0 in the others."""
+        return 255.0 * torch.eye(3)[self.names.index(name)]
+
+    def num_truncated(self, captions: Sequence[str]) -> int:
+        return sum(len(text) > 20 for text in captions)

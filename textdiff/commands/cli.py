@@ -75,6 +75,9 @@ COMMANDS = {
         "GuidanceSettings",
         "sweep of classifier-free and CLIP guidance, judged by CLIPs held out of both",
     ),
+    "report": Command(
+        "report", "ReportSettings", "a page of a run: numbers, curves, pictures, how to repeat it"
+    ),
     "inversion": Command(
         "inversion", "InversionSettings", "pictures to noise and back by DDIM, and the error"
     ),

@@ -44,7 +44,10 @@ def run(settings: DistributionSettings) -> None:
         compared = compare_pictures(settings, by, device)
     if not ranks.is_main:
         return
-    result, protocol = compared.measure(), compared.protocol(settings)
+    result, protocol = (
+        compared.measure(),
+        compared.protocol(settings.prompt_seed, settings, settings.compare_size),
+    )
     print_distribution(result, compared.real.title, protocol.features.name)
     if settings.grid:
         compared.save_grid(settings.grid, settings.grid_pictures)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-
-import pytest
 from PIL import Image
 
-from textdiff.training.timeline import COLUMNS, SIDE, add_to_timeline, evenly_spaced
+from textdiff.data.timeline_columns import SIDE
+from textdiff.training.timeline import COLUMNS, add_to_timeline
 
 PROMPTS = ["a red apple", "a blue pig"]
 
@@ -62,12 +60,3 @@ def test_the_strip_stays_narrow(tmp_path):
     strip = Image.open(tmp_path / "timeline.png")
     assert strip.width < (SIDE + 20) * COLUMNS
     assert {0, 190} < {colour[0] for colour in colours(tmp_path)}
-
-
-@pytest.mark.parametrize("count", [1, 5, 12, 13, 40, 1001])
-def test_evenly_spaced_keeps_both_ends(count):
-    kept = evenly_spaced(range(count), 12)
-    assert len(kept) == len(set(kept)) == min(count, 12)
-    assert (kept[0], kept[-1]) == (0, count - 1)
-    gaps = [b - a for a, b in itertools.pairwise(kept)]
-    assert max(gaps, default=1) - min(gaps, default=1) <= 1

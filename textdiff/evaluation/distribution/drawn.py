@@ -109,8 +109,20 @@ def draw(
     if side is not None:
         seen = data.config.model_copy(update={"image_size": side})
         drawn = PromptedPictures(drawn.prompts, resized(drawn.images, seen))
-    model = model_protocol(name, pipe)
-    origin = {"source": name, "model": to_json(model), "sampling": sampling_protocol(config)}
+    return of_drawn(by, drawn, num_images, model_protocol(name, pipe), config, side)
+
+
+def of_drawn(
+    by: CachedFeatures,
+    drawn: PromptedPictures,
+    num_images: int,
+    model: ModelProtocol,
+    config: SamplingConfig,
+    side: int | None = None,
+) -> Drawn:
+    """Pictures that `model` drew as `config` says, `num_images` of each prompt in a row; side: to
+    which they were made, None: they are as drawn."""
+    origin = {"source": model.name, "model": to_json(model), "sampling": sampling_protocol(config)}
     notes = []
     if model.clip == by.protocol.weights:
         notes.append(

@@ -22,6 +22,7 @@ from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import check_same_extractor, read_features
 from textdiff.evaluation.protocol import data_protocol, sampling_protocol
 from textdiff.metrics.neighbours import NEIGHBOURS
+from textdiff.pipeline.config import SamplingConfig
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,10 @@ class Compared:
             "difference too."
         ]
 
-    def protocol(self, settings: DistributionSettings) -> DistributionProtocol:
+    def protocol(
+        self, prompt_seed: int, config: SamplingConfig, compare_size: int | None = None
+    ) -> DistributionProtocol:
+        """prompt_seed, config: of pictures that were drawn. compare_size: at which."""
         return DistributionProtocol(
             neighbours=NEIGHBOURS,
             unit_length=self.unit_length,
@@ -68,9 +72,9 @@ class Compared:
             data=self.real.source,
             training=data_protocol(self.training.data) if self.training else None,
             held_out=self.training.held_out if self.training else None,
-            prompt_seed=settings.prompt_seed,
-            sampling=sampling_protocol(settings) if self.drawn.model else None,
-            compare_size=settings.compare_size,
+            prompt_seed=prompt_seed,
+            sampling=sampling_protocol(config) if self.drawn.model else None,
+            compare_size=compare_size,
         )
 
     @property
