@@ -136,12 +136,14 @@ def test_the_score_of_one_picture_has_no_interval(document, captioned, tiny_clip
     assert "note: An interval needs two pictures or more" in capsys.readouterr().err
 
 
-def test_one_prompt_is_always_the_first(fails, tiny_run, tiny_clip, shapes, tmp_path):
+def test_one_prompt_is_always_the_first(fails, tiny_run, tiny_clip, captioned, tmp_path):
+    """All pictures have one caption."""
     judge = ClipModel.load(tiny_clip)
     judge.model.text_projection.data += 0.1
     judge.save(tmp_path / "judge")
-    flags = ["--model", tiny_run, "--judge", tmp_path / "judge", "--data", shapes, *SIZES]
-    message = fails(3, "prompt-following", *flags, "--num-prompts", "1", "--num-steps", "2")
+    data = ["--data", captioned("red", "red", "red"), "--split", "all", *SIZES]
+    flags = ["--model", tiny_run, "--judge", tmp_path / "judge", *data, "--num-steps", "2"]
+    message = fails(3, "prompt-following", *flags)
     assert "prompt following needs two or more" in message
 
 

@@ -144,7 +144,7 @@ def notes(
             "little."
         )
     if sum(row.difference is not None for row in rows) > 1:
-        yield "Each interval is its own: of 20 rows without a difference, one is to be expected."
+        yield "Each interval is its own: of 20 rows without a difference, about one shows one."
 
 
 def note_on_left_out(count: int) -> list[str]:
