@@ -149,4 +149,4 @@ def chart_of(choice: Choice, log: Log) -> Chart | None:
                 Curve(curve.name, smoothed(curve.points)),
             )
         ]
-    return Chart(choice.title, choice.meaning, plot(curves, choice.log))
+    return Chart(choice.title, choice.meaning, plot(curves, choice.log, log.last_step or 0))

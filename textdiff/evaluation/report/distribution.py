@@ -7,7 +7,7 @@ distance is that of pictures of nothing but noise, as many as were drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -93,8 +93,9 @@ def distribution(by: CachedFeatures, pictures: DrawnSplit, setting: Setting) -> 
         Notes(notes(result)),
         nearest(compared, pictures, setting.examples),
     ]
+    shown = {ROWS["frechet"][0]: ".3g", ROWS["copied"][0]: ".1%"}
     headlines = [
-        row for row in rows(result, floors) if row.name in (ROWS["frechet"][0], ROWS["copied"][0])
+        replace(row, digits=shown[row.name]) for row in rows(result, floors) if row.name in shown
     ]
     numbers = numbers_of(protocol, result, noise)
     return Part(Section(ANCHOR, TITLE, LEAD, blocks), headlines, {"distribution": numbers})

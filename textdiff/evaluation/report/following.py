@@ -107,44 +107,47 @@ def notes(results: Mapping[str, JudgedResult], took_part: bool) -> list[str]:
         sentences += too_few("mean", result.prompts)
         if result.captions_cut:
             sentences.append(f"{name}: the CLIP sees {result.captions_cut} prompts cut.")
-    return sentences
+    return list(dict.fromkeys(sentences))
 
 
 def galleries(
     name: str, judged: Mapping[str, Judged], pictures: Mapping[str, DrawnSplit], examples: int
 ) -> list[Block]:
-    """Best and worst by each metric, one picture of a prompt, all splits together."""
+    """Best and worst by CLIP score, and those whose prompt comes late among all: one picture of a
+    prompt, all splits together."""
     scores, ranks = (
         torch.cat([getattr(each, values) for each in judged.values()])
         for values in ("scores", "ranks")
     )
     images = torch.cat([pictures[split].drawn.images for split in judged])
     prompts = [prompt for split in judged for prompt in pictures[split].drawn.prompts]
-    by_rank = -(ranks.double() - scores.double() / 1000)  # of equal ranks the larger score
-    badges = {
-        "CLIP score": [f"{score:.1f}" for score in scores.tolist()],
-        "rank of the prompt": [f"rank {rank}" for rank in ranks.tolist()],
-    }
-    values = {"CLIP score": scores, "rank of the prompt": by_rank}
-    if all(each.result.recall_at_1 is None for each in judged.values()):
-        del values["rank of the prompt"]
-    blocks: list[Block] = []
-    for metric, quality in values.items():
-        for word, sign in (("Best", 1), ("Worst", -1)):
-            chosen = first_of_prompts(sign * quality, prompts, examples)
-            shown = [
-                of_tensor(images[k], prompts[k], badges[metric][k], f"Drawn for: {prompts[k]}")
-                for k in chosen
-            ]
-            blocks.append(Gallery(f"{word} by {metric}", f"Judged by {name}.", shown))
+
+    def gallery(title: str, quality: Tensor, badges: list[str]) -> Gallery:
+        chosen = first_of_prompts(quality, prompts, examples)
+        shown = [
+            of_tensor(images[k], prompts[k], badges[k], f"Drawn for: {prompts[k]}") for k in chosen
+        ]
+        return Gallery(title, f"Judged by {name}.", shown)
+
+    said = [f"{score:.1f}" for score in scores.tolist()]
+    blocks: list[Block] = [
+        gallery("Best by CLIP score", scores, said),
+        gallery("Worst by CLIP score", -scores, said),
+    ]
+    if any(each.result.recall_at_1 for each in judged.values()) and bool((ranks > 1).any()):
+        late = torch.where(ranks > 1, ranks.double() - scores.double() / 1000, -torch.inf)
+        said = [f"rank {rank}" for rank in ranks.tolist()]
+        blocks.append(gallery("Prompt ranked late", late, said))
     return blocks
 
 
 def first_of_prompts(quality: Shaped[Tensor, " n"], prompts: list[str], count: int) -> list[int]:
-    """Numbers of the `count` best pictures, the best one of each prompt alone."""
+    """Numbers of the `count` best pictures, the best one of each prompt alone; those of quality
+    -inf are left out."""
     best: dict[str, int] = {}
     for k in quality.argsort(descending=True, stable=True).tolist():
-        best.setdefault(prompts[k], k)
+        if quality[k] > -torch.inf:
+            best.setdefault(prompts[k], k)
         if len(best) == count:
             break
     return list(best.values())

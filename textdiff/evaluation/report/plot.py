@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 400, 220
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 24
+LEFT, RIGHT, TOP, BOTTOM = 46, 20, 10, 24
 TICKS = 5  # about so many
 MOST_POINTS = 240  # of a curve; of more, means of neighbours
 DECADES = (1, 2, 5)
@@ -84,8 +84,9 @@ class Axis:
         return [Tick(self.at(value), short(value)) for value in values]
 
 
-def plot(curves: Sequence[Curve], log: bool = False) -> Plot:
-    """log: whether values are shown by their logarithm; none is, where one is 0 or less.
+def plot(curves: Sequence[Curve], log: bool = False, until: float = 0) -> Plot:
+    """until: step that the axis reaches to at least, from 0 on, so that several plots compare.
+    log: whether values are shown by their logarithm; none is, where one is 0 or less.
 
     Raises:
         ValueError: no points.
@@ -95,7 +96,7 @@ def plot(curves: Sequence[Curve], log: bool = False) -> Plot:
     if not values:
         raise ValueError("no points to plot")
     log = log and min(values) > TINY
-    x = Axis(min(steps), max(steps), LEFT, WIDTH - RIGHT)
+    x = Axis(min(0, *steps), max(until, *steps), LEFT, WIDTH - RIGHT)
     y = Axis(*with_room(min(values), max(values), log), HEIGHT - BOTTOM, TOP, log)
     names = list(dict.fromkeys(curve.name for curve in curves))
     lines = [line(curve, names.index(curve.name), x, y) for curve in curves]

@@ -56,7 +56,7 @@ def parts_of(run: RunFiles, settings: ReportSettings) -> Iterator[Part]:
 
 def about(run: RunFiles, numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What stands below the title."""
-    facts = [("kind", run.kind)]
+    facts: list[tuple[str, str]] = [("kind", run.kind)]
     model = numbers["model"] or {}
     step = model.get("step") or (run.log.last_step if run.log else None)
     if step is not None:

@@ -73,6 +73,11 @@ def test_curves_of_one_name_have_one_colour():
     assert [line.colour for line in plot(curves).lines] == [0, 0, 1]
 
 
+def test_the_axis_of_steps_starts_at_0_and_reaches_as_far_as_told():
+    (line,) = plot([Curve("a", [(50, 1.0)])], until=100).lines
+    assert coordinates(line.path)[0][0] == (LEFT + WIDTH - RIGHT) / 2
+
+
 def test_nothing_to_plot():
     with pytest.raises(ValueError, match="no points"):
         plot([Curve("a", [])])
