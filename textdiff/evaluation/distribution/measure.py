@@ -77,7 +77,7 @@ def measure_distribution(
     for name, count in (("drawn", len(drawn)), ("real", len(real))):
         if count < 2:
             raise DataError(f"{count} {name} picture(s): a distribution has two or more")
-    x, y = (F.normalize(each, dim=-1) if unit_length else each for each in (drawn, real))
+    x, y = (as_they_enter(each, unit_length) for each in (drawn, real))
     halves, around = split_in_halves(y, seed), neighbours_of(x, y)
     copying, why_not = measure_copies(copies, per_prompt)
     diversities = diversity_of_prompts(drawn, per_prompt) if per_prompt > 1 else None
@@ -101,6 +101,10 @@ def measure_distribution(
         if names
         else {},
     )
+
+
+def as_they_enter(features: Features, unit_length: bool) -> Features:
+    return F.normalize(features, dim=-1) if unit_length else features
 
 
 def neighbours_of(x: Features, y: Features) -> Neighbourhood | None:

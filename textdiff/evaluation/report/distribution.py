@@ -14,7 +14,7 @@ import torch
 from textdiff.data import open_data
 from textdiff.errors import EmptySplitError
 from textdiff.evaluation.distribution.drawn import of_drawn
-from textdiff.evaluation.distribution.measure import compare
+from textdiff.evaluation.distribution.measure import as_they_enter, compare, neighbours_of
 from textdiff.evaluation.distribution.result import (
     Comparison,
     DistributionProtocol,
@@ -134,8 +134,9 @@ def noise_beside(by: CachedFeatures, pictures: DrawnSplit, compared: Compared) -
     shape = pictures.drawn.images.shape
     images = Stream("noise pictures").integers(256, *shape).to(torch.uint8)
     noise = by.of_prompted(PromptedPictures(pictures.drawn.prompts, images)).features
-    real = compared.real.features.features
-    return compare(noise, real, pictures.per_prompt, compared.unit_length)
+    real, unit_length = compared.real.features.features, compared.unit_length
+    x, y = as_they_enter(noise, unit_length), as_they_enter(real, unit_length)
+    return compare(x, y, neighbours_of(x, y), pictures.per_prompt, unit_length)
 
 
 def rows(result: DistributionResult, floors: Mapping[str, float]) -> list[Row]:
