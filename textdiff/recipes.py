@@ -34,4 +34,4 @@ def about(file: Path) -> str:
             break
         comment.append(line.lstrip("# "))
     sentence = " ".join(comment).split(". ")[0].rstrip(".")
-    return textwrap.shorten(sentence, 100, placeholder=" ...")
+    return textwrap.shorten(sentence, 95, placeholder=" ...")
