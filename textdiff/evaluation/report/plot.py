@@ -14,6 +14,7 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 400, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 20, 10, 24
 TICKS = 5  # about so many
+DOTTED = 12  # points of a curve up to which each is shown
 MOST_POINTS = 240  # of a curve; of more, means of neighbours
 DECADES = (1, 2, 5)
 TINY = 1e-30  # below it no logarithm is taken: it would stretch the axis beyond reading
@@ -115,7 +116,7 @@ def with_room(low: float, high: float, log: bool) -> tuple[float, float]:
 def line(curve: Curve, colour: int, x: Axis, y: Axis) -> Line:
     points = [(x.at(step), y.at(value)) for step, value in thinned(curve.points)]
     path = "M" + "L".join(f"{a:g},{b:g}" for a, b in points) if points else ""
-    few = len(points) <= TICKS
+    few = len(points) <= DOTTED
     last = short(curve.points[-1][1]) if curve.points else ""
     return Line(curve.name, colour, path, points if few else [], last, curve.faint)
 
