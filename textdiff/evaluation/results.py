@@ -103,7 +103,7 @@ def json_fields(kind: Any) -> list[JsonField]:
                 key=next((mark.name for mark in marks if isinstance(mark, Key)), field.name),
                 inline=INLINE in marks,
                 omit_none=OMIT_NONE in marks,
-                required=field.default is field.default_factory is dataclasses.MISSING,
+                required=field.default is dataclasses.MISSING,
             )
         )
     return fields

@@ -156,7 +156,7 @@ def title_of(result: DistributionResult, real: str, by: str) -> str:
 
 
 def notes(result: DistributionResult) -> list[str]:
-    sentences = ["Noise: as many pictures of random pixels, which no model can be worse than."]
+    sentences = ["Noise: as many pictures of random pixels, as a model that learned nothing draws."]
     if result.real:
         sentences.append(
             f"Real halves: {result.real.pictures} of these real pictures against "
