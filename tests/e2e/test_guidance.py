@@ -308,8 +308,8 @@ def test_a_sweep_goes_on_where_it_was_cut_off(
 # Candidates that CLIPs choose among
 
 
-def test_a_sweep_of_choices(flags, kept, tiny_clip, loaded, shapes, tmp_path):
-    out = tmp_path / "chosen.json"
+def test_a_sweep_of_choices(flags, noised_with_clean, tiny_clip, loaded, shapes, tmp_path):
+    out, kept = tmp_path / "chosen.json", noised_with_clean
     chosen = ["--best-of", "2", "--early-judges", str(kept), "--keep-after", "0.5"]
     chosen += ["--final-judges", str(tiny_clip)]
     scales = ["--scales", "3", "--clip-scales", "0"]

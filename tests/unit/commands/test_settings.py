@@ -91,10 +91,10 @@ def test_a_tilde_in_an_output_is_the_home_folder(command, key, monkeypatch):
 IDEAS = {
     "limit": (
         *("retrieval", "noised-clip", "guidance", "likelihood", "inversion", "distribution"),
-        "features",
+        *("features", "report"),
     ),
     "image_seed": ("likelihood", "inversion"),
-    "num_images": ("sample", "guidance", "composition", "distribution"),
+    "num_images": ("sample", "guidance", "composition", "distribution", "report"),
 }
 
 
