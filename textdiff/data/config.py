@@ -75,6 +75,12 @@ class DataConfig(Settings):
         4, ge=1, description="scenes only: captions of a scene at most; 1: that of prompts alone"
     )
     scenes: int = Field(4096, ge=1, description="scenes only: how many to train on")
+    converse: bool = Field(
+        False,
+        description="scenes only, with relations: every second training scene is the one before "
+        "with its things exchanged, and comes in the same batch: a CLIP that reads which things "
+        "are there, and not where, cannot tell the two apart",
+    )
     held_out: float = Field(
         0.125,
         gt=0,
@@ -154,10 +160,20 @@ class DataConfig(Settings):
     )
 
     @model_validator(mode="after")
-    def _leaves_some_to_train_on(self) -> DataConfig:
+    def _check(self) -> DataConfig:
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction must be below 1")
+        if self.converse and self.level in ("pairs", "counts"):
+            raise ValueError(
+                f"converse with level {self.level}, whose scenes have no relation; give level "
+                "relations or scenes"
+            )
         return self
+
+    @property
+    def group_size(self) -> int:
+        """Of neighbours in the training split that always come in one batch."""
+        return 2 if self.converse else 1
 
 
 def fit_data(data: DataConfig, size: int, origin: str) -> DataConfig:

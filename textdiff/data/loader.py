@@ -40,7 +40,7 @@ def batches(
     Raises:
         DataError: too many unusable images (see CaptionedImages.read).
     """
-    order = EndlessOrder(len(data), seed)
+    order = EndlessOrder(len(data), seed, data.config.group_size)
     steps = _Steps(data, order, batch_size, accumulation, rank, world_size)
     if workers == 0:
         yield from map(steps.step, itertools.count(start_step))

@@ -28,6 +28,20 @@ def test_a_position_means_the_same_whatever_is_asked_with_it(num_samples, seed, 
     assert together[1].tolist() == [int(sample) for _, sample in fresh]
 
 
+@given(st.integers(1, 50), st.integers(2, 5), st.integers(0, 9))
+def test_groups_stay_together_and_are_shuffled(num_samples, size, seed):
+    ids = EndlessOrder(num_samples, seed, size).at(torch.arange(num_samples))[1].tolist()
+    assert sorted(ids) == list(range(num_samples))
+    whole = [ids.index(first) for first in range(0, num_samples - size + 1, size)]
+    for first, start in zip(range(0, num_samples, size), whole, strict=False):
+        assert ids[start : start + size] == list(range(first, first + size))
+
+
+def test_groups_come_in_another_order_each_epoch():
+    epochs = EndlessOrder(100, 0, 2).at(torch.arange(200))[1].view(2, 50, 2)
+    assert not torch.equal(*epochs)
+
+
 def test_epochs_and_seeds_differ():
     positions = torch.arange(100)
     order = EndlessOrder(100, seed=0)

@@ -1,6 +1,7 @@
 """Scene i of a seed: a function of (seed, split, i), whoever asks and in whatever order.
 
-train    pairs in turn, each once before any comes again; the rest drawn at random
+train    pairs in turn, each once before any comes again; the rest drawn at random; with
+         `converse`, an odd scene is the one before with its things exchanged
 val      the same, at places where no training scene stands: a hash of its facts decides
          whether a scene belongs to train or val
 test     held-out pairs in turn; where there are relations, every other scene has a held-out
@@ -50,9 +51,33 @@ class Drawer:
     seed: int
     combinations: Combinations
     placing: Placing = "free"
+    converse: bool = False
 
     def scene(self, split: Split, index: int) -> Scene:
         """The scene of that place in a split, index >= 0."""
+        if self.converse and split == "train":
+            turn, odd = divmod(index, 2)
+            exchanged = self._exchanged(self._scene("train", turn), turn) if odd else None
+            return exchanged or self._scene("train", turn)
+        return self._scene(split, index)
+
+    def _exchanged(self, scene: Scene, turn: int) -> Scene | None:
+        """The same things, each where the other may stand; None where training must not show them
+        so, or there is one group alone."""
+        if scene.relation is None:
+            return None
+        counts = tuple(group.count for group in scene.groups)
+        pairs = tuple((group.kind, group.colour) for group in scene.groups)
+        for attempt in range(TRIES):
+            draws = _Draws(self.seed, "exchanged", turn, attempt)
+            other = self._placed(draws, counts, pairs, CONVERSE[scene.relation])
+            if self.combinations.unseen_in(other):
+                return None
+            if _side(self.seed, other) == "train":
+                return other
+        return None
+
+    def _scene(self, split: Split, index: int) -> Scene:
         for attempt in range(10**4):
             draws = _Draws(self.seed, "scene", split, index, attempt)
             scene = self._draw(draws, split, index + attempt // TRIES)

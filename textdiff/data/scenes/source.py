@@ -54,7 +54,9 @@ class Scenes:
             )
         self.combinations = combinations_of(config)
         self.entries: list[Entry] = []
-        drawer = Drawer(config.level, config.seed, self.combinations, config.placing)
+        drawer = Drawer(
+            config.level, config.seed, self.combinations, config.placing, config.converse
+        )
         for split, count in numbers(config, self.combinations).items():
             for index in range(count):
                 scene = drawer.scene(split, index)
@@ -92,10 +94,11 @@ def combinations_of(config: DataConfig) -> Combinations:
 def numbers(config: DataConfig, combinations: Combinations) -> dict[Split, int]:
     """How many scenes each split has. Raises UsageError of too few to show every pair."""
     seen = len(combinations.seen_pairs)
-    if config.scenes < seen:
+    least = seen * config.group_size
+    if config.scenes < least:
         raise UsageError(
             f"data.scenes {config.scenes} cannot show each of the {seen} (object, colour) pairs of "
-            f"training once; give {seen} or more, or lower data.objects"
+            f"training once; give {least} or more, or lower data.objects"
         )
     tests = PER_UNSEEN_PAIR * len(combinations.unseen_pairs)
     return {

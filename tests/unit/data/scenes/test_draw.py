@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers.scene_captions import parse
-from textdiff.data.scenes.draw import COUNTS, Drawer
-from textdiff.data.scenes.facts import Scene
+from textdiff.data.scenes.draw import COUNTS, Drawer, _side
+from textdiff.data.scenes.facts import CONVERSE, Scene
 from textdiff.data.scenes.objects import KINDS
 from textdiff.data.scenes.splits import canonical, hold_out
 from textdiff.data.scenes.wording import captions
@@ -16,8 +16,9 @@ NAMES = list(KINDS)[:6]
 LEVELS = list(COUNTS)
 
 
-def drawer(level, seed=0, share=0.125):
-    return Drawer(level, seed, hold_out(NAMES, share, seed, level in ("relations", "scenes")))
+def drawer(level, seed=0, share=0.125, **settings):
+    combinations = hold_out(NAMES, share, seed, level in ("relations", "scenes"))
+    return Drawer(level, seed, combinations, **settings)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -93,3 +94,27 @@ def test_a_pair_without_a_place_left_gives_way(monkeypatch):
     monkeypatch.setattr("textdiff.data.scenes.draw.TRIES", 2)
     with pytest.raises(RuntimeError, match="no scene 0 of split val"):
         replace(drawer("pairs")).scene("val", 0)
+
+
+@pytest.mark.parametrize("level", ["relations", "scenes"])
+def test_every_second_scene_exchanges_the_things_of_the_one_before(level):
+    source, exchanged = drawer(level, converse=True), 0
+    for index in range(0, 300, 2):
+        scene, other = (source.scene("train", index + k) for k in (0, 1))
+        assert not source.combinations.unseen_in(other)
+        assert _side(0, other) == "train"
+        if scene.relation and other.relation != scene.relation:
+            assert other.groups == scene.groups
+            assert other.relation == CONVERSE[scene.relation]
+            exchanged += 1
+        else:  # one group alone, or a triple that is held out
+            assert other == scene
+    assert exchanged > (100 if level == "relations" else 40)
+
+
+def test_exchanged_scenes_leave_the_other_splits_as_they_are():
+    with_them, without = drawer("relations", converse=True), drawer("relations")
+    for split in ("val", "test"):
+        assert [with_them.scene(split, k) for k in range(20)] == [
+            without.scene(split, k) for k in range(20)
+        ]

@@ -1,5 +1,6 @@
 """The source `scenes`: splits, facts beside captions, cache, copies, workers, bad input."""
 
+import itertools
 import json
 import pickle
 import subprocess
@@ -141,3 +142,19 @@ def test_a_missing_package_is_named(config, monkeypatch):
     monkeypatch.setattr("textdiff.errors.missing_packages", lambda extra: ["resvg-py"])
     with pytest.raises(UsageError, match="'scenes' needs the package resvg-py: pip install"):
         open_data(config)
+
+
+def test_a_scene_and_its_converse_come_in_one_batch(config):
+    related = {"level": "relations", "wordings": 1, "scenes": 80, "converse": True}
+    data = open_data(config.model_copy(update=related), "train")
+    for (batch,) in itertools.islice(batches(data, seed=0, batch_size=16), 5):
+        ids = batch.sample_ids.tolist()
+        assert [index // 2 for index in ids[::2]] == [index // 2 for index in ids[1::2]]
+        scenes = [data.scenes[index] for index in ids]
+        assert all(a.groups == b.groups for a, b in zip(scenes[::2], scenes[1::2], strict=True))
+
+
+def test_scenes_with_their_converse_are_twice_as_many(config):
+    related = {"level": "relations", "scenes": 57, "converse": True}
+    with pytest.raises(UsageError, match=r"data\.scenes 57 cannot show.*give 58 or more"):
+        open_data(config.model_copy(update=related), "train")
