@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from textdiff.checkpoint import load_foreign_tensors, load_tensors, weights_hash
+from textdiff.checkpoint import config_hash, load_foreign_tensors, load_tensors, weights_hash
 from textdiff.data.config import DataConfig
 from textdiff.errors import CheckpointError, UsageError, require_extra
 from textdiff.evaluation.features.extractor import ExtractorProtocol, Preprocessing
@@ -61,8 +61,15 @@ class InceptionExtractor:
 
     @cached_property
     def protocol(self) -> ExtractorProtocol:
-        weights = weights_hash(self.network)
-        return ExtractorProtocol(self.name, "inception", weights, LAYER, int(LAYER), SEEN)
+        return ExtractorProtocol(
+            name=self.name,
+            kind="inception",
+            weights=weights_hash(self.network),
+            layer=LAYER,
+            dim=int(LAYER),
+            preprocessing=SEEN,
+            architecture=config_hash(type(self.network).__name__),  # there is one
+        )
 
     def prepared(self, config: DataConfig) -> DataConfig:
         return config

@@ -32,6 +32,7 @@ def test_key_is_of_what_decides_the_features(monkeypatch):
     assert key_of(replace(PROTOCOL, name="another"), {"pixels": "a"}) == key
     assert key_of(PROTOCOL, {"pixels": "b"}) != key
     assert key_of(replace(PROTOCOL, weights="f"), {"pixels": "a"}) != key
+    assert key_of(replace(PROTOCOL, architecture="e"), {"pixels": "a"}) != key
     seen = replace(PROTOCOL.preprocessing, resample="box")
     assert key_of(replace(PROTOCOL, preprocessing=seen), {"pixels": "a"}) != key
     monkeypatch.setattr(module, "versions", lambda: {"torch": "99"})

@@ -51,6 +51,7 @@ def test_features_are_those_of_torch_fidelity(hub, tmp_path):
     torch.save(weights, hub / FILE)
     extractor = load_extractor("inception", "cpu")
     assert (extractor.protocol.dim, extractor.protocol.kind) == (2048, "inception")
+    assert extractor.protocol.architecture
     images = torch.randint(0, 256, (1, 3, 40, 50), generator=torch.manual_seed(1)).byte()
     reference = fidelity.FeatureExtractorInceptionV3("i", ["2048"], str(hub / FILE))
     assert torch.equal(extractor.encode(images), reference(images)[0])
