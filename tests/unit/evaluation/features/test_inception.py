@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.helpers.inception import random_weights
+from textdiff.data import DataConfig
 from textdiff.errors import CheckpointError, UsageError
-from textdiff.evaluation.features.inception import FILE, inception_of
+from textdiff.evaluation.features.inception import FILE, InceptionExtractor, inception_of
 from textdiff.evaluation.features.named import load_extractor
 
 fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
@@ -38,6 +39,13 @@ def test_weights_of_another_network(tmp_path):
     torch.save({"w": torch.zeros(2)}, tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match="not hold the weights of the Inception network"):
         inception_of(tmp_path / "w.pth")
+
+
+def test_pictures_are_of_the_size_of_the_network_unless_another_is_asked_for():
+    extractor = InceptionExtractor("inception", torch.nn.Identity(), "cpu")
+    assert extractor.prepared(DataConfig()).image_size == 299
+    assert extractor.prepared(DataConfig(image_size=32)).image_size == 32
+    assert extractor.prepared(DataConfig()).resample == DataConfig().resample
 
 
 @pytest.mark.slow
