@@ -238,3 +238,8 @@ def weights_hash(module: nn.Module) -> str:
         digest.update(f"{name}:{flat.dtype}:{tuple(flat.shape)}".encode())
         digest.update(flat.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def config_hash(config: Any) -> str:
+    """First 16 hex digits of the sha256 of JSON, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from textdiff import checkpoint
 from textdiff.attention import faster_kernel
 from textdiff.clip import source
+from textdiff.clip.architecture import architecture_hash
 from textdiff.clip.config import LAST_LAYER, ClipConfig
 from textdiff.clip.tokens import Tokens, tokenize
 from textdiff.errors import UsageError
@@ -166,6 +167,10 @@ class ClipModel(nn.Module):
     def weights_hash(self) -> str:
         """Of both towers and the scale; see `checkpoint.weights_hash`."""
         return checkpoint.weights_hash(self.model)
+
+    def architecture_hash(self) -> str:
+        """Of its config and tokenizer: what decides features beside weights and preprocessing."""
+        return architecture_hash(self._origin.model_cfg, self._origin.tokenizer)
 
     def forward(
         self, images: Tensor, captions: Tokens | list[str]

@@ -32,6 +32,10 @@ class BytePairTokenizer(_Tokenizer, Protocol):
 
     eot_token_id: int
 
+    def clean_fn(self, text: str) -> str:
+        """`text` without what the tokenizer should not see, such as HTML entities."""
+        ...
+
     def encode(self, text: str) -> list[int]:
         """Ids of `text` alone, without start and end."""
         ...

@@ -15,7 +15,7 @@ import torch
 from textdiff.data import CaptionedImages, DataConfig
 from textdiff.data.decode import BadImage
 from textdiff.errors import DataError, UsageError
-from textdiff.evaluation.distribution.measure import group_by_prompt
+from textdiff.evaluation.distribution.grouping import group_by_prompt
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.evaluation.pictures import (
@@ -47,7 +47,7 @@ class Drawn:
 
     show: pictures by the numbers of rows, at one size; None: there are features alone.
     model: None where they were given. source: None where they were drawn now.
-    notes: sentences on what flatters them.
+    notes: sentences on what flatters them, and on those that were left out.
     side: of the pictures that the features are of, where it is none of the model's or the source's.
     """
 
@@ -136,18 +136,18 @@ def of_drawn(
 def open_given(by: CachedFeatures, folder: str, config: DataConfig) -> Drawn:
     """Pictures of a folder, streamed. config: of their size. Raises DataError."""
     data = open_pictures(folder, config, captioned=False)
-    features, per_prompt = group_by_prompt(by.of_split(data))
+    features, per_prompt, notes = group_by_prompt(by.of_split(data))
 
     def show(numbers: Sequence[int]) -> Pictures:
         return torch.stack([data.image(features.positions[k]) for k in numbers])
 
-    return Drawn(features, per_prompt, show, source=data_protocol(data))
+    return Drawn(features, per_prompt, show, source=data_protocol(data), notes=notes)
 
 
 def given_features(features: FeatureSet) -> Drawn:
     """Of a file."""
-    grouped, per_prompt = group_by_prompt(features)
-    return Drawn(grouped, per_prompt, source=features.source)
+    grouped, per_prompt, notes = group_by_prompt(features)
+    return Drawn(grouped, per_prompt, source=features.source, notes=notes)
 
 
 def size_of_given(folder: str, config: DataConfig) -> int:

@@ -11,7 +11,6 @@ Pictures of one prompt are no independent observations, and are resampled togeth
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import get_args
 
@@ -21,7 +20,6 @@ import torch.nn.functional as F
 from textdiff.errors import DataError
 from textdiff.evaluation.distribution.by_item import ItemNames, Nearness, items_of
 from textdiff.evaluation.distribution.result import Comparison, CopyingResult, DistributionResult
-from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.metrics.bootstrap import estimate_mean
 from textdiff.metrics.copying import Nearest, copied_share, nearest_pictures
 from textdiff.metrics.diversity import diversity_of_prompts
@@ -41,18 +39,6 @@ class Copies:
 
     drawn: Nearest
     held_out: Nearest
-
-
-def group_by_prompt(pictures: FeatureSet) -> tuple[FeatureSet, int]:
-    """The pictures of one prompt together, and how many there are of each; as they are, and 1,
-    where prompts are not known or have unequal numbers."""
-    counts = Counter(texts[0] for texts in pictures.captions if texts)
-    sizes = set(counts.values())
-    if sizes == {1} or len(sizes) != 1 or len(counts) < 2 or counts.total() < len(pictures):
-        return pictures, 1
-    number = {prompt: k for k, prompt in enumerate(counts)}
-    order = sorted(range(len(pictures)), key=lambda k: number[pictures.captions[k][0]])
-    return pictures.reordered(order), sizes.pop()
 
 
 def measure_distribution(

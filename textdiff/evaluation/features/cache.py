@@ -1,6 +1,7 @@
 """Feature sets on disk, found again by what they are of.
 
-    key = hash(extractor: weights, layer, preprocessing; pictures or captions; versions)
+    key = hash(extractor: weights, layer, architecture, preprocessing, batch size; versions;
+               pictures or captions)
     <cache>/features/<key>.safetensors
 
 A file that is damaged is computed again, and a line says so. Those that were not read for longest
@@ -15,13 +16,14 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from textdiff.data.config import DataConfig
 from textdiff.data.pixel_cache import cache_root
 from textdiff.errors import DataError
-from textdiff.evaluation.features.extractor import ExtractorProtocol
+from textdiff.evaluation.features.extractor import Extractor
 from textdiff.evaluation.features.feature_set import (
     FORMAT,
     FeatureSet,
@@ -32,13 +34,24 @@ from textdiff.evaluation.protocol import versions
 from textdiff.evaluation.results import to_json
 
 MOST_BYTES = 4 << 30
+LIBRARIES = ("numpy", "timm", "torch-fidelity", "torchvision", "transformers")  # beside `versions`
 
 
-def key_of(extractor: ExtractorProtocol, of: dict[str, Any]) -> str:
+def key_of(extractor: Extractor, of: dict[str, Any]) -> str:
     """of: what decides the features besides the extractor, as JSON. A newer library may decode,
-    resize or multiply otherwise, so versions count."""
-    content = [FORMAT, to_json(list(extractor.identity)), to_json(of), versions()]
+    resize or multiply otherwise, so versions count; a batch of another size may be rounded
+    otherwise."""
+    by = [to_json(list(extractor.protocol.identity)), extractor.batch_size]
+    content = [FORMAT, by, to_json(of), versions(), {name: installed(name) for name in LIBRARIES}]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def installed(package: str) -> str | None:
+    """Its version; None: it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 @dataclass(frozen=True)

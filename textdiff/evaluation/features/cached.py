@@ -88,6 +88,7 @@ class CachedFeatures:
             "fingerprint": data.fingerprint,
             "version": data.version,
             "looks": data.config.model_dump(include=set(LOOKS)),
+            "need_captions": data.config.need_captions,
             "split": data.split,
             "indices": hash_of(list(indices)),
         }
@@ -110,14 +111,13 @@ class CachedFeatures:
         texts = [list(each) for each in captions]
 
         def compute() -> FeatureSet:
-            encoded = encode_pictures(self.extractor, images, self.ranks)
-            return FeatureSet(
-                encoded.features, encoded.positions, texts, self.protocol, source, bad={}
-            )
+            found = encode_pictures(self.extractor, images, self.ranks)
+            return FeatureSet(found.features, found.positions, texts, self.protocol, source, bad={})
 
         pixels = hashlib.sha256(digests_of(images).numpy().tobytes()).hexdigest()
-        of = {"pixels": pixels, "captions": hash_of(texts), "source": hash_of(to_json(source))}
-        return self._kept_or(compute, of, f"{len(images)} pictures")
+        of = {"pixels": pixels, "captions": hash_of(texts)}
+        features = self._kept_or(compute, of, f"{len(images)} pictures")
+        return replace(features, source=source)  # equal pictures may be of several
 
     def of_prompted(
         self, pictures: PromptedPictures, source: Mapping[str, Any] = IN_MEMORY
@@ -171,7 +171,7 @@ class CachedFeatures:
         a line."""
         if self.cache is None:
             return compute()
-        key, main = key_of(self.protocol, of), self.ranks.is_main
+        key, main = key_of(self.extractor, of), self.ranks.is_main
         kept = self.ranks.main_value(self.cache.get(key) if main else None)
         if kept is not None:
             if main and what:

@@ -41,6 +41,7 @@ class ClipExtractor:
                 mean=tuple(preprocess["mean"]),
                 std=tuple(preprocess["std"]),
             ),
+            architecture=self.clip.architecture_hash(),
         )
 
     def prepared(self, config: DataConfig) -> DataConfig:

@@ -9,7 +9,7 @@ extractors are never comparable, so each says in full what it is (`ExtractorProt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, Protocol, runtime_checkable
 
 from textdiff.data.config import DataConfig, Resize
@@ -40,6 +40,8 @@ class ExtractorProtocol:
     """An extractor in files of features and of numbers.
 
     name: what the user called it. weights: their hash. layer: whose output the features are.
+    architecture: hash of what the network is built from, such as heads, activations, epsilons and
+    a tokenizer; "" in results of versions that did not say.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ExtractorProtocol:
     layer: str
     dim: int
     preprocessing: Preprocessing
+    architecture: str = ""
 
     def same_as(self, other: ExtractorProtocol) -> bool:
         """Whether features of both are comparable, whatever each is called."""
@@ -56,10 +59,13 @@ class ExtractorProtocol:
     @property
     def identity(self) -> tuple[object, ...]:
         """All but the name."""
-        return (self.kind, self.weights, self.layer, self.dim, self.preprocessing)
+        return tuple(getattr(self, name) for name in DECISIVE)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} (weights {self.weights})"
+
+
+DECISIVE = tuple(each.name for each in fields(ExtractorProtocol) if each.name != "name")
 
 
 @runtime_checkable

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from textdiff.errors import DataError, UsageError
-from textdiff.evaluation.features.extractor import ExtractorProtocol
+from textdiff.evaluation.features.extractor import DECISIVE, ExtractorProtocol
 from textdiff.evaluation.results import from_json, to_json
 from textdiff.files import replacing
 from textdiff.types import Features
 
-FORMAT = 1  # of the files; raise it when what stands in them changes its meaning
+FORMAT = 2  # of the files; raise it when what stands in them changes its meaning
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,13 @@ def read_features(path: str | Path, key: str | None = None) -> FeatureSet:
         if digest(metadata["about"], tensors) != metadata["sha256"]:
             raise DataError(f"{path} is damaged: its content is not what was written")
         about = json.loads(metadata["about"])
-        if about["format"] != FORMAT or (key is not None and about["key"] != key):
-            raise DataError(f"{path} is of another format or of other pictures")
+        if about["format"] != FORMAT:
+            raise DataError(
+                f"{path} is a file of features of format {about['format']}, this version reads "
+                f"{FORMAT}; write it again with 'textdiff features'"
+            )
+        if key is not None and about["key"] != key:
+            raise DataError(f"{path} holds features of other pictures")
         return FeatureSet(
             features=tensors["features"],
             positions=tensors["positions"].tolist(),
@@ -159,7 +164,6 @@ def check_same_extractor(
 
 
 def _difference(one: ExtractorProtocol, other: ExtractorProtocol) -> str:
-    names: Sequence[str] = ("kind", "weights", "layer", "dim", "preprocessing")
     return "they differ in " + ", ".join(
-        name for name in names if getattr(one, name) != getattr(other, name)
+        name for name in DECISIVE if getattr(one, name) != getattr(other, name)
     )

@@ -3,8 +3,9 @@ features after the last pooling, with the weights of TensorFlow's 2015-12-05 gra
 
     pictures of any size ── bilinear to 299 x 299, not antialiased, as in TensorFlow 1 ──► network
 
-Its published numbers are of pictures at their stored size (256 for COCO); so files are not resized
-for it. The weights are never downloaded: a number must not depend on what a server answers.
+Its published numbers are of pictures at their stored size (256 for COCO), which --data.image-size
+states; otherwise files are read at the network's own. The weights are never downloaded: a number
+must not depend on what a server answers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from textdiff.checkpoint import load_foreign_tensors, load_tensors, weights_hash
+from textdiff.checkpoint import config_hash, load_foreign_tensors, load_tensors, weights_hash
 from textdiff.data.config import DataConfig
 from textdiff.errors import CheckpointError, UsageError, require_extra
 from textdiff.evaluation.features.extractor import ExtractorProtocol, Preprocessing
@@ -61,11 +62,22 @@ class InceptionExtractor:
 
     @cached_property
     def protocol(self) -> ExtractorProtocol:
-        weights = weights_hash(self.network)
-        return ExtractorProtocol(self.name, "inception", weights, LAYER, int(LAYER), SEEN)
+        return ExtractorProtocol(
+            name=self.name,
+            kind="inception",
+            weights=weights_hash(self.network),
+            layer=LAYER,
+            dim=int(LAYER),
+            preprocessing=SEEN,
+            architecture=config_hash(type(self.network).__name__),  # there is one
+        )
 
     def prepared(self, config: DataConfig) -> DataConfig:
-        return config
+        """Of the network's side, unless another was asked for; how they become square is no matter
+        of the network."""
+        if "image_size" in config.model_fields_set:
+            return config
+        return config.model_copy(update={"image_size": SEEN.image_size})
 
     @torch.no_grad()
     def encode(self, images: Pictures) -> Features:

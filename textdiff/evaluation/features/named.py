@@ -73,7 +73,7 @@ def load_folder(
             f"{only}; give --features {folder} to use it all the same"
         )
     if "model_type" in config:
-        return VisionExtractor.load(name, folder, device)
+        return VisionExtractor.load(name, folder, config, device)
     if "architecture" in config:
         return TimmExtractor.load(name, folder, config, device)
     raise CheckpointError(

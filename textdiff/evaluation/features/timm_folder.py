@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from textdiff.checkpoint import load_module, load_tensors, weights_hash
+from textdiff.checkpoint import config_hash, load_module, load_tensors, weights_hash
 from textdiff.data.config import DataConfig
 from textdiff.errors import CheckpointError
 from textdiff.evaluation.features.extractor import ExtractorProtocol, Preprocessing
@@ -67,8 +67,16 @@ class TimmExtractor:
             mean=tuple(stated["mean"]),
             std=tuple(stated["std"]),
         )
-        weights, dim = weights_hash(network), network.num_features
-        return cls(ExtractorProtocol(name, "timm", weights, LAYER, dim, seen), network)
+        protocol = ExtractorProtocol(
+            name=name,
+            kind="timm",
+            weights=weights_hash(network),
+            layer=LAYER,
+            dim=network.num_features,
+            preprocessing=seen,
+            architecture=config_hash([config["architecture"], arguments]),
+        )
+        return cls(protocol, network)
 
     def prepared(self, config: DataConfig) -> DataConfig:
         return as_seen(config, self.protocol.preprocessing)

@@ -11,13 +11,14 @@ last hidden state over positions. The whole picture is seen: its shorter side be
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from textdiff.checkpoint import weights_hash
+from textdiff.checkpoint import config_hash, weights_hash
 from textdiff.data.config import DataConfig
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.evaluation.features.extractor import ExtractorProtocol, Preprocessing
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 POOLED, AVERAGED = "pooler_output", "mean of last_hidden_state"
+BOOKKEEPING = {"architectures", "dtype", "torch_dtype", "transformers_version", "_name_or_path"}
 FILTERS = {2: "bilinear", 3: "bicubic"}  # of PIL's numbers; others have no antialiased kernel here
 
 
@@ -39,8 +41,10 @@ class VisionExtractor:
     batch_size: int = 64
 
     @classmethod
-    def load(cls, name: str, folder: Path, device: str) -> VisionExtractor:
-        """name: what the user called it.
+    def load(
+        cls, name: str, folder: Path, config: Mapping[str, Any], device: str
+    ) -> VisionExtractor:
+        """name: what the user called it. config: of the folder.
 
         Raises:
             CheckpointError: the folder lacks weights or holds those of another model.
@@ -52,9 +56,16 @@ class VisionExtractor:
         with torch.no_grad():
             probe = network(pixel_values=torch.zeros(1, 3, side, side, device=device))
         layer = POOLED if getattr(probe, POOLED, None) is not None else AVERAGED
-        dim = features_of(probe, layer).shape[1]
-        weights = weights_hash(network)
-        return cls(ExtractorProtocol(name, "transformers", weights, layer, dim, seen), network)
+        protocol = ExtractorProtocol(
+            name=name,
+            kind="transformers",
+            weights=weights_hash(network),
+            layer=layer,
+            dim=features_of(probe, layer).shape[1],
+            preprocessing=seen,
+            architecture=config_hash({k: v for k, v in config.items() if k not in BOOKKEEPING}),
+        )
+        return cls(protocol, network)
 
     def prepared(self, config: DataConfig) -> DataConfig:
         return as_seen(config, self.protocol.preprocessing)

@@ -10,13 +10,11 @@ from tests.helpers.extractors import MeanColours
 from textdiff.errors import DataError
 from textdiff.evaluation.distribution.measure import (
     find_copies,
-    group_by_prompt,
     measure_distribution,
     split_in_halves,
 )
 from textdiff.evaluation.distribution.result import DistributionProtocol, DistributionResult
 from textdiff.evaluation.distribution.table import print_distribution
-from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.evaluation.results import from_json, to_json
 from textdiff.metrics import frechet_distance, kid
 
@@ -128,32 +126,6 @@ def test_halves_are_of_different_pictures():
     assert len(one) == len(other) == 4
     assert not set(one[:, 0].tolist()) & set(other[:, 0].tolist())
     assert split_in_halves(torch.zeros(3, 1), seed=0) is None
-
-
-def features_of(captions: list[list[str]]) -> FeatureSet:
-    numbers = list(range(len(captions)))
-    rows = torch.arange(float(len(captions)))[:, None]
-    return FeatureSet(rows, numbers, captions, MeanColours().protocol, {}, {})
-
-
-@pytest.mark.parametrize(
-    ("prompts", "order", "per_prompt"),
-    [
-        ("abab", [0, 2, 1, 3], 2),
-        ("aabb", [0, 1, 2, 3], 2),
-        ("abcd", [0, 1, 2, 3], 1),
-        ("aaab", [0, 1, 2, 3], 1),
-        ("aaaa", [0, 1, 2, 3], 1),
-        ("ab-a", [0, 1, 2, 3], 1),
-    ],
-)
-def test_pictures_of_a_prompt_are_brought_together(prompts, order, per_prompt):
-    grouped, count = group_by_prompt(features_of([[p] if p != "-" else [] for p in prompts]))
-    assert count == per_prompt
-    assert grouped.positions == order == grouped.features[:, 0].long().tolist()
-    assert [texts for texts in grouped.captions if texts] == [
-        [prompts[k]] for k in order if prompts[k] != "-"
-    ]
 
 
 def test_keys_on_disk(result):

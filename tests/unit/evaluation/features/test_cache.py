@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -11,10 +12,17 @@ import torch
 from tests.helpers.extractors import MeanColours
 from textdiff.data import DataConfig
 from textdiff.evaluation.features import cache as module
-from textdiff.evaluation.features.cache import FeatureCache, key_of, open_cache
+from textdiff.evaluation.features.cache import FeatureCache, installed, key_of, open_cache
+from textdiff.evaluation.features.extractor import ExtractorProtocol
 from textdiff.evaluation.features.feature_set import FeatureSet
 
 PROTOCOL = MeanColours().protocol
+
+
+@dataclass
+class Changed:
+    protocol: ExtractorProtocol
+    batch_size: int
 
 
 @pytest.fixture
@@ -28,14 +36,32 @@ def cache(tmp_path) -> FeatureCache:
 
 
 def test_key_is_of_what_decides_the_features(monkeypatch):
-    key = key_of(PROTOCOL, {"pixels": "a"})
-    assert key_of(replace(PROTOCOL, name="another"), {"pixels": "a"}) == key
-    assert key_of(PROTOCOL, {"pixels": "b"}) != key
-    assert key_of(replace(PROTOCOL, weights="f"), {"pixels": "a"}) != key
+    def key(batch_size=4, pixels="a", **changes) -> str:
+        extractor = Changed(replace(PROTOCOL, **changes), batch_size)
+        return key_of(extractor, {"pixels": pixels})
+
+    first = key()
+    assert key(name="another") == first
     seen = replace(PROTOCOL.preprocessing, resample="box")
-    assert key_of(replace(PROTOCOL, preprocessing=seen), {"pixels": "a"}) != key
+    others = [{"weights": "f"}, {"architecture": "e"}, {"preprocessing": seen}]
+    others += [{"pixels": "b"}, {"batch_size": 8}]
+    assert all(key(**other) != first for other in others)
     monkeypatch.setattr(module, "versions", lambda: {"torch": "99"})
-    assert key_of(PROTOCOL, {"pixels": "a"}) != key
+    assert key() != first
+
+
+@pytest.mark.parametrize("package", ["torchvision", "transformers", "timm", "torch-fidelity"])
+def test_key_is_of_the_libraries_that_make_features(monkeypatch, package):
+    first = key_of(MeanColours(), {})
+    monkeypatch.setattr(module, "installed", lambda name: "0" if name == package else None)
+    one = key_of(MeanColours(), {})
+    monkeypatch.setattr(module, "installed", lambda name: None)
+    assert len({first, one, key_of(MeanColours(), {})}) == 3
+
+
+def test_a_library_that_is_not_there_has_no_version():
+    assert installed("no-such-package") is None
+    assert installed("torch") == version("torch")
 
 
 def test_put_and_get(cache, features):

@@ -11,7 +11,8 @@ import torch
 from tests.helpers.extractors import MeanColours
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features, text_features
-from textdiff.data import DataConfig, open_data
+from textdiff.data import CaptionedImages, DataConfig, open_data
+from textdiff.data.entries import Entry
 from textdiff.errors import DataError, UsageError
 from textdiff.evaluation.features.cache import FeatureCache
 from textdiff.evaluation.features.cached import CachedFeatures, clip_features
@@ -74,6 +75,31 @@ def test_what_may_have_changed_is_computed_again(cache, folder, change):
     assert sum(again.encoded) == len(data)
 
 
+class OneWithoutCaption:
+    """A source of three pictures."""
+
+    attribution = None
+
+    def __init__(self) -> None:
+        texts = [("a",), (), ("b",)]
+        self.entries = [Entry(str(k), each, str(k), "train") for k, each in enumerate(texts)]
+
+    def read(self, index: int) -> torch.Tensor:
+        return torch.full((3, 8, 8), index, dtype=torch.uint8)
+
+    def original_size(self, index: int) -> tuple[int, int]:
+        return 8, 8
+
+
+def test_pictures_that_need_no_caption_are_not_those_that_do(cache):
+    found = []
+    for need in (False, True):
+        config = DataConfig(image_size=8, max_bad_fraction=0.5, need_captions=need)
+        data = CaptionedImages(OneWithoutCaption(), config, "all")
+        found.append(CachedFeatures(MeanColours(), cache).of_split(data).positions)
+    assert found == [[0, 1, 2], [0, 2]]
+
+
 def test_other_weights_are_other_features(cache, folder):
     CachedFeatures(MeanColours(), cache).of_split(opened(folder))
     other = MeanColours(weights="4567")
@@ -119,6 +145,23 @@ def test_drawn_pictures_by_their_pixels(cache):
     changed[1, 0, 0, 0] ^= 1
     CachedFeatures(two, cache).of_prompted(PromptedPictures(drawn.prompts, changed))
     assert two.encoded == [2]
+
+
+def test_equal_pictures_of_another_source_are_not_encoded_again(cache):
+    images = torch.randint(0, 256, (2, 3, 8, 8)).byte()
+    extractor = MeanColours()
+    by, texts = CachedFeatures(extractor, cache), [["one"], ["two"]]
+    first = by.of_pictures(images, texts, {"source": "a run"})
+    again = by.of_pictures(images, texts, {"source": "a report"})
+    assert extractor.encoded == [2]
+    assert [first.source, again.source] == [{"source": "a run"}, {"source": "a report"}]
+
+
+def test_a_batch_of_another_size_is_computed_again(cache, folder):
+    for size in (4, 8):
+        extractor = MeanColours(batch_size=size)
+        CachedFeatures(extractor, cache).of_split(opened(folder))
+        assert sum(extractor.encoded) == 16
 
 
 def test_without_a_cache_nothing_is_said(folder, capsys):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tests.helpers.extractors import MeanColours
 from textdiff.errors import DataError, UsageError
+from textdiff.evaluation.features import feature_set
 from textdiff.evaluation.features.feature_set import (
     FeatureSet,
     check_same_extractor,
@@ -65,6 +68,15 @@ def test_another_key(path):
         read_features(path, "another")
 
 
+def test_of_an_older_format(tmp_path, features, monkeypatch):
+    monkeypatch.setattr(feature_set, "FORMAT", 1)
+    write_features(tmp_path / "old.safetensors", features)
+    monkeypatch.undo()
+    said = r"old\.safetensors .* format 1, this version reads 2; write it again with 'textdiff feat"
+    with pytest.raises(DataError, match=said):
+        read_features(tmp_path / "old.safetensors")
+
+
 def test_missing(tmp_path):
     with pytest.raises(DataError, match="no-such"):
         read_features(tmp_path / "no-such.safetensors")
@@ -88,9 +100,13 @@ def test_of_another_model_by_name(features):
         check_same_extractor("--reference r", features, "--features-file f", other)
 
 
-def test_another_name_is_no_other_model(features):
-    from dataclasses import replace
+def test_of_the_same_weights_in_another_architecture(features):
+    other = replace(PROTOCOL, architecture="89ab")
+    with pytest.raises(UsageError, match="they differ in architecture; take one extractor"):
+        check_same_extractor("--reference r", features, "--features-file f", other)
 
+
+def test_another_name_is_no_other_model(features):
     check_same_extractor("--reference r", features, "f", replace(PROTOCOL, name="elsewhere"))
 
 

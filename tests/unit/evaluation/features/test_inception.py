@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.helpers.inception import random_weights
+from textdiff.data import DataConfig
 from textdiff.errors import CheckpointError, UsageError
-from textdiff.evaluation.features.inception import FILE, inception_of
+from textdiff.evaluation.features.inception import FILE, InceptionExtractor, inception_of
 from textdiff.evaluation.features.named import load_extractor
 
 fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
@@ -40,6 +41,13 @@ def test_weights_of_another_network(tmp_path):
         inception_of(tmp_path / "w.pth")
 
 
+def test_pictures_are_of_the_size_of_the_network_unless_another_is_asked_for():
+    extractor = InceptionExtractor("inception", torch.nn.Identity(), "cpu")
+    assert extractor.prepared(DataConfig()).image_size == 299
+    assert extractor.prepared(DataConfig(image_size=32)).image_size == 32
+    assert extractor.prepared(DataConfig()).resample == DataConfig().resample
+
+
 @pytest.mark.slow
 def test_features_are_those_of_torch_fidelity(hub, tmp_path):
     """Random weights in the place where people keep the real ones, of a picture smaller and one
@@ -51,6 +59,7 @@ def test_features_are_those_of_torch_fidelity(hub, tmp_path):
     torch.save(weights, hub / FILE)
     extractor = load_extractor("inception", "cpu")
     assert (extractor.protocol.dim, extractor.protocol.kind) == (2048, "inception")
+    assert extractor.protocol.architecture
     images = torch.randint(0, 256, (1, 3, 40, 50), generator=torch.manual_seed(1)).byte()
     reference = fidelity.FeatureExtractorInceptionV3("i", ["2048"], str(hub / FILE))
     assert torch.equal(extractor.encode(images), reference(images)[0])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from functools import reduce
 
 import pytest
 import torch
@@ -55,6 +57,33 @@ def test_a_folder_of_transformers(dino):
     prepared = extractor.prepared(DataConfig())
     assert (prepared.image_size, prepared.resize, prepared.resample) == (28, "crop", "bicubic")
     assert extractor.prepared(DataConfig(image_size=64)).image_size == 64
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "same"),
+    [
+        ("clip", ["model_cfg", "quick_gelu"], True, False),
+        ("dino", ["hidden_act"], "relu", False),
+        ("dino", ["num_attention_heads"], 4, False),
+        ("dino", ["layer_norm_eps"], 1e-3, False),
+        ("dino", ["transformers_version"], "4.0.0", True),
+        ("timm", ["model_args", "num_heads"], 6, False),
+        ("timm", ["num_features"], 192, True),
+    ],
+)
+def test_equal_weights_in_another_architecture(
+    dino, timm_folder, tiny_clip, tmp_path, kind, path, value, same
+):
+    folder = {"clip": tiny_clip, "dino": dino, "timm": timm_folder}[kind]
+    edited = shutil.copytree(folder, tmp_path / "edited")
+    file = edited / ("open_clip_config.json" if kind == "clip" else "config.json")
+    content = json.loads(file.read_text())
+    *parents, last = path
+    reduce(lambda part, key: part[key], parents, content)[last] = value
+    file.write_text(json.dumps(content))
+    one, other = (load_extractor(str(each), "cpu").protocol for each in (folder, edited))
+    assert one.weights == other.weights and one.architecture
+    assert one.same_as(other) == same
 
 
 def test_weights_that_the_file_lacks_are_never_random(dino, tmp_path):
