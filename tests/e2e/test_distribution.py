@@ -55,7 +55,9 @@ def test_a_model(measured, tiny_run, tiny_clip, shapes, tmp_path, capsys):
     assert found["features"]["kind"] == "clip"
     assert found["model"]["name"] == str(tiny_run)
     assert found["sampling"]["seed"] == 5
-    assert any("the CLIP that the model was trained with" in each for each in found["warnings"])
+    assert any(
+        "was trained with, which flatters its pictures" in each for each in found["warnings"]
+    )
     captured = capsys.readouterr()
     assert "8 pictures against 16 of" in captured.out
     assert "note: Frechet distance of 8 drawn and 16 real pictures" in captured.err

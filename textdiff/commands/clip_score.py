@@ -25,6 +25,7 @@ def run(settings: ClipScoreSettings) -> None:
         measure_clip_score,
         print_scores,
     )
+    from textdiff.evaluation.evaluators import involved_in
     from textdiff.evaluation.features.cache import open_cache
     from textdiff.evaluation.features.cached import CachedFeatures
     from textdiff.evaluation.features.clip import ClipExtractor
@@ -46,6 +47,7 @@ def run(settings: ClipScoreSettings) -> None:
     device = pick_device(settings.device)
     cache, model = open_cache(settings.feature_cache, settings.data), None
     source: SourceProtocol
+    involved: dict[str, str] = {}
 
     def by(clip: ClipModel) -> CachedFeatures:
         name = settings.judge or f"{settings.model}/clip"
@@ -57,7 +59,7 @@ def run(settings: ClipScoreSettings) -> None:
         config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
         data = open_data(config, settings.split)
         clip = ClipModel.load(settings.judge) if settings.judge else pipe.clip
-        features = by(clip)
+        features, involved = by(clip), involved_in(pipe, settings.model, settings)
         real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
         settle_threads(device)
         drawn = draw_pictures(pipe, real.prompts, settings)
@@ -76,7 +78,7 @@ def run(settings: ClipScoreSettings) -> None:
             given = features.of_file("--features-file", str(settings.features_file))
             title, source = given.title, given.source
         pictures = {"given": given}
-    result = measure_clip_score(features, pictures, settings.weight)
+    result = measure_clip_score(features, pictures, settings.weight, involved)
     print_scores(result, title)
     protocol = ClipScoreProtocol(
         model=model,

@@ -17,7 +17,7 @@ def run(settings: CompositionSettings) -> None:
 
     Raises:
         DataError: data without facts, or pictures of no prompt that the data have.
-        UsageError: a judge is the CLIP that the model was trained with.
+        UsageError: a judge had a part: in training the model, in guiding or in choosing.
     """
     from textdiff.data import CaptionedImages, open_data
     from textdiff.data.config import fit_data
@@ -29,7 +29,7 @@ def run(settings: CompositionSettings) -> None:
     from textdiff.evaluation.composition.result import CompositionProtocol
     from textdiff.evaluation.composition.sheet import save_overview, save_sheet
     from textdiff.evaluation.composition.table import print_composition
-    from textdiff.evaluation.evaluators import load_evaluators
+    from textdiff.evaluation.evaluators import involved_in, load_evaluators
     from textdiff.evaluation.features.cache import open_cache
     from textdiff.evaluation.features.cached import CachedFeatures
     from textdiff.evaluation.features.clip import ClipExtractor
@@ -50,7 +50,7 @@ def run(settings: CompositionSettings) -> None:
     device = pick_device(settings.device)
     if settings.model is not None:
         pipe = TextToImage.load(settings.model, device)
-        involved = {pipe.clip.weights_hash(): f"the CLIP that {settings.model} was trained with"}
+        involved = involved_in(pipe, settings.model, settings)
         config = data_of_run(settings.data, "--model", settings.model)
         config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
     else:

@@ -1,7 +1,8 @@
 """Prompt following: how often a judge CLIP picks the right prompt for a drawn picture.
 
 One picture per prompt is drawn; the judge ranks all N prompts for it. The same rate for the real
-pictures of these prompts stands beside it. The judge must have had no part in training the model.
+pictures of these prompts stands beside it. The judge must have had no part, in training the
+model, in guiding or in choosing.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ def run(settings: PromptFollowingSettings) -> None:
     """Load, draw, judge, show.
 
     Raises:
-        UsageError: the judge is the CLIP that the model was trained with.
+        UsageError: the judge had a part: in training the model, in guiding or in choosing.
     """
     from textdiff.data import open_data
     from textdiff.data.config import fit_data
     from textdiff.data.of_run import data_of_run
     from textdiff.devices import pick_device
-    from textdiff.evaluation.evaluators import load_evaluator
+    from textdiff.evaluation.evaluators import involved_in, load_evaluator
     from textdiff.evaluation.features.cache import open_cache
     from textdiff.evaluation.features.cached import CachedFeatures
     from textdiff.evaluation.features.clip import ClipExtractor
@@ -44,7 +45,7 @@ def run(settings: PromptFollowingSettings) -> None:
     check_file("--grid", settings.grid)
     device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
-    involved = {pipe.clip.weights_hash(): f"the CLIP that {settings.model} was trained with"}
+    involved = involved_in(pipe, settings.model, settings)
     judge = load_evaluator("--judge", settings.judge, device, involved)
     config = data_of_run(settings.data, "--model", settings.model)
     config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from textdiff.evaluation.evaluators import note_on_part
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.evaluation.per_item import PerItem, values_by_item
@@ -45,12 +46,14 @@ class ClipScoreResult:
     weight: of the cosine.
     captions_cut: prompts, of all kinds together, that the text tower sees cut.
     per_item: by kind, the "score" of each picture, by its prompt.
+    warnings: sentences on what flatters the pictures.
     """
 
     weight: float
     captions_cut: int
     scores: Annotated[dict[str, ClipScore], Key("results")]
     per_item: dict[str, PerItem] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for kind, each in self.scores.items():
@@ -58,9 +61,12 @@ class ClipScoreResult:
 
 
 def measure_clip_score(
-    clip: CachedFeatures, pictures: Mapping[str, FeatureSet], weight: float = TORCHMETRICS_WEIGHT
+    clip: CachedFeatures,
+    pictures: Mapping[str, FeatureSet],
+    weight: float = TORCHMETRICS_WEIGHT,
+    involved: Mapping[str, str] | None = None,
 ) -> ClipScoreResult:
-    """The score of each kind of pictures with their prompts.
+    """The score of each kind of pictures with their prompts. involved: of `involved_in`.
 
     Raises:
         UsageError: `clip` is none. DataError: a picture has no prompt.
@@ -71,7 +77,8 @@ def measure_clip_score(
         scores[kind] = ClipScore(estimate_mean(each), len(judged))
         per_item[kind] = values_by_item(judged.prompts, {"score": each})
     captions = [prompt for judged in pictures.values() for prompt in judged.prompts]
-    return ClipScoreResult(weight, clip.num_truncated(captions), scores, per_item)
+    warnings = note_on_part(clip.protocol.name, clip.protocol.weights, involved or {})
+    return ClipScoreResult(weight, clip.num_truncated(captions), scores, per_item, warnings)
 
 
 def print_scores(result: ClipScoreResult, source: str) -> None:
@@ -79,4 +86,5 @@ def print_scores(result: ClipScoreResult, source: str) -> None:
     title = f"CLIP score (cosine x {result.weight:g}), prompts of {source}"
     counts = [str(each.pictures) for each in result.scores.values()]
     print_estimates(title, result, quantity="score", digits=".2f", column="pictures", cells=counts)
-    print_notes(too_few("mean", min(each.pictures for each in result.scores.values())))
+    fewest = min(each.pictures for each in result.scores.values())
+    print_notes([*too_few("mean", fewest), *result.warnings])

@@ -31,12 +31,18 @@ def bounds_by_picture(content: Mapping[str, Any]) -> dict[str, PerItem]:
 
 
 def rates_by_prompt(content: Mapping[str, Any]) -> dict[str, PerItem]:
-    """R@1 of each prompt in each setting of a sweep, whose prompts are known by their hash, and
-    each by its number. Raises as `stored`."""
+    """R@1 of each prompt in each setting of a sweep, whose prompts and CLIPs that choose are known
+    by their hashes, and each prompt by its number. Raises as `stored`."""
     return {
-        setting.name: PerItem(
+        setting.known_name: PerItem(
             [str(k) for k in range(len(setting.scores.samples.at_1))],
             {"held out R@1": list(setting.scores.samples.at_1)},
         )
         for setting in from_json(Sweep, content).settings
     }
+
+
+def choosers(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Hashes of the CLIPs that choose in the settings of a sweep. Raises as `stored`."""
+    choices = [setting.scales.choice for setting in from_json(Sweep, content).settings]
+    return {"choosers": sorted({choice.weights for choice in choices if choice is not None})}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textdiff.evaluation.clip_score.measure import ClipScoreProtocol
-from textdiff.evaluation.compare.items import bounds_by_picture, rates_by_prompt, stored
+from textdiff.evaluation.compare.items import bounds_by_picture, choosers, rates_by_prompt, stored
 from textdiff.evaluation.composition.result import CompositionProtocol
 from textdiff.evaluation.distribution.result import DistributionProtocol
 from textdiff.evaluation.guidance.sweep import SweepProtocol
@@ -49,6 +49,7 @@ class Kind:
     given: those of them that are so where no model drew the pictures.
     also: dotted keys of the result that the numbers depend on as on the protocol.
     beside: dotted keys of the protocol that follow from others, or change no number.
+    more: further settings, from the content.
     row: what a row is called. digits: format of its numbers.
     quantities: by value; others are their own. unpaired: keys of further numbers, by name.
     """
@@ -64,6 +65,7 @@ class Kind:
     quantities: Mapping[str, tuple[Quantity, ...]] = field(default_factory=dict)
     unpaired: Mapping[str, str] = field(default_factory=dict)
     items: Callable[[Mapping[str, Any]], dict[str, PerItem]] = stored
+    more: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda content: {}
 
     def quantities_of(self, value: str) -> tuple[Quantity, ...]:
         return self.quantities.get(value, (Quantity(value),))
@@ -158,11 +160,12 @@ KINDS = (
     Kind(
         command="guidance",
         protocol=SweepProtocol,
-        subject=(*DRAWN, "guide", "clip_sampling"),
+        subject=(*DRAWN, "guide", "clip_sampling", "choosers"),
         beside=("chance", "prompts.captions_cut", "device", "versions"),
         row="{group}: {name}",
         digits=".3f",
         items=rates_by_prompt,
+        more=choosers,
     ),
 )
 KNOWN = ", ".join(kind.command for kind in KINDS)

@@ -80,7 +80,7 @@ def settings_of(document: Document) -> dict[str, Any]:
     kind, content = document.kind, document.content
     keys = [each.key for each in json_fields(kind.protocol)]
     settings = leaves({key: content[key] for key in keys if key in content})
-    settings |= {key: value_at(content, key) for key in kind.also}
+    settings |= {key: value_at(content, key) for key in kind.also} | kind.more(content)
     return {key: value for key, value in settings.items() if not within(key, kind.beside)}
 
 

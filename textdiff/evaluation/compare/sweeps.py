@@ -17,15 +17,16 @@ from textdiff.evaluation.results import from_json
 
 def distances(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Row]:
     """A row for each setting that both files have. Raises ValueError: no sweep."""
-    others = {each.name: each.scores for each in from_json(Sweep, b).settings}
+    others = {each.known_name: each.scores for each in from_json(Sweep, b).settings}
     for setting in from_json(Sweep, a).settings:
-        if setting.name not in others:
+        name = setting.known_name
+        if name not in others:
             continue
-        one, other = setting.scores, others[setting.name]
+        one, other = setting.scores, others[name]
         found = difference(other, one).kid
         prompts = len(one.samples.at_1)
         yield Row(
-            name=f"{setting.name}: held out KID",
+            name=f"{name}: held out KID",
             a=one.held_out.kid,
             b=other.held_out.kid,
             verdict=verdict(found, prompts),

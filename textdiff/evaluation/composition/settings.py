@@ -32,7 +32,7 @@ class CompositionSettings(SamplingConfig):
         "hold their prompts",
     )
     judges: list[str] = Field(
-        [], description="CLIPs that took no part in training: their R@1 among the prompts besides"
+        [], description="CLIPs that took no part: their R@1 among the prompts besides"
     )
     data: RunData
     split: list[SceneSplit] = Field(

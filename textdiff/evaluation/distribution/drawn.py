@@ -7,7 +7,7 @@ file ─────────────────────────
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -16,6 +16,7 @@ from textdiff.data import CaptionedImages, DataConfig
 from textdiff.data.decode import BadImage
 from textdiff.errors import DataError, UsageError
 from textdiff.evaluation.distribution.grouping import group_by_prompt
+from textdiff.evaluation.evaluators import involved_in, note_on_part
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.feature_set import FeatureSet
 from textdiff.evaluation.pictures import (
@@ -109,7 +110,10 @@ def draw(
     if side is not None:
         seen = data.config.model_copy(update={"image_size": side})
         drawn = PromptedPictures(drawn.prompts, resized(drawn.images, seen))
-    return of_drawn(by, drawn, num_images, model_protocol(name, pipe), config, side)
+    involved = involved_in(pipe, name, config)
+    return of_drawn(
+        by, drawn, num_images, model_protocol(name, pipe), config, side, involved=involved
+    )
 
 
 def of_drawn(
@@ -119,16 +123,13 @@ def of_drawn(
     model: ModelProtocol,
     config: SamplingConfig,
     side: int | None = None,
+    *,
+    involved: Mapping[str, str],
 ) -> Drawn:
     """Pictures that `model` drew as `config` says, `num_images` of each prompt in a row; side: to
     which they were made, None: they are as drawn."""
     origin = {"source": model.name, "model": to_json(model), "sampling": sampling_protocol(config)}
-    notes = []
-    if model.clip == by.protocol.weights:
-        notes.append(
-            f"{by.protocol.name} is the CLIP that the model was trained with, which flatters it; "
-            "give features of a network that took no part."
-        )
+    notes = note_on_part(by.protocol.name, by.protocol.weights, involved)
     features = by.of_prompted(drawn, origin)
     return Drawn(features, num_images, lambda k: drawn.images[list(k)], model, None, notes, side)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from textdiff.clip import ClipModel, NoisedClip
 from textdiff.errors import UsageError
-from textdiff.evaluation.guidance.guide import hashes_of
+from textdiff.evaluation.evaluators import hashes_of
 from textdiff.evaluation.guidance.sweep import Choice, Scales
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig, SelectionConfig
@@ -57,7 +57,7 @@ def find_choosers(
 
 
 def involved_choosers(choosers: Sequence[Chooser]) -> dict[str, str]:
-    """What each does, in words, by the hashes that `guide.hashes_of` gives."""
+    """What each does, in words, by the hashes that `hashes_of` gives."""
     return {
         weights: f"the CLIP that chooses among candidates, {each.name}"
         for each in choosers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textdiff.clip import ClipModel, NoisedClip
+from textdiff.evaluation.evaluators import hashes_of
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.clip_guide import guide_input
 from textdiff.pipeline.config import SamplingConfig
@@ -30,14 +31,6 @@ class Guide:
     def hashes(self) -> set[str]:
         """Of the weights of all its forms; of a noised CLIP, also of the one it came from."""
         return hashes_of(self.clip) | {self.evaluator.weights_hash()}
-
-
-def hashes_of(clip: ClipModel | NoisedClip) -> set[str]:
-    """Of the weights of all its forms; of a noised CLIP, also of the one it came from."""
-    if not isinstance(clip, NoisedClip):
-        return {clip.weights_hash()}
-    forms = (clip, clip.clip, clip.clean())
-    return {form.weights_hash() for form in forms} | {clip.config.source_weights or ""}
 
 
 def find_guide(pipe: TextToImage, config: SamplingConfig, name: str) -> Guide:

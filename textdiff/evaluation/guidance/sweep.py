@@ -41,6 +41,11 @@ class Choice:
         when = f"{self.reads}, early" if self.keep_after else f"final {self.reads}"
         return f"best of {self.best_of} by {when}"
 
+    @property
+    def known(self) -> Choice:
+        """The same with what does not depend on where the CLIP lies: `judge` is its hash."""
+        return replace(self, judge=self.weights)
+
     def __str__(self) -> str:
         """E.g. "best of 8 by noised CLIP, early (runs/noised-clip at 0.25 0.5)"."""
         shares = "".join(f" {share:g}" for share in self.keep_after)
@@ -160,6 +165,12 @@ class SettingResult:
     seconds_per_picture: float
     differences: dict[str, Difference] = field(default_factory=dict)
     evaluations: Annotated[Evaluations | None, OMIT_NONE] = None
+
+    @property
+    def known_name(self) -> str:
+        """The name with the hash of a CLIP that chooses in place of where it lies."""
+        choice = self.scales.choice
+        return self.name if choice is None else self.name.replace(str(choice), str(choice.known))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class PromptFollowingSettings(SamplingConfig):
     short_names: ClassVar[Mapping[str, str]] = NAMES_BUT_JUDGE
 
     model: Model
-    judge: str = Field(description="a CLIP that took no part in training the model")
+    judge: str = Field(description="a CLIP that took no part in training, guiding or choosing")
     data: RunData
     split: PromptSplit = "train"
     num_prompts: int = Field(128, ge=2, description="N, prompts and pictures")

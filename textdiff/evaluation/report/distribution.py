@@ -64,7 +64,8 @@ TRAINING, HELD_OUT = "train", "val"
 
 @dataclass(frozen=True)
 class Setting:
-    """model: that drew. config, prompt_seed: how. reference_split, limit: the real pictures."""
+    """model: that drew. config, prompt_seed: how. reference_split, limit: the real pictures.
+    involved: of `involved_in`."""
 
     model: ModelProtocol
     config: SamplingConfig
@@ -72,6 +73,7 @@ class Setting:
     reference_split: str
     limit: int | None
     examples: int
+    involved: Mapping[str, str]
 
 
 def distribution(by: CachedFeatures, pictures: DrawnSplit, setting: Setting) -> Part:
@@ -107,7 +109,14 @@ def compare_drawn(by: CachedFeatures, pictures: DrawnSplit, setting: Setting) ->
     if len(pictures.prompts) < 2:
         why = f"{pictures.data.title} has one caption that can be a prompt"
         return Missing(what, why, "Name another --split")
-    drawn = of_drawn(by, pictures.drawn, pictures.per_prompt, setting.model, setting.config)
+    drawn = of_drawn(
+        by,
+        pictures.drawn,
+        pictures.per_prompt,
+        setting.model,
+        setting.config,
+        involved=setting.involved,
+    )
     try:
         data = open_data(pictures.data.config, setting.reference_split)
     except EmptySplitError as error:

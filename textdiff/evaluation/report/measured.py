@@ -17,7 +17,7 @@ from textdiff.data.config import fit_data
 from textdiff.data.of_run import data_of_run
 from textdiff.devices import pick_device
 from textdiff.errors import CheckpointError, UsageError
-from textdiff.evaluation.evaluators import load_evaluators
+from textdiff.evaluation.evaluators import involved_in, load_evaluators
 from textdiff.evaluation.features.cache import open_cache
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.clip import ClipExtractor
@@ -65,7 +65,7 @@ def of_model(run: RunFiles, settings: ReportSettings) -> Iterator[Part]:
         yield from nothing(run, settings, config, NO_DATA)
         return
     config = fit_data(config, pipe.config.unet.image_size, f"--run {settings.run}")
-    involved = {pipe.clip.weights_hash(): f"the CLIP that {settings.run} was trained with"}
+    involved = involved_in(pipe, settings.run, settings)
     clips = load_evaluators("--judge", settings.judges, device, involved)
     cache = open_cache(settings.feature_cache, settings.data)
     judges = {
@@ -98,6 +98,7 @@ def of_model(run: RunFiles, settings: ReportSettings) -> Iterator[Part]:
         reference_split=settings.reference_split,
         limit=settings.limit,
         examples=settings.examples,
+        involved=involved,
     )
     yield distribution(by, next(iter(pictures.values())), setting)
     what = Measured(

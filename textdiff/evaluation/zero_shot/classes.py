@@ -58,34 +58,42 @@ class Classes:
                     numbers.setdefault(spelling, number)
         return numbers
 
+    def named(self, spelling: str) -> int | None:
+        """The class of this id or name; None: there is none. In names case does not matter, and _
+        is a space."""
+        return self._numbers.get(spelling, self._numbers.get(lenient(spelling)))
+
     def number_of(self, spelling: str) -> int | None:
-        """The class of this id or name, or else of this number; None: there is none. In names case
-        does not matter, and _ is a space."""
-        for key in (spelling, lenient(spelling)):
-            if key in self._numbers:
-                return self._numbers[key]
+        """The class of this id or name, or else of this number; None: there is none."""
+        found = self.named(spelling)
+        if found is not None:
+            return found
         is_number = spelling.isascii() and spelling.isdigit()
         return int(spelling) if is_number and int(spelling) < len(self) else None
 
-    def labels(self, spellings: Sequence[str], pictures: Sequence[str]) -> Int[Tensor, " n"]:
+    def labels(
+        self, spellings: Sequence[str], pictures: Sequence[str], numbers: bool = True
+    ) -> Int[Tensor, " n"]:
         """The number of each picture's class.
 
         Args:
             spellings: of the class of each picture. pictures: what they are called.
+            numbers: whether a spelling may be the number of a class.
 
         Raises:
             DataError: one is no class.
         """
-        numbers = [self.number_of(spelling) for spelling in spellings]
-        if None in numbers:
-            first = numbers.index(None)
-            unknown = len({s for s, k in zip(spellings, numbers, strict=True) if k is None})
+        find = self.number_of if numbers else self.named
+        found = [find(spelling) for spelling in spellings]
+        if None in found:
+            first = found.index(None)
+            unknown = len({s for s, k in zip(spellings, found, strict=True) if k is None})
             more = f", nor are {unknown - 1} others of the data" if unknown > 1 else ""
             raise DataError(
                 f"{pictures[first]}: '{spellings[first]}' is no class of {self.source}{more}; "
                 f"{self._nearest(spellings[first])}"
             )
-        return torch.tensor(numbers)
+        return torch.tensor(found)
 
     def _nearest(self, spelling: str) -> str:
         close = difflib.get_close_matches(spelling, self._numbers, n=1, cutoff=0.6)

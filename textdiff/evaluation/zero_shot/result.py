@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -26,9 +28,11 @@ class ClassesProtocol:
 
 @dataclass(frozen=True)
 class PromptsProtocol:
-    """source: where the wording is from. templates: each with one {}; None of captions."""
+    """source: where the wording is from. sha256: of the texts of all classes, in their order.
+    templates: each with one {}; None of captions."""
 
     source: str
+    sha256: str
     per_class: int
     templates: list[str] | None
 
@@ -54,7 +58,10 @@ def zero_shot_protocol(
         truth=truth.kind,
         classes=ClassesProtocol(classes.source, len(classes), classes.fingerprint),
         prompts=PromptsProtocol(
-            prompts.source, len(prompts.texts[0]), None if templates is None else list(templates)
+            source=prompts.source,
+            sha256=hashlib.sha256(json.dumps(prompts.texts).encode()).hexdigest(),
+            per_class=len(prompts.texts[0]),
+            templates=None if templates is None else list(templates),
         ),
         data=data,
         clip=clip,

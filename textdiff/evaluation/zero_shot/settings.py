@@ -40,7 +40,7 @@ class ClassifySettings(Settings):
         description="what says which class is right; folder: the one that holds the picture, by "
         "name or id of the class; sorted-folders: these in order are the classes, as ImageNet's "
         "are; label: data.label-column; colour, object: facts of scenes; auto: label-column, or "
-        "folders that are named like classes, or none",
+        "folders that are named like classes (numbers must be asked for), or none",
     )
     top: int = Field(5, ge=1, description="best classes of each picture that are listed")
     predictions: str | None = Field(

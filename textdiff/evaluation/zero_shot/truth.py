@@ -46,7 +46,8 @@ def truth_of(data: CaptionedImages, kind: TruthKind, source: str | None) -> Trut
         DataError: the data do not say what is asked for, or name a class that is not listed.
     """
     listed = read_classes(source) if source else None
-    if kind == "auto":
+    guessed = kind == "auto"
+    if guessed:
         kind = guess(data, listed)
     if kind == "none":
         if listed is None:
@@ -60,18 +61,28 @@ def truth_of(data: CaptionedImages, kind: TruthKind, source: str | None) -> Trut
     if listed is None:
         words = words_of(data, kind) if kind in FACTS else spellings
         listed = classes_named(f"{kind}s of {data.name}", words)
-    return Truth(kind, listed, listed.labels(spellings, data.identifiers))
+    numbers = not (guessed and kind == "folder")
+    return Truth(kind, listed, listed.labels(spellings, data.identifiers, numbers))
 
 
 def guess(data: CaptionedImages, listed: Classes | None) -> TruthKind:
-    """Labels where their column is named; folders where one of them is a class, or where nothing
-    else names the classes and every picture lies in one; or else none."""
+    """Labels where their column is named; folders where one of them is a class by name or id, or
+    where nothing else names the classes and every picture lies in one; or else none.
+
+    Raises:
+        UsageError: all folders are numbers, which may be those of classes, of shards or of years.
+    """
     if data.config.label_column is not None:
         return "label"
     folders = set(map(folder_of, data.identifiers))
-    if listed is None:
-        return "none" if "" in folders else "folder"
-    return "folder" if any(listed.number_of(folder) is not None for folder in folders) else "none"
+    if listed is not None and any(listed.named(folder) is not None for folder in folders):
+        return "folder"
+    if all(folder.isdecimal() for folder in folders):
+        raise UsageError(
+            f"{data.name}: its folders are numbers, as '{min(folders)}', which may be classes or "
+            "not; give --truth folder if they are, else --truth none"
+        )
+    return "none" if listed is not None or "" in folders else "folder"
 
 
 def spellings_of(data: CaptionedImages, kind: TruthKind) -> list[str]:

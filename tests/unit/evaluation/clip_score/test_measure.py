@@ -73,9 +73,17 @@ def test_weight_scales_the_score(clip, judged):
     assert torchmetrics.low == pytest.approx(40 * paper.low)
 
 
+def test_a_clip_with_a_part_is_told(clip, judged, capsys):
+    involved = {clip.weights_hash(): "the CLIP that guides, g"}
+    result = measure_clip_score(clip_features(clip), judged, involved=involved)
+    print_scores(result, "emoji")
+    assert result.warnings and f"note: {result.warnings[0]}" in capsys.readouterr().err
+    assert "is the CLIP that guides, g, which flatters its pictures" in result.warnings[0]
+
+
 def test_keys_on_disk(result):
     content = to_json(result)
-    assert content.keys() == {"weight", "captions_cut", "results", "per_item"}
+    assert content.keys() == {"weight", "captions_cut", "results", "per_item", "warnings"}
     interval = {"mean", "low", "high", "confidence", "resamples"}
     assert content["results"]["few"].keys() == interval | {"pictures"}
     assert to_json(from_json(ClipScoreResult, content)) == content

@@ -10,21 +10,21 @@ import torch
 
 from tests.helpers.bounds import result_of as bounds_of
 from tests.helpers.protocols import CLIP, DATA, MODEL
-from tests.helpers.sweeps import scores, sweep
+from tests.helpers.sweeps import FINAL, scores, setting, sweep
 from textdiff.commands.cli import COMMANDS
 from textdiff.errors import UsageError
 from textdiff.evaluation.clip_score.measure import ClipScoreResult
 from textdiff.evaluation.compare.document import read_document
 from textdiff.evaluation.compare.kinds import KINDS
 from textdiff.evaluation.compare.measure import compare
-from textdiff.evaluation.compare.protocols import compare_protocols
+from textdiff.evaluation.compare.protocols import Differing, compare_protocols
 from textdiff.evaluation.composition.result import CompositionResult
 from textdiff.evaluation.distribution.by_item import ItemNames
 from textdiff.evaluation.distribution.measure import measure_distribution
 from textdiff.evaluation.distribution.result import DistributionProtocol, DistributionResult
 from textdiff.evaluation.features.extractor import ExtractorProtocol, Preprocessing
 from textdiff.evaluation.guidance.protocol import METRIC
-from textdiff.evaluation.guidance.sweep import Sweep
+from textdiff.evaluation.guidance.sweep import Scales, Sweep
 from textdiff.evaluation.inversion.measure import Inversion, result_of
 from textdiff.evaluation.inversion.result import InversionProtocol, InversionResult
 from textdiff.evaluation.likelihood.result import LikelihoodProtocol, LikelihoodResult
@@ -58,13 +58,16 @@ RESULTS = {
 }
 
 
+MORE = {"guidance": {"choosers"}}  # settings that are made from the content
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.command)
 def test_keys_are_those_of_the_evaluation(kind):
     protocol = {each.key for each in json_fields(kind.protocol)}
     result = {each.key for each in json_fields(RESULTS[kind.command])}
     assert kind.command in COMMANDS
     assert {key.partition(".")[0] for key in (*kind.subject, *kind.given, *kind.beside)} <= (
-        protocol | set(kind.also)
+        protocol | set(kind.also) | MORE.get(kind.command, set())
     )
     assert {key.partition(".")[0] for key in (*kind.also, *kind.unpaired.values())} <= result
     assert "per_item" in result or kind.command in ("likelihood", "guidance")
@@ -126,11 +129,11 @@ def test_retrieval(rows):
 
 
 def test_classify(rows):
-    def document(*numbers):
+    def document(*numbers, **prompts):
         protocol = ZeroShotProtocol(
             truth="label",
             classes=ClassesProtocol("c.txt", 9, "f"),
-            prompts=PromptsProtocol("t.txt", 1, ["{}"]),
+            prompts=replace(PromptsProtocol("t.txt", "abc", 1, ["{}"]), **prompts),
             data=DATA,
             clip=CLIP,
         )
@@ -142,6 +145,9 @@ def test_classify(rows):
     assert found["top-1"].difference.value == 0.25
     assert found["mean per class"].difference.value == 0.5
     assert found["mean per class"].difference.low == 0.5  # the one picture of its class
+    assert rows(document(1, 1, 2, 2), document(1, 1, 2, 1, source="../t.txt")) == found
+    with pytest.raises(UsageError, match=r"prompts\.sha256 is \"abc\" and \"def\""):
+        rows(document(1, 1, 2, 2), document(1, 1, 2, 1, sha256="def"))
 
 
 def test_inversion(rows):
@@ -194,6 +200,30 @@ def test_guidance(rows):
     assert found["unguided: held out KID"].difference.value == pytest.approx(-0.05)
     assert found["unguided: held out KID"].verdict == "B lower"
     assert found["CFG 3: held out KID"].verdict == "the same"
+
+
+def with_judge(**changes):
+    """A sweep of a choice by a CLIP with these changes."""
+    one = replace(sweep(), protocol=replace(sweep().protocol, metric=METRIC))
+    return replace(one, settings=(setting(Scales(3, 0, replace(FINAL, **changes))),))
+
+
+def test_a_clip_that_chooses_is_known_by_its_weights(rows):
+    found = rows(with_judge(), with_judge(judge="elsewhere/clip"))
+    name = "CFG 3, best of 4 by final clean CLIP (abc)"
+    assert list(found) == [f"{name}: held out R@1", f"{name}: held out KID"]
+    with pytest.raises(UsageError, match="no item in common"):  # another CLIP at the same path
+        rows(with_judge(), with_judge(weights="other"))
+
+
+def test_other_clips_that_choose_are_listed(tmp_path):
+    documents = []
+    for name, weights in (("a", "abc"), ("b", "other")):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(to_json(with_judge(weights=weights))))
+        documents.append(read_document(str(path)))
+    (found,) = compare_protocols(*documents)
+    assert found == Differing("choosers", ["abc"], ["other"])
 
 
 @pytest.mark.parametrize("with_prompts", [True, False])

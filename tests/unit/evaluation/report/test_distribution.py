@@ -23,6 +23,7 @@ SETTING = Setting(
     reference_split="train",
     limit=None,
     examples=3,
+    involved={},
 )
 
 

@@ -58,6 +58,36 @@ def test_folders_that_are_no_classes_are_no_truth(folders, listed):
     assert truth_of(folders, "none", listed("red", "dog")).labels is None
 
 
+NUMBERS = {"red": "3", "green": "0", "blue": "2", "yellow": "1"}
+
+
+def test_numbered_folders_must_be_asked_for(tmp_path, listed):
+    """0, 1, 2 may be shards as well as classes."""
+    data = opened(write_class_folders(tmp_path / "data", ids=NUMBERS))
+    classes = listed(*sorted(NUMBERS, key=lambda name: NUMBERS[name]))
+    for source in (classes, None):
+        with pytest.raises(UsageError, match=r"are numbers, as '0', .* give --truth folder if"):
+            truth_of(data, "auto", source)
+    assert truth_of(data, "none", classes).labels is None
+    truth = truth_of(data, "folder", classes)
+    assert all(NUMBERS[name] == folder for folder, name in named(truth, data))
+
+
+def test_a_number_beside_names_is_no_class(tmp_path, listed):
+    ids = {**{colour: colour for colour in COLOURS}, "blue": "2"}
+    data = opened(write_class_folders(tmp_path / "data", ids=ids))
+    with pytest.raises(DataError, match="'2' is no class of"):
+        truth_of(data, "auto", listed(*COLOURS))
+    assert truth_of(data, "folder", listed(*COLOURS)).labels is not None
+
+
+def test_numbers_that_are_ids_are_found(tmp_path, listed):
+    data = opened(write_class_folders(tmp_path / "data", ids=NUMBERS))
+    truth = truth_of(data, "auto", listed(*(f"{own}\t{name}" for name, own in NUMBERS.items())))
+    assert truth.kind == "folder"
+    assert all(NUMBERS[name] == folder for folder, name in named(truth, data))
+
+
 def test_a_folder_that_is_no_class_among_others_that_are(folders, listed):
     with pytest.raises(DataError, match=r"blue/circle.png: 'blue' is no class of .*nor are 1 oth"):
         truth_of(folders, "auto", listed("red", "yellow"))
