@@ -118,7 +118,7 @@ def errors(value: Tensor, leaves: list[Tensor], options: argparse.Namespace) -> 
     for leaf, given in zip(exact, leaves, strict=True):
         leaf.data.copy_(given.data)
     images, texts, scale = exact
-    with torch.no_grad():  # the gradients of SPEC S5.3, written out: fewer copies of B x B
+    with torch.no_grad():  # of figure 3 of arXiv 2103.00020, written out: fewer copies of B x B
         logits = scale * images @ texts.T
         rows, columns = logits.logsumexp(1), logits.logsumexp(0)
         reference = ((rows + columns) / 2 - logits.diagonal()).mean()

@@ -117,12 +117,21 @@ def test_colours_of_scenes(classify, tmp_path):
     scenes = ["--data", "scenes", "--data.level", "pairs", "--data.object-names", *KINDS]
     scenes += ["--data.scenes", "33", "--data.image-size", "24", "--data.cache-dir", tmp_path]
     found, _ = classify(*scenes, "--truth", "colour", "--split", "val")
-    assert found["prompts"] == {
-        "source": "wording of scenes",
-        "per_class": len(KINDS),
-        "templates": None,
-    }
+    prompts = found["prompts"]
+    assert (prompts["source"], prompts["templates"]) == ("wording of scenes", None)
+    assert prompts["per_class"] == len(KINDS)
     assert found["classes"]["number"] == 11 and found["results"].keys() > {"top-1", "top-5"}
+
+
+def test_a_second_time_no_features_are_computed(classify, folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TEXTDIFF_CACHE", str(tmp_path / "cache"))
+    first = classify("--data", folders)
+    assert ": computed, kept in" in capsys.readouterr().err
+    again = classify("--data", folders)
+    assert ": read, none computed" in capsys.readouterr().err
+    assert again == first
+    classify("--data", folders, "--feature-cache", "off")
+    assert "features of" not in capsys.readouterr().err
 
 
 def test_the_protocol_of_imagenet(classify, tmp_path, monkeypatch):

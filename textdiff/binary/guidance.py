@@ -1,4 +1,4 @@
-"""Classifier-free guidance of binary diffusion, on the logits (SPEC S10.8).
+"""Classifier-free guidance of binary diffusion, on the logits.
 
     logits_hat = logits_uncond + guidance_scale (logits_cond - logits_uncond)    1.0 is off
 

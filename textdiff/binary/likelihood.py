@@ -4,8 +4,8 @@
     L_T = KL(q(x_T | x_0) || fair coins)
     L_t = E[ KL(q(x_{t-1} | x_t, x_0) || Q(x_t)) ] over x_t ~ q(x_t | x_0)
 
-At t = 0 the posterior says x_0 for certain and the divergence is -log Q(x_0) (S10.6). The KL of a
-pixel is BCE(Q, q) - H(q), so its gradient on the logit of Q is Q - q (S10.5).
+At t = 0 the posterior says x_0 for certain and the divergence is -log Q(x_0). The KL of a
+pixel is BCE(Q, q) - H(q), so its gradient on the logit of Q is Q - q.
 """
 
 from __future__ import annotations

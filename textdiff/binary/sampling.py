@@ -1,4 +1,4 @@
-"""Ancestral sampling of binary pictures (SPEC S10.7), some of their pixels perhaps known.
+"""Ancestral sampling of binary pictures (D3PM, arXiv 2107.03006), some of their pixels known.
 
     x_T: fair coins;     x_{t-1} = +1 where u < Q_t(x_t), else -1,     u ~ U[0, 1)
 

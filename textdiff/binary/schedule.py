@@ -4,7 +4,7 @@
     r_t = E[x_t x_0] = prod_{s<=t} (1 - 2 delta_s)             the correlation, here with r_{-1} = 1
     P(x_t != x_0) = (1 - r_t) / 2                              replaced so far: 1 - r_t
 
-Bayes gives the posterior of each pixel; its log-odds are a sum (S10.4 in the logarithm):
+Bayes gives the posterior of each pixel; its log-odds are a sum (D3PM, eq. 3, in the logarithm):
 
     logit q(x_{t-1} = +1 | x_t, x_0) = x_0 log((1 + r_{t-1}) / (1 - r_{t-1}))
                                      + x_t log((1 - delta_t) / delta_t)
@@ -88,12 +88,12 @@ class BinarySchedule:
 
     @cached_property
     def replaced_probability(self) -> Tensor:
-        """That some step so far replaced the pixel by a fair coin (S10.2)."""
+        """That some step so far replaced the pixel by a fair coin."""
         return 1 - self.correlation
 
     @cached_property
     def flip_probability(self) -> Tensor:
-        """P(x_t != x_0), rising to 1/2 (S10.2)."""
+        """P(x_t != x_0), rising to 1/2."""
         return self.replaced_probability / 2
 
     @cached_property
@@ -126,14 +126,14 @@ class BinarySchedule:
         return torch.where(u < self.at("flip_probability", timestep, u), -x_0, x_0)
 
     def posterior_logits(self, x_0: Images, x_t: Images, timestep: Timesteps) -> Images:
-        """logit q(x_{t-1} = +1 | x_t, x_0) (S10.4); infinite at t = 0, where it says x_0."""
+        """logit q(x_{t-1} = +1 | x_t, x_0); infinite at t = 0, where it says x_0."""
         from_x_0 = self.at("x_0_log_odds", timestep, x_t) * x_0
         return from_x_0 + self.at("x_t_log_odds", timestep, x_t) * x_t
 
     def mixed_posterior_logits(
         self, x_0_logits: Images, x_t: Images, timestep: Timesteps
     ) -> Images:
-        """logit Q: the posterior averaged over p_hat(x_0 = +1) = sigmoid(x_0_logits) (S10.7)."""
+        """logit Q: the posterior averaged over p_hat(x_0 = +1) = sigmoid(x_0_logits)."""
         if_plus = self.posterior_logits(torch.ones_like(x_t), x_t, timestep)
         if_minus = self.posterior_logits(-torch.ones_like(x_t), x_t, timestep)
         plus, minus = F.logsigmoid(x_0_logits), F.logsigmoid(-x_0_logits)

@@ -23,6 +23,9 @@ def run(settings: ClassifySettings) -> None:
     from textdiff.clip import ClipModel
     from textdiff.data.of_run import data_of_run, trained_on
     from textdiff.devices import pick_device
+    from textdiff.evaluation.features.cache import open_cache
+    from textdiff.evaluation.features.cached import CachedFeatures
+    from textdiff.evaluation.features.clip import ClipExtractor
     from textdiff.evaluation.protocol import clip_protocol, data_protocol
     from textdiff.evaluation.results import write_result
     from textdiff.evaluation.zero_shot.classify import build_classifier, classify
@@ -48,6 +51,7 @@ def run(settings: ClassifySettings) -> None:
         require_extra("plot", "the picture of what is confused")
     device = pick_device(settings.device)
     clip = ClipModel.load(settings.clip).freeze().to(device)
+    cache = open_cache(settings.feature_cache, settings.data)
     config = data_of_run(settings.data, "--clip", settings.clip)
     own = trained_on(settings.clip, config)
     data = open_pictures(as_clip_sees(config, clip), settings.split, own)
@@ -58,7 +62,8 @@ def run(settings: ClassifySettings) -> None:
     settle_threads(device)
     classes, classifier = truth.classes, build_classifier(clip, truth.classes, prompts)
     kept = max(settings.top, KEPT)
-    classified = classify(features_of(clip, data), classifier, truth, kept)
+    by = CachedFeatures(ClipExtractor(settings.clip, clip), cache)
+    classified = classify(features_of(by, data), classifier, truth, kept)
     title = f"{len(classes)} classes, truth by {truth.kind}: {data.title}"
     result: ZeroShotResult | UnjudgedResult
     if judged := classified.judged:

@@ -113,7 +113,7 @@ def test_golden_linear_reward_end_to_end():
 @pytest.mark.parametrize("sampler", SCORE_SAMPLERS, ids=str)
 @pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
 def test_a_linear_reward_on_a_gaussian_samples_the_tilted_gaussian(sampler, schedule):
-    """S6.6: the guided chain is that of N(m + scale d^2 w, d^2) at every step."""
+    """The guided chain is that of N(m + scale d^2 w, d^2) at every step."""
     mean, std, scale = tensor([[[[0.3, -0.2], [0.0, 0.7]]]]), 0.5, 3.0
     w = tensor([[[[0.4, -0.3], [0.2, 0.5]]]])
     guided = at_x_0(

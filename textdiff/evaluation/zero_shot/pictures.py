@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tqdm import tqdm
-
-from textdiff.clip import ClipModel
-from textdiff.clip.features import CHUNK, image_features
+from textdiff.clip.features import CHUNK
 from textdiff.data import CaptionedImages, DataConfig, open_data
 from textdiff.errors import CheckpointError
+from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.types import Features
 
 
@@ -31,23 +29,15 @@ def open_pictures(config: DataConfig, split: str | None, trained_on: bool) -> Ca
     return open_data(config, split or "test")
 
 
-def features_of(clip: ClipModel, data: CaptionedImages) -> Iterator[tuple[list[int], Features]]:
-    """Indices and features (m, E) of the pictures that can be used, up to `CHUNK` at a time, with a
-    progress bar.
+def features_of(by: CachedFeatures, data: CaptionedImages) -> Iterator[tuple[list[int], Features]]:
+    """Indices and features (m, E) of the pictures that can be used, up to `CHUNK` at a time.
 
     Raises:
-        DataError: too many pictures cannot be used.
-        CheckpointError: features that are not finite.
+        DataError: too many pictures cannot be used, or features that are not finite.
     """
-    with tqdm(total=len(data), unit="picture", leave=False, disable=None) as bar:
-        for start in range(0, len(data), CHUNK):
-            chunk = range(start, min(start + CHUNK, len(data)))
-            indices, images = data.usable(chunk)
-            if indices:
-                features = image_features(clip, images)
-                check_finite(features, data.identifiers[indices[0]])
-                yield indices, features
-            bar.update(len(chunk))
+    found = by.of_split(data)
+    for start in range(0, len(found), CHUNK):
+        yield found.positions[start : start + CHUNK], found.features[start : start + CHUNK]
 
 
 def check_finite(features: Features, first: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from textdiff.config import Settings
 from textdiff.data.config import RunData
-from textdiff.evaluation.settings import Device, JsonFile, SearchedSplit
+from textdiff.evaluation.settings import Device, FeatureCache, JsonFile, SearchedSplit
 
 TruthKind = Literal["auto", "folder", "sorted-folders", "label", "colour", "object", "none"]
 
@@ -49,6 +49,7 @@ class ClassifySettings(Settings):
     confusion: str | None = Field(
         None, description="draw what is taken for what here, as PNG; needs a truth"
     )
+    feature_cache: FeatureCache = "auto"
     device: Device = "auto"
     json: JsonFile = None  # type: ignore[assignment]  # of a deprecated method's name
 

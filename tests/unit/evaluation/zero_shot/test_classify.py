@@ -10,6 +10,7 @@ from tests.helpers.class_folders import write_class_folders
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features
 from textdiff.data import DataConfig, open_data
+from textdiff.evaluation.features.cached import clip_features
 from textdiff.evaluation.zero_shot import classify as module
 from textdiff.evaluation.zero_shot.classes import Classes
 from textdiff.evaluation.zero_shot.classify import build_classifier, classify
@@ -53,7 +54,7 @@ def test_agrees_with_open_clip(clip, data, truth, templates):
     )
     torch.testing.assert_close(found.weights, theirs.T, rtol=1e-5, atol=1e-5)
 
-    classified = classify(features_of(clip, data), found, truth, top=5)
+    classified = classify(features_of(clip_features(clip), data), found, truth, top=5)
     images = image_features(clip, data.images(range(len(data))))
     logits = 100 * torch.nn.functional.normalize(images, dim=-1) @ theirs
     best = logits.topk(5, dim=1).indices
@@ -70,7 +71,7 @@ def test_agrees_with_open_clip(clip, data, truth, templates):
 def test_the_accuracies_are_those_of_torchmetrics(clip, data, truth, top_k):
     functional = pytest.importorskip("torchmetrics.functional.classification")
     classifier = build_classifier(clip, truth.classes, prompts_of("plain", NAMES))
-    judged = classify(features_of(clip, data), classifier, truth, top=5).judged
+    judged = classify(features_of(clip_features(clip), data), classifier, truth, top=5).judged
     hits = judged.ranks <= top_k
     logits = zero_shot_logits(image_features(clip, data.images(range(16))), classifier.weights)
     settings = {"num_classes": len(NAMES), "top_k": top_k}
@@ -113,8 +114,9 @@ def test_of_two_classes_of_one_name_the_first_is_right():
 
 def test_without_truth(clip, data, truth):
     classifier = build_classifier(clip, truth.classes, prompts_of("name", NAMES))
-    blind = classify(features_of(clip, data), classifier, Truth("none", truth.classes, None), 3)
-    seen = classify(features_of(clip, data), classifier, truth, 3)
+    by, untold = clip_features(clip), Truth("none", truth.classes, None)
+    blind = classify(features_of(by, data), classifier, untold, 3)
+    seen = classify(features_of(by, data), classifier, truth, 3)
     assert blind.judged is None
     assert torch.equal(blind.best, seen.best)
     assert blind.probabilities.sum(dim=1).max() <= 1 + 1e-6
