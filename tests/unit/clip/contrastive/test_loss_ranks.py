@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from tests.helpers.contrastive import unit_features
+from tests.helpers.two_processes import free_port
 from textdiff.clip import contrastive_loss, sigmoid_loss
 
 PAIRS = 8
@@ -56,11 +57,10 @@ def local_by_open_clip(images, texts, scale, bias) -> torch.Tensor:
     return loss(images, texts, scale) + 0 * bias
 
 
-def in_process(rank: int, folder: Path) -> None:
+def in_process(rank: int, folder: Path, port: int) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
+    address = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
 
     def found(loss: Callable, first: int) -> dict[str, torch.Tensor]:
         rows = slice(0, first) if rank == 0 else slice(first, PAIRS)
@@ -77,6 +77,7 @@ def in_process(rank: int, folder: Path) -> None:
     results["local by open_clip"] = found(local_by_open_clip, 4)
     results["apart"] = found(lambda i, x, s, b: contrastive_loss(i, x, s, gather=False) + 0 * b, 4)
     torch.save(results, folder / f"{rank}.pt")
+    dist.barrier()  # neither closes its connections while the other still needs them
     dist.destroy_process_group()
 
 
@@ -84,7 +85,7 @@ def in_process(rank: int, folder: Path) -> None:
 def two_processes(tmp_path_factory) -> list[dict]:
     """What each of two gloo processes found."""
     folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(in_process, (folder,), nprocs=2)
+    mp.spawn(in_process, (folder, free_port()), nprocs=2)
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 
