@@ -1,4 +1,4 @@
-"""CLIP score (arXiv 2104.08718): mean of weight x max(cos(image, caption), 0).
+"""CLIP score and CLIP-S (arXiv 2104.08718): means of 100 and 2.5 max(cos(image, caption), 0).
 
 Of a model on the captions of a data split, beside the real pictures; of a folder of captioned
 images as it is; or of a file of features.
