@@ -60,7 +60,8 @@ def run(settings: ClassifySettings) -> None:
         raise UsageError("--confusion needs to know what is right; see --truth")
     prompts = choose_prompts(settings.templates, truth, data)
     settle_threads(device)
-    classes, classifier = truth.classes, build_classifier(clip, truth.classes, prompts)
+    classes = truth.classes
+    classifier = build_classifier(clip, classes, prompts, settings.clip)
     kept = max(settings.top, KEPT)
     by = CachedFeatures(ClipExtractor(settings.clip, clip), cache)
     classified = classify(features_of(by, data), classifier, truth, kept)

@@ -87,9 +87,7 @@ def resample_in_parts(
         yield numbers.integers(num_images, min(part, resamples - start), num_images)
 
 
-def resample_owners(
-    owner: Int[Tensor, " values"], resamples: int, width: int
-) -> Iterator[Draws]:
+def resample_owners(owner: Int[Tensor, " values"], resamples: int, width: int) -> Iterator[Draws]:
     """`resample_in_parts` of the images 0..max(owner), but for resamples whose images own no value:
     no statistic is known of them."""
     owns = torch.bincount(owner) > 0
