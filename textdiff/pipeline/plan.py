@@ -15,8 +15,9 @@ from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.data.prompts import check_text
 from textdiff.errors import UsageError
-from textdiff.pipeline.config import SamplingConfig, SelectionConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import Init
+from textdiff.pipeline.sections import SelectionConfig
 from textdiff.sampling.grid import Levels, timestep_grid
 from textdiff.sampling.tournament import Round, plan_rounds
 from textdiff.types import Pictures, Samples

@@ -110,7 +110,8 @@ def read_features(path: str | Path, key: str | None = None) -> FeatureSet:
     """key: that it must have been written with; None: any.
 
     Raises:
-        DataError: the file is damaged, of another format or key, or holds no features.
+        DataError: the file is damaged, of another format or key, or holds no features, or some
+            that are not finite.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -127,6 +128,11 @@ def read_features(path: str | Path, key: str | None = None) -> FeatureSet:
             raise DataError(
                 f"{path} is a file of features of format {about['format']}, this version reads "
                 f"{FORMAT}; write it again with 'textdiff features'"
+            )
+        if broken := int((~tensors["features"].isfinite().all(dim=1)).sum()):
+            raise DataError(
+                f"{path} holds features that are NaN or infinite, of {broken} of "
+                f"{len(tensors['features'])}; write it again with 'textdiff features'"
             )
         if key is not None and about["key"] != key:
             raise DataError(f"{path} holds features of other pictures")

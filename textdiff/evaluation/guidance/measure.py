@@ -22,6 +22,7 @@ from textdiff.clip.features import image_features
 from textdiff.evaluation.features.cache import FeatureCache
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.clip import ClipExtractor
+from textdiff.evaluation.features.finite import check_finite
 from textdiff.evaluation.guidance.differences import to_samples
 from textdiff.evaluation.guidance.sweep import (
     EvaluatorScores,
@@ -91,9 +92,11 @@ def prepare_panel(
     return Panel(held_out, prepare("the guide", guide))
 
 
-def unit_features(clip: ClipModel, images: Pictures) -> Features:
-    """(n, E) on the CPU."""
-    return F.normalize(image_features(clip, images).float(), dim=-1)
+def unit_features(clip: ClipModel, images: Pictures, name: str = "CLIP") -> Features:
+    """(n, E) on the CPU. Raises CheckpointError where those of the CLIP `name` are not finite."""
+    features = image_features(clip, images).float()
+    check_finite(features, name)
+    return F.normalize(features, dim=-1)
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def score_pictures(panel: Panel, images: Pictures, per_prompt: int) -> PictureSc
     """
     held_out, guide = panel.held_out, panel.guide
     prompt = torch.arange(len(images)) // per_prompt
-    features = {name: unit_features(each.clip, images) for name, each in held_out.items()}
+    features = {name: unit_features(each.clip, images, name) for name, each in held_out.items()}
     following = {
         name: follow_prompts(features[name], each.prompts, prompt)
         for name, each in held_out.items()
@@ -140,7 +143,7 @@ def score_pictures(panel: Panel, images: Pictures, per_prompt: int) -> PictureSc
         name: resampled_distances(features[name], each.reference, per_prompt)
         for name, each in held_out.items()
     }
-    by_guide = follow_prompts(unit_features(guide.clip, images), guide.prompts, prompt)
+    by_guide = follow_prompts(unit_features(guide.clip, images, "the guide"), guide.prompts, prompt)
     mean, mean_kid = mean_following(following.values()), average_kid(distances.values())
     return PictureScores(
         held_out=HeldOutScores(estimate_following(mean, prompt), mean_kid.estimate),
