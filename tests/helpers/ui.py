@@ -20,7 +20,7 @@ from typing import Any
 from tests.helpers.paths import ROOT
 
 ADDRESS = re.compile(r"textdiff ui: http://(\[[^]]+\]|[^:/]+):(\d+)/(?:\?token=(\S+))?")
-SECONDS = 60
+SECONDS = 300  # on a machine that does much else
 
 
 @dataclass
