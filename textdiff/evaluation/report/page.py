@@ -1,4 +1,4 @@
-"""The page: a Report through a template, with its style inside; or some blocks of one by themselves.
+"""The page: a Report through a template, with its style inside; or some blocks by themselves.
 
 Everything in a Report is escaped; what is not is this package's own template and style. The page
 asks for nothing: pictures are data: URIs, curves are SVG, there is no script, and a policy in its
