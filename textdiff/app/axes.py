@@ -1,6 +1,6 @@
 """One setting and the values that a comparison gives it, read from what somebody typed.
 
-    "guidance_scale", "1, 3, 7" ──► Axis ──► the request with each of them, checked as if typed alone
+    "guidance_scale", "1, 3, 7" ──► Axis ──► the request with each, checked as if typed alone
 
 Values stand in one line, separated by commas, or one per line, as prompts and lists have to.
 """
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from textdiff.app.request import DrawRequest
-from textdiff.config import build, leaves
-from textdiff.config import value_of as value_of_text
+from textdiff.config import build, leaves, value_of
 from textdiff.errors import UsageError
 from textdiff.pipeline.config import SamplingConfig
 
@@ -70,7 +69,7 @@ class Axis:
             UsageError: the setting cannot have it, alone or with the others.
         """
         text, annotation = self.texts[number], settings_of_cells()[self.name]
-        value = [text] if self.name in LISTED else value_of_text(text, annotation)
+        value = [text] if self.name in LISTED else value_of(text, annotation)
         return build(
             DrawRequest,
             [("the settings", request.model_dump()), (self.name, {self.name: value})],

@@ -62,7 +62,7 @@ class Grid:
             UsageError: both axes vary the same setting, or values that do not go together.
         """
         if self.y is not None and self.x.name == self.y.name:
-            raise UsageError(f"both axes vary {self.x.name}; choose another setting for one of them")
+            raise UsageError(f"both axes vary {self.x.name}; choose another setting for one")
         cells = []
         for row in range(self.rows):
             of_row = self.request if self.y is None else self.y.applied(self.request, row)
