@@ -60,6 +60,7 @@ class UiSettings(Settings):
     token: str | None = Field(
         None,
         min_length=8,
+        pattern=r"^[\w.~-]+$",
         description="what clients must give; none: nothing on this machine alone, else a fresh one",
     )
     host_names: list[str] = Field(
