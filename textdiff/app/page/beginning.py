@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from PIL.Image import Image
 
 from textdiff.app.engine import Engine
 from textdiff.app.page.form import QUICK
@@ -18,9 +17,10 @@ from textdiff.app.page.widgets import html, picture_file
 from textdiff.app.request import DrawRequest
 from textdiff.app.uploads import ID as UPLOAD_ID
 from textdiff.data.config import DataConfig
-from textdiff.data.decode import open_image
 from textdiff.errors import TextdiffError
-from textdiff.pipeline.init import IMG2IMG_STRENGTH
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 INTRO = "Choose a picture here, or one of the gallery below with its button 'Start from this'."
 
@@ -38,8 +38,7 @@ class Beginning:
         self.strength = gr.Number(
             None,
             label="Strength",
-            info=f"share of the way back to noise, up to 1; empty: {IMG2IMG_STRENGTH:g}, or 1 with "
-            "a mask",
+            info="share of the way back to noise, up to 1; empty: 0.6, or 1 with a mask",
             minimum=0.01,
             maximum=1,
             step=0.1,
@@ -114,6 +113,8 @@ class Beginning:
         return gr.skip(), failed[0]
 
     def _open(self, picture_id: str) -> Image:
+        from textdiff.data.decode import open_image
+
         is_upload = UPLOAD_ID.fullmatch(picture_id)
         engine = self.engine
         data = engine.uploads.path(picture_id) if is_upload else engine.gallery.png(picture_id)

@@ -75,8 +75,8 @@ class Form:
             )
         model.change(lambda name: self._step_choices(name), model, step, **QUICK)
 
-    def prompts(self) -> None:
-        """What to draw."""
+    def prompts(self, name: str = "prompt") -> None:
+        """What to draw. name: id of the field."""
         longest = self.engine.limits.prompt_length
         self.add(
             "prompt",
@@ -86,7 +86,8 @@ class Form:
                 max_length=longest,
                 lines=1,
                 max_lines=1,
-                autofocus=True,
+                autofocus=name == "prompt",
+                elem_id=name,
             ),
         )
 
@@ -122,27 +123,16 @@ class Form:
     def sampling(self) -> None:
         """Sampler, steps, guidance."""
         defaults, limits = DrawRequest.model_fields, self.engine.limits
-        with gr.Row():
-            self.add(
-                "sampler",
-                gr.Dropdown(
-                    ["ddim", "ddpm", "dpmpp", "dpmpp_sde", "unipc"],
-                    value=defaults["sampler"].default,
-                    label="Sampler",
-                    min_width=120,
-                ),
-            )
-            self.add(
-                "num_steps",
-                gr.Slider(
-                    1,
-                    limits.steps,
-                    value=min(defaults["num_steps"].default, limits.steps),
-                    step=1,
-                    label="Steps",
-                    min_width=120,
-                ),
-            )
+        self.add(
+            "sampler",
+            gr.Dropdown(
+                ["ddim", "ddpm", "dpmpp", "dpmpp_sde", "unipc"],
+                value=defaults["sampler"].default,
+                label="Sampler",
+            ),
+        )
+        steps = min(defaults["num_steps"].default, limits.steps)
+        self.add("num_steps", gr.Slider(1, limits.steps, value=steps, step=1, label="Steps"))
         self.add(
             "guidance_scale",
             gr.Slider(

@@ -65,6 +65,10 @@ class _Tab:
                 self._answer()
             with gr.Column(elem_classes="more"):
                 self._settings()
+            with gr.Column(elem_classes="past"):
+                html("<h2>Gallery</h2>")
+                self.gallery = html("", "gallery")
+                self.more = gr.Button("Show more", size="sm", visible=False, elem_id="more")
         self.tab = GenerateTab(self.form, self.chosen_id, self.to_search)
         self._connect()
         page.load(self._history, self.amount_shown, [self.gallery, self.more], **QUICK)
@@ -93,9 +97,6 @@ class _Tab:
                 )
                 self.delete = gr.Button("Delete", size="sm", elem_id="delete")
                 self.close = gr.Button("Close", size="sm", elem_id="close")
-        html("<h2>Gallery</h2>")
-        self.gallery = html("", "gallery")
-        self.more = gr.Button("Show more", size="sm", visible=False, elem_id="more")
 
     def _settings(self) -> None:
         form = self.form

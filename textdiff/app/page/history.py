@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from textdiff.app.engine import Engine
 from textdiff.app.gallery import Gallery
 from textdiff.app.page.markup import Figure, download, facts, figures, image, notice
-from textdiff.data.text import shown
 from textdiff.errors import TextdiffError
 from textdiff.pipeline.config import SamplingConfig, flat_settings
-from textdiff.pipeline.origin import Origin, origin_in
+
+if TYPE_CHECKING:
+    from textdiff.pipeline.origin import Origin
 
 PAGE = 24  # pictures that are shown at first, and more with each click
 REMEMBERED = 4096
@@ -29,6 +30,8 @@ def address(picture_id: str) -> str:
 @lru_cache(REMEMBERED)
 def origin_of(gallery: Gallery, picture_id: str) -> Origin | None:
     """None: its settings are damaged. A picture never changes. Raises NoPictureError."""
+    from textdiff.pipeline.origin import origin_in
+
     data = gallery.png(picture_id)
     try:
         return origin_in(data, f"picture {picture_id}")
@@ -92,8 +95,3 @@ def one(engine: Engine, picture_id: str) -> str:
         facts(rows),
         download(source, f"{picture_id}.png", "Download PNG with its settings"),
     )
-
-
-def short(prompt: str) -> str:
-    """For a line of its own."""
-    return shown(prompt, 60)

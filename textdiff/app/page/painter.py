@@ -21,7 +21,6 @@ from PIL import Image
 from textdiff.app.settings import Limits
 from textdiff.app.uploads import picture_of
 from textdiff.errors import UsageError
-from textdiff.pipeline.init import painted_pixels
 
 SIDE = 512
 PNG = "data:image/png;base64,"
@@ -74,6 +73,8 @@ def uploaded_mask(data: bytes, size: tuple[int, int], limits: Limits) -> Image.I
     Raises:
         BadImage: no picture within the limits. UsageError: one of another size.
     """
+    from textdiff.pipeline.init import painted_pixels
+
     mask = picture_of(data, limits)
     if mask.size != size:
         theirs, ours = ("{}x{}".format(*each) for each in (mask.size, size))
@@ -89,6 +90,8 @@ def mask_in(canvas: Any, size: tuple[int, int], limits: Limits) -> Image.Image |
     Raises:
         UsageError: what is no canvas. BadImage: no picture within the limits.
     """
+    from textdiff.pipeline.init import painted_pixels
+
     painted = canvas.get("mask") if isinstance(canvas, dict) else None
     if not isinstance(painted, str) or (painted and not painted.startswith(PNG)):
         raise UsageError("the mask cannot be read; clear it and paint it again")

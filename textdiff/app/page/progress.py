@@ -13,7 +13,6 @@ from textdiff.app.jobs import Cancelled, Failed, Waiting
 from textdiff.app.page.history import drawn
 from textdiff.app.page.markup import Figure, figures, notice, progress
 from textdiff.app.request import DrawRequest
-from textdiff.evaluation.report.images import data_uri
 
 WAITING_FOR_MODEL = "Loading the model ..."
 
@@ -64,6 +63,8 @@ class Progress:
 
 def previews(pictures: Sequence[Image], prompt: str) -> str:
     """Pictures that are not finished."""
+    from textdiff.evaluation.report.images import data_uri
+
     items = [Figure(data_uri(each), f"preview of {prompt or 'a picture'}") for each in pictures]
     return figures(items, "previews", "large preview")
 

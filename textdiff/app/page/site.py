@@ -16,7 +16,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from textdiff.app.engine import Engine
-from textdiff.app.page import generate
+from textdiff.app.page import compare, generate, run
 from textdiff.app.page.widgets import html
 from textdiff.evaluation.report.page import fragment_style
 
@@ -48,11 +48,23 @@ def blocks(engine: Engine) -> gr.Blocks:
     """The tabs."""
     with gr.Blocks(title="textdiff", analytics_enabled=False, fill_width=True) as page:
         html("<h1>textdiff</h1>")
-        with gr.Tabs(), gr.Tab("Generate", id="generate"):
-            generate.build(engine, page)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Generate", id="generate"):
+                drawing = generate.build(engine, page)
+            with gr.Tab("Compare", id="compare"):
+                compare.build(engine, drawing.form)
+            with gr.Tab("Run", id="run") as tab:
+                run.build(engine, tab)
     return page
 
 
 def theme() -> gr.themes.Base:
-    """Plain, with the system's fonts."""
-    return gr.themes.Base(primary_hue="blue", font=SYSTEM_FONTS, font_mono=SYSTEM_MONO)
+    """Plain, with the system's fonts, and quiet words that are dark enough to be read."""
+    plain = gr.themes.Base(primary_hue="blue", font=SYSTEM_FONTS, font_mono=SYSTEM_MONO)
+    return plain.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_label_text_color="*neutral_700",
+        block_title_text_color="*neutral_700",
+        block_info_text_color="*neutral_600",
+    )

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from textdiff.evaluation.report import plot
-from textdiff.evaluation.report.document import Block, Report
+
+if TYPE_CHECKING:
+    from textdiff.evaluation.report.document import Block, Report
 
 TEMPLATE, BLOCKS = "page.html.jinja", "fragment.html.jinja"
 STYLE, BLOCKS_STYLE = "page.css", "blocks.css"
