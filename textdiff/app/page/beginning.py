@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from textdiff.app.engine import Engine
 from textdiff.app.page.form import QUICK
+from textdiff.app.page.history import open_picture
 from textdiff.app.page.markup import notice
 from textdiff.app.page.painter import EMPTY, canvas_of, mask_in, painter, uploaded_mask
 from textdiff.app.page.widgets import html, picture_file
 from textdiff.app.request import DrawRequest
-from textdiff.app.uploads import ID as UPLOAD_ID
-from textdiff.data.config import DataConfig
 from textdiff.errors import TextdiffError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 INTRO = "Choose a picture here, or one of the gallery below with its button 'Start from this'."
 
@@ -35,13 +31,11 @@ class Beginning:
         self.picture_id = gr.State(None)
         self.said = html(notice(INTRO), "beginning-said")
         self.file = picture_file("Picture to start from", "init-file")
-        self.strength = gr.Number(
-            None,
+        self.strength = gr.Textbox(
             label="Strength",
-            info="share of the way back to noise, up to 1; empty: 0.6, or 1 with a mask",
-            minimum=0.01,
-            maximum=1,
-            step=0.1,
+            info="share of the way back to noise, above 0 and up to 1",
+            placeholder="0.6, or 1 with a mask",
+            max_length=20,
             elem_id="strength",
         )
         self.canvas = painter()
@@ -66,7 +60,7 @@ class Beginning:
         """What `chosen`, `recalled` and `cleared` give."""
         return [self.picture_id, self.strength, self.canvas, self.said]
 
-    def pictures(self, picture_id: str | None, strength: float | None, canvas: Any) -> dict[str, Any]:
+    def pictures(self, picture_id: str | None, strength: str, canvas: Any) -> dict[str, Any]:
         """The settings of a request.
 
         Raises:
@@ -74,13 +68,14 @@ class Beginning:
         """
         if picture_id is None:
             return {}
-        mask = mask_in(canvas, self._open(picture_id).size, self.engine.limits)
+        mask = mask_in(canvas, open_picture(self.engine, picture_id).size, self.engine.limits)
         mask_id = None if mask is None else self.engine.uploads.keep(mask)
-        return {"init_image": picture_id, "strength": strength, "mask": mask_id}
+        typed = strength.strip() or None
+        return {"init_image": picture_id, "strength": typed, "mask": mask_id}
 
     def chosen(self, picture_id: str) -> tuple[Any, ...]:
         """Starts from a picture of the gallery or an upload. Raises DataError: it is gone."""
-        picture = self._open(picture_id)
+        picture = open_picture(self.engine, picture_id)
         size = f"{picture.width} x {picture.height}"
         said = f"Started from this picture ({size}). Paint over what is to be drawn anew."
         return picture_id, gr.skip(), canvas_of(picture), notice(said)
@@ -89,14 +84,15 @@ class Beginning:
         """What a request starts from. Raises DataError: a picture of it is gone."""
         if request.init_image is None:
             return self.cleared()
-        picture = self._open(request.init_image)
-        mask = None if request.mask is None else self._open(request.mask)
+        picture = open_picture(self.engine, request.init_image)
+        mask = None if request.mask is None else open_picture(self.engine, request.mask)
         said = notice("Started from the same picture.")
-        return request.init_image, request.strength, canvas_of(picture, mask), said
+        strength = "" if request.strength is None else f"{request.strength:g}"
+        return request.init_image, strength, canvas_of(picture, mask), said
 
     def cleared(self) -> tuple[Any, ...]:
         """Noise."""
-        return None, None, EMPTY, notice(INTRO)
+        return None, "", EMPTY, notice(INTRO)
 
     def _upload(self, data: bytes) -> tuple[Any, ...]:
         with politely() as failed:
@@ -107,18 +103,11 @@ class Beginning:
         if picture_id is None:
             return gr.skip(), notice("Choose the picture first that the mask is for.", "error")
         with politely() as failed:
-            picture = self._open(picture_id)
+            picture = open_picture(self.engine, picture_id)
             mask = uploaded_mask(data, picture.size, self.engine.limits)
             return canvas_of(picture, mask), notice("The mask is on the picture.")
         return gr.skip(), failed[0]
 
-    def _open(self, picture_id: str) -> Image:
-        from textdiff.data.decode import open_image
-
-        is_upload = UPLOAD_ID.fullmatch(picture_id)
-        engine = self.engine
-        data = engine.uploads.path(picture_id) if is_upload else engine.gallery.png(picture_id)
-        return open_image(data, DataConfig())
 
 
 @contextmanager

@@ -161,9 +161,9 @@ class _Tab:
             with gr.Column(elem_classes="ask"):
                 self.form.prompts("compare-prompt")
                 x = gr.Dropdown(names, value="guidance_scale", label="Across", elem_id="x-name")
-                x_values = _values("1, 3, 7", "x-values")
+                x_values = _values("Values across", "1, 3, 7", "x-values")
                 y = gr.Dropdown([NONE, *names], value=NONE, label="Down", elem_id="y-name")
-                y_values = _values("", "y-values")
+                y_values = _values("Values down", "", "y-values", visible=False)
                 judge = gr.Dropdown(
                     [NONE, *judges], value=next(iter(judges), NONE), label="Scores by", elem_id="judge"
                 )
@@ -192,7 +192,7 @@ class _Tab:
     def _settings(self) -> None:
         form = self.form
         form.amount(2)
-        form.seed()
+        form.seed(lockable=False)
         form.negative()
         form.sampling()
         with gr.Accordion("Model and checkpoint", open=False):
@@ -222,20 +222,23 @@ class _Tab:
             yield said, gr.skip(), gr.skip(), gr.update(interactive=False)
 
 
-def _values(value: str, name: str) -> gr.Textbox:
+def _values(label: str, value: str, name: str, visible: bool = True) -> gr.Textbox:
     return gr.Textbox(
         value,
-        label="Values",
+        label=label,
         info="separated by commas; prompts one per line",
         lines=1,
         max_lines=8,
         max_length=10_000,
+        visible=visible,
         elem_id=name,
     )
 
 
 def _example(name: str) -> Any:
-    return gr.update(value="", placeholder="" if name == NONE else example(name))
+    if name == NONE:
+        return gr.update(value="", visible=False)
+    return gr.update(value="", placeholder=example(name), visible=True)
 
 
 def _stopped() -> tuple[Any, ...]:

@@ -112,12 +112,15 @@ class Form:
             gr.Slider(1, most, value=min(value, most), step=1, label="Pictures", min_width=120),
         )
 
-    def seed(self) -> None:
-        """The seed, whether it stays, and a die."""
+    def seed(self, lockable: bool = True) -> None:
+        """The seed, whether it stays, and a die. lockable: whether that is asked."""
         with gr.Row(elem_classes="seed"):
             seed = self.add("seed", gr.Number(0, label="Seed", precision=0, min_width=110))
             dice = gr.Button("⚄ New seed", size="sm", min_width=90)
-        self.add("keep_seed", gr.Checkbox(False, label="Keep this seed", container=False))
+        self.add(
+            "keep_seed",
+            gr.Checkbox(False, label="Keep this seed", container=False, visible=lockable),
+        )
         dice.click(fresh_seed, None, seed, **QUICK)
 
     def sampling(self) -> None:

@@ -154,7 +154,7 @@ class _Tab:
     # Events.
 
     def _draw(
-        self, picture_id: str | None, strength: float | None, canvas: Any, *given: Any
+        self, picture_id: str | None, strength: str, canvas: Any, *given: Any
     ) -> Iterator[tuple[Any, ...]]:
         """Words, pictures, the id of the job, whether it can be stopped."""
         try:

@@ -11,10 +11,14 @@ from markupsafe import Markup
 from textdiff.app.engine import Engine
 from textdiff.app.gallery import Gallery
 from textdiff.app.page.markup import Figure, download, facts, figures, image, notice
+from textdiff.app.uploads import ID as UPLOAD_ID
+from textdiff.data.config import DataConfig
 from textdiff.errors import TextdiffError
 from textdiff.pipeline.config import SamplingConfig, flat_settings
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from textdiff.pipeline.origin import Origin
 
 PAGE = 24  # pictures that are shown at first, and more with each click
@@ -37,6 +41,15 @@ def origin_of(gallery: Gallery, picture_id: str) -> Origin | None:
         return origin_in(data, f"picture {picture_id}")
     except TextdiffError:
         return None
+
+
+def open_picture(engine: Engine, picture_id: str) -> Image:
+    """Of the gallery, or an upload. Raises DataError: none has this id."""
+    from textdiff.data.decode import open_image
+
+    is_upload = UPLOAD_ID.fullmatch(picture_id)
+    data = engine.uploads.path(picture_id) if is_upload else engine.gallery.png(picture_id)
+    return open_image(data, DataConfig())
 
 
 def figure_of(engine: Engine, picture_id: str) -> Figure:
