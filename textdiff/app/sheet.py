@@ -1,8 +1,8 @@
 """A finished grid as one picture: what varies along its edges, scores below the pictures.
 
-              guidance_scale 1    guidance_scale 3
-    ddim           [ ]  [ ]            [ ]  [ ]
-                     24.1                30.2
+          guidance_scale 1    guidance_scale 3
+ddim           [ ]  [ ]            [ ]  [ ]
+                 24.1                30.2
 """
 
 from __future__ import annotations

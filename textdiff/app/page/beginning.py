@@ -109,7 +109,6 @@ class Beginning:
         return gr.skip(), failed[0]
 
 
-
 @contextmanager
 def politely() -> Iterator[list[str]]:
     """Errors of the user's as a notice in the list that is given."""

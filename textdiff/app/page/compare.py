@@ -121,7 +121,9 @@ class Table:
             number = f"Cell {self.finished + 1} of {self.size}"
             return progress(number, self.finished, self.size)
         drawn, request = self.size - self.reused, self.grid.request
-        said = f"{self.size} cells, {drawn} drawn now, {self.reused} as before; seed {request.seed}."
+        said = (
+            f"{self.size} cells, {drawn} drawn now, {self.reused} as before; seed {request.seed}."
+        )
         if self.judge is not None:
             said += f" Below each: CLIP score by {self.judge}, the mean of its pictures."
             if self.judge in (request.clip_guidance.guide, request.selection.judge):
@@ -165,11 +167,16 @@ class _Tab:
                 y = gr.Dropdown([NONE, *names], value=NONE, label="Down", elem_id="y-name")
                 y_values = _values("Values down", "", "y-values", visible=False)
                 judge = gr.Dropdown(
-                    [NONE, *judges], value=next(iter(judges), NONE), label="Scores by", elem_id="judge"
+                    [NONE, *judges],
+                    value=next(iter(judges), NONE),
+                    label="Scores by",
+                    elem_id="judge",
                 )
                 with gr.Row():
                     start = gr.Button("Compare", variant="primary", elem_id="compare")
-                    stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="compare-stop")
+                    stop = gr.Button(
+                        "Stop", variant="stop", interactive=False, elem_id="compare-stop"
+                    )
             with gr.Column(elem_classes="answer"):
                 said = html(notice(INTRO), "compare-said")
                 table = html("", "cells")

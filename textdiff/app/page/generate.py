@@ -1,7 +1,7 @@
 """The tab that draws: settings on one side; what is drawn, and all that was, on the other.
 
-    Draw ── Form.request ──► engine ── Preview ... Drawn ──► pictures, gallery
-    a picture of the gallery, or a PNG dropped in ──► its settings back into the form
+Draw ── Form.request ──► engine ── Preview ... Drawn ──► pictures, gallery
+a picture of the gallery, or a PNG dropped in ──► its settings back into the form
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 import gradio as gr
 
 from textdiff.app.engine import Engine
-from textdiff.app.jobs import Cancelled, Failed
 from textdiff.app.page import history
 from textdiff.app.page.beginning import Beginning, politely
 from textdiff.app.page.form import QUICK, Form, fresh_seed
@@ -140,12 +139,8 @@ class _Tab:
         )
         settings = [*form.components, *beginning.outputs, self.begin]
         self.use.click(self._use, self.chosen_id, [self.said, *settings], **QUICK)
-        self.start.click(
-            self._start, self.chosen_id, [*beginning.outputs, self.begin], **QUICK
-        )
-        self.png.upload(
-            self._recall, self.png, [self.recall_said, *settings, self.png], **QUICK
-        )
+        self.start.click(self._start, self.chosen_id, [*beginning.outputs, self.begin], **QUICK)
+        self.png.upload(self._recall, self.png, [self.recall_said, *settings, self.png], **QUICK)
         self.more.click(lambda most: most + history.PAGE, self.amount_shown, self.amount_shown)
         self.amount_shown.change(
             self._history, self.amount_shown, [self.gallery, self.more], **QUICK

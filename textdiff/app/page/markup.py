@@ -1,6 +1,6 @@
 """The page's own HTML: every text in it is escaped, since prompts and captions come from anybody.
 
-    Figure(source, alt, caption ...) ──► figures ──► <ul> of pictures, each a button where it leads
+Figure(source, alt, caption ...) ──► figures ──► <ul> of pictures, each a button where it leads
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ TEMPLATE = """
 <div class="painter empty">
   <div class="stage">
     <img alt="the picture to start from" src="data:,">
-    <canvas tabindex="0" role="img" aria-label="Mask over the picture: what is painted is drawn anew.
+    <canvas tabindex="0" role="img" aria-label="Mask: what is painted is drawn anew.
       Arrow keys move the brush, the space bar paints."></canvas>
     <span data-cursor></span>
   </div>

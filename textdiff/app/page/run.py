@@ -29,7 +29,11 @@ def build(engine: Engine, tab: gr.Tab) -> None:
     """Within `tab`."""
     names = runs_of(engine)
     name = gr.Dropdown(
-        names, value=next(iter(names), None), label="Run", visible=len(names) > 1, elem_id="run-name"
+        names,
+        value=next(iter(names), None),
+        label="Run",
+        visible=len(names) > 1,
+        elem_id="run-name",
     )
     said = html(notice("" if names else NO_RUN), "run-said")
     shown = html("", "run", elem_classes="run")

@@ -126,9 +126,7 @@ class _Tab:
         if others:
             below = "Show the nearest ones all the same" if not matches else "Below the threshold"
             inside = Markup(self._list(index, others, "below the threshold"))
-            parts.append(
-                Markup("<details><summary>{}</summary>{}</details>").format(below, inside)
-            )
+            parts.append(Markup("<details><summary>{}</summary>{}</details>").format(below, inside))
         return Markup("").join(parts)
 
     def _list(self, index: str, hits: Sequence[Hit], label: str) -> str:
