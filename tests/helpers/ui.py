@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,11 +52,18 @@ class Served:
         """(status, all that came back) for exactly these bytes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS) as connection:
             connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
             answer = b""
             while block := connection.recv(65536):
                 answer += block
         return int(answer.split(b" ", 2)[1]), answer
+
+    def ready(self) -> Served:
+        """Itself, once the first model is loaded and nothing is under way."""
+        end = time.monotonic() + SECONDS
+        while self.ask("GET", "/api/status")[1]["jobs"]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        return self
 
     def end(self, sign: signal.Signals = signal.SIGTERM) -> int:
         """The exit code after this signal."""

@@ -19,13 +19,15 @@ from typing import IO, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from textdiff.app.drawing import Drawn, Preview
 from textdiff.app.engine import Engine
 from textdiff.app.gallery import NoPictureError
-from textdiff.app.jobs import Cancelled, Failed, QueueFullError, Ticket, Waiting
+from textdiff.app.jobs import BUG, Cancelled, Failed, QueueFullError, Ticket, Waiting
 from textdiff.app.request import PICTURES, DrawRequest
 from textdiff.errors import CheckpointError, TextdiffError, UsageError
 
@@ -40,6 +42,8 @@ def install(app: FastAPI, engine: Engine) -> None:
     app.include_router(router(engine))
     app.add_exception_handler(TextdiffError, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _fault)
 
 
 def router(engine: Engine) -> APIRouter:
@@ -72,7 +76,7 @@ def router(engine: Engine) -> APIRouter:
         ticket = await run_in_threadpool(_submit, engine, values)
         if stream:
             lines = _lines(ticket, previews=previews, inline=inline, engine=engine)
-            return StreamingResponse(lines, media_type=NDJSON)
+            return TicketStream(ticket, lines)
         return await _waited_for(request, ticket, inline, engine)
 
     @routes.delete("/jobs/{job_id}")
@@ -117,10 +121,25 @@ def router(engine: Engine) -> APIRouter:
         return JSONResponse({"deleted": picture_id})
 
     @routes.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
-    def nothing(path: str) -> Response:
-        raise HTTPException(404, "the API has no such route; docs/api.md lists them")
+    def nothing(request: Request) -> Response:
+        """What no other route answers, so that it does not reach the page's."""
+        raise HTTPException(404, f"the API has no such route for {request.method}; see docs/api.md")
 
     return routes
+
+
+class TicketStream(StreamingResponse):
+    """Lines of JSON about a job, which is cancelled when nobody reads them any more."""
+
+    def __init__(self, ticket: Ticket, lines: AsyncIterator[str]) -> None:
+        super().__init__(lines, media_type=NDJSON)
+        self._ticket = ticket
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ticket.cancel()
 
 
 def _submit(engine: Engine, values: dict[str, Any]) -> Ticket:
@@ -159,23 +178,20 @@ async def _json_object(request: Request) -> dict[str, Any]:
 
 async def _events(ticket: Ticket) -> AsyncIterator[object | None]:
     """Those of the ticket, without a thread that waits for them; None every half second without
-    any. Whoever stops iterating cancels the job."""
+    any."""
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
     ticket.listen(lambda: _notify(loop, changed))
-    try:
-        while True:
-            changed.clear()
-            ended = ticket.ended  # looked at first: what came before it is polled now
-            for event in ticket.poll():
-                yield event
-            if ended:
-                return
-            try:
-                await asyncio.wait_for(changed.wait(), SECONDS_BETWEEN_LOOKS)
-            except asyncio.TimeoutError:
-                yield None
-    finally:
-        ticket.cancel()
+    while True:
+        changed.clear()
+        ended = ticket.ended  # looked at first: what came before it is polled now
+        for event in ticket.poll():
+            yield event
+        if ended:
+            return
+        try:
+            await asyncio.wait_for(changed.wait(), SECONDS_BETWEEN_LOOKS)
+        except asyncio.TimeoutError:
+            yield None
 
 
 def _notify(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
@@ -204,7 +220,7 @@ async def _waited_for(request: Request, ticket: Ticket, inline: bool, engine: En
     answer: Response = JSONResponse({"error": "nothing was drawn"}, 500)
     async for event in _events(ticket):
         if event is None and await request.is_disconnected():
-            break
+            ticket.cancel()
         if isinstance(event, Drawn):
             answer = JSONResponse(await run_in_threadpool(_drawn, event, inline, engine))
         elif isinstance(event, (Failed, Cancelled)):
@@ -265,6 +281,17 @@ def _known_error(request: Request, error: Exception) -> Response:
     statuses = {NoPictureError: 404, QueueFullError: 429, CheckpointError: 500}
     status = next((each for kind, each in statuses.items() if isinstance(error, kind)), 400)
     return JSONResponse({"error": " ".join(str(error).split())}, status)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    """Of a value in the address."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 400)
+
+
+def _fault(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": BUG}, 500)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
