@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 import yaml
@@ -28,6 +28,7 @@ SEEDS = 1 << 31  # as many as a fresh one is chosen from
 WORDS = 2000  # letters of "other settings"
 
 Values = Mapping[str, Any]
+FieldT = TypeVar("FieldT", bound=Component)
 
 
 def fresh_seed() -> int:
@@ -49,7 +50,7 @@ class Form:
         """What an event was given for `components`, by name."""
         return dict(zip(self.fields, given, strict=True))
 
-    def add(self, name: str, component: Component) -> Component:
+    def add(self, name: str, component: FieldT) -> FieldT:
         """Registers a field for the setting `name`."""
         self.fields[name] = component
         return component
@@ -74,6 +75,12 @@ class Form:
                 ),
             )
         model.change(lambda name: self._step_choices(name), model, step, **QUICK)
+
+    @property
+    def prompt(self) -> gr.Textbox:
+        field = self.fields["prompt"]
+        assert isinstance(field, gr.Textbox)
+        return field
 
     def prompts(self, name: str = "prompt") -> None:
         """What to draw. name: id of the field."""

@@ -118,7 +118,7 @@ class _Tab:
     def _connect(self) -> None:
         form, beginning = self.form, self.beginning
         seed, keep = form.fields["seed"], form.fields["keep_seed"]
-        for event in (self.draw.click, form.fields["prompt"].submit):
+        for event in (self.draw.click, form.prompt.submit):
             event(_seed_for, [seed, keep], seed, **QUICK).then(
                 self._draw,
                 [*beginning.inputs, *form.components],
@@ -195,7 +195,7 @@ class _Tab:
         with politely() as failed:
             kept = self.engine.gallery.read(picture_id)
             engine = self.engine
-            known = recalled(kept.origin, engine.models, engine.clips, engine.uploads.list())
+            known = recalled(kept.origin, engine.models, engine.clips, engine.uploads.ids())
             return self._filled(known)
         return (failed[0], *self._unchanged())
 

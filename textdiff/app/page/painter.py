@@ -50,7 +50,7 @@ def painter() -> gr.HTML:
     """The component. Its value is a canvas, see `canvas_of`."""
     script = files(__package__).joinpath("painter.js").read_text("utf-8")
     return gr.HTML(
-        EMPTY,  # type: ignore[arg-type]  # any JSON is a value
+        EMPTY,  # any JSON is a value
         html_template=TEMPLATE,
         js_on_load=script,
         apply_default_css=False,

@@ -7,7 +7,7 @@ have nothing to do with the query; they are shown only when they are asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -133,20 +133,17 @@ class _Tab:
         return figures([self._figure(index, hit) for hit in hits], label)
 
     def _figure(self, index: str, hit: Hit) -> Figure:
-        from textdiff.evaluation.report.images import data_uri
-
+        number, row = self.engine.indexes.names().index(index), f"row:{hit.row}"
         alike = f" (and {hit.group_size - 1} nearly equal)" if hit.group_size > 1 else ""
-        item = Figure(
-            source="",
-            alt=hit.caption or hit.where,
-            caption=f"{hit.caption or hit.where}{alike}",
+        named = hit.caption or hit.where
+        return Figure(
+            source=f"api/indexes/{number}/{hit.row}.png",
+            alt=named,
+            caption=f"{named}{alike}",
             badge=f"{hit.score:.2f}",
-            key=f"row:{hit.row}",
-            actions=[(f"row:{hit.row}", "More like this")],
+            key=row,
+            actions=[(row, "More like this")],
         )
-        with politely() as failed:
-            return replace(item, source=data_uri(self.engine.indexed_picture(index, hit.row)))
-        return replace(item, source="data:,", caption=f"{item.caption} ({failed[0]})")
 
     def _upload(self, data: bytes) -> tuple[Any, ...]:
         with politely() as failed:

@@ -16,7 +16,9 @@ import gradio as gr
 from fastapi import FastAPI
 
 from textdiff.app.engine import Engine
-from textdiff.app.page import compare, generate, run
+from textdiff.app.page import compare, generate, run, search
+from textdiff.app.page.form import QUICK
+from textdiff.app.page.search import SEARCHING
 from textdiff.app.page.widgets import html
 from textdiff.evaluation.report.page import fragment_style
 
@@ -48,13 +50,18 @@ def blocks(engine: Engine) -> gr.Blocks:
     """The tabs."""
     with gr.Blocks(title="textdiff", analytics_enabled=False, fill_width=True) as page:
         html("<h1>textdiff</h1>")
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Generate", id="generate"):
                 drawing = generate.build(engine, page)
+            with gr.Tab("Search", id="search"):
+                found = search.build(engine)
             with gr.Tab("Compare", id="compare"):
                 compare.build(engine, drawing.form)
             with gr.Tab("Run", id="run") as tab:
                 run.build(engine, tab)
+        drawing.to_search.click(
+            lambda: gr.Tabs(selected="search"), None, tabs, **QUICK
+        ).then(found.search_for, [found.index, drawing.chosen], found.outputs, **SEARCHING)
     return page
 
 
