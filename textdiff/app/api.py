@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import io
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -29,7 +30,11 @@ from textdiff.app.engine import Engine
 from textdiff.app.gallery import NoPictureError
 from textdiff.app.jobs import BUG, Cancelled, Failed, QueueFullError, Ticket, Waiting
 from textdiff.app.request import PICTURES, DrawRequest
+from textdiff.app.search import SearchRequest
 from textdiff.errors import CheckpointError, TextdiffError, UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SECONDS_BETWEEN_LOOKS = 0.5  # at whether a client that waits for its answer is still there
 IN_MEMORY = 32 << 20  # bytes of an archive; a larger one is put together on disk
@@ -59,6 +64,7 @@ def router(engine: Engine) -> APIRouter:
                 "version": __version__,
                 "models": [asdict(state) for state in engine.models.states()],
                 "clips": engine.clips.names(),
+                "indexes": engine.indexes.names(),
                 "jobs": engine.jobs.length,
                 "limits": engine.limits.model_dump(),
             }
@@ -86,6 +92,18 @@ def router(engine: Engine) -> APIRouter:
             raise HTTPException(404, "no job that waits or runs has this id")
         ticket.cancel()
         return JSONResponse({"cancelled": job_id})
+
+    @routes.post("/search")
+    async def search(request: Request) -> Response:
+        values = await _json_object(request)
+        return JSONResponse(await run_in_threadpool(_search, engine, values))
+
+    @routes.get("/indexes/{number}/{row}.png")
+    def indexed(number: int, row: int) -> Response:
+        names = engine.indexes.names()
+        if not 0 <= number < len(names):
+            raise HTTPException(404, "no index has this number")
+        return Response(_png(engine.indexed_picture(names[number], row)), media_type="image/png")
 
     @routes.post("/uploads")
     async def upload(request: Request) -> Response:
@@ -143,12 +161,38 @@ class TicketStream(StreamingResponse):
 
 
 def _submit(engine: Engine, values: dict[str, Any]) -> Ticket:
-    """A request whose pictures may stand in it as data, which become uploads."""
-    for name in PICTURES:
+    _take_uploads(engine, values, PICTURES)
+    return engine.draw(DrawRequest.of(values))
+
+
+def _take_uploads(engine: Engine, values: dict[str, Any], names: Sequence[str]) -> None:
+    """Puts ids in place of pictures that stand in a request as data."""
+    for name in names:
         given = values.get(name)
         if isinstance(given, str) and given.startswith("data:"):
             values[name] = engine.uploads.add(_data_of(name, given))
-    return engine.draw(DrawRequest.of(values))
+
+
+def _search(engine: Engine, values: dict[str, Any]) -> dict[str, Any]:
+    """What is found, as JSON. Without an index in `values`, the first is searched."""
+    names = engine.indexes.names()
+    if "index" not in values and names:
+        values["index"] = names[0]
+    _take_uploads(engine, values, ("picture",))
+    request = SearchRequest.of(values)
+    found = engine.search(request)
+    number = names.index(request.index)
+    matches = len(found.matches)
+    return {
+        "index": request.index,
+        "seconds": round(found.seconds, 4),
+        "threshold": found.threshold,
+        "nothing_matches": found.nothing_matches,
+        "hits": [
+            {**asdict(hit), "matches": k < matches, "url": f"/api/indexes/{number}/{hit.row}.png"}
+            for k, hit in enumerate(found.hits)
+        ],
+    }
 
 
 def _data_of(name: str, url: str) -> bytes:
@@ -232,7 +276,8 @@ async def _waited_for(request: Request, ticket: Ticket, inline: bool, engine: En
 def _progress(event: Preview, previews: bool) -> dict[str, Any]:
     progress: dict[str, Any] = {"done": event.done, "total": event.total}
     if previews:
-        progress |= {"first": event.first, "previews": [_png(each) for each in event.pictures]}
+        pngs = [base64.b64encode(_png(each)).decode() for each in event.pictures]
+        progress |= {"first": event.first, "previews": pngs}
     return progress
 
 
@@ -253,13 +298,10 @@ def _ending(event: Failed | Cancelled) -> tuple[int, dict[str, Any]]:
     return 500 if event.by_server else 400, {"error": event.error}
 
 
-def _png(picture: Any) -> str:
-    """In base64. picture: of PIL."""
-    import io
-
+def _png(picture: Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, format="PNG")
-    return base64.b64encode(file.getvalue()).decode()
+    return file.getvalue()
 
 
 def _line(content: dict[str, Any]) -> str:
