@@ -41,6 +41,12 @@ COMMANDS = {
     "finetune-clip": Command(
         "finetune_clip", "FinetuneClipSettings", "fine-tune a CLIP on noised pictures"
     ),
+    "embed": Command(
+        "embed", "EmbedSettings", "CLIP embeddings of a data set in a file, for train-prior"
+    ),
+    "train-prior": Command(
+        "train_prior", "TrainPriorSettings", "train a prior from captions to image embeddings"
+    ),
     "sample": Command("sample", "SampleSettings", "draw pictures of prompts"),
     "export": Command("export", "ExportSettings", "write a model as a folder for diffusers"),
     "features": Command(
@@ -48,6 +54,9 @@ COMMANDS = {
     ),
     "clip-score": Command("clip_score", "ClipScoreSettings", "CLIP score of pictures and prompts"),
     "retrieval": Command("retrieval", "RetrievalSettings", "R@k of a CLIP, both ways"),
+    "prior": Command(
+        "prior", "PriorEvalSettings", "how near a prior's embeddings come to those of images"
+    ),
     "classify": Command(
         "classify", "ClassifySettings", "zero-shot accuracy of a CLIP, or the classes of pictures"
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,19 @@ from torch import Tensor
 from textdiff.cuda_graphs import Graphs
 from textdiff.models.bound import BoundText
 from textdiff.models.unet import UNet
-from textdiff.types import Conditioning, Images, Timesteps
+from textdiff.types import Conditioning, Images, Output, Samples, Timesteps
+
+
+class GuidedNetwork(Protocol):
+    """A network with two texts bound to each row: what is wanted and what guidance leaves."""
+
+    def __call__(self, x_t: Samples, timestep: Timesteps) -> Output:
+        """With the first alone."""
+        ...
+
+    def pair(self, x_t: Samples, timestep: Timesteps) -> tuple[Output, Output]:
+        """(conditional, unconditional) outputs, in one pass."""
+        ...
 
 
 @dataclass(frozen=True)
