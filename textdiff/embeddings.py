@@ -1,7 +1,9 @@
-"""The timestep as a vector (Vaswani et al., arXiv 1706.03762, section 3.5).
+"""What networks see of a timestep, and of a CLIP feature.
 
 freq_i = 10000^(-i / half),  half = dim // 2
-embedding = [cos(t freq), sin(t freq)]          an odd dim gets a zero at the end
+timestep_embedding = [cos(t freq), sin(t freq)]     an odd dim gets a zero at the end
+                                                    (Vaswani et al., arXiv 1706.03762, section 3.5)
+scaled_feature     = sqrt(E) z / |z|                coordinates have mean square 1, as noise has
 """
 
 from __future__ import annotations
@@ -29,3 +31,8 @@ def timestep_embedding(
     frequency = torch.exp(-math.log(max_period) * index / half)
     angle = timestep.to(dtype)[:, None] * frequency
     return F.pad(torch.cat([angle.cos(), angle.sin()], dim=1), (0, dim % 2))
+
+
+def scaled_feature(feature: Features) -> Features:
+    """A CLIP feature (B, E) of any norm but 0, scaled to norm sqrt(E)."""
+    return F.normalize(feature, dim=-1) * math.sqrt(feature.shape[-1])

@@ -21,6 +21,8 @@ from textdiff.diffusion.config import (
 from textdiff.models.config import UNetConfig
 from textdiff.sampling.config import Spacing, most_halvings
 
+GuidanceOver = Literal["both", "image", "caption"]
+
 
 class ModelConfig(Settings):
     """What model.yaml holds: enough to rebuild the model from its weights."""
@@ -175,6 +177,11 @@ class SamplingConfig(Settings):
     )
     guidance_scale: float = Field(
         3.0, ge=0, description="classifier-free guidance; 1 is off and halves the U-Net's work"
+    )
+    guidance_over: GuidanceOver = Field(
+        "both",
+        description="unCLIP: what the side that guidance pushes away from lacks: the picture's "
+        "embedding, the caption (it has the negative prompt), or both",
     )
     guidance_interval: tuple[int, int] | None = Field(
         None, description="lowest and highest timestep to guide at; none: all"

@@ -31,6 +31,7 @@ from textdiff.cuda_graphs import Graphs
 from textdiff.data.grid import to_pil
 from textdiff.devices import pick_device
 from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.embeddings import scaled_feature
 from textdiff.files import write_text
 from textdiff.models.unet import UNet
 from textdiff.pictures import PictureCodec
@@ -52,6 +53,7 @@ from textdiff.pipeline.origin import keywords, read_origin
 from textdiff.pipeline.plan import (
     DrawPlan,
     DrawStep,
+    check_image,
     check_prompts,
     check_settings,
     rounds_of,
@@ -59,7 +61,7 @@ from textdiff.pipeline.plan import (
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
 from textdiff.precision import bf16_pays
 from textdiff.sampling.noise import ImageNoise
-from textdiff.types import Conditioning, Denoise, Network, Pictures, Samples
+from textdiff.types import Conditioning, Denoise, Features, Network, Pictures, Samples
 
 
 @dataclass
@@ -214,11 +216,13 @@ class TextToImage:
         first: int = 0,
         init: Init | None = None,
         clip_image: Pictures | None = None,
+        image: Features | None = None,
     ) -> DrawPlan:
         """One picture per prompt, all checked now; image k uses the noise of (seed, first + k).
 
         config: None takes the defaults.
         clip_image: (3, S, S) uint8, towards which CLIP guides in place of the prompts.
+        image: (n, E) CLIP embeddings of pictures, one per prompt, which an unCLIP decoder needs.
 
         Raises:
             UsageError: settings that the model cannot follow, or with `strict` a prompt that is too
@@ -236,6 +240,7 @@ class TextToImage:
             )
         )
         check_settings(config, len(self.config.unet.block_channels), init)
+        check_image(image, len(prompts), self.config.unet)
         grid = self.process.plan_grid(config, init)
         guide = self.guide(config)
         targets = check_target(guide, prompts, config.clip_guidance.prompts, clip_image)
@@ -261,6 +266,7 @@ class TextToImage:
             clip_image=clip_image,
             init=init,
             first=first,
+            image=image,
             judge=judge,
             rounds=rounds_of(config.selection, len(grid)),
         )
@@ -280,6 +286,8 @@ class TextToImage:
                 prompts if config.text_to_unet else [config.negative_prompt] * len(prompts),
                 config.negative_prompt,
                 plan.grid,
+                image=self._decoded(plan, rows),
+                guidance_over=config.guidance_over,
                 deep_cache_every=config.deep_cache_every,
                 graphs=graphs,
             )
@@ -300,6 +308,10 @@ class TextToImage:
                     x_t=step.x_t,
                     x_0_hat=step.x_0_hat,
                 )
+
+    def _decoded(self, plan: DrawPlan, rows: slice) -> Features | None:
+        """What a decoder sees of the pictures' embeddings."""
+        return None if plan.image is None else scaled_feature(plan.image[rows]).to(self.device)
 
     def draw(self, plan: DrawPlan, progress: bool = False) -> Pictures:
         """The plan's pictures (n, 3, S, S) uint8 on the CPU.

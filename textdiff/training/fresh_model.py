@@ -34,6 +34,7 @@ def fit_unet(
     process: ProcessType,
     loss: str,
     use_pooled: bool,
+    decoder: bool = False,
 ) -> UNetConfig:
     """The U-Net's settings with image size and text widths taken from data and CLIP.
 
@@ -44,6 +45,7 @@ def fit_unet(
         text_layers: of the CLIP's text tower that the U-Net attends to.
         loss: the objective's.
         use_pooled: whether the U-Net sees the pooled text feature.
+        decoder: whether it sees the CLIP embedding of a picture.
 
     Raises:
         UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve;
@@ -63,6 +65,7 @@ def fit_unet(
         "in_channels": codec.shape[0],
         "cross_attention_dim": clip.text_width * len(text_layers),
         "pooled_dim": clip.embed_dim if use_pooled else None,
+        "image_dim": clip.embed_dim if decoder else None,
         **({"learned_variance": True} if loss == "hybrid" else {}),
     }
     for name in unet.model_fields_set & given.keys():

@@ -48,6 +48,7 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         process=settings.process,
         loss=settings.objective.loss,
         use_pooled=settings.use_pooled,
+        decoder=settings.embeddings is not None,
     )
     settings = settings.model_copy(update={"unet": unet})
     config = ModelConfig(

@@ -38,6 +38,7 @@ from textdiff.training.learning.probe import (
 from textdiff.training.learning.references import PixelStatistics
 from textdiff.training.learning.text import text_response
 from textdiff.training.learning.words import Evidence, verdict
+from textdiff.training.picture_embeddings import PictureEmbeddings
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
 from textdiff.types import Batch, Conditioning, Images, PerSample, Pictures, Timesteps
@@ -53,6 +54,8 @@ class TextToImageTask(ABC):
     Args:
         embed: the conditioning of B captions, on the U-Net's device.
         caption_drop: share of captions that are replaced by the empty one.
+        pictures: embeddings of the pictures, which an unCLIP decoder sees; None: it is none.
+        image_drop: share of them that are replaced by 0.
         held_out: split to evaluate on, None without one.
         eval_images: how many of it per quarter of the timesteps.
         seen: what it is trained on, to tell learning by heart from not learning; None: not asked.
@@ -66,6 +69,8 @@ class TextToImageTask(ABC):
     embed: Callable[[Sequence[str]], Conditioning]
     seed: int
     caption_drop: float
+    pictures: PictureEmbeddings | None = None
+    image_drop: float = 0.0
     held_out: CaptionedImages | None = None
     eval_images: int = 64
     seen: CaptionedImages | None = None
@@ -115,7 +120,23 @@ class TextToImageTask(ABC):
             self.pipe.codec.shape,
             self.draw_timesteps,
             self.caption_drop,
+            None if self.pictures is None else self.image_drop,
         )
+
+    def conditioning(self, batch: Batch, draws: Draws) -> Conditioning:
+        """What the U-Net sees of a batch beside x_t."""
+        text = self.embed(draws.shown(batch.captions))
+        if self.pictures is None:
+            return text
+        image = self.pictures.of("train", batch.sample_ids, draws.image_dropped)
+        return self.pictures.beside(text, image)
+
+    def conditioning_of(self, probe: Probe) -> Conditioning:
+        """The same of a probe, with nothing dropped."""
+        text = self.embed(probe.captions)
+        if self.pictures is None:
+            return text
+        return self.pictures.beside(text, self.pictures.of(probe.split, probe.ids))
 
     def on_device(self, images: Pictures, draws: Draws) -> tuple[Images, Images, Timesteps]:
         """x_0, eps and timestep, where the U-Net is."""
@@ -142,7 +163,7 @@ class TextToImageTask(ABC):
             return {}
         probe = spread_over(self.seen, EXAMINED, self.seed)
         _, errors = self._errors(probe)
-        response = text_response(self.denoised, probe, self.embed(probe.captions), self._noise)
+        response = text_response(self.denoised, probe, self.conditioning_of(probe), self._noise)
         values = errors.values("training") if errors else {}
         return values | (response.values() if response else {})
 
@@ -167,7 +188,7 @@ class TextToImageTask(ABC):
         return PixelStatistics.of(batches).to(self.pipe.device)
 
     def _denoised(self, probe: Probe) -> Iterator[tuple[int, Denoised]]:
-        return denoise_quarters(self.denoised, probe, self.embed(probe.captions), self._noise)
+        return denoise_quarters(self.denoised, probe, self.conditioning_of(probe), self._noise)
 
     @property
     def _noise(self) -> FixedNoise:
