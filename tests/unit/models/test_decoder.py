@@ -21,11 +21,13 @@ def test_the_output_is_that_of_the_same_network_with_the_tokens_given_as_text():
     x_t, timestep, given = draw_inputs(DECODER, batch=1)
     weights = decoder.state_dict()
     of_image = {name: weights.pop(name) for name in list(weights) if "image_embedding" in name}
-    weights["time_embedding.linear_2.bias"] += F.linear(
+    beside_time = F.linear(
         given.image,
         of_image["image_embedding.to_time.weight"],
         of_image["image_embedding.to_time.bias"],
-    )[0]
+    )
+    bias = "time_embedding.linear_2.bias"
+    weights[bias] = weights[bias] + beside_time[0]
     plain.load_state_dict(weights)
     tokens = F.linear(
         given.image,
