@@ -43,6 +43,7 @@ from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
 from textdiff.types import Batch, Conditioning, Images, PerSample, Pictures, Timesteps
 
+TRAINED = "train"  # the split that batches are of
 COUNTED = 256  # images whose pixels' mean and variance are known
 EXAMINED = 16  # images that tell more than held-out numbers do; see `learning.cost`
 
@@ -60,6 +61,7 @@ class TextToImageTask(ABC):
         eval_images: how many of it per quarter of the timesteps.
         seen: what it is trained on, to tell learning by heart from not learning; None: not asked.
         prompts: captions of the sample grid; none are drawn if empty.
+        prompt_ids: training images that have them, which a decoder draws variations of.
         preview: how they are drawn.
     """
 
@@ -75,6 +77,7 @@ class TextToImageTask(ABC):
     eval_images: int = 64
     seen: CaptionedImages | None = None
     prompts: Sequence[str] = ()
+    prompt_ids: Sequence[int] = ()
     preview: SamplingConfig = field(default_factory=SamplingConfig)
     # by the id of a batch, which is held so that no other can have it, and its step to come
     _prepared: dict[tuple[int, int], tuple[Batch, Draws]] = field(
@@ -128,7 +131,7 @@ class TextToImageTask(ABC):
         text = self.embed(draws.shown(batch.captions))
         if self.pictures is None:
             return text
-        image = self.pictures.of("train", batch.sample_ids, draws.image_dropped)
+        image = self.pictures.of(TRAINED, batch.sample_ids, draws.image_dropped)
         return self.pictures.beside(text, image)
 
     def conditioning_of(self, probe: Probe) -> Conditioning:
@@ -147,7 +150,10 @@ class TextToImageTask(ABC):
 
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Draws the sample grid; returns the numbers of held-out images."""
-        draw_samples(self.pipe, self.prompts, self.preview, run.path / "samples", step)
+        image = None
+        if self.pictures is not None:
+            image = self.pictures.of(TRAINED, self.prompt_ids)
+        draw_samples(self.pipe, self.prompts, self.preview, run.path / "samples", step, image)
         return self.held_out_numbers()
 
     def held_out_numbers(self) -> dict[str, float]:
