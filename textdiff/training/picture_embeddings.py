@@ -1,6 +1,6 @@
 """CLIP embeddings of the pictures of each split, as an unCLIP decoder is trained on them.
 
-'textdiff embed' ── load_picture_embeddings ──► PictureEmbeddings ── of(split, ids) ──► Conditioning.image
+file of `textdiff embed` ── load ──► PictureEmbeddings ── of(split, ids) ──► Conditioning.image
 
 They are scaled to norm sqrt(E), so that a coordinate has size 1 as those of x_T have; 0 stands for
 "no picture is known".
