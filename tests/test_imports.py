@@ -20,7 +20,7 @@ from tests.helpers.paths import ROOT
 LAYERS = [
     {"errors", "types", "randomness", "precision", "attention", "byte_pairs", "recipes", "cgroup"},
     {"config", "files", "devices", "embeddings", "timesteps", "cuda_graphs", "cores"},
-    {"checkpoint", "threads"},
+    {"checkpoint", "sealed", "threads"},
     {"pictures", "clip", "diffusion", "models", "data"},
     {"guidance", "sampling", "metrics"},
     {"binary"},

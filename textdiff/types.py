@@ -99,7 +99,7 @@ class Conditioning:
 class Batch:
     """Captioned images.
 
-    image: (B, C, H, W) uint8.
+    image: (B, C, H, W) uint8; of data that hold embeddings of images (B, E) float32.
     captions: one per image, drawn from those the image has.
     sample_ids: (B,) int64, the image's index in its source.
     epochs: (B,) int64, which pass over the data this draw belongs to.

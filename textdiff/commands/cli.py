@@ -40,6 +40,12 @@ COMMANDS = {
     "finetune-clip": Command(
         "finetune_clip", "FinetuneClipSettings", "fine-tune a CLIP on noised pictures"
     ),
+    "embed": Command(
+        "embed", "EmbedSettings", "CLIP embeddings of a data set in a file, for train-prior"
+    ),
+    "train-prior": Command(
+        "train_prior", "TrainPriorSettings", "train a prior from captions to image embeddings"
+    ),
     "sample": Command("sample", "SampleSettings", "draw pictures of prompts"),
     "export": Command("export", "ExportSettings", "write a model as a folder for diffusers"),
     "features": Command(

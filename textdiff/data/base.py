@@ -26,6 +26,9 @@ from textdiff.data.survey import survey_of
 from textdiff.data.text import shown
 from textdiff.errors import DataError
 
+# settings that have no say in how the images look or which they are
+ELSEWHERE = frozenset({"cache_dir", "max_bad_fraction"})
+
 
 class CaptionedImages:
     """The images of one split, with their captions. Indices 0..n-1 run over this split only.
@@ -100,6 +103,16 @@ class CaptionedImages:
     def title(self) -> str:
         """What tables and headers call it: source, split and how many images."""
         return f"{self.name}, split {self.split} ({len(self)} image{'s' * (len(self) != 1)})"
+
+    @property
+    def group_size(self) -> int:
+        """Of neighbours in the training split that always come in one batch."""
+        return self.config.group_size
+
+    @property
+    def described(self) -> Mapping[str, Any]:
+        """The settings that decide which images these are and how they look."""
+        return self.config.model_dump(mode="json", exclude=set(ELSEWHERE))
 
     @property
     def all_captions(self) -> list[str]:

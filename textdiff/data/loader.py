@@ -16,8 +16,8 @@ from functools import partial
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from textdiff.data.base import CaptionedImages
 from textdiff.data.order import EndlessOrder
+from textdiff.data.training_data import TrainingData
 from textdiff.data.workers import results_of, start_worker
 from textdiff.errors import DataError
 from textdiff.randomness import seed_of
@@ -25,7 +25,7 @@ from textdiff.types import Batch
 
 
 def batches(
-    data: CaptionedImages,
+    data: TrainingData,
     *,
     seed: int,
     batch_size: int,
@@ -38,9 +38,9 @@ def batches(
     """Endless: per optimizer step, this rank's `accumulation` micro-batches of `batch_size` rows.
 
     Raises:
-        DataError: too many unusable images (see CaptionedImages.read).
+        DataError: too many unusable images (see `CaptionedImages.read`).
     """
-    order = EndlessOrder(len(data), seed, data.config.group_size)
+    order = EndlessOrder(len(data), seed, data.group_size)
     steps = _Steps(data, order, batch_size, accumulation, rank, world_size)
     if workers == 0:
         yield from map(steps.step, itertools.count(start_step))
@@ -72,7 +72,7 @@ class _Result:
 
 @dataclass
 class _Steps(Dataset[_Result]):
-    data: CaptionedImages
+    data: TrainingData
     order: EndlessOrder
     batch_size: int
     accumulation: int

@@ -19,14 +19,17 @@ KeysValues = tuple[Tensor, Tensor]  # (B, heads, L, head_dim) both
 
 
 class Attention(nn.Module):
-    """Multi-head attention from `dim` wide queries to `source_dim` wide keys and values."""
+    """Multi-head attention from `dim` wide queries to `source_dim` wide keys and values.
 
-    def __init__(self, dim: int, source_dim: int, head_dim: int) -> None:
+    bias: whether queries, keys and values have one.
+    """
+
+    def __init__(self, dim: int, source_dim: int, head_dim: int, bias: bool = False) -> None:
         super().__init__()
         self.head_dim = head_dim
-        self.to_q = nn.Linear(dim, dim, bias=False)
-        self.to_k = nn.Linear(source_dim, dim, bias=False)
-        self.to_v = nn.Linear(source_dim, dim, bias=False)
+        self.to_q = nn.Linear(dim, dim, bias=bias)
+        self.to_k = nn.Linear(source_dim, dim, bias=bias)
+        self.to_v = nn.Linear(source_dim, dim, bias=bias)
         self.to_out = nn.Sequential(nn.Linear(dim, dim))
 
     def keys_values(self, source: TextSource) -> KeysValues:

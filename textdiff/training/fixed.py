@@ -8,19 +8,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from textdiff.data.base import CaptionedImages
+from textdiff.data.training_data import TrainingData
 from textdiff.errors import CheckpointError
 
-# no word of how the images look or which they are
-ELSEWHERE = frozenset({"cache_dir", "max_bad_fraction"})
 # fixed by the hash of weights: which flag names what has them
 NAMED_BY = {"init": "another CLIP than --init names now"}
 
 
-def about_data(data: CaptionedImages) -> dict[str, Any]:
+def about_data(data: TrainingData) -> dict[str, Any]:
     """What, besides the fingerprint, tells in words in what other data differ."""
     return {
-        "settings": data.config.model_dump(mode="json", exclude=set(ELSEWHERE)),
+        "settings": dict(data.described),
         "split": data.split,
         "images": len(data),
         "names": _hash(data.identifiers),

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from textdiff import checkpoint
+from textdiff.data.base import CaptionedImages
 from textdiff.data.cost import cache_pixels, choose_workers, slow_loading
 from textdiff.data.loader import batches
 from textdiff.errors import (
@@ -54,7 +55,7 @@ from textdiff.types import Batch
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from textdiff.data import CaptionedImages
+    from textdiff.data.training_data import TrainingData
 
 
 class Trainer:
@@ -72,7 +73,7 @@ class Trainer:
         self,
         *,
         task: Task,
-        data: CaptionedImages,
+        data: TrainingData,
         config: TrainConfig,
         accelerator: Accelerator,
         run: RunFolder,
@@ -131,6 +132,8 @@ class Trainer:
     def prepare_data(self) -> str | None:
         """Fills the data's cache and chooses the workers, for the reads to come. Returns what a
         user should know of it. Raises DataError."""
+        if not isinstance(self.data, CaptionedImages):  # nothing to decode
+            return None
         processes = self.accelerator.num_processes
         rows = self.config.batch_size * self.config.accumulation * processes
         reads = rows * (self.config.steps - self.progress.step)
@@ -207,11 +210,16 @@ class Trainer:
             progress=self.progress,
             run=self.run,
             accelerator=self.accelerator,
-            slow_loading=lambda share: slow_loading(share, self.data, self.workers),
+            slow_loading=self._slow_loading,
             pace=PaceWatch(torch.get_num_threads())
             if self.accelerator.device.type == "cpu"
             else None,
         )
+
+    def _slow_loading(self, share: float) -> str:
+        if isinstance(self.data, CaptionedImages):
+            return slow_loading(share, self.data, self.workers)
+        return f"{share:.0%} of the time goes into drawing batches and noise"
 
     def train_step(self, micro_batches: list[Batch]) -> dict[str, float]:
         """One optimizer step; returns this process's mean of each value that the task reported.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textdiff.config import Settings
-from textdiff.data.base import CaptionedImages
+from textdiff.data.training_data import TrainingData
 from textdiff.files import write_text
 from textdiff.training.closing import how_to_continue, lies_where
 from textdiff.training.config import TrainConfig
@@ -45,7 +45,7 @@ class TrainingSpec:
     """
 
     build_task: Callable[[Accelerator], Task]
-    data: CaptionedImages
+    data: TrainingData
     config: TrainConfig
     settings: Settings
     seed: int
@@ -115,7 +115,7 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
     accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
 
 
-def report_rejected(accelerator: Accelerator, data: CaptionedImages) -> None:
+def report_rejected(accelerator: Accelerator, data: TrainingData) -> None:
     """Says how many images of `data` could not be used so far, if any."""
     if data.bad:
         reasons = ", ".join(f"{reason} ({n})" for reason, n in data.rejected.most_common())

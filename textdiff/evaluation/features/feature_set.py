@@ -1,30 +1,25 @@
 """Features of pictures or captions with all that says what they are; one file each.
 
-    <name>.safetensors  features (n, D) float32, positions (n,) int64, captions: JSON as bytes
-                        metadata "about": JSON of the rest, "sha256": of all of it
-
-The hash covers every byte but itself: a file that was cut off, edited or rotted is an error.
+<name>.safetensors  features (n, D) float32, positions (n,) int64, captions: JSON as bytes
+                    and JSON of the rest, sealed (see `textdiff.sealed`)
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from textdiff.errors import DataError, UsageError
 from textdiff.evaluation.features.extractor import DECISIVE, ExtractorProtocol
 from textdiff.evaluation.results import from_json, to_json
-from textdiff.files import replacing
+from textdiff.sealed import read_sealed, text_as_tensor, text_of_tensor, write_sealed
 from textdiff.types import Features
 
-FORMAT = 2  # of the files; raise it when what stands in them changes its meaning
+FORMAT = 3  # of the files; raise it when what stands in them changes its meaning
 
 
 @dataclass(frozen=True)
@@ -85,25 +80,19 @@ class FeatureSet:
 
 def write_features(path: Path, features: FeatureSet, key: str = "") -> None:
     """Whole or not at all. key: what it is found by in a cache. Raises OSError."""
-    from safetensors.torch import save_file
-
-    texts = json.dumps(features.captions).encode()
-    tensors = {
-        "features": features.features.contiguous(),
-        "positions": torch.tensor(features.positions, dtype=torch.long),
-        "captions": torch.frombuffer(bytearray(texts), dtype=torch.uint8),
+    about = {
+        "format": FORMAT,
+        "key": key,
+        "extractor": to_json(features.extractor),
+        "source": to_json(features.source),
+        "bad": {str(index): reason for index, reason in features.bad.items()},
     }
-    about = json.dumps(
-        {
-            "format": FORMAT,
-            "key": key,
-            "extractor": to_json(features.extractor),
-            "source": to_json(features.source),
-            "bad": {str(index): reason for index, reason in features.bad.items()},
-        }
-    )
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, {"about": about, "sha256": digest(about, tensors)})
+    tensors = {
+        "features": features.features,
+        "positions": torch.tensor(features.positions, dtype=torch.long),
+        "captions": text_as_tensor(features.captions),
+    }
+    write_sealed(path, about, tensors)
 
 
 def read_features(path: str | Path, key: str | None = None) -> FeatureSet:
@@ -112,44 +101,22 @@ def read_features(path: str | Path, key: str | None = None) -> FeatureSet:
     Raises:
         DataError: the file is damaged, of another format or key, or holds no features.
     """
-    from safetensors import SafetensorError, safe_open
-
+    about, tensors = read_sealed(
+        path, what="features", written_by="textdiff features", number=FORMAT
+    )
     try:
-        with safe_open(Path(path).expanduser(), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no dict
-        if "about" not in metadata or "sha256" not in metadata:
-            raise DataError(f"{path} is no file of features; 'textdiff features' writes one")
-        if digest(metadata["about"], tensors) != metadata["sha256"]:
-            raise DataError(f"{path} is damaged: its content is not what was written")
-        about = json.loads(metadata["about"])
-        if about["format"] != FORMAT:
-            raise DataError(
-                f"{path} is a file of features of format {about['format']}, this version reads "
-                f"{FORMAT}; write it again with 'textdiff features'"
-            )
         if key is not None and about["key"] != key:
             raise DataError(f"{path} holds features of other pictures")
         return FeatureSet(
             features=tensors["features"],
             positions=tensors["positions"].tolist(),
-            captions=json.loads(tensors["captions"].numpy().tobytes()),
+            captions=text_of_tensor(tensors["captions"]),
             extractor=from_json(ExtractorProtocol, about["extractor"], f"{path}, extractor"),
             source=about["source"],
             bad={int(index): reason for index, reason in about["bad"].items()},
         )
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} cannot be read as features: {error}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no file of features of this version: {error}") from None
-
-
-def digest(about: str, tensors: Mapping[str, Tensor]) -> str:
-    sha256 = hashlib.sha256(about.encode())
-    for name, tensor in sorted(tensors.items()):
-        sha256.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-        sha256.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
-    return sha256.hexdigest()
 
 
 def check_same_extractor(

@@ -12,6 +12,7 @@ import torch
 
 from textdiff.data.base import CaptionedImages
 from textdiff.data.order import EndlessOrder
+from textdiff.data.training_data import TrainingData
 from textdiff.training.draws import QUARTERS, Draws, Key, draw, uniform_timesteps
 from textdiff.types import Conditioning, Images, PerSample, Pictures, Timesteps
 
@@ -21,7 +22,7 @@ CANDIDATES = 8  # pictures looked at for each that is taken, so that captions di
 
 @dataclass(frozen=True)
 class Probe:
-    """Pictures (n, 3, S, S) uint8, and a caption of each.
+    """Pictures (n, 3, S, S) uint8, or what stands for them, and a caption of each.
 
     split, ids: where they stand in the data.
     """
@@ -45,7 +46,7 @@ def first_of(data: CaptionedImages, count: int) -> Probe:
     return Probe(images, [data.captions[index][0] for index in ids], data.split, ids)
 
 
-def spread_over(data: CaptionedImages, count: int, seed: int) -> Probe:
+def spread_over(data: TrainingData, count: int, seed: int) -> Probe:
     """Up to `count` images from all over `data`, each with another caption.
 
     Raises:

@@ -72,7 +72,7 @@ def test_of_an_older_format(tmp_path, features, monkeypatch):
     monkeypatch.setattr(feature_set, "FORMAT", 1)
     write_features(tmp_path / "old.safetensors", features)
     monkeypatch.undo()
-    said = r"old\.safetensors .* format 1, this version reads 2; write it again with 'textdiff feat"
+    said = r"old\.safetensors .* format 1, this version reads 3; write it again with 'textdiff feat"
     with pytest.raises(DataError, match=said):
         read_features(tmp_path / "old.safetensors")
 

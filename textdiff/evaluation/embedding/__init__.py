@@ -1,0 +1,1 @@
+"""CLIP embeddings of a data set, for trainings that read no pictures."""
