@@ -87,10 +87,17 @@ class AutoregressivePrior(nn.Module):
         return log_joint(self(codes, dots, conditioning), codes)
 
     @torch.no_grad()
-    def bind(self, conditioning: Conditioning, dots: Dots) -> Callable[[Codes], Tensor]:
+    def bind(self, conditioning: Conditioning) -> Seen:
+        """The caption, run once for all that is drawn of it. Raises ValueError as `forward`."""
+        return self._run_caption(conditioning)
+
+    def next_logits(self, bound: Seen, dots: Dots) -> Callable[[Codes], Tensor]:
         """What `autoregressive.sample` asks for: codes so far (B, i) -> logits (B, num_buckets) of
-        the next. Each call goes on from the one before, the first with no codes."""
-        seen = self._run_caption(conditioning)
+        the next. Each call goes on from the one before, the first with no codes.
+
+        bound: captions from `bind`.
+        """
+        seen = bound
 
         @torch.no_grad()
         def next_logits(codes: Codes) -> Tensor:

@@ -40,6 +40,16 @@ class Seen:
         index = rows if isinstance(rows, (slice, Tensor)) else torch.tensor(list(rows))
         return Seen(tuple((k[index], v[index]) for k, v in self.layers), self.mask[index])
 
+    @staticmethod
+    def cat(parts: Sequence[Seen]) -> Seen:
+        """Along the batch; all of one length."""
+        of_layers = zip(*(part.layers for part in parts), strict=True)
+        layers = tuple(
+            (torch.cat([k for k, _ in pairs]), torch.cat([v for _, v in pairs]))
+            for pairs in of_layers
+        )
+        return Seen(layers, torch.cat([part.mask for part in parts]))
+
 
 class GELU(nn.Module):
     """gelu of a linear layer."""

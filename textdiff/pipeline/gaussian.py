@@ -22,7 +22,7 @@ from textdiff.pipeline.clip_guide import ClipGuide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init
 from textdiff.pipeline.judge import ClipJudge
-from textdiff.pipeline.network import TextNetwork
+from textdiff.pipeline.network import GuidedNetwork, TextNetwork
 from textdiff.pipeline.plan import DrawPlan, plan_grid
 from textdiff.sampling.base import Sampler, Step, resume, sample
 from textdiff.sampling.chunks import in_chunks
@@ -102,7 +102,7 @@ class GaussianDiffusion:
             raise UsageError(f"variance learned: {error}") from None
         return SAMPLERS[config.sampler](config, variance)
 
-    def guided(self, network: TextNetwork, config: SamplingConfig) -> Denoise:
+    def guided(self, network: GuidedNetwork, config: SamplingConfig) -> Denoise:
         """With classifier-free guidance and threshold as `config` says."""
         denoise = self._classifier_free(network, config)
         if config.threshold == "static":
@@ -111,7 +111,7 @@ class GaussianDiffusion:
             return dynamic_threshold(denoise, self.schedule, config.threshold_percentile)
         return denoise
 
-    def _classifier_free(self, network: TextNetwork, config: SamplingConfig) -> Denoise:
+    def _classifier_free(self, network: GuidedNetwork, config: SamplingConfig) -> Denoise:
         conditional = self.denoiser(network)
         if config.guidance_scale == 1.0:
             return conditional

@@ -13,7 +13,7 @@ from typing import Any
 
 from textdiff import checkpoint
 from textdiff.clip.model import ClipModel
-from textdiff.config import build, read_yaml
+from textdiff.config import SettingsT, build, read_yaml
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.pipeline.config import ModelConfig
 
@@ -24,21 +24,35 @@ CLIP_FOLDER = "clip"
 
 def read_config(folder: Path) -> ModelConfig:
     """What model.yaml in `folder` says. Raises CheckpointError."""
-    file = folder / MODEL_FILE
+    return read_description(folder, MODEL_FILE, ModelConfig, "textdiff train")
+
+
+def read_description(
+    folder: Path, name: str, schema: type[SettingsT], written_by: str
+) -> SettingsT:
+    """What the YAML file `name` in `folder` says of the model there.
+
+    Raises:
+        CheckpointError: no such file, or one that does not say it.
+    """
+    file = folder / name
     if not file.is_file():
-        reason = "has no model.yaml" if folder.is_dir() else "does not exist"
+        reason = f"has no {name}" if folder.is_dir() else "does not exist"
         raise CheckpointError(
-            f"{folder} {reason}; give a run folder of textdiff train, or an exported model"
+            f"{folder} {reason}; give a run folder of {written_by}, or an exported model"
         )
     try:
-        return build(ModelConfig, [(str(file), read_yaml(file))])
+        return build(schema, [(str(file), read_yaml(file))])
     except UsageError as error:
         raise CheckpointError(f"{file} describes no model of this version: {error}") from None
 
 
-def find_weights(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The weights file of a model folder, and the state of the checkpoint it is part of, if any."""
-    exported = folder / WEIGHTS_FILE
+def find_weights(folder: Path, name: str = WEIGHTS_FILE) -> tuple[Path, dict[str, Any]]:
+    """The weights file of a model folder, and the state of the checkpoint it is part of, if any.
+
+    name: that the file has but for averages.
+    """
+    exported = folder / name
     if exported.is_file():
         return exported, {}
     newest, damaged = checkpoint.newest_good(folder / "checkpoints")
@@ -47,7 +61,7 @@ def find_weights(folder: Path) -> tuple[Path, dict[str, Any]]:
     if newest is None:
         raise CheckpointError(f"{folder} has no checkpoint yet; train it for longer")
     averages = newest / "ema.safetensors"
-    weights = averages if averages.is_file() else newest / WEIGHTS_FILE
+    weights = averages if averages.is_file() else newest / name
     return weights, checkpoint.load_state(newest)
 
 
@@ -64,6 +78,16 @@ def check_trained_as(
     for section in ("schedule", "binary"):
         values = getattr(config, section).model_dump(mode="json")
         described |= {f"{section}.{key}": value for key, value in values.items()}
+    check_described(described, fixed, file, trained)
+
+
+def check_described(
+    described: Mapping[str, Any], fixed: Mapping[str, Any], file: Path, trained: Path
+) -> None:
+    """Raises CheckpointError if `described`, from `file`, is not what the training was given.
+
+    fixed: what the checkpoint in `trained` says of it; keys that it lacks are let through.
+    """
     for key, value in described.items():
         if key in fixed and fixed[key] != value:
             raise CheckpointError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,19 @@ from textdiff.cuda_graphs import Graphs
 from textdiff.models.bound import BoundText
 from textdiff.models.unet import UNet
 from textdiff.pipeline.config import GuidanceOver
-from textdiff.types import Conditioning, Features, Images, Timesteps
+from textdiff.types import Conditioning, Features, Images, Output, Samples, Timesteps
+
+
+class GuidedNetwork(Protocol):
+    """A network with two texts bound to each row: what is wanted and what guidance leaves."""
+
+    def __call__(self, x_t: Samples, timestep: Timesteps) -> Output:
+        """With the first alone."""
+        ...
+
+    def pair(self, x_t: Samples, timestep: Timesteps) -> tuple[Output, Output]:
+        """(conditional, unconditional) outputs, in one pass."""
+        ...
 
 
 @dataclass(frozen=True)

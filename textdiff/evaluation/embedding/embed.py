@@ -6,22 +6,12 @@ import torch.nn.functional as F
 
 from textdiff.clip import ClipModel
 from textdiff.data import CaptionedImages
-from textdiff.data.embedding_space import UNIT, EmbeddingSpace
 from textdiff.data.embeddings import Embeddings
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.protocol import data_protocol
 from textdiff.evaluation.results import to_json
+from textdiff.pipeline.prior.space import space_of
 from textdiff.types import Features
-
-
-def space_of(clip: ClipModel) -> EmbeddingSpace:
-    """That of its unit embeddings."""
-    return EmbeddingSpace(
-        clip_weights=clip.weights_hash(),
-        clip_architecture=clip.architecture_hash(),
-        embed_dim=clip.embed_dim,
-        normalisation=UNIT,
-    )
 
 
 def embeddings_of(features: CachedFeatures, clip: ClipModel, data: CaptionedImages) -> Embeddings:
