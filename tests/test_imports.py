@@ -26,8 +26,10 @@ LAYERS = [
     {"binary"},
     {"pipeline"},
     {"textdiff"},  # textdiff/__init__.py: TextToImage and the version
-    {"interop", "training", "evaluation", "retrieval"},
-    {"app", "commands"},
+    {"interop", "training", "evaluation"},
+    {"retrieval"},
+    {"app"},
+    {"commands"},
     {"__main__", "scripts", "evals"},
     {"tests"},
     {"benchmarks", "examples"},

@@ -177,6 +177,11 @@ def checkpoints(root: str | Path) -> Iterator[Path]:
     yield from sorted(folders, key=_step, reverse=True)
 
 
+def steps_of(root: str | Path) -> dict[int, Path]:
+    """By step, the newest first: the checkpoint folders under `root`, good or not."""
+    return {_step(folder): folder for folder in checkpoints(root)}
+
+
 def verify(folder: str | Path) -> None:
     """Checks every file of a checkpoint against its manifest.
 

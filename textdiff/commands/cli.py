@@ -84,6 +84,7 @@ COMMANDS = {
     "report": Command(
         "report", "ReportSettings", "a page of a run: numbers, curves, pictures, how to repeat it"
     ),
+    "ui": Command("ui", "UiSettings", "a page in the browser, and a JSON API: draw and search"),
     "inversion": Command(
         "inversion", "InversionSettings", "pictures to noise and back by DDIM, and the error"
     ),

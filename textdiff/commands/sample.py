@@ -77,7 +77,6 @@ def run(settings: SampleSettings) -> None:
     from textdiff.evaluation.results import to_json
     from textdiff.files import check_folder
     from textdiff.pipeline import TextToImage
-    from textdiff.pipeline.init import Init, square_picture
     from textdiff.pipeline.origin import READERS, Origin, file_sha256, read_origin
     from textdiff.threads import settle_threads, threads_on
 
@@ -99,33 +98,18 @@ def run(settings: SampleSettings) -> None:
     pipe = TextToImage.load(settings.model, device)
     if origin is not None and "model" not in given:
         origin.check_weights(pipe.unet, pipe.clip)
-    size, clip_image = pipe.config.unet.image_size, opened["clip_image"]
-    plan = pipe.plan(
-        prompts,
-        settings,
-        first=first,
-        init=Init.from_pictures(opened["init_image"], opened["mask"], settings.strength, size),
-        clip_image=None if clip_image is None else square_picture("clip_image", clip_image, size),
-    )
+    plan = pipe.plan_from(prompts, settings, first=first, **opened)
     settle_threads(device, again.threads if again else None)
     pictures = to_pil(pipe.draw(plan, progress=True)[rows])
     model = to_json(model_protocol(settings.model, pipe))
     hashes = {name: (path, file_sha256(path)) for name, path in paths.items() if path is not None}
-    guide, judge = (
-        None if clip is None else clip.weights_hash() for clip in (plan.guide, plan.judge)
+    origins = Origin.of_rows(
+        plan,
+        range(len(prompts))[rows],
+        model=model,
+        pictures=hashes,
+        threads=threads_on(device),
     )
-    origins = [
-        Origin.of_plan(
-            plan,
-            k,
-            model=model,
-            pictures=hashes,
-            guide_weights=guide,
-            judge_weights=judge,
-            threads=threads_on(device),
-        )
-        for k in range(len(prompts))[rows]
-    ]
     print(save(pictures, origins, Path(settings.out), settings.columns))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,13 +36,23 @@ def read_picture(flag: str, path: str | Path) -> Image:
 def read_mask(flag: str, path: str | Path) -> Image:
     """The same of a mask, which keeps its transparency."""
     opaque = read_picture(flag, path)
-    with PIL.Image.open(path) as picture:
+    return open_transparent(Path(path).read_bytes(), DataConfig()) or opaque
+
+
+def open_transparent(image: bytes, config: DataConfig) -> Image | None:
+    """An encoded picture as upright RGBA of its own size; None: it has no transparency.
+
+    Raises:
+        BadImage: one that cannot be used.
+    """
+    open_image(image, config)  # the guard
+    with PIL.Image.open(io.BytesIO(image)) as picture:
         if not picture.has_transparency_data:
-            return opaque
+            return None
         return ImageOps.exif_transpose(picture).convert("RGBA")
 
 
-def save_png(picture: Image, path: str | Path, origin: Mapping[str, Any]) -> None:
+def png_bytes(picture: Image, origin: Mapping[str, Any]) -> bytes:
     """A PNG with text chunks `prompt`, a string of `origin`, and `textdiff`, all of it as JSON."""
     info = PngInfo()
     info.add_itxt("prompt", origin["prompt"])
@@ -51,5 +62,13 @@ def save_png(picture: Image, path: str | Path, origin: Mapping[str, Any]) -> Non
     except UnicodeEncodeError:  # a path of bytes that are not UTF-8
         text = json.dumps(origin)
     info.add_itxt("textdiff", text)
+    file = io.BytesIO()
+    picture.save(file, format="PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def save_png(picture: Image, path: str | Path, origin: Mapping[str, Any]) -> None:
+    """Writes what `png_bytes` gives."""
+    data = png_bytes(picture, origin)
     with replacing(path) as temporary:
-        picture.save(temporary, format="PNG", pnginfo=info)
+        temporary.write_bytes(data)

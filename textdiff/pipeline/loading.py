@@ -47,22 +47,46 @@ def read_description(
         raise CheckpointError(f"{file} describes no model of this version: {error}") from None
 
 
-def find_weights(folder: Path, name: str = WEIGHTS_FILE) -> tuple[Path, dict[str, Any]]:
+def find_weights(
+    folder: Path, name: str = WEIGHTS_FILE, step: int | None = None
+) -> tuple[Path, dict[str, Any]]:
     """The weights file of a model folder, and the state of the checkpoint it is part of, if any.
 
     name: that the file has but for averages.
+    step: of the checkpoint; None: the newest good one.
+
+    Raises:
+        CheckpointError: no such checkpoint, or none that can be used.
     """
     exported = folder / name
-    if exported.is_file():
+    if step is not None:
+        found = _checkpoint_at(folder, step)
+    elif exported.is_file():
         return exported, {}
+    else:
+        found = _newest_checkpoint(folder)
+    averages = found / "ema.safetensors"
+    weights = averages if averages.is_file() else found / name
+    return weights, checkpoint.load_state(found)
+
+
+def _newest_checkpoint(folder: Path) -> Path:
     newest, damaged = checkpoint.newest_good(folder / "checkpoints")
     for message in damaged:
         logging.getLogger(__name__).warning("skipping a damaged checkpoint: %s", message)
     if newest is None:
         raise CheckpointError(f"{folder} has no checkpoint yet; train it for longer")
-    averages = newest / "ema.safetensors"
-    weights = averages if averages.is_file() else newest / name
-    return weights, checkpoint.load_state(newest)
+    return newest
+
+
+def _checkpoint_at(folder: Path, step: int) -> Path:
+    steps = checkpoint.steps_of(folder / "checkpoints")
+    if step not in steps:
+        kept = f"it keeps steps {', '.join(map(str, steps))}" if steps else "it keeps none"
+        raise CheckpointError(f"{folder} has no checkpoint of step {step}; {kept}")
+    found = steps[step]
+    checkpoint.verify(found)
+    return found
 
 
 def check_trained_as(

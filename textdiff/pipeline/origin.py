@@ -11,8 +11,9 @@ they were typed, and no name in one is looked up on the network.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,33 @@ class Origin:
             threads=threads,
         )
 
+    @classmethod
+    def of_rows(
+        cls,
+        plan: DrawPlan,
+        rows: Sequence[int],
+        *,
+        model: Mapping[str, Any],
+        pictures: Mapping[str, tuple[str, str]],
+        threads: int | None,
+    ) -> list[Origin]:
+        """Of these pictures of the plan, with the hashes of the CLIPs that guided and chose."""
+        guide, judge = (
+            None if clip is None else clip.weights_hash() for clip in (plan.guide, plan.judge)
+        )
+        return [
+            cls.of_plan(
+                plan,
+                k,
+                model=model,
+                pictures=pictures,
+                guide_weights=guide,
+                judge_weights=judge,
+                threads=threads,
+            )
+            for k in rows
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """A key per flag of `textdiff sample`, and what `read_origin` needs besides."""
         paths = {
@@ -166,12 +194,19 @@ def read_origin(path: str | Path) -> Origin:
     Raises:
         UsageError: no such file, or none with settings in it that can be used.
     """
-    where = f"{path}"
     if not Path(path).is_file():
-        raise UsageError(f"{where}: no such file")
+        raise UsageError(f"{path}: no such file")
+    return origin_in(Path(path).read_bytes(), f"{path}")
+
+
+def origin_in(png: bytes, where: str) -> Origin:
+    """The same of a file's bytes. Raises as `read_origin`.
+
+    where: what it is called in messages.
+    """
     try:
-        open_image(path, DataConfig())  # the guard against pictures that cannot be read
-        with Image.open(path) as picture:
+        open_image(png, DataConfig())  # the guard against pictures that cannot be read
+        with Image.open(io.BytesIO(png)) as picture:
             text = getattr(picture, "text", {}).get(CHUNK)
     except (BadImage, OSError, ValueError) as error:
         raise UsageError(f"{where} cannot be read: {error}") from None
@@ -179,7 +214,7 @@ def read_origin(path: str | Path) -> Origin:
         raise UsageError(f"{where} holds no settings; give a PNG that 'textdiff sample' wrote")
     try:
         return _from_json(json.loads(text), where)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{where}: its settings are damaged ({error!r:.100})") from None
 
 

@@ -87,10 +87,16 @@ class TextToImage:
     _warned: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device = "auto") -> TextToImage:
+    def load(
+        cls,
+        folder: str | Path,
+        device: str | torch.device = "auto",
+        step: int | None = None,
+    ) -> TextToImage:
         """From a run folder or an exported one, both networks frozen.
 
         device: as the commands' --device: "auto" is the fastest there is.
+        step: of the checkpoint of a run; None: the newest good one.
 
         Raises:
             CheckpointError: the folder is no model, or its weights cannot be used.
@@ -99,7 +105,7 @@ class TextToImage:
         device = pick_device(device) if isinstance(device, str) else device
         folder = Path(folder).expanduser()
         config = read_config(folder)
-        weights, state = find_weights(folder)
+        weights, state = find_weights(folder, step=step)
         check_trained_as(config, state.get("fixed", {}), folder / MODEL_FILE, weights.parent)
         unet = UNet(config.unet)
         checkpoint.load_module(unet, checkpoint.load_tensors(weights), weights)
@@ -271,6 +277,33 @@ class TextToImage:
             rounds=rounds_of(config.selection, len(grid)),
         )
 
+    def plan_from(
+        self,
+        prompts: str | Sequence[str],
+        config: SamplingConfig,
+        *,
+        first: int = 0,
+        init_image: Image.Image | Tensor | None = None,
+        mask: Image.Image | Tensor | None = None,
+        clip_image: Image.Image | Tensor | None = None,
+    ) -> DrawPlan:
+        """`plan`, of pictures of any size: PIL, or uint8 (3, H, W).
+
+        Raises:
+            UsageError, CheckpointError: as `plan`; a mask of another size than its picture.
+            BadImage: a picture that cannot be converted.
+        """
+        size = self.config.unet.image_size
+        return self.plan(
+            prompts,
+            config,
+            first=first,
+            init=Init.from_pictures(init_image, mask, config.strength, size),
+            clip_image=None
+            if clip_image is None
+            else square_picture("clip_image", clip_image, size),
+        )
+
     def steps(self, plan: DrawPlan) -> Iterator[DrawStep]:
         """Draws the plan's pictures, batch by batch, step by step."""
         config, done = plan.config, 0
@@ -380,16 +413,14 @@ class TextToImage:
             CheckpointError: no CLIP where `clip_guide` says.
         """
         config = build(SamplingConfig, [("TextToImage", settings)])
-        size = self.config.unet.image_size
         prompts = [prompts] if isinstance(prompts, str) else prompts
-        plan = self.plan(
+        plan = self.plan_from(
             [prompt for prompt in prompts for _ in range(num_images)],
             config,
             first=first,
-            init=Init.from_pictures(init_image, mask, config.strength, size),
-            clip_image=None
-            if clip_image is None
-            else square_picture("clip_image", clip_image, size),
+            init_image=init_image,
+            mask=mask,
+            clip_image=clip_image,
         )
         return to_pil(self.draw(plan, progress))
 

@@ -1,0 +1,99 @@
+"""A `textdiff ui` in a process of its own, and clients for it: one by HTTP, one by raw bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.paths import ROOT
+
+ADDRESS = re.compile(r"textdiff ui: http://(\[[^]]+\]|[^:/]+):(\d+)/(?:\?token=(\S+))?")
+SECONDS = 60
+
+
+@dataclass
+class Served:
+    """A server that listens at 127.0.0.1:`port`. greeting: what it printed before."""
+
+    process: subprocess.Popen
+    port: int
+    token: str | None
+    greeting: str
+
+    def open(self, method: str, path: str, body: Any = None, headers: dict | None = None):
+        """An answer that is not read yet, and its connection. body: bytes, or what becomes JSON."""
+        headers = dict(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        connection.request(method, path, body, headers)
+        return connection.getresponse(), connection
+
+    def ask(self, method: str, path: str, body: Any = None, headers: dict | None = None):
+        """(status, content): JSON as what it says, else bytes."""
+        response, connection = self.open(method, path, body, headers)
+        with connection_closed(connection):
+            return response.status, content_of(response)
+
+    def raw(self, request: bytes) -> tuple[int, bytes]:
+        """(status, all that came back) for exactly these bytes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while block := connection.recv(65536):
+                answer += block
+        return int(answer.split(b" ", 2)[1]), answer
+
+    def end(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        """The exit code after this signal."""
+        self.process.send_signal(sign)
+        return self.process.wait(SECONDS)
+
+
+@contextmanager
+def connection_closed(connection: HTTPConnection) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        connection.close()
+
+
+def content_of(response: HTTPResponse) -> Any:
+    data = response.read()
+    kind = response.headers.get("Content-Type", "")
+    return json.loads(data) if kind.startswith("application/json") else data
+
+
+@contextmanager
+def served(*flags: str | Path, folder: Path) -> Iterator[Served]:
+    """`textdiff ui FLAGS` at any free port, its output in `folder`."""
+    log = folder / "server.log"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "textdiff", "ui", "--port", "0", *map(str, flags)]
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=file, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert process.stderr is not None
+    try:
+        greeting = process.stderr.readline()
+        match = ADDRESS.search(greeting)
+        assert match, greeting + process.stderr.read()
+        yield Served(process, int(match[2]), match[3], greeting)
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()

@@ -1,0 +1,129 @@
+"""What the page and the API share: models, a queue of jobs, a gallery, and what is allowed.
+
+    request ── checked ──► queue ──► worker: model, plan, steps ──► Drawn ──► gallery
+
+One worker draws, so that requests do not slow each other down and memory is that of one; another
+searches, which takes a moment and should not wait for a drawing. Nothing heavy is imported before
+the first job, so that the page is there at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from textdiff.app.drawing import Drawn, Preview, draw
+from textdiff.app.gallery import Gallery
+from textdiff.app.jobs import Jobs, Ticket, Work
+from textdiff.app.models import Clips, Models
+from textdiff.app.request import PICTURES, DrawRequest, Recalled, recalled
+from textdiff.app.settings import UiSettings
+from textdiff.app.uploads import ID as UPLOAD_ID
+from textdiff.app.uploads import Uploads
+
+UPLOADS = "uploads"  # a folder in the gallery's
+
+
+class Engine:
+    """All of it, made once from the settings.
+
+    Raises:
+        CheckpointError: a folder that holds no model. UsageError: a gallery that cannot be written.
+    """
+
+    def __init__(self, settings: UiSettings) -> None:
+        self.settings, self.limits = settings, settings.limits
+        self.models = Models(settings.model, settings.device, settings.model_memory)
+        self.clips = Clips([*settings.judge, *settings.guide], settings.device)
+        self.gallery = Gallery(settings.gallery)
+        self.uploads = Uploads(Path(settings.gallery) / UPLOADS, settings.limits)
+        self.jobs = Jobs(settings.limits.queue, "drawing")
+        self._threads_settled = False
+
+    def start(self) -> None:
+        """Begins to load the first model, so that the first request need not wait for it."""
+        if self.settings.model:
+            self.jobs.submit(self._preload)
+
+    def draw(self, request: DrawRequest) -> Ticket:
+        """Queues a request; its events are `Waiting`, `Preview` and `Drawn`, or `Failed`.
+
+        Raises:
+            UsageError: what the server does not have or does not allow. QueueFullError: later.
+        """
+        request.check(self.limits, self.models, self.clips)
+        files = self._files(request)
+        return self.jobs.submit(lambda: self._drawn(request, files, keep=True))
+
+    def submit(self, work: Work) -> Ticket:
+        """Queues work of another kind for the same worker; within it `drawing` draws."""
+        return self.jobs.submit(work)
+
+    def drawing(self, request: DrawRequest) -> Iterator[Preview | Drawn | None]:
+        """Draws in the worker that calls it, and keeps nothing. Raises as `draw`, and as a plan."""
+        request.check(self.limits, self.models, self.clips)
+        return self._drawn(request, self._files(request), keep=False)
+
+    def recall(self, png: bytes) -> Recalled:
+        """The settings in a PNG that textdiff drew, here or anywhere.
+
+        Raises:
+            UsageError: none, or damaged ones. BadImage: beyond the limits of uploads.
+        """
+        from textdiff.app.uploads import picture_of
+        from textdiff.pipeline.origin import origin_in
+
+        picture_of(png, self.limits)
+        origin = origin_in(png, "the picture")
+        return recalled(origin, self.models, self.clips, self.uploads.ids())
+
+    def close(self) -> None:
+        """Ends all jobs, the running one after its present step."""
+        self.jobs.close()
+
+    def _files(self, request: DrawRequest) -> dict[str, Path]:
+        """The files of the pictures that a request names by id.
+
+        Raises:
+            DataError: no upload or picture has the id.
+        """
+        ids = {name: getattr(request, name) for name in PICTURES}
+        return {name: self._file(each) for name, each in ids.items() if each is not None}
+
+    def _file(self, picture_id: str) -> Path:
+        if not UPLOAD_ID.fullmatch(picture_id):
+            picture_id = self.uploads.add(self.gallery.png(picture_id))  # which may be deleted
+        return self.uploads.path(picture_id)
+
+    def _preload(self) -> Iterator[None]:
+        self._settle_threads()
+        self.models.get(self.models.names()[0])
+        yield None
+
+    def _settle_threads(self) -> None:
+        """Of the worker, once: bits depend on their number."""
+        from textdiff.devices import pick_device
+        from textdiff.threads import settle_threads
+
+        if not self._threads_settled:
+            settle_threads(pick_device(self.settings.device))
+            self._threads_settled = True
+
+    def _drawn(
+        self, request: DrawRequest, files: dict[str, Path], keep: bool
+    ) -> Iterator[Preview | Drawn | None]:
+        self._settle_threads()
+        loaded = self.models.loaded(request.model, request.step)
+        for name in (request.clip_guidance.guide, request.selection.judge):
+            if name is not None:
+                loaded.pipe.guides[name] = self.clips.get(name)
+        for event in draw(request, loaded, files):
+            if isinstance(event, Drawn) and keep:
+                yield replace(event, ids=self._keep(event))
+            else:
+                yield event
+
+    def _keep(self, drawn: Drawn) -> tuple[str, ...]:
+        pairs = zip(drawn.pictures, drawn.origins, strict=True)
+        return tuple(self.gallery.add(picture, origin) for picture, origin in pairs)
