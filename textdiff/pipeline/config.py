@@ -145,6 +145,33 @@ class SelectionConfig(Settings):
         return self
 
 
+class UnclipConfig(Settings):
+    """Where an unCLIP decoder's embedding comes from, beside a picture to vary."""
+
+    prior: str | None = Field(
+        None,
+        description="folder of the prior that turns the prompt into an embedding; text: the "
+        "prompt's own embedding takes its place",
+    )
+    prior_candidates: int = Field(
+        2, ge=1, description="embeddings drawn for each picture; the nearest to the text is kept"
+    )
+    prior_guidance_scale: float = Field(
+        1.0, ge=0, description="classifier-free guidance of the prior; 1 is off"
+    )
+    prior_steps: int = Field(25, ge=1, description="denoising steps of a diffusion prior")
+    share: float | None = Field(
+        None, ge=0, le=1, description="how far from `vary` to go, to `vary_to` or `text_to`"
+    )
+    text_from: str | None = Field(None, description="what the picture to vary shows")
+    text_to: str | None = Field(None, description="what it is to show instead")
+    keep_noise: bool = Field(
+        False,
+        description="vary: start from the noise that DDIM takes the picture to, so that share 0 "
+        "gives it back; false: new noise",
+    )
+
+
 class SamplingConfig(Settings):
     """How pictures are drawn."""
 
@@ -163,6 +190,7 @@ class SamplingConfig(Settings):
         "clip_cutouts": "clip_guidance.cutouts",
         "clip_normalise": "clip_guidance.normalise",
         "clip_gradient_max": "clip_guidance.gradient_max",
+        **{name: f"unclip.{name}" for name in UnclipConfig.model_fields},
     }
 
     sampler: Literal["ddim", "ddpm", "dpmpp", "dpmpp_sde", "unipc"] = Field(
@@ -215,6 +243,7 @@ class SamplingConfig(Settings):
     )
     clip_guidance: ClipGuidanceConfig = ClipGuidanceConfig()
     selection: SelectionConfig = SelectionConfig()
+    unclip: UnclipConfig = UnclipConfig()
     batch_size: int = Field(64, ge=1, description="images drawn at once")
     precision: Literal["no", "bf16", "auto"] = Field(
         "no", description="of the U-Net; bf16 is faster and rougher; auto: bf16 if a probe says so"
@@ -250,7 +279,7 @@ class SamplingConfig(Settings):
 
 # Sections of SamplingConfig, whose values have short names; and the names but that of the CLIP that
 # chooses, for commands that call the one that evaluates their judge.
-SECTIONS = ("clip_guidance", "selection")
+SECTIONS = ("clip_guidance", "selection", "unclip")
 NAMES_BUT_JUDGE = {
     short: key for short, key in SamplingConfig.short_names.items() if short != "judge"
 }

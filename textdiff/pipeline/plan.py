@@ -35,6 +35,8 @@ class DrawPlan:
     image: (n, E) CLIP embeddings z_i that an unCLIP decoder draws from; None: it is none.
     judge: the CLIP that chooses among several candidates for a picture; None: there is one of each.
     rounds: when it chooses, and how many go on.
+    x_T: (C, H, W) that all pictures start from; None: each from its own noise.
+    prior_weights: hash of the prior that drew `image`; None: none did.
     """
 
     prompts: tuple[str, ...]
@@ -48,6 +50,8 @@ class DrawPlan:
     image: Features | None = None
     judge: ClipModel | NoisedClip | None = None
     rounds: tuple[Round, ...] = ()
+    x_T: Tensor | None = None  # noqa: N815
+    prior_weights: str | None = None
 
     @property
     def batches(self) -> list[slice]:
@@ -191,7 +195,7 @@ def check_image(image: Features | None, num_prompts: int, unet: UNetConfig) -> N
     if image is None:
         raise UsageError(
             "this model is an unCLIP decoder, which draws from the embedding of a picture; give a "
-            "prior (prior, --prior) or a picture to vary (--vary)"
+            "prior, or a picture to vary"
         )
     if tuple(image.shape) != (num_prompts, unet.image_dim):
         raise UsageError(

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from PIL import Image
@@ -59,9 +59,23 @@ from textdiff.pipeline.plan import (
     rounds_of,
 )
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
+from textdiff.pipeline.unclip import (
+    TEXT,
+    check_inverted,
+    check_prior,
+    check_sources,
+    drawn_embeddings,
+    inverted,
+    picture_embedding,
+    text_embeddings,
+    varied_embedding,
+)
 from textdiff.precision import bf16_pays
 from textdiff.sampling.noise import ImageNoise
 from textdiff.types import Conditioning, Denoise, Features, Network, Pictures, Samples
+
+if TYPE_CHECKING:
+    from textdiff.pipeline.prior import Prior
 
 
 @dataclass
@@ -73,6 +87,7 @@ class TextToImage:
         as they are needed.
     graphs: on a GPU, launch the kernels of a step together, which is faster where they are small;
         the pictures are the same. `graphs.clear()` gives their memory back. None: one by one.
+    priors: of an unCLIP decoder, by the name that `prior` gives them; loaded as they are needed.
     """
 
     unet: UNet
@@ -81,6 +96,7 @@ class TextToImage:
     step: int | None = None
     guides: dict[str, ClipModel | NoisedClip] = field(default_factory=dict, repr=False)
     graphs: Graphs | None = field(default_factory=Graphs, repr=False, compare=False)
+    priors: dict[str, Prior] = field(default_factory=dict, repr=False)
     _rounded: RoundedCopy = field(
         default_factory=RoundedCopy, init=False, repr=False, compare=False
     )
@@ -123,7 +139,7 @@ class TextToImage:
         self._rounded.drop()
         if self.graphs is not None:
             self.graphs.clear()
-        for network in (self.unet, self.clip, *self.guides.values()):
+        for network in (self.unet, self.clip, *self.guides.values(), *self.priors.values()):
             network.to(device)
         return self
 
@@ -228,7 +244,8 @@ class TextToImage:
 
         config: None takes the defaults.
         clip_image: (3, S, S) uint8, towards which CLIP guides in place of the prompts.
-        image: (n, E) CLIP embeddings of pictures, one per prompt, which an unCLIP decoder needs.
+        image: (n, E) CLIP embeddings of pictures, one per prompt, for an unCLIP decoder; None: the
+            prior of `config` draws them.
 
         Raises:
             UsageError: settings that the model cannot follow, or with `strict` a prompt that is too
@@ -246,6 +263,9 @@ class TextToImage:
             )
         )
         check_settings(config, len(self.config.unet.block_channels), init)
+        prior_weights = None
+        if image is None:
+            image, prior_weights = self._embeddings(prompts, config, first)
         check_image(image, len(prompts), self.config.unet)
         grid = self.process.plan_grid(config, init)
         guide = self.guide(config)
@@ -274,6 +294,7 @@ class TextToImage:
             first=first,
             image=image,
             judge=judge,
+            prior_weights=prior_weights,
             rounds=rounds_of(config.selection, len(grid)),
         )
 
@@ -286,15 +307,31 @@ class TextToImage:
         init_image: Image.Image | Tensor | None = None,
         mask: Image.Image | Tensor | None = None,
         clip_image: Image.Image | Tensor | None = None,
+        vary: Image.Image | Tensor | None = None,
+        vary_to: Image.Image | Tensor | None = None,
     ) -> DrawPlan:
         """`plan`, of pictures of any size: PIL, or uint8 (3, H, W).
+
+        vary: whose embedding an unCLIP decoder draws; vary_to: towards whose it goes by
+            `config.unclip.share`.
 
         Raises:
             UsageError, CheckpointError: as `plan`; a mask of another size than its picture.
             BadImage: a picture that cannot be converted.
         """
         size = self.config.unet.image_size
-        return self.plan(
+        check_sources(
+            config.unclip,
+            decoder=self.config.unet.image_dim is not None,
+            vary=vary is not None,
+            vary_to=vary_to is not None,
+        )
+        prompts = [prompts] if isinstance(prompts, str) else prompts
+        image = None
+        if vary is not None:
+            varied = varied_embedding(self.clip, config.unclip, vary, vary_to)
+            image = varied.expand(len(prompts), -1)
+        plan = self.plan(
             prompts,
             config,
             first=first,
@@ -302,7 +339,11 @@ class TextToImage:
             clip_image=None
             if clip_image is None
             else square_picture("clip_image", clip_image, size),
+            image=image,
         )
+        if vary is None or not config.unclip.keep_noise:
+            return plan
+        return replace(plan, x_T=self._inverted(plan, vary))
 
     def steps(self, plan: DrawPlan) -> Iterator[DrawStep]:
         """Draws the plan's pictures, batch by batch, step by step."""
@@ -341,6 +382,42 @@ class TextToImage:
                     x_t=step.x_t,
                     x_0_hat=step.x_0_hat,
                 )
+
+    def _embeddings(
+        self, prompts: Sequence[str], config: SamplingConfig, first: int
+    ) -> tuple[Features | None, str | None]:
+        """Those that the settings' prior draws, and its hash; None where they name none."""
+        name = config.unclip.prior
+        if name is None or self.config.unet.image_dim is None:
+            return None, None
+        if name == TEXT:
+            return text_embeddings(self.clip, prompts), None
+        prior = self.prior(name)
+        return drawn_embeddings(prior, prompts, config, first), prior.weights_hash()
+
+    def prior(self, name: str) -> Prior:
+        """Of `priors`, or the folder of one, which is then kept there.
+
+        Raises:
+            CheckpointError: no prior there. UsageError: it is of another CLIP.
+        """
+        from textdiff.pipeline.prior import Prior
+
+        if name not in self.priors:
+            prior = Prior.load(name, self.device)
+            check_prior(name, prior, self.clip)
+            self.priors[name] = prior
+        return self.priors[name]
+
+    def _inverted(self, plan: DrawPlan, picture: Image.Image | Tensor) -> Tensor:
+        """x_T (C, H, W) that gives the picture back. Raises as `check_inverted`."""
+        check_inverted(plan, self.config.process)
+        text = self.conditioning([plan.prompts[0]])
+        own = scaled_feature(picture_embedding(self.clip, "vary", picture)[None])
+        denoise = self.denoiser(replace(text, image=own.to(self.device)), plan.grid)
+        pixels = square_picture("vary", picture, self.config.unet.image_size)
+        x_0 = self.codec.encode(pixels[None]).to(self.device)
+        return inverted(cast(Denoise, denoise), cast(NoiseSchedule, self.schedule), plan.grid, x_0)
 
     def _decoded(self, plan: DrawPlan, rows: slice) -> Features | None:
         """What a decoder sees of the pictures' embeddings."""
@@ -388,6 +465,8 @@ class TextToImage:
         init_image: Image.Image | Tensor | None = None,
         mask: Image.Image | Tensor | None = None,
         clip_image: Image.Image | Tensor | None = None,
+        vary: Image.Image | Tensor | None = None,
+        vary_to: Image.Image | Tensor | None = None,
         **settings: Any,
     ) -> list[Image.Image]:
         """Pictures of each prompt: `num_images` of the first, then of the second, and so on.
@@ -401,10 +480,12 @@ class TextToImage:
             mask: of the same size; white is drawn anew, black is kept.
             clip_image: picture, PIL or uint8 (3, H, W), towards whose CLIP feature the gradient
                 guides in place of the prompt's.
+            vary: picture, PIL or uint8 (3, H, W), of which an unCLIP decoder draws variations.
+            vary_to: picture that they go towards, by `share`.
             settings: fields of SamplingConfig, e.g. sampler="ddim", num_steps=50,
                 guidance_scale=3.0, negative_prompt="", seed=0, clip_guidance_scale=1.0,
                 clip_guide="runs/noised-clip", best_of=8, judge="runs/noised-clip",
-                keep_after=[0.4].
+                keep_after=[0.4], prior="runs/prior".
 
         Raises:
             UsageError: an unknown or impossible setting, with strict=True a prompt that is too
@@ -421,6 +502,8 @@ class TextToImage:
             init_image=init_image,
             mask=mask,
             clip_image=clip_image,
+            vary=vary,
+            vary_to=vary_to,
         )
         return to_pil(self.draw(plan, progress))
 
