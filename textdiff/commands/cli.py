@@ -53,6 +53,9 @@ COMMANDS = {
     ),
     "clip-score": Command("clip_score", "ClipScoreSettings", "CLIP score of pictures and prompts"),
     "retrieval": Command("retrieval", "RetrievalSettings", "R@k of a CLIP, both ways"),
+    "prior": Command(
+        "prior", "PriorEvalSettings", "how near a prior's embeddings come to those of images"
+    ),
     "classify": Command(
         "classify", "ClassifySettings", "zero-shot accuracy of a CLIP, or the classes of pictures"
     ),

@@ -10,11 +10,13 @@ from pydantic import Field
 from textdiff.config import Settings
 from textdiff.errors import UsageError
 
+OF_PICTURES = {"pipeline", "sampler", "variance", "threshold"}
+
 
 class ExportSettings(Settings):
     """What is exported, and as what."""
 
-    model: str = Field(description="run folder or exported model")
+    model: str = Field(description="run folder or exported model, or that of a diffusion prior")
     format: Literal["diffusers"] = Field("diffusers", description="whose layout the folder has")
     out: str = Field(description="folder to write, new or empty")
     overwrite: bool = Field(False, description="write into a folder that has files in it too")
@@ -45,7 +47,9 @@ def run(settings: ExportSettings) -> None:
 
     from textdiff.files import check_folder
     from textdiff.interop.pipeline import pipeline_to_diffusers
+    from textdiff.interop.prior import prior_to_diffusers
     from textdiff.pipeline import TextToImage
+    from textdiff.pipeline.prior.prior import PRIOR_FILE, Prior
 
     check_folder("--out", settings.out)
     if not settings.overwrite and any(Path(settings.out).glob("*")):
@@ -54,6 +58,16 @@ def run(settings: ExportSettings) -> None:
             "replace those of an earlier export"
         )
     logging.disable_progress_bar()
+    if (Path(settings.model).expanduser() / PRIOR_FILE).is_file():
+        of_pictures = settings.model_fields_set & OF_PICTURES
+        if of_pictures:
+            raise UsageError(
+                f"--{min(of_pictures)} is for models of pictures, {settings.model} is a prior; "
+                "leave it out"
+            )
+        prior_to_diffusers(Prior.load(settings.model, "cpu"), settings.out)
+        print(f"{settings.out}/README.md has the lines that draw embeddings")
+        return
     pipeline_to_diffusers(
         TextToImage.load(settings.model, "cpu"),
         settings.out,

@@ -1,4 +1,5 @@
 from .pipeline import pipeline_to_diffusers as pipeline_to_diffusers
+from .prior import prior_to_diffusers as prior_to_diffusers
 from .scheduler import scheduler_to_diffusers as scheduler_to_diffusers
 from .text_encoder import text_encoder_to_transformers as text_encoder_to_transformers
 from .tokenizer import tokenizer_to_transformers as tokenizer_to_transformers

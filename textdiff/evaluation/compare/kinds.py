@@ -18,6 +18,7 @@ from textdiff.evaluation.inversion.result import InversionProtocol
 from textdiff.evaluation.likelihood.result import LikelihoodProtocol
 from textdiff.evaluation.noised_clip.result import NoisedClipProtocol
 from textdiff.evaluation.per_item import PerItem
+from textdiff.evaluation.prior.result import PriorProtocol
 from textdiff.evaluation.prompt_following.measure import PromptFollowingProtocol
 from textdiff.evaluation.retrieval.measure import RetrievalProtocol
 from textdiff.evaluation.zero_shot.result import ZeroShotProtocol
@@ -149,6 +150,15 @@ KINDS = (
         row="{name}, bits/dim",
         digits=".4f",
         items=bounds_by_picture,
+    ),
+    Kind(
+        command="prior",
+        protocol=PriorProtocol,
+        subject=("prior", "sampling"),
+        also=("searched", "captions"),
+        row="{group}: {name}",
+        digits=".3f",
+        quantities=recalls(1, 5, 10),
     ),
     Kind(
         command="noised-clip",

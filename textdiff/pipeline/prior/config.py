@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from textdiff.config import Settings
 from textdiff.data.embedding_space import EmbeddingSpace
@@ -62,12 +62,9 @@ class PriorConfig(Settings):
         return self.model_dump(mode="json", exclude={"clip", *others})
 
 
-class PriorSampling(Settings):
-    """How embeddings are drawn."""
+class EmbeddingSampling(Settings):
+    """How an embedding is drawn."""
 
-    num_candidates: int = Field(
-        2, ge=1, description="embeddings drawn for each one; the nearest to the text is kept"
-    )
     guidance_scale: float = Field(
         1.0, ge=0, description="classifier-free guidance of the prior; 1 is off"
     )
@@ -79,11 +76,6 @@ class PriorSampling(Settings):
     seed: int = Field(0, description="embedding k of a seed is the same at every batch size")
     batch_size: int = Field(256, ge=1, description="embeddings drawn at once")
 
-    @model_validator(mode="after")
-    def _check(self) -> PriorSampling:
-        self.of_diffusion()
-        return self
-
     def of_diffusion(self) -> SamplingConfig:
         """The same for the code that draws pictures; embeddings have no range to keep to."""
         return SamplingConfig(
@@ -94,3 +86,11 @@ class PriorSampling(Settings):
             threshold="none",
             seed=self.seed,
         )
+
+
+class PriorSampling(EmbeddingSampling):
+    """How embeddings are drawn."""
+
+    num_candidates: int = Field(
+        2, ge=1, description="embeddings drawn for each one; the nearest to the text is kept"
+    )

@@ -30,6 +30,12 @@ from textdiff.types import Features, Timesteps
 Seeds = Sequence[tuple[int | str, ...]]  # per row, what its random draws are a function of
 
 
+def seeds_of(seed: int, first: int, count: int, candidates: int) -> list[tuple[int | str, ...]]:
+    """Of embeddings `first`, `first` + 1, ... of a seed, the candidates of each one in a row. They
+    have nothing in common with those of pictures of that seed."""
+    return [("prior", seed, first + k, j) for k in range(count) for j in range(candidates)]
+
+
 @dataclass(frozen=True)
 class BoundPrior:
     """A diffusion prior with B captions bound, and B empty ones: a `pipeline.network.

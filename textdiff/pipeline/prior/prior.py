@@ -3,8 +3,8 @@
     prompts ── ClipModel.conditioning ── network, captions bound ──┐
     seeds ── num_candidates draws of each ◄────────────────────────┘ ──► nearest to z_t ──► (B, E)
 
-A prior's folder holds prior.yaml and clip/; its weights are prior.safetensors or the moving averages
-of the newest good checkpoint.
+A prior's folder holds prior.yaml and clip/; its weights are prior.safetensors or the moving
+averages of the newest good checkpoint.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from textdiff.pipeline.loading import (
     read_description,
 )
 from textdiff.pipeline.prior.config import PriorConfig, PriorSampling
-from textdiff.pipeline.prior.drawing import Seeds, draw_by_diffusion, draw_codes
+from textdiff.pipeline.prior.drawing import Seeds, draw_by_diffusion, draw_codes, seeds_of
 from textdiff.sampling.best_of import Candidates, best_of
 from textdiff.types import Conditioning, Features
 
@@ -145,9 +145,8 @@ class Prior:
         Raises:
             UsageError: more steps than the schedule has.
         """
-        return self._draw(
-            self.network.bind(trimmed(conditioning)), range(len(seeds)), seeds, config
-        )
+        bound = self.network.bind(trimmed(conditioning))
+        return self._draw(bound, range(len(seeds)), seeds, config)
 
     def candidates(
         self, prompts: Sequence[str], config: PriorSampling, first: int = 0
@@ -165,9 +164,7 @@ class Prior:
         bound = self.network.bind(trimmed(self.clip.conditioning(texts)))
         of_each, size = config.num_candidates, config.batch_size
         rows = [place[prompt] for prompt in prompts for _ in range(of_each)]
-        seeds = [
-            ("prior", config.seed, first + k // of_each, k % of_each) for k in range(len(rows))
-        ]
+        seeds = seeds_of(config.seed, first, len(prompts), of_each)
         drawn = [torch.empty(0, self.config.space.embed_dim, device=self.device)]
         for start in range(0, len(rows), size):
             part = slice(start, start + size)

@@ -94,10 +94,18 @@ def verdict(evidence: Evidence, step: int) -> list[str]:
     return [f"{state}: {'; '.join(_facts(evidence))}", *advice[:2]]
 
 
-def recall_verdict(recall: float, chance: float, step: int) -> list[str]:
-    """The same of a CLIP, from its recall on held-out pictures beside chance."""
+def recall_verdict(
+    recall: float,
+    chance: float,
+    step: int,
+    finds: str = "held-out pictures find their caption",
+) -> list[str]:
+    """The same of what searches, from its recall on held-out pictures beside chance.
+
+    finds: what searches, and what for.
+    """
     times = recall / chance
-    fact = f"held-out pictures find their caption {times:.1f} times as often as by chance"
+    fact = f"{finds} {times:.1f} times as often as by chance"
     if step == 0:
         return [f"before training: {fact}"]
     if times >= CARRIES_OVER:
@@ -105,7 +113,7 @@ def recall_verdict(recall: float, chance: float, step: int) -> list[str]:
     return [
         f"not learning yet what carries over to unseen pictures: {fact}",
         "if the loss falls, it learns by heart: more pictures, captions that share words; if not: "
-        "--check overfit (train-clip) says which part is broken",
+        "--check overfit says which part is broken",
     ]
 
 

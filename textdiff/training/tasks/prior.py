@@ -27,6 +27,7 @@ from textdiff.models.autoregressive_prior import AutoregressivePrior
 from textdiff.models.codes import Codes
 from textdiff.models.diffusion_prior import DiffusionPrior
 from textdiff.pipeline.prior.config import PriorSampling
+from textdiff.pipeline.prior.drawing import seeds_of
 from textdiff.pipeline.prior.prior import Prior, PriorNetwork
 from textdiff.training.draws import QUARTERS, draw, keys_of, uniform_timesteps
 from textdiff.training.learning.probe import FixedNoise, Probe
@@ -85,14 +86,13 @@ class PriorTask(ABC):
         return losses | self._drawn(probe, conditioning)
 
     def _drawn(self, probe: Probe, conditioning: Conditioning) -> dict[str, float]:
-        seeds = [("prior", self.preview.seed, row, 0) for row in range(len(probe))]
+        seeds = seeds_of(self.preview.seed, 0, len(probe), 1)
         images, drawn = probe.images, self.prior.draw(conditioning, seeds, self.preview).cpu()
+        others = images[of_another_caption(probe.captions)]
         ranking = search(drawn, images, probe.captions)
         return {
             "held_out/cosine": cosines(drawn, images).mean().item(),
-            "held_out/cosine_of_another": cosines(drawn, images[of_another_caption(probe.captions)])
-            .mean()
-            .item(),
+            "held_out/cosine_of_another": cosines(drawn, others).mean().item(),
             "held_out/R@1": ranking.recall(1),
             "held_out/chance R@1": ranking.chance(1),
         }
@@ -111,7 +111,12 @@ class PriorTask(ABC):
     def verdict(self, values: dict[str, float], step: int) -> list[str]:
         if "held_out/R@1" not in values:
             return []
-        return recall_verdict(values["held_out/R@1"], values["held_out/chance R@1"], step)
+        return recall_verdict(
+            values["held_out/R@1"],
+            values["held_out/chance R@1"],
+            step,
+            finds="embeddings drawn for held-out captions find their image",
+        )
 
 
 @dataclass(kw_only=True)
@@ -203,14 +208,10 @@ class AutoregressivePriorTask(PriorTask):
         kept = torch.zeros(len(probe), dtype=torch.bool)
         nats = self._nats(self.network, probe.images, probe.captions, conditioning, kept)
         codes = self.network.codes.encode(probe.images.to(self.prior.device)).cpu()
+        by_frequency = -log_joint(self.unigram.expand(len(codes), -1, -1), codes) / codes.shape[1]
         return {
             "held_out/nats_per_code": nats.mean().item(),
-            "held_out/nats_per_code_unigram": -log_joint(
-                self.unigram.expand(len(codes), -1, -1), codes
-            )
-            .div(codes.shape[1])
-            .mean()
-            .item(),
+            "held_out/nats_per_code_unigram": by_frequency.mean().item(),
             "held_out/nats_per_code_uniform": math.log(self.network.config.num_buckets),
         }
 
