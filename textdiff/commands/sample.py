@@ -206,7 +206,7 @@ def save(pictures: Sequence[Image], origins: Sequence[Origin], out: Path, column
 def label_of(origin: Origin) -> str:
     """What the grid says under a picture: its prompt, and how far it went."""
     share = origin.config.unclip.share
-    return " ".join([origin.prompt] * bool(origin.prompt) + [f"{share:g}"] * (share is not None))
+    return origin.prompt if share is None else f"{origin.prompt} {share:g}".strip()
 
 
 def next_number(folder: Path) -> int:
