@@ -16,6 +16,7 @@ from tests.helpers import shapes_checked
 shapes_checked.install()  # before anything of textdiff is imported
 
 from tests.helpers.command import TINY_CLIP, TINY_NOISED_CLIP, TINY_UNET  # noqa: E402
+from tests.helpers.prepared import TINY_PRIOR, decoder_flags  # noqa: E402
 from tests.helpers.shapes import write_shapes  # noqa: E402
 from tests.helpers.workers import prepared_once  # noqa: E402
 
@@ -79,6 +80,44 @@ def tiny_run(tmp_path_factory, shapes, configs, tiny_clip) -> Path:
     flags += ["--clip", str(tiny_clip)]
     return prepared_once(
         tmp_path_factory, "unet", lambda folder: run(["train", *flags, "--run-dir", str(folder)])
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_embeddings(tmp_path_factory, shapes, tiny_clip) -> Path:
+    """Of `textdiff embed`: `shapes` by `tiny_clip`."""
+    from textdiff.commands.cli import run
+
+    flags = ["--clip", str(tiny_clip), "--data.source", str(shapes)]
+
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        run(["embed", *flags, "--out", str(folder / "embeddings.safetensors")])
+
+    return prepared_once(tmp_path_factory, "embeddings", write) / "embeddings.safetensors"
+
+
+@pytest.fixture(scope="session")
+def tiny_prior(tmp_path_factory, tiny_embeddings, tiny_clip) -> Path:
+    """A run folder of `textdiff train-prior`."""
+    from textdiff.commands.cli import run
+
+    flags = ["--embeddings", str(tiny_embeddings), "--clip", str(tiny_clip), *TINY_PRIOR]
+    return prepared_once(
+        tmp_path_factory,
+        "prior",
+        lambda folder: run(["train-prior", *flags, "--run-dir", str(folder)]),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder(tmp_path_factory, shapes, configs, tiny_clip, tiny_embeddings) -> Path:
+    """A run folder of `textdiff train` with embeddings."""
+    from textdiff.commands.cli import run
+
+    flags = decoder_flags(configs, shapes, tiny_clip, tiny_embeddings)
+    return prepared_once(
+        tmp_path_factory, "decoder", lambda folder: run(["train", *flags, "--run-dir", str(folder)])
     )
 
 

@@ -32,16 +32,19 @@ NetworkPair = Callable[[Samples, Timesteps], tuple[Output, Output]]
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What a U-Net sees of a prompt.
+    """What a U-Net sees of a prompt, and an unCLIP decoder of a picture besides.
 
     tokens: (B, L, D) features of the text tower after its final layer norm.
     pooled: (B, P) projected feature at the end-of-text token, of norm sqrt(P); None: unused.
     mask: (B, L) True at real tokens, the end-of-text token included; None: all are real.
+    image: (B, E) CLIP embedding z_i of a picture, of norm sqrt(E), or 0 where a decoder is to know
+        none; None: unused.
     """
 
     tokens: TokenFeatures
     pooled: Features | None = None
     mask: TokenMask | None = None
+    image: Features | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Conditioning:
         """`function` applied to each tensor, e.g. `lambda tensor: tensor[:4]`."""
@@ -49,7 +52,9 @@ class Conditioning:
         def mapped(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else function(tensor)
 
-        return Conditioning(function(self.tokens), mapped(self.pooled), mapped(self.mask))
+        return Conditioning(
+            function(self.tokens), mapped(self.pooled), mapped(self.mask), mapped(self.image)
+        )
 
     def to(self, device: torch.device | str) -> Conditioning:
         return self.map(lambda tensor: tensor.to(device))
@@ -69,13 +74,15 @@ class Conditioning:
         """Along the batch.
 
         Raises:
-            ValueError: the parts differ in L, or in whether they hold pooled features or a mask.
+            ValueError: the parts differ in L, or in which of the optional fields they hold.
         """
 
         def join(optional: list[Tensor | None]) -> Tensor | None:
             tensors = [tensor for tensor in optional if tensor is not None]
             if 0 < len(tensors) < len(optional):
-                raise ValueError("some of these hold pooled features or a mask, others do not")
+                raise ValueError(
+                    "some of these hold pooled features, a mask or an image, others do not"
+                )
             return torch.cat(tensors) if tensors else None
 
         if len({part.tokens.shape[1] for part in parts}) > 1:
@@ -84,6 +91,7 @@ class Conditioning:
             torch.cat([part.tokens for part in parts]),
             join([part.pooled for part in parts]),
             join([part.mask for part in parts]),
+            join([part.image for part in parts]),
         )
 
 

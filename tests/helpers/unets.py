@@ -10,7 +10,7 @@ from textdiff import TextToImage
 from textdiff.models import UNet, UNetConfig
 from textdiff.types import Conditioning
 
-TEXT_DIM, TOKENS = 10, 5
+TEXT_DIM, TOKENS, IMAGE_DIM = 10, 5, 7
 
 
 @st.composite
@@ -30,6 +30,7 @@ def configs(draw: st.DrawFn) -> UNetConfig:
         transformer_layers=draw(st.integers(1, 2)),
         cross_attention_dim=TEXT_DIM,
         pooled_dim=draw(st.sampled_from([None, 6])),
+        image_dim=draw(st.sampled_from([None, IMAGE_DIM])),
         norm_groups=draw(st.sampled_from([2, 4])),
         time_scale_shift=draw(st.booleans()),
         linear_projection=draw(st.booleans()),
@@ -65,7 +66,8 @@ def draw_inputs(config: UNetConfig, batch: int = 3) -> tuple:
     tokens = torch.randn(batch, TOKENS, TEXT_DIM, generator=generator)
     pooled = torch.randn(batch, 6, generator=generator)
     mask = torch.arange(TOKENS) < torch.arange(2, 2 + batch)[:, None]
-    return x_t, timestep, Conditioning(tokens, pooled, mask)
+    image = torch.randn(batch, IMAGE_DIM, generator=generator)
+    return x_t, timestep, Conditioning(tokens, pooled, mask, image)
 
 
 class Rows:

@@ -28,6 +28,7 @@ from textdiff.clip import source
 from textdiff.clip.architecture import architecture_hash
 from textdiff.clip.config import LAST_LAYER, ClipConfig
 from textdiff.clip.tokens import Tokens, tokenize
+from textdiff.embeddings import scaled_feature
 from textdiff.errors import UsageError
 from textdiff.types import Conditioning, Features, Images, TokenFeatures, TokenMask
 
@@ -241,7 +242,7 @@ class ClipModel(nn.Module):
         real = torch.cat(shown, dim=-1).masked_fill(~features.mask.unsqueeze(-1), 0.0)
         return Conditioning(
             tokens=F.pad(real, (0, 0, 0, missing)),
-            pooled=F.normalize(features.projected, dim=-1) * math.sqrt(self.embed_dim),
+            pooled=scaled_feature(features.projected),
             mask=F.pad(features.mask, (0, missing)),
         )
 

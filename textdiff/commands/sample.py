@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -57,6 +57,13 @@ class SampleSettings(SamplingConfig):
     clip_image: str | None = Field(
         None, description="picture that CLIP guides towards in place of the prompt"
     )
+    vary: str | None = Field(
+        None, description="picture of which an unCLIP decoder draws variations"
+    )
+    vary_to: str | None = Field(None, description="picture that they go towards, by `share`")
+    shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        (), description="one picture for each of these shares, all of the same noise"
+    )
     out: str = Field("out", description="folder for the pictures; numbers go on from those there")
     columns: int = Field(8, ge=1, description="pictures per row of the grid")
     device: Device = "auto"
@@ -98,18 +105,19 @@ def run(settings: SampleSettings) -> None:
     pipe = TextToImage.load(settings.model, device)
     if origin is not None and "model" not in given:
         origin.check_weights(pipe.unet, pipe.clip)
-    plan = pipe.plan_from(prompts, settings, first=first, **opened)
+    plans = [pipe.plan_from(prompts, each, first=first, **opened) for each in by_share(settings)]
+    if again is not None:
+        again.check_prior_weights(plans[0].prior_weights)
     settle_threads(device, again.threads if again else None)
-    pictures = to_pil(pipe.draw(plan, progress=True)[rows])
+    pictures = [each for plan in plans for each in to_pil(pipe.draw(plan, progress=True)[rows])]
     model = to_json(model_protocol(settings.model, pipe))
     hashes = {name: (path, file_sha256(path)) for name, path in paths.items() if path is not None}
-    origins = Origin.of_rows(
-        plan,
-        range(len(prompts))[rows],
-        model=model,
-        pictures=hashes,
-        threads=threads_on(device),
-    )
+    wanted, threads = range(len(prompts))[rows], threads_on(device)
+    origins = [
+        origin
+        for plan in plans
+        for origin in Origin.of_rows(plan, wanted, model=model, pictures=hashes, threads=threads)
+    ]
     print(save(pictures, origins, Path(settings.out), settings.columns))
 
 
@@ -125,6 +133,8 @@ def with_settings_of(settings: SampleSettings, origin: Origin) -> SampleSettings
         origin.check_guide()
     if settings.selection.judge is None:
         origin.check_judge()
+    if settings.unclip.prior is None:
+        origin.check_prior()
     known = {
         **origin.settings(),
         "model": origin.model["name"],
@@ -135,6 +145,22 @@ def with_settings_of(settings: SampleSettings, origin: Origin) -> SampleSettings
         known["prompt"] = [origin.prompt]
     where = f"--from {settings.from_picture}"
     return build(SampleSettings, [(where, known), ("flags", explicit)])
+
+
+def by_share(settings: SampleSettings) -> list[SampleSettings]:
+    """The settings for each of `shares`; as they are where there are none.
+
+    Raises:
+        UsageError: both share and shares.
+    """
+    if not settings.shares:
+        return [settings]
+    if settings.unclip.share is not None:
+        raise UsageError("share and shares both say how far to go; leave one of them out")
+    return [
+        settings.model_copy(update={"unclip": settings.unclip.model_copy(update={"share": share})})
+        for share in settings.shares
+    ]
 
 
 def to_draw(settings: SampleSettings, same: Origin | None) -> tuple[list[str], slice, int]:
@@ -149,7 +175,10 @@ def to_draw(settings: SampleSettings, same: Origin | None) -> tuple[list[str], s
 
     if same is not None:
         return list(same.batch), slice(same.row, same.row + 1), same.index - same.row
-    every = read_prompts(settings.prompt, settings.prompt_file)
+    if settings.vary and not settings.prompt and not settings.prompt_file:
+        every = [""]  # the picture alone says what is drawn
+    else:
+        every = read_prompts(settings.prompt, settings.prompt_file)
     prompts = [prompt for prompt in every for _ in range(settings.num_images)]
     return prompts, slice(0, len(prompts)), settings.first
 
@@ -168,10 +197,16 @@ def save(pictures: Sequence[Image], origins: Sequence[Origin], out: Path, column
     if grid.exists():
         grid = out / f"grid-{start:05d}.png"
     with replacing(grid) as temporary:
-        labelled_grid(pictures, [origin.prompt for origin in origins], columns).save(temporary)
+        labelled_grid(pictures, [label_of(origin) for origin in origins], columns).save(temporary)
     count = f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''}"
     numbers = f" from number {start:05d}" if start else ""
     return f"{count}{numbers} and {grid.name} in {out}"
+
+
+def label_of(origin: Origin) -> str:
+    """What the grid says under a picture: its prompt, and how far it went."""
+    share = origin.config.unclip.share
+    return origin.prompt if share is None else f"{origin.prompt} {share:g}".strip()
 
 
 def next_number(folder: Path) -> int:

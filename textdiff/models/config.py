@@ -49,6 +49,9 @@ class UNetConfig(Settings):
     pooled_dim: int | None = Field(
         None, description="width of the pooled text feature; none: it is not used", ge=1
     )
+    image_dim: int | None = Field(
+        None, description="unCLIP: width of the picture's CLIP embedding; none: no decoder", ge=1
+    )
     norm_groups: int = Field(32, description="groups of the group norms", ge=1)
     time_scale_shift: bool = Field(
         True, description="timestep scales and shifts the second norm of a block; false: is added"

@@ -1,7 +1,7 @@
 """The text-conditional U-Net: eps_hat = UNet(x_t, timestep, text) (DDPM, ADM, GLIDE, LDM).
 
-    emb  = silu(MLP(sinusoid(timestep)) + W pooled)
-    text = token features, attended to at the chosen levels
+    emb  = silu(MLP(sinusoid(timestep)) + W pooled + W_t z_i)
+    text = token features, attended to at the chosen levels, and the tokens of z_i
 
     x_t ─ conv_in ─ down_blocks[0] ──── skips ────► up_blocks[2] ─ norm ─ silu ─ conv_out ─ eps_hat
                           ▼ half the size              ▲ twice the size
@@ -11,7 +11,8 @@
                           └───────── mid_block ────────┘
 
 The plain variant (`patch_size=1`) has the parameter names, shapes and arithmetic of diffusers'
-`UNet2DConditionModel`; `pooled_dim` is its `class_embed_type="simple_projection"`.
+`UNet2DConditionModel`; `pooled_dim` is its `class_embed_type="simple_projection"`. z_i is there in
+an unCLIP decoder alone (`image_dim`).
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from textdiff.models.attention import SpatialTransformer, TextSource, Transforme
 from textdiff.models.blocks import DownBlock, MidBlock, ResidualBlock, UpBlock
 from textdiff.models.bound import BoundText, added, trimmed
 from textdiff.models.config import UNetConfig
-from textdiff.models.embeddings import TimestepEmbedding
+from textdiff.models.embeddings import ImageEmbedding, TimestepEmbedding
 from textdiff.models.initial import zero_parameters
-from textdiff.types import Conditioning, Images, Timesteps
+from textdiff.types import Conditioning, Images, Timesteps, TokenFeatures
 
 Output = Float[Tensor, "rows outputs height width"]  # rows: of x_t, or of the texts bound
 
@@ -56,6 +57,11 @@ class UNet(nn.Module):
         self.class_embedding = (
             nn.Linear(config.pooled_dim, config.time_dim) if config.pooled_dim else None
         )
+        self.image_embedding = None
+        if config.image_dim:
+            self.image_embedding = ImageEmbedding(
+                config.image_dim, config.time_dim, config.cross_attention_dim
+            )
 
         self.down_blocks, width, skips = nn.ModuleList(), channels[0], [channels[0]]
         for level in range(len(channels)):
@@ -84,9 +90,9 @@ class UNet(nn.Module):
             x_t: (B, in_channels, H, W), H and W multiples of `config.size_multiple`; with text
                 bound by `bind` also B / k pictures for its B texts, see `BoundText`.
             timestep: (B,) int64, 0 = least noisy.
-            conditioning: tokens (B, L, cross_attention_dim), pooled (B, pooled_dim) where the
-                config names one (else it is ignored), mask (B, L) with a True in each row. Or the
-                same bound by `bind`.
+            conditioning: tokens (B, L, cross_attention_dim), pooled (B, pooled_dim) and image
+                (B, image_dim) where the config names them (else they are ignored), mask (B, L) with
+                a True in each row. Or the same bound by `bind`.
 
         Returns:
             (B, `config.network_channels`, H, W); evaluation differs from training by dropout alone.
@@ -99,7 +105,8 @@ class UNet(nn.Module):
             return self._forward_bound(x_t, timestep, conditioning)
         given = self._checked(conditioning)
         emb = added(self.embed_timesteps(timestep, x_t.dtype), self._pooled(given, x_t.dtype))
-        return self._run(x_t, F.silu(emb), given.tokens.to(x_t.dtype), _broadcast(given.mask))
+        text, mask = self._text(given, x_t.dtype)
+        return self._run(x_t, F.silu(emb), text, mask)
 
     def _forward_bound(self, x_t: Images, timestep: Timesteps, bound: BoundText) -> Output:
         place = bound.place(timestep)
@@ -140,11 +147,11 @@ class UNet(nn.Module):
         """
         conditioning = trimmed(self._checked(conditioning))
         blocks = [block for block in self.modules() if isinstance(block, TransformerBlock)]
-        text = conditioning.tokens.to(self.conv_in.weight.dtype)
+        text, mask = self._text(conditioning, self.conv_in.weight.dtype)
         exact = self.time_embedding.linear_1.weight.dtype
         return BoundText(
             keys_values={block.attn2: block.attn2.keys_values(text) for block in blocks},
-            mask=_broadcast(conditioning.mask),
+            mask=mask,
             pooled=self._pooled(conditioning, exact),
             timesteps=tuple(timesteps.tolist()),
             time=self.embed_timesteps(timesteps.to(text.device), exact),
@@ -208,10 +215,28 @@ class UNet(nn.Module):
                 module.forward = again  # type: ignore[method-assign]  # of this instance alone
 
     def _pooled(self, conditioning: Conditioning, dtype: torch.dtype) -> Tensor | None:
-        """(B, time_dim); None where the network uses no pooled feature."""
-        if self.class_embedding is None or conditioning.pooled is None:
-            return None
-        return self.class_embedding(conditioning.pooled.to(dtype))
+        """What is added to the timestep's embedding, (B, time_dim): pooled feature and z_i
+        projected; None where the network uses neither."""
+        found = None
+        if self.class_embedding is not None and conditioning.pooled is not None:
+            found = self.class_embedding(conditioning.pooled.to(dtype))
+        if self.image_embedding is not None and conditioning.image is not None:
+            of_image = self.image_embedding.time(conditioning.image).to(dtype)
+            found = of_image if found is None else found + of_image
+        return found
+
+    def _text(
+        self, conditioning: Conditioning, dtype: torch.dtype
+    ) -> tuple[TokenFeatures, Tensor | None]:
+        """Tokens of the text, then those of z_i where the network uses it: (B, L or L + n, D), and
+        their mask as attention takes it."""
+        tokens, mask = conditioning.tokens.to(dtype), conditioning.mask
+        if self.image_embedding is not None and conditioning.image is not None:
+            of_image = self.image_embedding.tokens(conditioning.image).to(dtype)
+            tokens = torch.cat([tokens, of_image], dim=1)
+            if mask is not None:
+                mask = F.pad(mask, (0, of_image.shape[1]), value=True)
+        return tokens, _broadcast(mask)
 
     def _check_pictures(self, x_t: Images) -> None:
         config = self.config
@@ -235,6 +260,8 @@ class UNet(nn.Module):
         _check_width("token features", conditioning.tokens, self.config.cross_attention_dim)
         if self.config.pooled_dim:
             _check_width("the pooled feature", conditioning.pooled, self.config.pooled_dim)
+        if self.config.image_dim:
+            _check_width("the image embedding", conditioning.image, self.config.image_dim)
         return conditioning
 
 

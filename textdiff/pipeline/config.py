@@ -19,8 +19,15 @@ from textdiff.diffusion.config import (
     check_prediction,
 )
 from textdiff.models.config import UNetConfig
-from textdiff.pipeline.sections import ClipGuidanceConfig, SelectionConfig, check_interval
+from textdiff.pipeline.sections import (
+    ClipGuidanceConfig,
+    SelectionConfig,
+    UnclipConfig,
+    check_interval,
+)
 from textdiff.sampling.config import Spacing
+
+GuidanceOver = Literal["both", "image", "caption"]
 
 
 class ModelConfig(Settings):
@@ -60,6 +67,7 @@ class SamplingConfig(Settings):
         "clip_cutouts": "clip_guidance.cutouts",
         "clip_normalise": "clip_guidance.normalise",
         "clip_gradient_max": "clip_guidance.gradient_max",
+        **{name: f"unclip.{name}" for name in UnclipConfig.model_fields},
     }
 
     sampler: Literal["ddim", "ddpm", "dpmpp", "dpmpp_sde", "unipc"] = Field(
@@ -74,6 +82,11 @@ class SamplingConfig(Settings):
     )
     guidance_scale: float = Field(
         3.0, ge=0, description="classifier-free guidance; 1 is off and halves the U-Net's work"
+    )
+    guidance_over: GuidanceOver = Field(
+        "both",
+        description="unCLIP: what the side that guidance pushes away from lacks: the picture's "
+        "embedding, the caption (it has the negative prompt), or both",
     )
     guidance_interval: tuple[int, int] | None = Field(
         None, description="lowest and highest timestep to guide at; none: all"
@@ -107,6 +120,7 @@ class SamplingConfig(Settings):
     )
     clip_guidance: ClipGuidanceConfig = ClipGuidanceConfig()
     selection: SelectionConfig = SelectionConfig()
+    unclip: UnclipConfig = UnclipConfig()
     batch_size: int = Field(64, ge=1, description="images drawn at once")
     precision: Literal["no", "bf16", "auto"] = Field(
         "no", description="of the U-Net; bf16 is faster and rougher; auto: bf16 if a probe says so"
@@ -142,7 +156,7 @@ class SamplingConfig(Settings):
 
 # Sections of SamplingConfig, whose values have short names; and the names but that of the CLIP that
 # chooses, for commands that call the one that evaluates their judge.
-SECTIONS = ("clip_guidance", "selection")
+SECTIONS = ("clip_guidance", "selection", "unclip")
 NAMES_BUT_JUDGE = {
     short: key for short, key in SamplingConfig.short_names.items() if short != "judge"
 }

@@ -180,6 +180,8 @@ class GaussianDiffusion:
         if after is not None:
             return resume(denoise, self.schedule, sampler, plan.grid, after, noise)
         x = noise()
+        if plan.x_T is not None:
+            x = plan.x_T.to(x).expand_as(x)
         if x_0 is not None:
             x = self.schedule.add_noise(x_0.expand_as(x), x, plan.grid[-1:].expand(count))
         return sample(denoise, self.schedule, sampler, plan.grid, x, noise)

@@ -1,13 +1,15 @@
 """The U-Net as a sampling run calls it: text bound, at its precision, parts of it kept.
 
 distinct prompts, negative ── embed ── UNet.bind, once ──► rows of a batch ──► TextNetwork
+
+An unCLIP decoder sees an embedding of a picture besides, one for each row.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -17,7 +19,8 @@ from torch import Tensor
 from textdiff.cuda_graphs import Graphs
 from textdiff.models.bound import BoundText
 from textdiff.models.unet import UNet
-from textdiff.types import Conditioning, Images, Output, Samples, Timesteps
+from textdiff.pipeline.config import GuidanceOver
+from textdiff.types import Conditioning, Features, Images, Output, Samples, Timesteps
 
 
 class GuidedNetwork(Protocol):
@@ -54,19 +57,29 @@ class TextNetwork:
         negative_prompt: str,
         timesteps: Tensor,
         *,
+        image: Features | None = None,
+        guidance_over: GuidanceOver = "both",
         deep_cache_every: int = 1,
         graphs: Graphs | None = None,
     ) -> TextNetwork:
-        """For the ascending `timesteps` (N,). Each distinct text is encoded and projected once.
+        """For the ascending `timesteps` (N,). Each distinct text is encoded once, and projected
+        once where there are no pictures.
 
         Args:
             embed: the conditioning of texts.
+            image: (B, E) embeddings of pictures, of norm sqrt(E), where the U-Net is a decoder.
+            guidance_over: what negatives lack: their embedding is 0, their text negative_prompt.
         """
         distinct = list(dict.fromkeys([*prompts, negative_prompt]))
         place = {text: row for row, text in enumerate(distinct)}
         rows = [place[prompt] for prompt in prompts]
         negative = [place[negative_prompt]] * len(rows)
-        both = unet.bind(embed(distinct), timesteps)[rows + negative]
+        if image is None:
+            both = unet.bind(embed(distinct), timesteps)[rows + negative]
+        else:
+            text = embed(distinct)[rows + (rows if guidance_over == "image" else negative)]
+            of_negative = image if guidance_over == "caption" else torch.zeros_like(image)
+            both = unet.bind(replace(text, image=torch.cat([image, of_negative])), timesteps)
         alone = both[: len(rows)]
         alone, both = alone.reusing(deep_cache_every), both.reusing(deep_cache_every)
         return cls(unet, alone, both, graphs)
@@ -106,10 +119,11 @@ def run_bound(
 
 
 def rounded(unet: UNet) -> UNet:
-    """A copy in bf16. Its embeddings of timestep and pooled feature stay as they are, and those of
-    `unet`: `bind` alone calls them."""
+    """A copy in bf16. Its embeddings of timestep, pooled feature and picture stay as they are, and
+    those of `unet`: `bind` alone calls them."""
     rough = copy.deepcopy(unet).to(torch.bfloat16)
-    rough.time_embedding, rough.class_embedding = unet.time_embedding, unet.class_embedding
+    for name in ("time_embedding", "class_embedding", "image_embedding"):
+        setattr(rough, name, getattr(unet, name))
     return rough
 
 

@@ -31,6 +31,7 @@ from textdiff.models.unet import UNet
 from textdiff.pipeline.config import SECTIONS, SamplingConfig, flat_settings, sampling_only
 from textdiff.pipeline.cost import Evaluations, evaluations
 from textdiff.pipeline.plan import DrawPlan
+from textdiff.pipeline.unclip import TEXT
 
 CHUNK = "textdiff"
 # How each picture is read that one may be made from, by its flag and path.
@@ -38,6 +39,8 @@ READERS: dict[str, Callable[[str, str | Path], Image.Image]] = {
     "init_image": read_picture,
     "mask": read_mask,
     "clip_image": read_picture,
+    "vary": read_picture,
+    "vary_to": read_picture,
 }
 
 
@@ -52,6 +55,7 @@ class Origin:
     pictures: by name of `READERS`, path and sha256 of what it was made from.
     guide_weights: hash of the CLIP that guided; None: none did.
     judge_weights: hash of the CLIP that chose it among candidates; None: there were none.
+    prior_weights: hash of the prior that drew the embedding it was decoded from; None: none did.
     evaluations: what it cost, where there were.
     threads: of the CPU that drew it, on which the bits depend; None: a GPU did, or it is not told.
     """
@@ -65,6 +69,7 @@ class Origin:
     pictures: Mapping[str, tuple[str, str]]
     guide_weights: str | None = None
     judge_weights: str | None = None
+    prior_weights: str | None = None
     evaluations: Evaluations | None = None
     threads: int | None = None
 
@@ -93,6 +98,7 @@ class Origin:
             pictures=pictures,
             guide_weights=guide_weights,
             judge_weights=judge_weights,
+            prior_weights=plan.prior_weights,
             evaluations=None if plan.judge is None else evaluations(plan),
             threads=threads,
         )
@@ -132,6 +138,7 @@ class Origin:
         optional = {
             "clip_guide_weights": self.guide_weights,
             "judge_weights": self.judge_weights,
+            "prior_weights": self.prior_weights,
             "evaluations": None if self.evaluations is None else asdict(self.evaluations),
             "threads": self.threads,
         }
@@ -175,6 +182,20 @@ class Origin:
         name = self.config.selection.judge
         if name is not None and not Path(name).is_dir():
             raise UsageError(f"judge {name} is no folder here; give --judge")
+
+    def check_prior(self) -> None:
+        """Raises UsageError if the prior is named by anything but a folder here."""
+        name = self.config.unclip.prior
+        if name is not None and name != TEXT and not Path(name).is_dir():
+            raise UsageError(f"prior {name} is no folder here; give --prior")
+
+    def check_prior_weights(self, now: str | None) -> None:
+        """Raises CheckpointError if another prior would draw the embedding now."""
+        if now != self.prior_weights:
+            raise CheckpointError(
+                f"{self.config.unclip.prior} has other weights than drew the embedding "
+                f"({self.prior_weights} then, now {now}); give --prior to draw another picture"
+            )
 
     def check_weights(self, unet: UNet, clip: ClipModel) -> None:
         """Raises CheckpointError if these are not the weights that drew the picture."""
@@ -247,6 +268,7 @@ def _from_json(known: dict[str, Any], where: str) -> Origin:
         pictures=pictures,
         guide_weights=known.get("clip_guide_weights"),
         judge_weights=known.get("judge_weights"),
+        prior_weights=known.get("prior_weights"),
         threads=known.get("threads"),
     )
 
@@ -257,6 +279,7 @@ def keywords(origin: Origin) -> dict[str, Any]:
     origin.check_pictures(origin.pictures)
     origin.check_guide()
     origin.check_judge()
+    origin.check_prior()
     opened = {name: READERS[name](name, path) for name, (path, _) in origin.pictures.items()}
     return {"prompts": origin.prompt, "first": origin.index, **opened, **origin.settings()}
 

@@ -15,12 +15,13 @@ from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.data.prompts import check_text
 from textdiff.errors import UsageError
+from textdiff.models.config import UNetConfig
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import Init
 from textdiff.pipeline.sections import SelectionConfig
 from textdiff.sampling.grid import Levels, timestep_grid
 from textdiff.sampling.tournament import Round, plan_rounds
-from textdiff.types import Pictures, Samples
+from textdiff.types import Features, Pictures, Samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,11 @@ class DrawPlan:
     guide: the CLIP whose gradient guides; None: none does.
     clip_image: (3, S, S) uint8, towards which it guides in place of the prompts.
     init: what the pictures start from; None: noise.
+    image: (n, E) CLIP embeddings z_i that an unCLIP decoder draws from; None: it is none.
     judge: the CLIP that chooses among several candidates for a picture; None: there is one of each.
     rounds: when it chooses, and how many go on.
+    x_T: (C, H, W) that all pictures start from; None: each from its own noise.
+    prior_weights: hash of the prior that drew `image`; None: none did.
     """
 
     prompts: tuple[str, ...]
@@ -44,8 +48,11 @@ class DrawPlan:
     clip_image: Pictures | None = None
     init: Init | None = None
     first: int = 0
+    image: Features | None = None
     judge: ClipModel | NoisedClip | None = None
     rounds: tuple[Round, ...] = ()
+    x_T: Tensor | None = None  # noqa: N815
+    prior_weights: str | None = None
 
     @property
     def batches(self) -> list[slice]:
@@ -175,6 +182,29 @@ def check_prompts(
         f"{len(long)} of {len(distinct)} prompts cut to the {length} tokens of {reader}, the first "
         f"'{long[0][:60]}...'; strict refuses them"
     )
+
+
+def check_image(image: Features | None, num_prompts: int, unet: UNetConfig) -> None:
+    """Raises UsageError if these are no embeddings (n, E) for so many pictures of this U-Net."""
+    if unet.image_dim is None:
+        if image is not None:
+            raise UsageError(
+                "this model draws from text alone and takes no embedding of a picture; give a "
+                "decoder (train --embeddings)"
+            )
+        return
+    if image is None:
+        raise UsageError(
+            "this model is an unCLIP decoder, which draws from the embedding of a picture; give a "
+            "prior, or a picture to vary"
+        )
+    if tuple(image.shape) != (num_prompts, unet.image_dim):
+        raise UsageError(
+            f"embeddings {tuple(image.shape)} for {num_prompts} pictures of a decoder of width "
+            f"{unet.image_dim}; give ({num_prompts}, {unet.image_dim})"
+        )
+    if not torch.isfinite(image).all() or not image.norm(dim=1).gt(0).all():
+        raise UsageError("embeddings hold NaN, infinity or a row of zeros")
 
 
 def check_settings(config: SamplingConfig, levels: int, init: Init | None) -> None:

@@ -1,4 +1,4 @@
-"""Sections of the settings of sampling: guidance by a CLIP, and a choice among candidates."""
+"""Sections of the settings of sampling: guidance by a CLIP, a choice among candidates, unCLIP."""
 
 from __future__ import annotations
 
@@ -111,3 +111,30 @@ class SelectionConfig(Settings):
     def _check(self) -> SelectionConfig:
         check_selection(self.best_of, self.judge, self.keep_after)
         return self
+
+
+class UnclipConfig(Settings):
+    """Where an unCLIP decoder's embedding comes from, beside a picture to vary."""
+
+    prior: str | None = Field(
+        None,
+        description="folder of the prior that turns the prompt into an embedding; text: the "
+        "prompt's own embedding takes its place",
+    )
+    prior_candidates: int = Field(
+        2, ge=1, description="embeddings drawn for each picture; the nearest to the text is kept"
+    )
+    prior_guidance_scale: float = Field(
+        1.0, ge=0, description="classifier-free guidance of the prior; 1 is off"
+    )
+    prior_steps: int = Field(25, ge=1, description="denoising steps of a diffusion prior")
+    share: float | None = Field(
+        None, ge=0, le=1, description="how far from `vary` to go, to `vary_to` or `text_to`"
+    )
+    text_from: str | None = Field(None, description="what the picture to vary shows")
+    text_to: str | None = Field(None, description="what it is to show instead")
+    keep_noise: bool = Field(
+        False,
+        description="vary: start from the noise that DDIM takes the picture to, so that share 0 "
+        "gives it back; false: new noise",
+    )

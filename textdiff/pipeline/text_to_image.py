@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from PIL import Image
@@ -31,6 +31,7 @@ from textdiff.cuda_graphs import Graphs
 from textdiff.data.grid import to_pil
 from textdiff.devices import pick_device
 from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.embeddings import scaled_feature
 from textdiff.files import write_text
 from textdiff.models.unet import UNet
 from textdiff.pictures import PictureCodec
@@ -52,14 +53,29 @@ from textdiff.pipeline.origin import keywords, read_origin
 from textdiff.pipeline.plan import (
     DrawPlan,
     DrawStep,
+    check_image,
     check_prompts,
     check_settings,
     rounds_of,
 )
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
+from textdiff.pipeline.unclip import (
+    TEXT,
+    check_inverted,
+    check_prior,
+    check_sources,
+    drawn_embeddings,
+    inverted,
+    picture_embedding,
+    text_embeddings,
+    varied_embedding,
+)
 from textdiff.precision import bf16_pays
 from textdiff.sampling.noise import ImageNoise
-from textdiff.types import Conditioning, Denoise, Network, Pictures, Samples
+from textdiff.types import Conditioning, Denoise, Features, Network, Pictures, Samples
+
+if TYPE_CHECKING:
+    from textdiff.pipeline.prior import Prior
 
 
 @dataclass
@@ -71,6 +87,7 @@ class TextToImage:
         as they are needed.
     graphs: on a GPU, launch the kernels of a step together, which is faster where they are small;
         the pictures are the same. `graphs.clear()` gives their memory back. None: one by one.
+    priors: of an unCLIP decoder, by the name that `prior` gives them; loaded as they are needed.
     """
 
     unet: UNet
@@ -79,6 +96,7 @@ class TextToImage:
     step: int | None = None
     guides: dict[str, ClipModel | NoisedClip] = field(default_factory=dict, repr=False)
     graphs: Graphs | None = field(default_factory=Graphs, repr=False, compare=False)
+    priors: dict[str, Prior] = field(default_factory=dict, repr=False)
     _rounded: RoundedCopy = field(
         default_factory=RoundedCopy, init=False, repr=False, compare=False
     )
@@ -103,7 +121,7 @@ class TextToImage:
         device = pick_device(device) if isinstance(device, str) else device
         folder = Path(folder).expanduser()
         config = read_config(folder)
-        weights, state = find_weights(folder, step)
+        weights, state = find_weights(folder, step=step)
         check_trained_as(config, state.get("fixed", {}), folder / MODEL_FILE, weights.parent)
         unet = UNet(config.unet)
         checkpoint.load_module(unet, checkpoint.load_tensors(weights), weights)
@@ -121,7 +139,7 @@ class TextToImage:
         self._rounded.drop()
         if self.graphs is not None:
             self.graphs.clear()
-        for network in (self.unet, self.clip, *self.guides.values()):
+        for network in (self.unet, self.clip, *self.guides.values(), *self.priors.values()):
             network.to(device)
         return self
 
@@ -220,11 +238,14 @@ class TextToImage:
         first: int = 0,
         init: Init | None = None,
         clip_image: Pictures | None = None,
+        image: Features | None = None,
     ) -> DrawPlan:
         """One picture per prompt, all checked now; image k uses the noise of (seed, first + k).
 
         config: None takes the defaults.
         clip_image: (3, S, S) uint8, towards which CLIP guides in place of the prompts.
+        image: (n, E) CLIP embeddings of pictures, one per prompt, for an unCLIP decoder; None: the
+            prior of `config` draws them.
 
         Raises:
             UsageError: settings that the model cannot follow, or with `strict` a prompt that is too
@@ -242,6 +263,10 @@ class TextToImage:
             )
         )
         check_settings(config, len(self.config.unet.block_channels), init)
+        prior_weights = None
+        if image is None:
+            image, prior_weights = self._embeddings(prompts, config, first)
+        check_image(image, len(prompts), self.config.unet)
         grid = self.process.plan_grid(config, init)
         guide = self.guide(config)
         targets = check_target(guide, prompts, config.clip_guidance.prompts, clip_image)
@@ -267,7 +292,9 @@ class TextToImage:
             clip_image=clip_image,
             init=init,
             first=first,
+            image=image,
             judge=judge,
+            prior_weights=prior_weights,
             rounds=rounds_of(config.selection, len(grid)),
         )
 
@@ -280,15 +307,31 @@ class TextToImage:
         init_image: Image.Image | Tensor | None = None,
         mask: Image.Image | Tensor | None = None,
         clip_image: Image.Image | Tensor | None = None,
+        vary: Image.Image | Tensor | None = None,
+        vary_to: Image.Image | Tensor | None = None,
     ) -> DrawPlan:
         """`plan`, of pictures of any size: PIL, or uint8 (3, H, W).
+
+        vary: whose embedding an unCLIP decoder draws; vary_to: towards whose it goes by
+            `config.unclip.share`.
 
         Raises:
             UsageError, CheckpointError: as `plan`; a mask of another size than its picture.
             BadImage: a picture that cannot be converted.
         """
         size = self.config.unet.image_size
-        return self.plan(
+        check_sources(
+            config.unclip,
+            decoder=self.config.unet.image_dim is not None,
+            vary=vary is not None,
+            vary_to=vary_to is not None,
+        )
+        prompts = [prompts] if isinstance(prompts, str) else prompts
+        image = None
+        if vary is not None:
+            varied = varied_embedding(self.clip, config.unclip, vary, vary_to)
+            image = varied.expand(len(prompts), -1)
+        plan = self.plan(
             prompts,
             config,
             first=first,
@@ -296,7 +339,11 @@ class TextToImage:
             clip_image=None
             if clip_image is None
             else square_picture("clip_image", clip_image, size),
+            image=image,
         )
+        if vary is None or not config.unclip.keep_noise:
+            return plan
+        return replace(plan, x_T=self._inverted(plan, vary))
 
     def steps(self, plan: DrawPlan) -> Iterator[DrawStep]:
         """Draws the plan's pictures, batch by batch, step by step."""
@@ -313,6 +360,8 @@ class TextToImage:
                 prompts if config.text_to_unet else [config.negative_prompt] * len(prompts),
                 config.negative_prompt,
                 plan.grid,
+                image=self._decoded(plan, rows),
+                guidance_over=config.guidance_over,
                 deep_cache_every=config.deep_cache_every,
                 graphs=graphs,
             )
@@ -333,6 +382,46 @@ class TextToImage:
                     x_t=step.x_t,
                     x_0_hat=step.x_0_hat,
                 )
+
+    def _embeddings(
+        self, prompts: Sequence[str], config: SamplingConfig, first: int
+    ) -> tuple[Features | None, str | None]:
+        """Those that the settings' prior draws, and its hash; None where they name none."""
+        name = config.unclip.prior
+        if name is None or self.config.unet.image_dim is None:
+            return None, None
+        if name == TEXT:
+            return text_embeddings(self.clip, prompts), None
+        prior = self.prior(name)
+        return drawn_embeddings(prior, prompts, config, first), prior.weights_hash()
+
+    def prior(self, name: str) -> Prior:
+        """Of `priors`, or the folder of one, which is then kept there.
+
+        Raises:
+            CheckpointError: no prior there. UsageError: it is of another CLIP.
+        """
+        from textdiff.pipeline.prior import Prior
+
+        if name not in self.priors:
+            prior = Prior.load(name, self.device)
+            check_prior(name, prior, self.clip)
+            self.priors[name] = prior
+        return self.priors[name]
+
+    def _inverted(self, plan: DrawPlan, picture: Image.Image | Tensor) -> Tensor:
+        """x_T (C, H, W) that gives the picture back. Raises as `check_inverted`."""
+        check_inverted(plan, self.config.process)
+        text = self.conditioning([plan.prompts[0]])
+        own = scaled_feature(picture_embedding(self.clip, "vary", picture)[None])
+        denoise = self.denoiser(replace(text, image=own.to(self.device)), plan.grid)
+        pixels = square_picture("vary", picture, self.config.unet.image_size)
+        x_0 = self.codec.encode(pixels[None]).to(self.device)
+        return inverted(cast(Denoise, denoise), cast(NoiseSchedule, self.schedule), plan.grid, x_0)
+
+    def _decoded(self, plan: DrawPlan, rows: slice) -> Features | None:
+        """What a decoder sees of the pictures' embeddings."""
+        return None if plan.image is None else scaled_feature(plan.image[rows]).to(self.device)
 
     def draw(self, plan: DrawPlan, progress: bool = False) -> Pictures:
         """The plan's pictures (n, 3, S, S) uint8 on the CPU.
@@ -376,6 +465,8 @@ class TextToImage:
         init_image: Image.Image | Tensor | None = None,
         mask: Image.Image | Tensor | None = None,
         clip_image: Image.Image | Tensor | None = None,
+        vary: Image.Image | Tensor | None = None,
+        vary_to: Image.Image | Tensor | None = None,
         **settings: Any,
     ) -> list[Image.Image]:
         """Pictures of each prompt: `num_images` of the first, then of the second, and so on.
@@ -389,10 +480,12 @@ class TextToImage:
             mask: of the same size; white is drawn anew, black is kept.
             clip_image: picture, PIL or uint8 (3, H, W), towards whose CLIP feature the gradient
                 guides in place of the prompt's.
+            vary: picture, PIL or uint8 (3, H, W), of which an unCLIP decoder draws variations.
+            vary_to: picture that they go towards, by `share`.
             settings: fields of SamplingConfig, e.g. sampler="ddim", num_steps=50,
                 guidance_scale=3.0, negative_prompt="", seed=0, clip_guidance_scale=1.0,
                 clip_guide="runs/noised-clip", best_of=8, judge="runs/noised-clip",
-                keep_after=[0.4].
+                keep_after=[0.4], prior="runs/prior".
 
         Raises:
             UsageError: an unknown or impossible setting, with strict=True a prompt that is too
@@ -409,6 +502,8 @@ class TextToImage:
             init_image=init_image,
             mask=mask,
             clip_image=clip_image,
+            vary=vary,
+            vary_to=vary_to,
         )
         return to_pil(self.draw(plan, progress))
 

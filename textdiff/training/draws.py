@@ -22,6 +22,7 @@ QUARTERS = 4
 class Draws:
     """eps (B, C, H, W), timestep (B,), dropped: B times whether the caption is.
 
+    image_dropped: B times whether the picture's embedding is; None: there are no embeddings.
     weight: (B,) factors of the losses that undo how often each timestep is drawn; None: all 1.
     """
 
@@ -29,10 +30,12 @@ class Draws:
     timestep: Tensor
     dropped: list[bool]
     weight: Tensor | None = None
+    image_dropped: list[bool] | None = None
 
     def __getitem__(self, rows: slice) -> Draws:
         weight = None if self.weight is None else self.weight[rows]
-        return Draws(self.eps[rows], self.timestep[rows], self.dropped[rows], weight)
+        images = None if self.image_dropped is None else self.image_dropped[rows]
+        return Draws(self.eps[rows], self.timestep[rows], self.dropped[rows], weight, images)
 
     def shown(self, captions: list[str]) -> list[str]:
         """`captions`, those that are dropped as the empty one."""
@@ -61,10 +64,19 @@ def draw(
     shape: tuple[int, ...],
     timesteps: DrawTimesteps,
     caption_drop: float,
+    image_drop: float | None = None,
 ) -> Draws:
-    """Noise, timestep and caption drop of each sample, a function of its key alone,
-    as far as `timesteps` is one of its uniforms."""
+    """Noise, timestep, caption drop and image drop of each sample, a function of its key alone,
+    as far as `timesteps` is one of its uniforms.
+
+    image_drop: None where there are no embeddings of pictures to drop.
+    """
     streams = [Stream("diffusion", *key) for key in keys]
     of_timestep, of_drop = uniform(np.stack([stream.words(2) for stream in streams], axis=1))
     timestep, weight = timesteps(of_timestep)
-    return Draws(normals(streams, shape), timestep, (of_drop < caption_drop).tolist(), weight)
+    image_dropped = None
+    if image_drop is not None:
+        of_image = uniform(np.stack([Stream("image drop", *key).words(1)[0] for key in keys]))
+        image_dropped = (of_image < image_drop).tolist()
+    dropped = (of_drop < caption_drop).tolist()
+    return Draws(normals(streams, shape), timestep, dropped, weight, image_dropped)

@@ -34,6 +34,7 @@ def fit_unet(
     process: ProcessType,
     loss: str,
     use_pooled: bool,
+    decoder: bool = False,
 ) -> UNetConfig:
     """The U-Net's settings with image size and text widths taken from data and CLIP.
 
@@ -44,6 +45,7 @@ def fit_unet(
         text_layers: of the CLIP's text tower that the U-Net attends to.
         loss: the objective's.
         use_pooled: whether the U-Net sees the pooled text feature.
+        decoder: whether it sees the CLIP embedding of a picture.
 
     Raises:
         UsageError: a size that was set by hand and disagrees, or one the U-Net cannot halve;
@@ -63,6 +65,7 @@ def fit_unet(
         "in_channels": codec.shape[0],
         "cross_attention_dim": clip.text_width * len(text_layers),
         "pooled_dim": clip.embed_dim if use_pooled else None,
+        "image_dim": clip.embed_dim if decoder else None,
         **({"learned_variance": True} if loss == "hybrid" else {}),
     }
     for name in unet.model_fields_set & given.keys():
@@ -89,20 +92,24 @@ def fresh_pipeline(config: ModelConfig, *, clip: ClipModel, seed: int) -> TextTo
 
 def preview_prompts(
     data: CaptionedImages, pipe: TextToImage, *, count: int, config: SamplingConfig
-) -> list[str]:
-    """`count` captions from all over the data, no two alike, that the text tower sees whole; a
-    function of `config.seed`.
+) -> dict[str, int]:
+    """`count` captions from all over the data, no two alike, that the text tower sees whole, and
+    the index of an image of each; a function of `config.seed`.
 
     Raises:
         UsageError: they cannot be drawn as `config` says.
     """
     _, ids = EndlessOrder(len(data), config.seed).at(torch.arange(len(data)))
-    captions = dict.fromkeys(data.captions[index][0] for index in ids.tolist())
-    fitting = (caption for caption in captions if pipe.fits(caption))
-    prompts = list(itertools.islice(fitting, count))
+    captions: dict[str, int] = {}
+    for index in ids.tolist():
+        captions.setdefault(data.captions[index][0], index)
+    fitting = (item for item in captions.items() if pipe.fits(item[0]))
+    prompts = dict(itertools.islice(fitting, count))
     if prompts:
+        width = pipe.config.unet.image_dim
+        image = torch.ones(len(prompts), width) if width else None
         try:
-            pipe.plan(prompts, config)
+            pipe.plan(list(prompts), config, image=image)
         except UsageError as error:
             raise UsageError(f"preview: {error}") from None
     return prompts

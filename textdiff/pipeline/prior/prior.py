@@ -115,6 +115,10 @@ class Prior:
         self.describe(folder)
         checkpoint.save_tensors(folder / WEIGHTS_FILE, self.network.state_dict())
 
+    def weights_hash(self) -> str:
+        """Of the network's weights."""
+        return checkpoint.weights_hash(self.network)
+
     @property
     def device(self) -> torch.device:
         """Where the networks are."""

@@ -5,7 +5,7 @@ Probe(pictures, captions), FixedNoise ── Denoiser ──► Denoised(loss, x
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,10 +22,15 @@ CANDIDATES = 8  # pictures looked at for each that is taken, so that captions di
 
 @dataclass(frozen=True)
 class Probe:
-    """Pictures (n, 3, S, S) uint8, or what stands for them, and a caption of each."""
+    """Pictures (n, 3, S, S) uint8, or what stands for them, and a caption of each.
+
+    split, ids: where they stand in the data.
+    """
 
     images: Pictures
     captions: list[str]
+    split: str = ""
+    ids: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -38,7 +43,7 @@ def first_of(data: CaptionedImages, count: int) -> Probe:
         DataError: as `CaptionedImages.read`.
     """
     ids, images = data.read(range(min(len(data), count)))
-    return Probe(images, [data.captions[index][0] for index in ids])
+    return Probe(images, [data.captions[index][0] for index in ids], data.split, ids)
 
 
 def spread_over(data: TrainingData, count: int, seed: int) -> Probe:
@@ -52,7 +57,7 @@ def spread_over(data: TrainingData, count: int, seed: int) -> Probe:
     for index in ids.tolist():
         chosen.setdefault(data.captions[index][0], index)
     used, images = data.usable(list(chosen.values())[:count])
-    return Probe(images, [data.captions[index][0] for index in used])
+    return Probe(images, [data.captions[index][0] for index in used], data.split, used)
 
 
 def pictures_all_over(data: CaptionedImages, count: int, seed: int) -> Iterator[Pictures]:

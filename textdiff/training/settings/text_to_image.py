@@ -43,6 +43,14 @@ class TrainSettings(CheckedRunSettings):
     caption_drop: float = Field(
         0.1, ge=0, le=1, description="share of captions replaced by the empty one, for guidance"
     )
+    embeddings: str | None = Field(
+        None,
+        description="unCLIP: what 'textdiff embed' wrote of the data, by the CLIP of --clip; a "
+        "decoder is trained, which draws from a picture's embedding; none: from text alone",
+    )
+    image_drop: float = Field(
+        0.1, ge=0, le=1, description="unCLIP: share of embeddings that are dropped, for guidance"
+    )
     ema_decay: float | None = Field(
         0.9999,
         gt=0,

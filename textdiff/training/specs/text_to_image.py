@@ -19,6 +19,7 @@ from textdiff.training.fresh_model import (
     write_model,
 )
 from textdiff.training.held_out import open_held_out
+from textdiff.training.picture_embeddings import PictureEmbeddings, load_picture_embeddings
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.text_to_image import TrainSettings
 from textdiff.training.tasks.binary import BinaryTask
@@ -48,6 +49,7 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         process=settings.process,
         loss=settings.objective.loss,
         use_pooled=settings.use_pooled,
+        decoder=settings.embeddings is not None,
     )
     settings = settings.model_copy(update={"unet": unet})
     config = ModelConfig(
@@ -60,10 +62,14 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         unet=unet,
     )
     pipe = fresh_pipeline(config, clip=clip, seed=settings.seed)
+    pictures = None
+    if settings.embeddings is not None:
+        splits = [data] if held_out is None else [data, held_out]
+        pictures = load_picture_embeddings(settings.embeddings, clip, splits)
 
     def build_task(accelerator: Accelerator) -> DiffusionTask | BinaryTask:
         pipe.to(accelerator.device)
-        return _task(settings, pipe, data, held_out)
+        return _task(settings, pipe, data, held_out, pictures)
 
     return TrainingSpec(
         build_task=build_task,
@@ -71,7 +77,7 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         config=settings.train,
         settings=settings,
         seed=settings.seed,
-        fixed=_fixed(settings),
+        fixed=_fixed(settings, pictures),
         ema_decay=settings.ema_decay,
         check=lambda folder: check_same_clip(folder, clip),
         prepare=lambda folder: write_model(folder, pipe),
@@ -93,6 +99,7 @@ def _task(
     pipe: TextToImage,
     data: CaptionedImages,
     held_out: CaptionedImages | None,
+    pictures: PictureEmbeddings | None,
 ) -> DiffusionTask | BinaryTask:
     """The task of the kind of diffusion that `settings` name."""
     preview = settings.preview
@@ -108,19 +115,25 @@ def _task(
         embed=CaptionEmbeddings(pipe.clip, captions, pipe.config.text_layers),
         seed=settings.seed,
         caption_drop=settings.caption_drop,
+        pictures=pictures,
+        image_drop=settings.image_drop,
         held_out=held_out,
         eval_images=settings.eval_images,
         seen=data,
-        prompts=prompts,
+        prompts=list(prompts),
+        prompt_ids=list(prompts.values()),
         preview=preview,
     )
 
 
-def _fixed(settings: TrainSettings) -> dict[str, Any]:
+def _fixed(settings: TrainSettings, pictures: PictureEmbeddings | None) -> dict[str, Any]:
     """Dotted keys, as in the settings; `TextToImage.load` compares some with model.yaml."""
     sections = {
         f"{section}.{key}": value
         for section in FIXED_SECTIONS
         for key, value in getattr(settings, section).model_dump(mode="json").items()
     }
-    return {**settings.model_dump(mode="json", include=set(FIXED)), **sections}
+    decoder = {}
+    if pictures is not None:
+        decoder = {"embeddings": pictures.fingerprint, "image_drop": settings.image_drop}
+    return {**settings.model_dump(mode="json", include=set(FIXED)), **sections, **decoder}

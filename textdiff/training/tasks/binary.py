@@ -34,7 +34,7 @@ class BinaryTask(TextToImageTask):
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         draws = self.draw(batch, step)
-        conditioning = self.embed(draws.shown(batch.captions))
+        conditioning = self.conditioning(batch, draws)
         x_0, x_t, timestep, prediction = self._predict(model, batch.image, draws, conditioning)
         terms = bound_term(self.schedule, prediction, x_0, x_t, timestep)
         return {"loss": self.schedule.num_timesteps * terms}

@@ -61,7 +61,7 @@ class DiffusionTask(TextToImageTask):
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         draws = self.draw(batch, step)
-        conditioning = self.embed(draws.shown(batch.captions))
+        conditioning = self.conditioning(batch, draws)
         x_0, eps, timestep = self.on_device(batch.image, draws)
         x_t = self.schedule.add_noise(x_0, eps, timestep)
         losses = self._loss(model(x_t, timestep, conditioning), x_0, eps, x_t, timestep)

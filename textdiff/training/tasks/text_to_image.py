@@ -38,10 +38,12 @@ from textdiff.training.learning.probe import (
 )
 from textdiff.training.learning.references import PixelStatistics
 from textdiff.training.learning.text import text_response
+from textdiff.training.picture_embeddings import PictureEmbeddings
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
 from textdiff.types import Batch, Conditioning, Images, PerSample, Pictures, Timesteps
 
+TRAINED = "train"  # the split that batches are of
 COUNTED = 256  # images whose pixels' mean and variance are known
 EXAMINED = 16  # images that tell more than held-out numbers do; see `learning.cost`
 
@@ -53,10 +55,13 @@ class TextToImageTask(ABC):
     Args:
         embed: the conditioning of B captions, on the U-Net's device.
         caption_drop: share of captions that are replaced by the empty one.
+        pictures: embeddings of the pictures, which an unCLIP decoder sees; None: it is none.
+        image_drop: share of them that are replaced by 0.
         held_out: split to evaluate on, None without one.
         eval_images: how many of it per quarter of the timesteps.
         seen: what it is trained on, to tell learning by heart from not learning; None: not asked.
         prompts: captions of the sample grid; none are drawn if empty.
+        prompt_ids: training images that have them, which a decoder draws variations of.
         preview: how they are drawn.
     """
 
@@ -66,10 +71,13 @@ class TextToImageTask(ABC):
     embed: Callable[[Sequence[str]], Conditioning]
     seed: int
     caption_drop: float
+    pictures: PictureEmbeddings | None = None
+    image_drop: float = 0.0
     held_out: CaptionedImages | None = None
     eval_images: int = 64
     seen: CaptionedImages | None = None
     prompts: Sequence[str] = ()
+    prompt_ids: Sequence[int] = ()
     preview: SamplingConfig = field(default_factory=SamplingConfig)
     # by the id of a batch, which is held so that no other can have it, and its step to come
     _prepared: dict[tuple[int, int], tuple[Batch, Draws]] = field(
@@ -115,7 +123,23 @@ class TextToImageTask(ABC):
             self.pipe.codec.shape,
             self.draw_timesteps,
             self.caption_drop,
+            None if self.pictures is None else self.image_drop,
         )
+
+    def conditioning(self, batch: Batch, draws: Draws) -> Conditioning:
+        """What the U-Net sees of a batch beside x_t."""
+        text = self.embed(draws.shown(batch.captions))
+        if self.pictures is None:
+            return text
+        image = self.pictures.of(TRAINED, batch.sample_ids, draws.image_dropped)
+        return self.pictures.beside(text, image)
+
+    def conditioning_of(self, probe: Probe) -> Conditioning:
+        """The same of a probe, with nothing dropped."""
+        text = self.embed(probe.captions)
+        if self.pictures is None:
+            return text
+        return self.pictures.beside(text, self.pictures.of(probe.split, probe.ids))
 
     def on_device(self, images: Pictures, draws: Draws) -> tuple[Images, Images, Timesteps]:
         """x_0, eps and timestep, where the U-Net is."""
@@ -126,7 +150,10 @@ class TextToImageTask(ABC):
 
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Draws the sample grid; returns the numbers of held-out images."""
-        draw_samples(self.pipe, self.prompts, self.preview, run.path / "samples", step)
+        image = None
+        if self.pictures is not None:
+            image = self.pictures.of(TRAINED, self.prompt_ids)
+        draw_samples(self.pipe, self.prompts, self.preview, run.path / "samples", step, image)
         return self.held_out_numbers()
 
     def held_out_numbers(self) -> dict[str, float]:
@@ -142,7 +169,7 @@ class TextToImageTask(ABC):
             return {}
         probe = spread_over(self.seen, EXAMINED, self.seed)
         _, errors = self._errors(probe)
-        response = text_response(self.denoised, probe, self.embed(probe.captions), self._noise)
+        response = text_response(self.denoised, probe, self.conditioning_of(probe), self._noise)
         values = errors.values("training") if errors else {}
         return values | (response.values() if response else {})
 
@@ -167,7 +194,7 @@ class TextToImageTask(ABC):
         return PixelStatistics.of(batches).to(self.pipe.device)
 
     def _denoised(self, probe: Probe) -> Iterator[tuple[int, Denoised]]:
-        return denoise_quarters(self.denoised, probe, self.embed(probe.captions), self._noise)
+        return denoise_quarters(self.denoised, probe, self.conditioning_of(probe), self._noise)
 
     @property
     def _noise(self) -> FixedNoise:

@@ -1,0 +1,153 @@
+"""Where the embedding z_i comes from that an unCLIP decoder draws (arXiv 2204.06125, section 3).
+
+prompt ── Prior ─────────────────────────────► z_i     pictures of a prompt
+prompt ── CLIP's text tower ─────────────────► z_t     the same without a prior, to compare
+picture ── CLIP's image tower ───────────────► z_i     variations of a picture
+two pictures ── slerp(z_1, z_2, share) ──────► z       what lies between them
+picture, two texts ── slerp(z_i, d, share) ──► z       d = (z_t(to) - z_t(from)) / |.|
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from textdiff.clip.features import image_features, text_features
+from textdiff.clip.model import ClipModel
+from textdiff.data.embedding_space import check_same_space
+from textdiff.diffusion.config import ProcessType
+from textdiff.diffusion.schedule import NoiseSchedule
+from textdiff.embeddings import slerp
+from textdiff.errors import UsageError
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.init import square_picture
+from textdiff.pipeline.plan import DrawPlan
+from textdiff.pipeline.prior.config import PriorSampling
+from textdiff.pipeline.prior.space import space_of
+from textdiff.pipeline.sections import UnclipConfig
+from textdiff.sampling import invert
+from textdiff.types import Denoise, Features, Samples
+
+if TYPE_CHECKING:
+    from textdiff.pipeline.prior import Prior
+
+TEXT = "text"  # in place of a prior's folder
+
+
+def check_sources(config: UnclipConfig, *, decoder: bool, vary: bool, vary_to: bool) -> None:
+    """Raises UsageError for settings of unCLIP that contradict each other, lack something, or do
+    not go with the model.
+
+    Args:
+        vary, vary_to: whether these pictures are there.
+    """
+    given = {
+        "prior": config.prior is not None,
+        "vary": vary,
+        "vary_to": vary_to,
+        "text_from": config.text_from is not None,
+        "text_to": config.text_to is not None,
+        "share": config.share is not None,
+        "keep_noise": config.keep_noise,
+    }
+    names = [name for name, there in given.items() if there]
+    if not decoder:
+        if names:
+            raise UsageError(
+                f"{names[0]} with a model that is no unCLIP decoder; leave it out, or give a model "
+                "that was trained with --embeddings"
+            )
+        return
+    if given["prior"] and vary:
+        raise UsageError("prior and vary both give the embedding to draw; leave one of them out")
+    if not vary:
+        for name in names:
+            if name != "prior":
+                raise UsageError(f"{name} without vary; give the picture that it is about")
+        return
+    if given["text_from"] != given["text_to"]:
+        raise UsageError("text_from and text_to belong together; give both")
+    if vary_to and given["text_to"]:
+        raise UsageError("vary_to and text_to both say where to; leave one of them out")
+    if given["share"] != (vary_to or given["text_to"]):
+        raise UsageError(
+            "share says how far to go to vary_to or text_to; "
+            + ("give one of them" if given["share"] else "give it, from 0 to 1")
+        )
+
+
+def check_prior(name: str, prior: Prior, clip: ClipModel) -> None:
+    """Raises UsageError if the prior draws embeddings of another CLIP than the decoder's."""
+    check_same_space(f"prior {name}", prior.config.space, "the decoder", space_of(clip))
+
+
+def drawn_embeddings(
+    prior: Prior, prompts: Sequence[str], config: SamplingConfig, first: int
+) -> Features:
+    """(n, E), unit length, of one picture per prompt; that of picture k is a function of the seed
+    and first + k."""
+    sampling = PriorSampling(
+        num_candidates=config.unclip.prior_candidates,
+        guidance_scale=config.unclip.prior_guidance_scale,
+        num_steps=config.unclip.prior_steps,
+        seed=config.seed,
+    )
+    return prior(prompts, first=first, **sampling.model_dump())
+
+
+def text_embeddings(clip: ClipModel, prompts: Sequence[str]) -> Features:
+    """z_t, (n, E), unit length."""
+    return F.normalize(text_features(clip, list(prompts)), dim=1)
+
+
+def varied_embedding(
+    clip: ClipModel,
+    config: UnclipConfig,
+    vary: Image.Image | Tensor,
+    vary_to: Image.Image | Tensor | None,
+) -> Features:
+    """(E,), unit length: of `vary`, moved by `config.share` where something to go to is given.
+
+    vary, vary_to: PIL, or uint8 (3, H, W).
+    """
+    z = picture_embedding(clip, "vary", vary)
+    if config.share is None:
+        return z
+    if vary_to is not None:
+        return slerp(z, picture_embedding(clip, "vary_to", vary_to), config.share)
+    assert config.text_from is not None
+    assert config.text_to is not None
+    before, after = text_embeddings(clip, [config.text_from, config.text_to])
+    if torch.equal(before, after):
+        raise UsageError("text_from and text_to are the same to this CLIP; give another text")
+    return slerp(z, F.normalize(after - before, dim=0), config.share)
+
+
+def picture_embedding(clip: ClipModel, name: str, picture: Image.Image | Tensor) -> Features:
+    """z_i of one picture of any size, (E,), unit length."""
+    pixels = square_picture(name, picture, clip.image_size)
+    return F.normalize(image_features(clip, pixels[None]), dim=1)[0]
+
+
+def check_inverted(plan: DrawPlan, process: ProcessType) -> None:
+    """Raises UsageError if the noise of a picture cannot be kept in such a plan."""
+    config = plan.config
+    if config.sampler != "ddim" or config.eta or process != "gaussian":
+        raise UsageError(
+            "keep_noise takes DDIM back from the picture: leave it out, or draw with sampler ddim, "
+            "eta 0 and a model of process gaussian"
+        )
+    if plan.init is not None:
+        raise UsageError("keep_noise and an init image both say where to start; leave one out")
+
+
+def inverted(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Samples) -> Tensor:
+    """x_T (C, H, W), from which DDIM comes back to x_0 (1, C, H, W) on the ascending `grid`."""
+    (last,) = deque(invert(denoise, schedule, grid, x_0), maxlen=1)
+    return last.x_t[0]
