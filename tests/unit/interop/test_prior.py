@@ -19,7 +19,7 @@ from textdiff.pipeline.prior import Prior, PriorConfig, PriorSampling
 from textdiff.pipeline.prior.prior import build_network
 from textdiff.pipeline.prior.space import space_of
 
-PROMPTS = ["a red circle", "two green “squares” and a cross"]
+PROMPTS = ["a red circle", "two green squares and a cross"]
 
 
 def prior(embed_dim: int = 32, **changes) -> Prior:

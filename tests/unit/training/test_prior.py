@@ -177,9 +177,7 @@ def test_overfit_check(train, capsys):
 
 
 def test_embeddings_of_another_clip(train, other_clip):
-    with pytest.raises(
-        UsageError, match=r"embeddings of the CLIP [0-9a-f]{16}, --clip .* take both"
-    ):
+    with pytest.raises(UsageError, match=r"of the CLIP [0-9a-f]{16}, --clip .* take both"):
         train("--clip", str(other_clip))
 
 
@@ -187,9 +185,7 @@ def test_embeddings_of_another_normalisation(train, tiny_embeddings, tmp_path):
     content = read_embeddings(tiny_embeddings)
     space = content.space.model_copy(update={"normalisation": "none"})
     write_embeddings(tmp_path / "raw.safetensors", replace(content, space=space))
-    with pytest.raises(
-        UsageError, match="normalisation none, .* has embeddings of normalisation u"
-    ):
+    with pytest.raises(UsageError, match=r"normalisation none, .* of normalisation unit"):
         train("--embeddings", str(tmp_path / "raw.safetensors"))
 
 
