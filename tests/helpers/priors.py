@@ -13,18 +13,23 @@ SHAPE = {"width": 16, "heads": 2, "layers": 2, "embed_dim": 6, "text_width": 6, 
 
 
 def diffusion_prior(**changes) -> DiffusionPrior:
-    return _shaken(DiffusionPrior(DiffusionPriorConfig(**{**SHAPE, **changes})))
+    return _shaken(DiffusionPrior, DiffusionPriorConfig(**{**SHAPE, **changes}))
 
 
 def autoregressive_prior(**changes) -> AutoregressivePrior:
     codes = {"num_components": 2, "num_buckets": 3, "num_dots": 4}
-    return _shaken(AutoregressivePrior(AutoregressivePriorConfig(**{**SHAPE, **codes, **changes})))
+    config = AutoregressivePriorConfig(**{**SHAPE, **codes, **changes})
+    network, rng = _shaken(AutoregressivePrior, config), torch.Generator().manual_seed(3)
+    network.fit(torch.randn(40, 6, generator=rng), torch.rand(40, generator=rng))
+    return network
 
 
-def _shaken(network):
-    """Every trained weight random, so that none is silently unused."""
+def _shaken(kind, config):
+    """Every trained weight random, so that none is silently unused; the same at each call."""
     rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        network = kind(config)
         for weight in network.parameters():
             if weight.requires_grad:
                 weight += 0.3 * torch.randn(weight.shape, generator=rng)

@@ -27,6 +27,7 @@ def test_back_as_they_were(path):
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
 
 
+@pytest.mark.slow
 def test_other_processes_write_the_same_bytes(path, tmp_path):
     """The order of a dict of several entries would be left to chance."""
     script = (
@@ -34,7 +35,7 @@ def test_other_processes_write_the_same_bytes(path, tmp_path):
         "tensors = {'b': torch.arange(6).view(2, 3), 'a': torch.tensor([0.5, -1.5])}; "
         "write_sealed(sys.argv[1], {'format': 3, 'what': 'äpfel'}, tensors)"
     )
-    for number in range(3):
+    for number in range(2):
         other = tmp_path / f"{number}.safetensors"
         done = python("-c", script, other)
         assert done.returncode == 0, done.stderr
