@@ -20,6 +20,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from starlette.exceptions import HTTPException
+
 from textdiff.app.settings import LOOPBACK, UiSettings
 
 Scope = MutableMapping[str, Any]
@@ -49,8 +51,8 @@ ASK = """<!doctype html><html lang="en"><meta charset="utf-8"><title>textdiff</t
 </form></body></html>"""
 
 
-class TooLargeError(Exception):
-    """A body beyond its limit."""
+class TooLargeError(HTTPException):
+    """A body beyond its limit, met while the app reads it."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class AccessRules:
 
     @property
     def too_large(self) -> Refusal:
-        return Refusal(413, f"the request is larger than {self.body_bytes} bytes")
+        return Refusal(413, f"the request is larger than {self.body_bytes} bytes, the most here")
 
     def knows_host(self, value: str | None) -> bool:
         """Whether a Host header names this server."""
@@ -191,7 +193,7 @@ class Guarded:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.rules.body_bytes:
-                raise TooLargeError
+                raise TooLargeError(self.rules.too_large.status, self.rules.too_large.error)
             return message
 
         async def sent(message: Message) -> None:

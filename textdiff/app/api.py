@@ -59,7 +59,7 @@ def router(engine: Engine) -> APIRouter:
     def status() -> Response:
         from textdiff import __version__
 
-        return JSONResponse(
+        return Json(
             {
                 "version": __version__,
                 "models": [asdict(state) for state in engine.models.states()],
@@ -72,7 +72,7 @@ def router(engine: Engine) -> APIRouter:
 
     @routes.get("/models")
     def models() -> Response:
-        return JSONResponse([asdict(state) for state in engine.models.states()])
+        return Json([asdict(state) for state in engine.models.states()])
 
     @routes.post("/generate")
     async def generate(
@@ -91,12 +91,12 @@ def router(engine: Engine) -> APIRouter:
         if ticket is None:
             raise HTTPException(404, "no job that waits or runs has this id")
         ticket.cancel()
-        return JSONResponse({"cancelled": job_id})
+        return Json({"cancelled": job_id})
 
     @routes.post("/search")
     async def search(request: Request) -> Response:
         values = await _json_object(request)
-        return JSONResponse(await run_in_threadpool(_search, engine, values))
+        return Json(await run_in_threadpool(_search, engine, values))
 
     @routes.get("/indexes/{number}/{row}.png")
     def indexed(number: int, row: int) -> Response:
@@ -108,18 +108,18 @@ def router(engine: Engine) -> APIRouter:
     @routes.post("/uploads")
     async def upload(request: Request) -> Response:
         data = await request.body()
-        return JSONResponse({"id": await run_in_threadpool(engine.uploads.add, data)})
+        return Json({"id": await run_in_threadpool(engine.uploads.add, data)})
 
     @routes.post("/settings")
     async def settings(request: Request) -> Response:
         recalled = await run_in_threadpool(engine.recall, await request.body())
         values = recalled.request.model_dump(mode="json", exclude_defaults=True)
-        return JSONResponse({"request": values, "left_out": recalled.left_out})
+        return Json({"request": values, "left_out": recalled.left_out})
 
     @routes.get("/pictures")
     def pictures() -> Response:
         ids = engine.gallery.list()
-        return JSONResponse({"pictures": [{"id": each, "url": _url(each)} for each in ids]})
+        return Json({"pictures": [{"id": each, "url": _url(each)} for each in ids]})
 
     @routes.get("/pictures.zip")
     def archive(request: Request) -> Response:
@@ -136,7 +136,7 @@ def router(engine: Engine) -> APIRouter:
     @routes.delete("/pictures/{picture_id}")
     def delete(picture_id: str) -> Response:
         engine.gallery.delete(picture_id)
-        return JSONResponse({"deleted": picture_id})
+        return Json({"deleted": picture_id})
 
     @routes.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
     def nothing(request: Request) -> Response:
@@ -144,6 +144,13 @@ def router(engine: Engine) -> APIRouter:
         raise HTTPException(404, f"the API has no such route for {request.method}; see docs/api.md")
 
     return routes
+
+
+class Json(JSONResponse):
+    """In ASCII: what a client sent and an error repeats may be no text that UTF-8 can hold."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode()
 
 
 class TicketStream(StreamingResponse):
@@ -182,15 +189,19 @@ def _search(engine: Engine, values: dict[str, Any]) -> dict[str, Any]:
     request = SearchRequest.of(values)
     found = engine.search(request)
     number = names.index(request.index)
-    matches = len(found.matches)
+    matches = {hit.row for hit in found.matches}
     return {
         "index": request.index,
         "seconds": round(found.seconds, 4),
         "threshold": found.threshold,
         "nothing_matches": found.nothing_matches,
         "hits": [
-            {**asdict(hit), "matches": k < matches, "url": f"/api/indexes/{number}/{hit.row}.png"}
-            for k, hit in enumerate(found.hits)
+            {
+                **asdict(hit),
+                "matches": hit.row in matches,
+                "url": f"/api/indexes/{number}/{hit.row}.png",
+            }
+            for hit in found.hits
         ],
     }
 
@@ -261,15 +272,15 @@ async def _lines(
 
 
 async def _waited_for(request: Request, ticket: Ticket, inline: bool, engine: Engine) -> Response:
-    answer: Response = JSONResponse({"error": "nothing was drawn"}, 500)
+    answer: Response = Json({"error": "nothing was drawn"}, 500)
     async for event in _events(ticket):
         if event is None and await request.is_disconnected():
             ticket.cancel()
         if isinstance(event, Drawn):
-            answer = JSONResponse(await run_in_threadpool(_drawn, event, inline, engine))
+            answer = Json(await run_in_threadpool(_drawn, event, inline, engine))
         elif isinstance(event, (Failed, Cancelled)):
             status, content = _ending(event)
-            answer = JSONResponse(content, status)
+            answer = Json(content, status)
     return answer
 
 
@@ -322,20 +333,20 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 def _known_error(request: Request, error: Exception) -> Response:
     statuses = {NoPictureError: 404, QueueFullError: 429, CheckpointError: 500}
     status = next((each for kind, each in statuses.items() if isinstance(error, kind)), 400)
-    return JSONResponse({"error": " ".join(str(error).split())}, status)
+    return Json({"error": " ".join(str(error).split())}, status)
 
 
 def _invalid(request: Request, error: Exception) -> Response:
     """Of a value in the address."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 400)
+    return Json({"error": f"{first['loc'][-1]}: {first['msg']}"}, 400)
 
 
 def _fault(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": BUG}, 500)
+    return Json({"error": BUG}, 500)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return Json({"error": error.detail}, error.status_code, error.headers)
