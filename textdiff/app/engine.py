@@ -152,6 +152,7 @@ class Engine:
     ) -> Iterator[Preview | Drawn | None]:
         self._settle_threads()
         loaded = self.models.loaded(request.model, request.step)
+        yield None  # to be stopped here, where the model took its time
         for name in (request.clip_guidance.guide, request.selection.judge):
             if name is not None:
                 loaded.pipe.guides[name] = self.clips.get(name)
