@@ -22,10 +22,10 @@ import torch
 
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.retrieval.exact import nearest_rows
-from textdiff.retrieval.grouping import NEAR
 from textdiff.retrieval.index import Index, unit
 from textdiff.retrieval.manifest import Calibration, Threshold
 from textdiff.retrieval.planes import UnitRows
+from textdiff.retrieval.settings import NEAR_DUPLICATES
 
 QUANTILE = 0.8
 QUERIES = 512  # of either kind, at most
@@ -45,7 +45,7 @@ def calibrate(index: Index, features: CachedFeatures) -> Calibration:
         texts = features.of_captions([index.caption(row) for row in captioned])
         text = threshold(index, captioned, unit(texts), words, None)
     if rows:
-        picture = threshold(index, rows, index.rows.take(rows), words, NEAR)
+        picture = threshold(index, rows, index.rows.take(rows), words, NEAR_DUPLICATES)
     return Calibration(len(index), text, picture)
 
 
@@ -101,6 +101,4 @@ def threshold(
     if len(best) < FEWEST:
         return None
     value = torch.tensor(best, dtype=torch.float64).quantile(QUANTILE).item()
-    some = index.rows.take(evenly(index.live_rows(), QUERIES))
-    typical = (queries @ some.T).median().item()
-    return Threshold(value, typical, QUANTILE, len(best))
+    return Threshold(value, QUANTILE, len(best))

@@ -10,8 +10,6 @@ import numpy as np
 
 from textdiff.retrieval.planes import UnitRows
 
-NEAR = 0.98  # cosine of features
-
 
 def groups_of(rows: UnitRows, near: float) -> np.ndarray:
     """(n,) for each row the number of the first one of its group."""

@@ -21,10 +21,11 @@ from textdiff.data.of_run import IN_FOLDERS
 from textdiff.errors import DataError, UsageError
 from textdiff.evaluation.features.extractor import ExtractorProtocol
 from textdiff.retrieval.exact import nearest_rows
-from textdiff.retrieval.grouping import NEAR, groups_of
+from textdiff.retrieval.grouping import groups_of
 from textdiff.retrieval.manifest import IndexedSource, Manifest, read_manifest
 from textdiff.retrieval.planes import StoredRows, UnitRows
 from textdiff.retrieval.query import Found, Hit
+from textdiff.retrieval.settings import NEAR_DUPLICATES
 from textdiff.retrieval.shard import Shard, open_shard
 from textdiff.retrieval.sources import OpenedSource, open_source, read_picture
 
@@ -86,6 +87,16 @@ class Index:
         gone = self.rows.gone
         return np.arange(len(self.rows)) if gone is None else np.flatnonzero(~gone)
 
+    def pictures_by_source(self) -> list[int]:
+        """How many rows each source of the manifest has."""
+        counts = [0] * len(self.manifest.sources)
+        gone = self.rows.gone
+        for shard, first in zip(self.shards, self.rows.starts.tolist(), strict=False):
+            size = len(shard.planes)
+            removed = 0 if gone is None else int(gone[first : first + size].sum())
+            counts[shard.source] += size - removed
+        return counts
+
     @property
     def dim(self) -> int:
         return self.manifest.extractor.dim
@@ -125,7 +136,9 @@ class Index:
             opened = self._opened[number, size] = open_source(source, size)
         return read_picture(source, opened, self.identifier(row))
 
-    def nearest_to_row(self, row: int, top: int = 20, near: float | None = NEAR) -> Found:
+    def nearest_to_row(
+        self, row: int, top: int = 20, near: float | None = NEAR_DUPLICATES
+    ) -> Found:
         """Pictures like that of a row, without it.
 
         Args:
@@ -147,9 +160,21 @@ class Index:
         )
 
     def hits(
-        self, query: UnitRows, top: int, near: float | None, without: int | None = None
+        self,
+        query: UnitRows,
+        top: int,
+        near: float | None,
+        *,
+        without: int | None = None,
+        like: UnitRows | None = None,
     ) -> list[Hit]:
-        """The `top` nearest groups of pictures. query: (1, D). without: a row that is none of them.
+        """The `top` nearest groups of pictures.
+
+        Args:
+            query: (1, D).
+            near: cosine from which pictures are one group; None: each is its own.
+            without: a row that is none of them.
+            like: (1, D) what their likeness is to; None: the query.
 
         Raises:
             UsageError: a top below 1.
@@ -169,11 +194,14 @@ class Index:
             if enough or looked_at >= MOST_LOOKED_AT:
                 break
             looked_at = min(4 * looked_at, MOST_LOOKED_AT)
-        sizes = np.bincount(first, minlength=len(first))
+        sizes, likeness = np.bincount(first, minlength=len(first)), scores
+        if like is not None and len(rows):
+            likeness = (self.rows.take(rows) @ like[0]).numpy()
         return [
             Hit(
                 row=int(rows[k]),
                 score=float(scores[k]),
+                likeness=float(likeness[k]),
                 caption=self.caption(int(rows[k])),
                 where=self.where(int(rows[k])),
                 group_size=int(sizes[k]),

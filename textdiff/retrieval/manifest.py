@@ -56,11 +56,9 @@ class Threshold:
     """What the best score of something unrelated to the index reaches, and what is above it.
 
     value: the `quantile` of the best scores of `queries` queries among unrelated pictures.
-    typical: the median of scores of unrelated pairs.
     """
 
     value: float
-    typical: float
     quantile: float
     queries: int
 

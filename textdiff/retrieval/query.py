@@ -31,13 +31,15 @@ class Query:
 class Hit:
     """A picture of the index.
 
-    row: its number. score: cosine of its features with the query's. caption: its first one, or "".
-    where: its source and its name there. group_size: pictures that nearly equal it among those that
-    were looked at, itself included, and that are not listed besides.
+    row: its number. score: cosine of its features with the query's. likeness: with those parts of
+    the query alone that it should be like, which the threshold is for. caption: its first one, or
+    "". where: its file, or its source and its name there. group_size: pictures that nearly equal
+    it, itself included, among those that were looked at; only it is listed.
     """
 
     row: int
     score: float
+    likeness: float
     caption: str
     where: str
     group_size: int = 1
@@ -45,10 +47,10 @@ class Hit:
 
 @dataclass(frozen=True)
 class Found:
-    """hits: by descending score. threshold: what the score of a match is above; None: the index
-    cannot tell. quantile: of the queries about something else that have no score above it. seconds:
-    that the search took, the query's features included. recall: share of the exact hits that an
-    approximate search finds; None: this one is exact."""
+    """hits: by descending score. threshold: what the likeness of a match is above; None: the index
+    cannot tell. quantile: share of queries about something else that nothing is above it for.
+    seconds: that the search took, the query's features included. recall: share of the exact hits
+    that an approximate search finds; None: this one is exact."""
 
     hits: list[Hit]
     threshold: float | None
@@ -61,7 +63,7 @@ class Found:
         """Hits above the threshold, or all where there is none."""
         if self.threshold is None:
             return self.hits
-        return [hit for hit in self.hits if hit.score > self.threshold]
+        return [hit for hit in self.hits if hit.likeness > self.threshold]
 
     @property
     def nothing_matches(self) -> bool:

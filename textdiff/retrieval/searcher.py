@@ -1,13 +1,12 @@
 """Search of an index by what its CLIP makes of texts and pictures.
 
-    q = sum_i w_i f_i / |sum_i w_i f_i|                          f_i: unit features of the parts
+    q = sum_i w_i f_i / |sum_i w_i f_i|        f_i: unit features of the parts
+    score = q . x                              x: of a picture
 
-    score = q . x = sum_i w_i (f_i . x) / |sum_i w_i f_i|
+What is subtracted (w_i < 0) changes the order, but a picture matches by what it should be like:
 
-A picture that has nothing to do with the query has f_i . x at T_i at most, the threshold of texts
-or of pictures, and about m_i, its typical value; so a match of a query of several parts is above
-
-    (sum_{w_i > 0} w_i T_i + sum_{w_i < 0} w_i m_i) / |sum_i w_i f_i|
+    likeness = p . x > T                       p: as q, over w_i > 0 alone
+    T = sum w_i T_i / sum w_i, w_i > 0         T_i: threshold for texts or for pictures
 """
 
 from __future__ import annotations
@@ -25,28 +24,30 @@ from textdiff.data.config import DataConfig
 from textdiff.data.decode import to_rgb, to_square
 from textdiff.errors import UsageError
 from textdiff.evaluation.features.clip import ClipExtractor
-from textdiff.retrieval.grouping import NEAR
 from textdiff.retrieval.index import Index, unit
 from textdiff.retrieval.query import Found, Query
+from textdiff.retrieval.settings import NEAR_DUPLICATES
 
 SHORTEST = 1e-3  # of a sum of unit features: below, its direction is what rounding made it
 
 
 @dataclass(frozen=True)
 class Searcher:
-    """clip: frozen, that of the index. Raises UsageError: it is another."""
+    """clip: frozen, that of the index. name: what the user calls it. Raises UsageError: it is
+    another."""
 
     index: Index
     clip: ClipModel
+    name: str = "this CLIP"
 
     def __post_init__(self) -> None:
         self.index.check_clip(self._extractor.protocol)
 
     @cached_property
     def _extractor(self) -> ClipExtractor:
-        return ClipExtractor(self.index.manifest.clip, self.clip)
+        return ClipExtractor(self.name, self.clip)
 
-    def search(self, query: Query, top: int = 20, near: float | None = NEAR) -> Found:
+    def search(self, query: Query, top: int = 20, near: float | None = NEAR_DUPLICATES) -> Found:
         """The `top` pictures nearest to a query. near: cosine from which pictures are listed once,
         with their number; None: all are listed.
 
@@ -57,12 +58,10 @@ class Searcher:
         """
         start = time.perf_counter()
         weights, features = self._parts(query)
-        total = (weights[:, None] * features).sum(dim=0, keepdim=True)
-        length = torch.linalg.vector_norm(total).item()
-        if length < SHORTEST:
-            raise UsageError("the parts of the query cancel each other; change a weight")
-        hits = self.index.hits((total / length).float(), top, near)
-        threshold, quantile = self._threshold(query, length)
+        sought, positive = weighted(weights, features), weights.clamp(min=0)
+        like = weighted(positive, features) if positive.any() else sought
+        hits = self.index.hits(sought, top, near, like=like)
+        threshold, quantile = self._threshold(query)
         return Found(hits, threshold, quantile, time.perf_counter() - start)
 
     def _parts(self, query: Query) -> tuple[Tensor, Tensor]:
@@ -88,18 +87,28 @@ class Searcher:
         """(3, S, S) uint8, as pictures of files become what this CLIP sees."""
         return to_square(to_rgb(picture), self._extractor.prepared(DataConfig()))
 
-    def _threshold(self, query: Query, length: float) -> tuple[float | None, float | None]:
-        """Of matches, and its quantile. length: of the weighted sum."""
+    def _threshold(self, query: Query) -> tuple[float | None, float | None]:
+        """Of the likeness of matches, and its quantile; None: not known."""
         calibration = self.index.manifest.calibration
-        of_texts, of_pictures = (
-            (calibration.text, calibration.picture) if calibration else (None, None)
-        )
-        parts = [(text.weight, of_texts) for text in query.texts]
-        parts += [(picture.weight, of_pictures) for picture in query.pictures]
-        total, quantile = 0.0, 1.0
+        if calibration is None:
+            return None, None
+        parts = [(text.weight, calibration.text) for text in query.texts]
+        parts += [(picture.weight, calibration.picture) for picture in query.pictures]
+        total = weights = 0.0
+        quantile = 1.0
         for weight, threshold in parts:
-            if threshold is None:
+            if weight > 0 and threshold is None:
                 return None, None
-            total += weight * (threshold.value if weight > 0 else threshold.typical)
-            quantile = min(quantile, threshold.quantile)
-        return total / length, quantile
+            if weight > 0 and threshold is not None:
+                total, weights = total + weight * threshold.value, weights + weight
+                quantile = min(quantile, threshold.quantile)
+        return (total / weights, quantile) if weights else (None, None)
+
+
+def weighted(weights: Tensor, features: Tensor) -> Tensor:
+    """(1, D) float32, of length 1. Raises UsageError: the parts cancel each other."""
+    total = (weights[:, None] * features).sum(dim=0, keepdim=True)
+    length = torch.linalg.vector_norm(total)
+    if length < SHORTEST:
+        raise UsageError("the parts of the query cancel each other; change a weight")
+    return (total / length).float()

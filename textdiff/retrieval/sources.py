@@ -24,8 +24,8 @@ from textdiff.retrieval.manifest import IndexedSource
 # Settings that do not decide which pictures a source has, or what their names are.
 PASSING = (
     *("image_size", "resize", "resample", "pad_level", "min_side", "max_pixels"),
-    *("max_bad_fraction", "max_captions", "max_images", "val_fraction", "test_fraction"),
-    *("need_captions", "label_column", "cache_dir", "cache"),
+    *("max_bad_fraction", "max_captions", "val_fraction", "test_fraction", "outside_files"),
+    *("cache_dir", "cache", "subset", "skin_tones"),
 )
 
 
@@ -36,12 +36,20 @@ def whole_source(config: DataConfig) -> DataConfig:
         update={
             "source": located(config.source, kind),
             "kind": kind,
+            "cache_dir": str(Path(config.cache_dir).resolve()) if config.cache_dir else None,
             "max_images": None,
             "need_captions": False,
             "label_column": None,
             "max_bad_fraction": 1.0,
         }
     )
+
+
+def widened(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` changed to open what `other` opens besides, of `same_pictures`."""
+    subset = settings["subset"] if settings["subset"] == other["subset"] else "all"
+    skin_tones = settings["skin_tones"] or other["skin_tones"]
+    return {**settings, "subset": subset, "skin_tones": skin_tones}
 
 
 def located(source: str, kind: str) -> str:
