@@ -53,7 +53,7 @@ def build(engine: Engine, page: gr.Blocks) -> GenerateTab:
 
 class _Tab:
     def __init__(self, engine: Engine, page: gr.Blocks) -> None:
-        self.engine, self.form = engine, Form(engine)
+        self.engine, self.form = engine, Form(engine, "draw")
         self.ticket_id = gr.State("")
         self.chosen_id: gr.State = gr.State("")
         self.amount_shown = gr.State(history.PAGE)
@@ -73,7 +73,7 @@ class _Tab:
         page.load(self._history, self.amount_shown, [self.gallery, self.more], **QUICK)
 
     def _ask(self) -> None:
-        self.form.prompts()
+        self.form.prompts(autofocus=True)
         with gr.Row():
             self.draw = gr.Button("Draw", variant="primary", elem_id="draw", min_width=120)
             self.stop = gr.Button(
@@ -106,7 +106,9 @@ class _Tab:
         several = len(self.engine.models.names()) > 1
         with gr.Accordion("Model and checkpoint", open=several):
             form.model()
-        with gr.Accordion("CLIP guidance, best of several, others", open=False):
+        with gr.Accordion(
+            "CLIP guidance, best of several, others", open=False, elem_id="draw-advanced"
+        ):
             form.clip()
             form.others()
         with gr.Accordion("Start from a picture, mask", open=False, elem_id="begin") as self.begin:

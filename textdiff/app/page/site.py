@@ -61,9 +61,9 @@ def blocks(engine: Engine) -> gr.Blocks:
                 compare.build(engine, drawing.form)
             with gr.Tab("Run", id="run") as tab:
                 run.build(engine, tab)
-        drawing.to_search.click(
-            lambda: gr.Tabs(selected="search"), None, tabs, **QUICK
-        ).then(found.search_for, [found.index, drawing.chosen], found.outputs, **SEARCHING)
+        drawing.to_search.click(lambda: gr.Tabs(selected="search"), None, tabs, **QUICK).then(
+            found.search_for, [found.index, drawing.chosen], found.outputs, **SEARCHING
+        )
     return page
 
 
