@@ -15,6 +15,7 @@ from tests.helpers.chromium import find_chromium
 
 NO_BROWSER = "no browser to test the page with"
 SHOTS = "TEXTDIFF_SCREENSHOTS"  # folder for pictures of the page, outside the repository
+NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 PATIENCE = 120_000  # milliseconds: machines that test are busy
 PHONE, SCREEN = 390, 1440
 
@@ -28,7 +29,7 @@ def chromium() -> Iterator[Any]:
     if path is None:
         pytest.skip(f"{NO_BROWSER}: no Chromium")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", NO_NETWORK])
         try:
             yield browser
         finally:
