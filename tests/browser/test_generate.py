@@ -122,7 +122,8 @@ def test_a_file_that_is_no_picture_of_ours_is_refused_in_words(page, tmp_path):
     Image.new("RGB", (8, 8)).save(plain)
     page.open("recall")
     page.window.locator("#png-file input[type=file]").set_input_files(plain)
-    assert "holds no settings" in page.says("recall-said", "settings")
+    assert "holds no settings" in page.says("png-file", "holds no settings")
+    assert "400" in page.faults.pop()  # as the API should
 
 
 def test_downloads_hold_the_settings(page, tmp_path):

@@ -16,7 +16,7 @@ TOO_WIDE = """() => [...document.querySelectorAll('.tabitem, .tabitem *')]
     && !one.closest('.cells, .scroll, svg, [role=listbox], .sr-only')
     && one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map(one => `${one.tagName}.${one.className}`.slice(0, 80))"""
-NAMELESS = """() => [...document.querySelectorAll('.tabitem button, .tabitem input, .tabitem textarea')]
+NAMELESS = """() => [...document.querySelectorAll('.tabitem :is(button, input, textarea)')]
   .filter(one => one.checkVisibility({visibilityProperty: true}) && one.type !== 'file'
     && !one.innerText?.trim() && !one.labels?.length && !one.getAttribute('aria-label')
     && !one.title && !one.querySelector('img[alt]'))

@@ -18,8 +18,8 @@ from textdiff.app.page.beginning import Beginning, politely
 from textdiff.app.page.form import QUICK, Form, fresh_seed
 from textdiff.app.page.markup import notice
 from textdiff.app.page.progress import Progress
-from textdiff.app.page.widgets import clicked, html, picture_file
-from textdiff.app.request import Recalled, recalled
+from textdiff.app.page.widgets import drop_zone, html, text_of, told
+from textdiff.app.request import DrawRequest, Recalled, recalled
 from textdiff.errors import TextdiffError
 
 # Long work: streamed, with words of our own on how it goes, as many at once as there are clients
@@ -114,7 +114,7 @@ class _Tab:
         with gr.Accordion("Start from a picture, mask", open=False, elem_id="begin") as self.begin:
             self.beginning = Beginning(self.engine)
         with gr.Accordion("Settings of a PNG", open=False, elem_id="recall"):
-            self.png = picture_file("Drop a PNG that textdiff drew", "png-file")
+            self.png = drop_zone("PNG that textdiff drew", "png-file", "api/settings")
             self.recall_said = html("", "recall-said")
 
     def _connect(self) -> None:
@@ -142,7 +142,7 @@ class _Tab:
         settings = [*form.components, *beginning.outputs, self.begin]
         self.use.click(self._use, self.chosen_id, [self.said, *settings], **QUICK)
         self.start.click(self._start, self.chosen_id, [*beginning.outputs, self.begin], **QUICK)
-        self.png.upload(self._recall, self.png, [self.recall_said, *settings, self.png], **QUICK)
+        self.png.upload(self._recall, None, [self.recall_said, *settings], **QUICK)
         self.more.click(lambda most: most + history.PAGE, self.amount_shown, self.amount_shown)
         self.amount_shown.change(
             self._history, self.amount_shown, [self.gallery, self.more], **QUICK
@@ -184,7 +184,7 @@ class _Tab:
 
     def _choose(self, event: gr.EventData) -> tuple[Any, ...]:
         with politely() as failed:
-            picture_id = clicked(event)
+            picture_id = text_of(event, "key")
             return picture_id, gr.update(visible=True), history.one(self.engine, picture_id)
         return "", gr.update(visible=True), failed[0]
 
@@ -201,10 +201,13 @@ class _Tab:
             return self._filled(known)
         return (failed[0], *self._unchanged())
 
-    def _recall(self, png: bytes) -> tuple[Any, ...]:
+    def _recall(self, event: gr.EventData) -> tuple[Any, ...]:
+        """What POST /api/settings said of a PNG."""
         with politely() as failed:
-            return (*self._filled(self.engine.recall(png)), None)
-        return (failed[0], *self._unchanged(), None)
+            answer = told(event)
+            request = DrawRequest.of(dict(answer.get("request", {})))
+            return self._filled(Recalled(request, tuple(map(str, answer.get("left_out", ())))))
+        return (failed[0], *self._unchanged())
 
     def _filled(self, known: Recalled) -> tuple[Any, ...]:
         """What to say, the form, the beginning, and whether that is to be seen."""

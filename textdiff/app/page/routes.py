@@ -1,7 +1,7 @@
 """Which of Gradio's routes are open: those that the page asks for, and no other.
 
-Gradio has routes for files, proxies, shared links, monitoring and development besides. The page
-needs none of them: pictures come from our own API, and what is uploaded is read once.
+Gradio has routes for files, uploads, proxies, shared links, monitoring and development besides. The
+page needs none of them: pictures come from our own API, and go there.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ OPEN = re.compile(
     rf"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json"
     rf"|/(?:assets|static|svelte)/{FILE}"
     rf"|/api/.*"
-    rf"|/gradio_api/(?:queue/join|queue/data|upload|upload_progress|cancel|reset|startup-events)"
-    rf"|/gradio_api/(?:run|call|api)/{NAME}/?"
+    rf"|/gradio_api/(?:queue/join|queue/data|cancel|reset|startup-events)"
+    rf"|/gradio_api/run/{NAME}"
     rf"|/gradio_api/heartbeat/{NAME}"
 )
 

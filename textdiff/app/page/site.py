@@ -37,7 +37,6 @@ def mount(app: FastAPI, engine: Engine) -> None:
         path="/",
         theme=theme(),
         css=style + fragment_style(".run"),
-        max_file_size=engine.limits.upload_bytes,
         allowed_paths=[],
         show_error=False,
         footer_links=[],
