@@ -71,6 +71,7 @@ EXTRAS = {
     "plot": {"matplotlib": "matplotlib"},
     "track": {"tensorboard": "tensorboard"},
     "eval": {"torch_fidelity": "torch-fidelity"},
+    "retrieval": {"faiss": "faiss-cpu"},
     "ui": {"gradio": "gradio", "fastapi": "fastapi", "uvicorn": "uvicorn"},
 }
 

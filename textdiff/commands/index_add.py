@@ -13,6 +13,7 @@ def run(settings: IndexAddSettings) -> None:
         DataError: a damaged index, or pictures that cannot be used.
     """
     from textdiff.devices import pick_device
+    from textdiff.errors import require_extra
     from textdiff.evaluation.features.cache import open_cache
     from textdiff.evaluation.features.cached import CachedFeatures
     from textdiff.evaluation.features.clip import ClipExtractor
@@ -23,6 +24,8 @@ def run(settings: IndexAddSettings) -> None:
     from textdiff.threads import settle_threads
 
     name = settings.clip or Index.open(settings.index).manifest.clip
+    if settings.approximate == "on":
+        require_extra("retrieval", "--approximate on")
     device = pick_device(settings.device)
     clip = load_clip(name, device, None if settings.clip else settings.index)
     extractor = ClipExtractor(name, clip)
@@ -32,5 +35,5 @@ def run(settings: IndexAddSettings) -> None:
     features = CachedFeatures(extractor, open_cache(settings.feature_cache, settings.data))
     with IndexWriter.open(settings.index, features) as writer:
         added = [writer.add(data) for data in sources]
-        writer.finish()
+        writer.finish(settings.approximate)
     print_added(writer.index, added)

@@ -18,6 +18,7 @@ def run(settings: IndexBuildSettings) -> None:
     from pathlib import Path
 
     from textdiff.devices import pick_device
+    from textdiff.errors import require_extra
     from textdiff.evaluation.features.cache import open_cache
     from textdiff.evaluation.features.cached import CachedFeatures
     from textdiff.evaluation.features.clip import ClipExtractor
@@ -27,6 +28,8 @@ def run(settings: IndexBuildSettings) -> None:
     from textdiff.threads import settle_threads
 
     check_new("--out", Path(settings.out))
+    if settings.approximate == "on":
+        require_extra("retrieval", "--approximate on")
     device = pick_device(settings.device)
     extractor = ClipExtractor(settings.clip, load_clip(settings.clip, device))
     sources = given_sources(
@@ -38,5 +41,5 @@ def run(settings: IndexBuildSettings) -> None:
     features = CachedFeatures(extractor, cache)
     with IndexWriter.create(settings.out, features, located_clip(settings.clip)) as writer:
         added = [writer.add(data) for data in sources]
-        writer.finish()
+        writer.finish(settings.approximate)
     print_added(writer.index, added)

@@ -33,7 +33,7 @@ def run(settings: IndexSearchSettings) -> None:
     clip = load_clip(name, device, None if settings.clip else settings.index)
     searcher = Searcher(index, clip, name)
     settle_threads(device)
-    found = searcher.search(query, settings.top, settings.near)
+    found = searcher.search(query, settings.top, settings.near, settings.exact)
     listed = found.hits if settings.all else found.matches
     print_found(title, index, found, listed)
     if settings.out:

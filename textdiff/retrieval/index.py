@@ -20,7 +20,8 @@ from PIL.Image import Image
 from textdiff.data.of_run import IN_FOLDERS
 from textdiff.errors import DataError, UsageError
 from textdiff.evaluation.features.extractor import ExtractorProtocol
-from textdiff.retrieval.exact import nearest_rows
+from textdiff.retrieval.approximate import Lists, read_lists
+from textdiff.retrieval.exact import Nearest, nearest_rows
 from textdiff.retrieval.grouping import groups_of
 from textdiff.retrieval.manifest import IndexedSource, Manifest, read_manifest
 from textdiff.retrieval.planes import StoredRows, UnitRows
@@ -136,13 +137,29 @@ class Index:
             opened = self._opened[number, size] = open_source(source, size)
         return read_picture(source, opened, self.identifier(row))
 
+    @cached_property
+    def lists(self) -> Lists | None:
+        """For approximate search; None: this index has none. Raises UsageError, DataError."""
+        entry = self.manifest.lists
+        return read_lists(self.path, entry) if entry else None
+
+    def recall(self, exact: bool) -> float | None:
+        """Of a search; None: it is exact."""
+        entry = self.manifest.lists
+        return entry.recall if entry and not exact else None
+
     def nearest_to_row(
-        self, row: int, top: int = 20, near: float | None = NEAR_DUPLICATES
+        self,
+        row: int,
+        top: int = 20,
+        near: float | None = NEAR_DUPLICATES,
+        exact: bool = False,
     ) -> Found:
         """Pictures like that of a row, without it.
 
         Args:
             near: cosine from which pictures are listed once; None: all are listed.
+            exact: look at every picture, even where the index has lists.
 
         Raises:
             UsageError: no such row, or a top below 1.
@@ -151,12 +168,13 @@ class Index:
         self._place(row)
         calibration = self.manifest.calibration
         threshold = calibration.picture if calibration else None
-        hits = self.hits(self.rows.take([row]), top, near, without=row)
+        hits = self.hits(self.rows.take([row]), top, near, without=row, exact=exact)
         return Found(
             hits=hits,
             threshold=threshold.value if threshold else None,
             quantile=threshold.quantile if threshold else None,
             seconds=time.perf_counter() - start,
+            recall=self.recall(exact),
         )
 
     def hits(
@@ -167,6 +185,7 @@ class Index:
         *,
         without: int | None = None,
         like: UnitRows | None = None,
+        exact: bool = False,
     ) -> list[Hit]:
         """The `top` nearest groups of pictures.
 
@@ -175,6 +194,7 @@ class Index:
             near: cosine from which pictures are one group; None: each is its own.
             without: a row that is none of them.
             like: (1, D) what their likeness is to; None: the query.
+            exact: look at every row, even where the index has lists.
 
         Raises:
             UsageError: a top below 1.
@@ -184,7 +204,7 @@ class Index:
         wanted = top + (without is not None)
         looked_at = wanted if near is None else min(LOOKED_AT * wanted, MOST_LOOKED_AT)
         while True:
-            nearest = nearest_rows(query, self.rows, looked_at)
+            nearest = self._nearest(query, looked_at, exact)
             rows, scores = nearest.rows[0].numpy(), nearest.scores[0].numpy()
             kept = rows != without
             rows, scores = rows[kept], scores[kept]
@@ -208,6 +228,10 @@ class Index:
             )
             for k in leaders[:top]
         ]
+
+    def _nearest(self, query: UnitRows, k: int, exact: bool) -> Nearest:
+        lists = None if exact else self.lists
+        return lists.nearest(query, self.rows, k) if lists else nearest_rows(query, self.rows, k)
 
     def _groups(self, rows: np.ndarray, near: float | None) -> np.ndarray:
         if near is None or not len(rows):

@@ -1,7 +1,7 @@
 """What an index is made of: `manifest.json`, replaced as a whole, so that it always names shards
 that are there.
 
-    index/  manifest.json  shard-<number>-<hash>.safetensors ...
+    index/  manifest.json  shard-<number>-<hash>.safetensors ...  lists-<hash>.faiss
 
 A row has one number for as long as the index lives: shards are never changed, and rows that were
 removed are listed.
@@ -74,10 +74,22 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class ListsEntry:
+    """A file for approximate search of the first `rows` rows. recall: that it has."""
+
+    file: str
+    rows: int
+    recall: float
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """clip: what the user called the CLIP, a path absolute; extractor: what it is.
 
-    removed: ranges [first, end) of rows, ascending. calibration: None: not built to its end.
+    removed: ranges [first, end) of rows, ascending. calibration: None: not built to its end. lists:
+    None: every search is exact.
     """
 
     format: int
@@ -87,6 +99,7 @@ class Manifest:
     shards: list[ShardEntry]
     removed: list[list[int]]
     calibration: Annotated[Calibration | None, OMIT_NONE] = None
+    lists: Annotated[ListsEntry | None, OMIT_NONE] = None
 
     @property
     def rows(self) -> int:

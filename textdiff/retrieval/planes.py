@@ -80,6 +80,11 @@ class StoredRows:
             for offset in range(0, len(part), size):
                 yield start + offset, part.coarse[offset : offset + size]
 
+    def later(self, first: int) -> StoredRows:
+        """Rows from number `first` on, with which a part begins, numbered from 0."""
+        part = int(np.searchsorted(self.starts, first))
+        return StoredRows(self.parts[part:], None if self.gone is None else self.gone[first:])
+
     def take(self, rows: Sequence[int] | np.ndarray) -> UnitRows:
         """(m, D) float32 of rows by number, in any order."""
         numbers = np.asarray(rows, dtype=np.int64)

@@ -47,9 +47,18 @@ class Searcher:
     def _extractor(self) -> ClipExtractor:
         return ClipExtractor(self.name, self.clip)
 
-    def search(self, query: Query, top: int = 20, near: float | None = NEAR_DUPLICATES) -> Found:
-        """The `top` pictures nearest to a query. near: cosine from which pictures are listed once,
-        with their number; None: all are listed.
+    def search(
+        self,
+        query: Query,
+        top: int = 20,
+        near: float | None = NEAR_DUPLICATES,
+        exact: bool = False,
+    ) -> Found:
+        """The `top` pictures nearest to a query.
+
+        Args:
+            near: cosine from which pictures are listed once, with their number; None: all are.
+            exact: look at every picture, even where the index has lists.
 
         Raises:
             UsageError: a query without parts, an empty text, weights that are 0 or not finite,
@@ -60,9 +69,10 @@ class Searcher:
         weights, features = self._parts(query)
         sought, positive = weighted(weights, features), weights.clamp(min=0)
         like = weighted(positive, features) if positive.any() else sought
-        hits = self.index.hits(sought, top, near, like=like)
+        hits = self.index.hits(sought, top, near, like=like, exact=exact)
         threshold, quantile = self._threshold(query)
-        return Found(hits, threshold, quantile, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return Found(hits, threshold, quantile, seconds, self.index.recall(exact))
 
     def _parts(self, query: Query) -> tuple[Tensor, Tensor]:
         """Weights (p,) and unit features (p, D), float64; texts first."""

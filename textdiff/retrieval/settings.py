@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,13 @@ ClipOfIndex = Annotated[
     str | None,
     Field(description="the index' CLIP, where it lies elsewhere now; none: where it was"),
 ]
+Approximate = Annotated[
+    Literal["auto", "on", "off"],
+    Field(
+        description="make lists by faiss, so that a search looks at a part of the pictures; auto: "
+        "from two million pictures on, where faiss is installed"
+    ),
+]
 
 
 class IndexBuildSettings(Settings):
@@ -36,6 +43,7 @@ class IndexBuildSettings(Settings):
     split: SplitOfData = "all"
     images: Images
     out: str = Field(description="folder of the new index")
+    approximate: Approximate = "auto"
     feature_cache: FeatureCache = "auto"
     device: Device = "auto"
 
@@ -48,6 +56,7 @@ class IndexAddSettings(Settings):
     split: SplitOfData = "all"
     images: Images
     clip: ClipOfIndex = None
+    approximate: Approximate = "auto"
     feature_cache: FeatureCache = "auto"
     device: Device = "auto"
 
@@ -90,6 +99,9 @@ class IndexSearchSettings(Settings):
         gt=0,
         le=1,
         description="cosine of features from which pictures are listed as one; none: each alone",
+    )
+    exact: bool = Field(
+        False, description="look at every picture, even where the index has lists to look up"
     )
     all: bool = Field(False, description="list pictures that do not match too, up to --top")
     clip: ClipOfIndex = None

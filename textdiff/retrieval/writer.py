@@ -13,15 +13,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
+
+import torch
 
 from textdiff.data import CaptionedImages
-from textdiff.errors import UsageError
+from textdiff.errors import UsageError, missing_packages
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.results import to_json
 from textdiff.files import check_folder
-from textdiff.retrieval.calibration import calibrate
+from textdiff.retrieval.approximate import APPROXIMATE_FROM, Lists, write_lists
+from textdiff.retrieval.calibration import QUERIES, calibrate, evenly
 from textdiff.retrieval.changes import changed, changing, rows_by_name, without_rows
-from textdiff.retrieval.index import Index
+from textdiff.retrieval.index import Index, unit
 from textdiff.retrieval.manifest import (
     FORMAT,
     MANIFEST,
@@ -32,6 +36,8 @@ from textdiff.retrieval.manifest import (
 )
 from textdiff.retrieval.shard import ROWS, lines, write_shard
 from textdiff.retrieval.sources import open_source, same_pictures, whole_source, widened
+
+Approximation = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -121,11 +127,12 @@ class IndexWriter:
         already, unusable = len(data) - len(wanted), len(wanted) - new
         return Added(data.name, new, already, len(renewed), unusable)
 
-    def finish(self) -> None:
-        """Thresholds for the pictures that there are now; files that nothing names are removed.
+    def finish(self, approximate: Approximation = "auto") -> None:
+        """Thresholds for the pictures that there are now, and lists of them where `approximate` is
+        on, or auto and there are many; files that nothing names are removed.
 
         Raises:
-            UsageError: an index without pictures.
+            UsageError: an index without pictures, or faiss is asked for and not installed.
         """
         manifest = self.index.manifest
         if not len(self.index):
@@ -133,10 +140,26 @@ class IndexWriter:
         if manifest.calibration is None or manifest.calibration.live != len(self.index):
             calibration = calibrate(self.index, self._features)
             self.index = changed(self.index, replace(manifest, calibration=calibration))
-        named = {shard.file for shard in manifest.shards}
-        for path in self.index.path.glob("*shard-*.safetensors"):
-            if path.name not in named:  # of a process that was killed
-                path.unlink()
+        if approximate == "on" or (approximate == "auto" and self._many()):
+            self._write_lists()
+        elif approximate == "off" and manifest.lists:
+            self.index = changed(self.index, replace(self.index.manifest, lists=None))
+        remove_strays(self.index)
+
+    def _many(self) -> bool:
+        """Whether lists pay, for rows that those that there are do not know."""
+        rows, lists = len(self.index.rows), self.index.manifest.lists
+        later = rows - (lists.rows if lists else 0)
+        return rows >= APPROXIMATE_FROM and later > rows // 10 and not missing_packages("retrieval")
+
+    def _write_lists(self) -> None:
+        rows = evenly(self.index.live_rows(), QUERIES)
+        captions = [self.index.caption(row) for row in rows]
+        asked = [text for text in captions if text]
+        queries = [unit(self._features.of_captions(asked))] if asked else []
+        lists = Lists.of(self.index.rows, torch.cat([*queries, self.index.rows.take(rows)]))
+        entry = write_lists(self.index.path, lists)
+        self.index = changed(self.index, replace(self.index.manifest, lists=entry))
 
     def _number_of(self, data: CaptionedImages) -> int:
         """Of the source of `data` in the manifest, where it stands from now on."""
@@ -173,6 +196,17 @@ class IndexWriter:
             shards = [*manifest.shards, entry]
             self.index = changed(self.index, replace(manifest, shards=shards))
         return len(features)
+
+
+def remove_strays(index: Index) -> None:
+    """Files that the manifest does not name, of a process that was killed, or of before."""
+    manifest = index.manifest
+    named = {shard.file for shard in manifest.shards}
+    named |= {manifest.lists.file} if manifest.lists else set()
+    for pattern in ("*shard-*.safetensors", "*lists*.faiss"):
+        for path in index.path.glob(pattern):
+            if path.name not in named:
+                path.unlink()
 
 
 def check_new(flag: str, folder: Path) -> None:
