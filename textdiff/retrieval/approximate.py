@@ -1,7 +1,7 @@
 """The nearest rows of a query among many, by looking at a part of them (extra `retrieval`).
 
-    rows ── k-means ──► lists (faiss, a byte per number)     the rows of the lists nearest to a query
-    query ──► candidates of some lists ──► exact products ──► the k largest
+    rows ── k-means ──► lists, a byte per number (faiss)
+    query ──► candidates of the nearest lists ──► exact products ──► the k largest
 
 How many lists are looked at is what it takes for a recall of `RECALL` on the index' own queries.
 Scores are exact; only a row that no list offers is missed. Rows that were added after the lists
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -76,9 +76,8 @@ class Lists:
             lists.index.nprobe = probes
             hits = 0
             for query, rows in zip(queries.split(1), true.tolist(), strict=True):
-                hits += len(
-                    set(lists.nearest(query, stored, RECALL_TOP).rows[0].tolist()) & {*rows}
-                )
+                found = lists.nearest(query, stored, RECALL_TOP).rows[0].tolist()
+                hits += len({*found} & {*rows})
             lists = replace(lists, recall=hits / max(1, true.numel()))
             if lists.recall >= RECALL or probes >= self.index.nlist:
                 return lists
@@ -126,4 +125,4 @@ def read_lists(folder: Path, entry: ListsEntry) -> Lists:
     if not path.is_file() or path.stat().st_size != entry.size or sha256_of(path) != entry.sha256:
         raise DataError(f"{path} is missing or damaged; search with --exact true, or copy it again")
     index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-    return Lists(index, entry.rows, entry.recall)
+    return Lists(cast("faiss.IndexIVF", index), entry.rows, entry.recall)
