@@ -54,10 +54,12 @@ test-fast: install
 # Takes root, or sudo that asks nothing. Where it cannot be installed, this says so and goes on: the
 # tests of the page are then skipped.
 browser: install
-	@command -v chromium chromium-browser google-chrome chrome >/dev/null || { \
-	  root=; test "$$(id -u)" = 0 || root='sudo -n'; \
-	  { $$root apt-get update -qq && $$root apt-get install -y -qq chromium >/dev/null; } || \
-	  echo "NO BROWSER: Chromium cannot be installed here; tests of the page will be SKIPPED" >&2; }
+	@for name in "$$TEXTDIFF_CHROMIUM" chromium chromium-browser google-chrome chrome; do \
+	  command -v "$$name" >/dev/null && exit 0; \
+	done; \
+	root=; test "$$(id -u)" = 0 || root="sudo -n"; \
+	{ $$root apt-get update -qq && $$root apt-get install -y -qq chromium >/dev/null; } || \
+	echo "NO BROWSER: Chromium cannot be installed here; tests of the page will be SKIPPED" >&2
 
 bench: install
 	$(BIN)/python -m benchmarks.convergence
