@@ -50,7 +50,7 @@ def test_previews_come_before_the_end_and_stop_ends_it(page, server):
     for name, value in LONG.items():
         page.fill(f"draw-{name}", value)
     page.fill("draw-prompt", "red circle")
-    page.window.click("#draw")
+    page.press_draw()
     page.window.wait_for_selector("#pictures .preview img")
     assert "Step " in page.window.inner_text("#said")
     page.window.click("#stop")
@@ -167,7 +167,7 @@ def test_bad_input_is_answered_in_words_and_the_page_goes_on(page, settings, wor
     page.open("draw-advanced")
     for name, value in {**QUICK, "prompt": "red circle", **settings}.items():
         page.fill(f"draw-{name}", value)
-    page.window.click("#draw")
+    page.press_draw()
     assert words in page.says("said", words)
     assert page.window.locator("#said [role=alert]").count() == 1
     page.draw("red circle", clip_guidance_scale=0, others="")
@@ -180,11 +180,11 @@ def test_two_browsers_at_once(browser, visit):
     for name, value in LONG.items():
         first.fill(f"draw-{name}", value)
     first.fill("draw-prompt", "red circle")
-    first.window.click("#draw")
+    first.press_draw()
     first.window.wait_for_selector("#pictures .preview img")
     second.fill("draw-num_steps", 2)
     second.fill("draw-prompt", "blue square")
-    second.window.click("#draw")
+    second.press_draw()
     assert "1 request before yours" in second.says("said", "Waiting")
     first.window.click("#stop")
     second.says("said", " s, seed ")
@@ -199,7 +199,7 @@ def test_a_window_that_closes_frees_the_worker(visit, server):
     for name, value in LONG.items():
         page.fill(f"draw-{name}", value)
     page.fill("draw-prompt", "red circle")
-    page.window.click("#draw")
+    page.press_draw()
     page.window.wait_for_selector("#pictures .preview img")
     assert server.ask("GET", "/api/status")[1]["jobs"] == 1
     page.window.close()

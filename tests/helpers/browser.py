@@ -99,9 +99,14 @@ class Visit:
         """Draws; the files of the pictures."""
         for name, value in {"prompt": prompt, **settings}.items():
             self.fill(f"draw-{name}", value)
-        self.window.click("#draw")
+        self.press_draw()
         self.says("said", " s, seed ")
         return self.drawn()
+
+    def press_draw(self) -> None:
+        """What was said before is gone, so that the next words are the answer."""
+        self.window.evaluate("document.querySelector('#said p').textContent = ''")
+        self.window.click("#draw")
 
     def drawn(self) -> list[bytes]:
         """The files of the pictures that are shown as drawn last."""
