@@ -133,7 +133,8 @@ def test_it_learns_which_embedding_a_caption_has(train, tiny_embeddings, kind):
     """Eight captions, an embedding each: learned by heart they are found nearly always."""
     flags = ["--train.steps", "300", "--train.lr", "3e-3", "--train.eval-every", "300"]
     flags += ["--transformer.width", "32", "--train.batch-size", "16", "--train.log-every", "50"]
-    more = ["--codes.num-components", "6", "--train.checkpoint-every", "300"]
+    more = ["--codes.num-components", "7", "--codes.num-buckets", "16"]
+    more += ["--train.checkpoint-every", "300"]
     folder = train("--kind", kind, "--caption-drop", "0", "--ema-decay", "none", *flags, *more)
     rows = read_embeddings(tiny_embeddings).of_split("train")
     drawn = Prior.load(folder)([texts[0] for texts in rows.captions], num_candidates=1)

@@ -50,11 +50,13 @@ class BoundPrior:
 
     def pair(self, x_t: Features, timestep: Timesteps) -> tuple[Features, Features]:
         """(with the captions, with the empty ones)."""
-        both = Seen.cat([self.captions, self.empty])
-        conditional, unconditional = self.network(x_t.repeat(2, 1), timestep.repeat(2), both).chunk(
-            2
-        )
+        output = self.network(x_t.repeat(2, 1), timestep.repeat(2), self._both)
+        conditional, unconditional = output.chunk(2)
         return conditional, unconditional
+
+    @cached_property
+    def _both(self) -> Seen:
+        return Seen.cat([self.captions, self.empty])
 
 
 def draw_by_diffusion(
