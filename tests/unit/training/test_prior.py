@@ -195,6 +195,12 @@ def test_fewer_rows_than_components(train):
         train("--kind", "autoregressive", "--codes.num-components", "9")
 
 
+def test_a_preview_of_more_steps_than_there_are(train, tmp_path):
+    with pytest.raises(UsageError, match=r"preview: num_steps must lie in 1\.\.100, got 101"):
+        train("--preview.num-steps", "101")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_clip_that_is_no_longer_there(train, tmp_path):
     write_embeddings(tmp_path / "e.safetensors", embeddings(clip=str(tmp_path / "gone")))
     with pytest.raises(CheckpointError, match="name the place with --clip"):

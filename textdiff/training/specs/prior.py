@@ -46,6 +46,10 @@ def prior_spec(settings: TrainPriorSettings) -> TrainingSpec:
         codes=settings.codes,
     )
     prior = fresh_prior(config, clip, data, settings.seed)
+    try:
+        prior.check(settings.preview)
+    except UsageError as error:
+        raise UsageError(f"preview: {error}") from None
 
     def build_task(accelerator: Accelerator) -> DiffusionPriorTask | AutoregressivePriorTask:
         prior.to(accelerator.device)
