@@ -47,7 +47,7 @@ def run(settings: EmbedSettings) -> None:
     embeddings = embeddings_of(features, clip, data)
     if ranks.is_main:
         write_embeddings(settings.out, embeddings)
-        counts = Counter(embeddings.splits)
+        counts: Counter[str] = Counter(embeddings.splits)
         splits = ", ".join(f"{name} {counts[name]}" for name in SPLITS if counts[name])
         print(
             f"embeddings of {len(embeddings)} images ({splits}) and {len(embeddings.texts)} "

@@ -18,7 +18,7 @@ from textdiff.errors import CheckpointError, UsageError
 from textdiff.pipeline.prior import Prior
 from textdiff.training.launch import accelerator_for
 from textdiff.training.specs.prior import prior_spec
-from textdiff.training.tasks.prior import log_frequencies
+from textdiff.training.tasks.autoregressive_prior import log_frequencies
 from textdiff.types import Batch
 
 KINDS = ["diffusion", "autoregressive"]

@@ -19,7 +19,8 @@ from textdiff.training.captions import CaptionEmbeddings
 from textdiff.training.fresh_model import check_same_clip
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.prior import TrainPriorSettings
-from textdiff.training.tasks.prior import AutoregressivePriorTask, DiffusionPriorTask
+from textdiff.training.tasks.autoregressive_prior import AutoregressivePriorTask
+from textdiff.training.tasks.diffusion_prior import DiffusionPriorTask
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
