@@ -1,6 +1,6 @@
 """unCLIP's autoregressive prior as a task.
 
-z_i ──► codes, bucket of z_i . z_t;   loss = - log p(codes | caption, bucket) / K       nats per code
+z_i ──► codes, bucket of z_i . z_t;   loss = - log p(codes | caption, bucket) / K, nats per code
 """
 
 from __future__ import annotations

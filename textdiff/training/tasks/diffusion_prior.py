@@ -1,6 +1,6 @@
 """unCLIP's diffusion prior as a task.
 
-x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps,  x_0 = z_i scaled;   loss = | x_0 - prior(x_t, t, caption) |^2
+x_t = sqrt(ac) x_0 + sqrt(1 - ac) eps,  x_0 = z_i scaled;   loss = mean of (x_0 - x_0_hat)^2
 """
 
 from __future__ import annotations
