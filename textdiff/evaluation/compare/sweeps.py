@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from textdiff.evaluation.compare.result import Row, verdict
-from textdiff.evaluation.guidance.differences import difference
 from textdiff.evaluation.guidance.sweep import Sweep
+from textdiff.evaluation.held_out.differences import difference
 from textdiff.evaluation.results import from_json
 
 

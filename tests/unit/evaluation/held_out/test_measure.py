@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from textdiff.evaluation.guidance import measure
-from textdiff.evaluation.guidance.measure import resampled_distances
+from textdiff.evaluation.held_out import measure
+from textdiff.evaluation.held_out.measure import resampled_distances
 
 
 @pytest.mark.parametrize("name", ["kid", "frechet"])
