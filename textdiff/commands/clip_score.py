@@ -65,7 +65,7 @@ def run(settings: ClipScoreSettings) -> None:
         drawn = draw_pictures(pipe, real.prompts, settings)
         pictures = {"drawn": features.of_prompted(drawn), "real": features.of_prompted(real)}
         title, source = data.title, data_protocol(data)
-        model = model_protocol(settings.model, pipe)
+        model = model_protocol(settings.model, pipe, settings)
     else:
         assert settings.judge is not None  # the settings' own check
         clip = ClipModel.load(settings.judge)

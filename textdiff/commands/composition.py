@@ -90,7 +90,7 @@ def run(settings: CompositionSettings) -> None:
     protocol = CompositionProtocol(
         prompt_seed=settings.prompt_seed,
         num_images=settings.num_images if settings.model else None,
-        model=model_protocol(settings.model, pipe) if settings.model else None,
+        model=model_protocol(settings.model, pipe, settings) if settings.model else None,
         judges=[clip_protocol(name, clip) for name, clip in judges.items()],
         data={split: data_protocol(splits[split]) for split in pictures},
         reader=reader_protocol(reader),

@@ -52,7 +52,7 @@ def sweep_protocol(
     sampling, clip_sampling = split_sampling(config)
     return SweepProtocol(
         metric=METRIC,
-        model=model_protocol(model, pipe),
+        model=model_protocol(model, pipe, config),
         guide=GuideProtocol(clip_protocol(guide.name, guide.clip), guide.form, reading),
         evaluators=tuple(clip_protocol(name, clip) for name, clip in evaluators.items()),
         data=data_protocol(data),

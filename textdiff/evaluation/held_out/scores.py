@@ -8,6 +8,7 @@ from typing import Annotated
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.metrics.bootstrap import Estimate
 
+KID_UNIT = 1000  # KID is shown times this
 Samples = tuple[float | None, ...]  # None: not a number, which JSON lacks
 
 
