@@ -15,8 +15,8 @@ from tests.helpers import shapes_checked
 
 shapes_checked.install()  # before anything of textdiff is imported
 
-from tests.helpers.command import TINY_CLIP, TINY_NOISED_CLIP, TINY_UNET  # noqa: E402
-from tests.helpers.prepared import TINY_PRIOR, decoder_flags  # noqa: E402
+from tests.helpers import command  # noqa: E402
+from tests.helpers.prepared import decoder_flags  # noqa: E402
 from tests.helpers.shapes import write_shapes  # noqa: E402
 from tests.helpers.workers import prepared_once  # noqa: E402
 
@@ -47,13 +47,15 @@ def shapes(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def configs(tmp_path_factory) -> Path:
-    """A folder with clip.yaml, noised_clip.yaml and unet.yaml, small enough to train in seconds."""
+    """A folder with clip.yaml, noised_clip.yaml, unet.yaml and prior.yaml, small enough to train in
+    seconds."""
 
     def write(folder: Path) -> None:
         folder.mkdir()
-        (folder / "clip.yaml").write_text(TINY_CLIP)
-        (folder / "noised_clip.yaml").write_text(TINY_NOISED_CLIP)
-        (folder / "unet.yaml").write_text(TINY_UNET)
+        (folder / "clip.yaml").write_text(command.TINY_CLIP)
+        (folder / "noised_clip.yaml").write_text(command.TINY_NOISED_CLIP)
+        (folder / "unet.yaml").write_text(command.TINY_UNET)
+        (folder / "prior.yaml").write_text(command.TINY_PRIOR)
 
     return prepared_once(tmp_path_factory, "configs", write)
 
@@ -80,33 +82,6 @@ def tiny_run(tmp_path_factory, shapes, configs, tiny_clip) -> Path:
     flags += ["--clip", str(tiny_clip)]
     return prepared_once(
         tmp_path_factory, "unet", lambda folder: run(["train", *flags, "--run-dir", str(folder)])
-    )
-
-
-@pytest.fixture(scope="session")
-def tiny_embeddings(tmp_path_factory, shapes, tiny_clip) -> Path:
-    """Of `textdiff embed`: `shapes` by `tiny_clip`."""
-    from textdiff.commands.cli import run
-
-    flags = ["--clip", str(tiny_clip), "--data.source", str(shapes)]
-
-    def write(folder: Path) -> None:
-        folder.mkdir()
-        run(["embed", *flags, "--out", str(folder / "embeddings.safetensors")])
-
-    return prepared_once(tmp_path_factory, "embeddings", write) / "embeddings.safetensors"
-
-
-@pytest.fixture(scope="session")
-def tiny_prior(tmp_path_factory, tiny_embeddings, tiny_clip) -> Path:
-    """A run folder of `textdiff train-prior`."""
-    from textdiff.commands.cli import run
-
-    flags = ["--embeddings", str(tiny_embeddings), "--clip", str(tiny_clip), *TINY_PRIOR]
-    return prepared_once(
-        tmp_path_factory,
-        "prior",
-        lambda folder: run(["train-prior", *flags, "--run-dir", str(folder)]),
     )
 
 
@@ -140,6 +115,40 @@ def noised_with_clean(tmp_path_factory, noised_flags) -> Path:
         "noised with clean",
         lambda folder: run(["finetune-clip", *noised_flags, *few, "--run-dir", str(folder)]),
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_embeddings(tmp_path_factory, shapes, tiny_clip) -> Path:
+    """What `textdiff embed` writes of the shapes."""
+    from textdiff.commands.cli import run
+
+    flags = ["embed", "--clip", str(tiny_clip), "--data", str(shapes), "--feature-cache", "off"]
+    folder = prepared_once(
+        tmp_path_factory,
+        "embeddings",
+        lambda folder: run([*flags, "--out", str(folder / "e.safetensors")]),
+    )
+    return folder / "e.safetensors"
+
+
+@pytest.fixture(scope="session")
+def tiny_priors(tmp_path_factory, configs, tiny_embeddings) -> Path:
+    """A folder with a run folder of `textdiff train-prior` by each kind."""
+    from textdiff.commands.cli import run
+
+    usual = ["--config", str(configs / "prior.yaml"), "--embeddings", str(tiny_embeddings)]
+
+    def train(folder: Path) -> None:
+        for kind in ("diffusion", "autoregressive"):
+            run(["train-prior", *usual, "--kind", kind, "--run-dir", str(folder / kind)])
+
+    return prepared_once(tmp_path_factory, "priors", train)
+
+
+@pytest.fixture(scope="session")
+def tiny_prior(tiny_priors) -> Path:
+    """A run folder of `textdiff train-prior`, the diffusion prior."""
+    return tiny_priors / "diffusion"
 
 
 @pytest.fixture(scope="session")

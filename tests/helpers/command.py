@@ -47,6 +47,21 @@ preview: {num_prompts: 2, num_steps: 2}
 eval_images: 4
 data: {image_size: 16, min_side: 4, max_bad_fraction: 0.5}
 """
+TINY_PRIOR = """
+transformer: {width: 16, heads: 2, layers: 1}
+schedule: {name: cosine, num_timesteps: 100}
+codes: {num_components: 3, num_buckets: 4, num_dots: 2}
+preview: {num_steps: 2}
+train:
+  steps: 4
+  batch_size: 4
+  warmup_steps: 1
+  log_every: 1
+  eval_every: 4
+  checkpoint_every: 2
+  keep_checkpoints: 1
+  precision: "no"
+"""
 
 
 def settings_of(command: Sequence[str | Path]) -> Settings:

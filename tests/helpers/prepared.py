@@ -10,11 +10,3 @@ def decoder_flags(configs: Path, shapes: Path, clip: Path, embeddings: Path) -> 
     flags = ["--config", configs / "unet.yaml", "--data.source", shapes, "--clip", clip]
     flags += ["--embeddings", embeddings, "--caption-drop", "0.5"]
     return list(map(str, flags))
-
-
-# flags of `textdiff train-prior`
-TINY_PRIOR = [
-    *("--transformer.width", "16", "--transformer.heads", "2", "--transformer.layers", "1"),
-    *("--train.steps", "2", "--train.batch-size", "4", "--train.tensorboard", "false"),
-    *("--train.precision", "no", "--eval-images", "4", "--preview.num-steps", "3"),
-]

@@ -71,6 +71,9 @@ def test_split_that_is_none():
         (["train", "--clip", "c"], "run_dir"),
         (["train-clip"], "run_dir"),
         (["finetune-clip", "--init", "c", "--noise.schedule-from", "m"], "run_dir"),
+        (["embed", "--clip", "c"], "out"),
+        (["train-prior", "--embeddings", "e"], "run_dir"),
+        (["prior", "--prior", "p", "--embeddings", "e"], "json"),
         (["sample"], "out"),
         (["export", "--model", "m"], "out"),
         (["retrieval", "--clip", "c"], "json"),
@@ -91,7 +94,7 @@ def test_a_tilde_in_an_output_is_the_home_folder(command, key, monkeypatch):
 IDEAS = {
     "limit": (
         *("retrieval", "noised-clip", "guidance", "likelihood", "inversion", "distribution"),
-        *("features", "report"),
+        *("features", "report", "prior"),
     ),
     "image_seed": ("likelihood", "inversion"),
     "num_images": ("sample", "guidance", "composition", "distribution", "report"),

@@ -26,21 +26,25 @@ JOBS = {
     "clip in groups": ["train-clip", "--train.encoder-batch-size", "1"],
     "clip by sigmoid": ["train-clip", "--loss.kind", "sigmoid"],
     "noised clip": ["finetune-clip", "--distill", "0.5"],
+    "diffusion prior": ["train-prior", "--kind", "diffusion"],
+    "autoregressive prior": ["train-prior", "--kind", "autoregressive"],
 }
 
 
 @pytest.fixture(scope="module")
-def job(configs, shapes, tiny_clip, tiny_run):
+def job(configs, shapes, tiny_clip, tiny_run, tiny_embeddings):
     """The command line of a job by its name, for so many pictures per process."""
+    data = ["--data.source", shapes]
     usual = {
-        "train": ["--config", configs / "unet.yaml", "--clip", tiny_clip],
-        "train-clip": ["--config", configs / "clip.yaml"],
+        "train": ["--config", configs / "unet.yaml", "--clip", tiny_clip, *data],
+        "train-clip": ["--config", configs / "clip.yaml", *data],
         "finetune-clip": [
-            *("--config", configs / "noised_clip.yaml", "--init", tiny_clip),
+            *("--config", configs / "noised_clip.yaml", "--init", tiny_clip, *data),
             *("--noise.schedule-from", tiny_run),
         ],
+        "train-prior": ["--config", configs / "prior.yaml", "--embeddings", tiny_embeddings],
     }
-    steps = ["--data.source", shapes, "--train.steps", "5", "--train.log-every", "1"]
+    steps = ["--train.steps", "5", "--train.log-every", "1"]
 
     def command_line(name: str, batch_size: int, folder: Path) -> list[str]:
         command, *flags = JOBS[name]

@@ -25,6 +25,7 @@ from textdiff.training.tasks.binary import BinaryTask
 from textdiff.training.tasks.contrastive import ContrastiveTask
 from textdiff.training.tasks.diffusion import DiffusionTask
 from textdiff.training.tasks.noised_clip import NoisedClipTask
+from textdiff.training.tasks.prior import AutoregressivePriorTask, DiffusionPriorTask
 from textdiff.types import Batch
 
 
@@ -99,6 +100,8 @@ def test_what_a_task_has_besides_is_called_and_kept(shapes, tmp_path):
         (BinaryTask, {Answering, Examined}),
         (ContrastiveTask, {AfterUpdate, Exporting, Answering}),
         (NoisedClipTask, {AfterUpdate, Exporting, Answering}),
+        (DiffusionPriorTask, {Answering}),
+        (AutoregressivePriorTask, {Answering}),
     ],
 )
 def test_each_task_has_what_it_needs_besides(task, besides):

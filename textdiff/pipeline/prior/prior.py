@@ -165,11 +165,12 @@ class Prior:
         of_each, size = config.num_candidates, config.batch_size
         rows = [place[prompt] for prompt in prompts for _ in range(of_each)]
         seeds = seeds_of(config.seed, first, len(prompts), of_each)
-        drawn = [torch.empty(0, self.config.space.embed_dim, device=self.device)]
+        dim = self.config.space.embed_dim
+        drawn = [torch.empty(0, dim, device=self.device)]
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
             drawn.append(self._draw(bound, rows[part], seeds[part], config))
-        return torch.cat(drawn).view(len(prompts), of_each, -1)
+        return torch.cat(drawn).view(len(prompts), of_each, dim)
 
     def _draw(
         self, bound: Seen, rows: Sequence[int], seeds: Seeds, config: PriorSampling

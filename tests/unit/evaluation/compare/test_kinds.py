@@ -31,6 +31,13 @@ from textdiff.evaluation.likelihood.result import LikelihoodProtocol, Likelihood
 from textdiff.evaluation.noised_clip.result import NoisedClipResult
 from textdiff.evaluation.per_item import values_by_item
 from textdiff.evaluation.pictures import PromptedPictures
+from textdiff.evaluation.prior.measure import Rows, measure_prior
+from textdiff.evaluation.prior.result import (
+    EmbeddingsProtocol,
+    PriorModelProtocol,
+    PriorProtocol,
+    PriorResult,
+)
 from textdiff.evaluation.prompt_following.measure import (
     PromptFollowingProtocol,
     PromptFollowingResult,
@@ -54,6 +61,7 @@ RESULTS = {
     "distribution": DistributionResult,
     "inversion": InversionResult,
     "likelihood": LikelihoodResult,
+    "prior": PriorResult,
     "noised-clip": NoisedClipResult,
     "unclip": UnclipResult,
     "guidance": Sweep,
@@ -164,6 +172,24 @@ def test_inversion(rows):
     assert list(found) == ["5 steps, rmse", "5 steps, psnr"]
     assert found["5 steps, rmse"].difference.value == pytest.approx(10, rel=1e-4)
     assert found["5 steps, psnr"].verdict == "B lower"
+
+
+def test_prior(rows):
+    images = torch.eye(3)
+    texts = Rows(["0.png", "1.png", "2.png"], ["a", "b", "c"], images, images, images.mean(0))
+
+    def document(kind, drawn):
+        protocol = PriorProtocol(
+            prior=PriorModelProtocol("p", kind, 4, kind, "0123"),
+            embeddings=EmbeddingsProtocol("test", 3, "abc", {}),
+            sampling={"seed": 0},
+        )
+        return {**to_json(protocol), **to_json(measure_prior(texts, {"best of 1": images[drawn]}))}
+
+    found = rows(document("diffusion", [0, 1, 1]), document("autoregressive", [0, 1, 2]))
+    assert found["best of 1: cosine"].difference.value == pytest.approx(1 / 3)
+    assert found["best of 1: R@1"].difference.value == pytest.approx(1 / 3)
+    assert found["text embedding: R@1"].difference.value == 0
 
 
 def test_likelihood(rows):
