@@ -18,6 +18,7 @@ MODULES = {
     "resvg-py": "resvg_py",
     "tensorboard": "torch.utils.tensorboard",
     "torch-fidelity": "torch_fidelity",
+    "faiss-cpu": "faiss",
     "torchvision": "open_clip",  # which shares it with torch, so that their versions must fit
 }
 
@@ -41,8 +42,8 @@ def test_every_package_that_users_install_is_imported_by_something():
     project = toml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["openmoji"], *extras["plot"], *extras["track"]]
-    wanted += extras["eval"]
+    wanted += [*extras["eval"], *extras["retrieval"]]
     names = [re.split(r"[<>=!~\[; ]", requirement)[0] for requirement in wanted]
     used = imported()
-    assert set(extras) == {"openmoji", "plot", "track", "eval", "dev"}
+    assert set(extras) == {"openmoji", "plot", "track", "eval", "retrieval", "dev"}
     assert [name for name in names if MODULES.get(name, name) not in used] == []

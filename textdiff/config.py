@@ -267,8 +267,8 @@ def _is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (typing.Union, types.UnionType)
 
 
-def _value(text: str, annotation: Any) -> Any:
-    """Flag text -> what pydantic should see: null, a YAML list, or the text itself.
+def value_of(text: str, annotation: Any) -> Any:
+    """Typed text -> what pydantic should see: null, a YAML list, or the text itself.
 
     A list of strings is never read as YAML: "[a, b]" is one prompt, brackets and all.
     """
@@ -402,11 +402,11 @@ def parse_flags(schema: type[SettingsT], argv: list[str], program: str, about: s
     for key, text in values.items():
         annotation = fields[key].annotation
         if isinstance(text, list):
-            parsed: Any = _value(text[0], annotation) if len(text) == 1 else text
+            parsed: Any = value_of(text[0], annotation) if len(text) == 1 else text
             if isinstance(parsed, str):
                 parsed = [parsed]
         else:
-            parsed = _value(text, annotation)
+            parsed = value_of(text, annotation)
         spelling = next((name for name in shorter.get(key, []) if name in typed), _flag(key))
         layers.append((spelling, {key: parsed}))
     return build(schema, layers)

@@ -72,6 +72,7 @@ EXTRAS = {
     "track": {"tensorboard": "tensorboard"},
     "eval": {"torch_fidelity": "torch-fidelity"},
     "ui": {"gradio": "gradio", "fastapi": "fastapi", "uvicorn": "uvicorn"},
+    "retrieval": {"faiss": "faiss-cpu"},
 }
 
 

@@ -170,24 +170,28 @@ def broken(tiny_clip, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("code", "command", "named", "where"),
+    ("command", "named", "where"),
     [
-        (3, "clip-score", "--clip", ["--images"]),
-        (3, "retrieval", "--clip", ["--split", "all", "--data"]),
-        (3, "classify", "--clip", ["--truth", "label", "--data.label-column", "text", "--data"]),
-        (3, "distribution", "--features", ["--training-split", "none", "--images"]),
-        (3, "features", "--features", ["--out", "features.safetensors", "--images"]),
+        ("clip-score", "--clip", ["--images"]),
+        ("retrieval", "--clip", ["--split", "all", "--data"]),
+        ("classify", "--clip", ["--truth", "label", "--data.label-column", "text", "--data"]),
+        ("distribution", "--features", ["--training-split", "none", "--images"]),
+        ("features", "--features", ["--out", "features.safetensors", "--images"]),
+        ("prompt-following", "--judge", ["--num-prompts", "2", "--num-steps", "1", "--data"]),
     ],
 )
 def test_features_that_are_not_numbers(
-    fails, broken, shapes, tmp_path, monkeypatch, code, command, named, where
+    fails, broken, shapes, tiny_run, tmp_path, monkeypatch, command, named, where
 ):
+    """It is the weights that are at fault, whoever asks."""
     monkeypatch.chdir(tmp_path)
     flags = [command, named, broken, *where, shapes]
     if command == "distribution":
         flags += ["--data", shapes, "--split", "all"]
-    message = fails(code, *flags, *SIZES)
-    assert "finite" in message or "NaN" in message
+    if command == "prompt-following":
+        flags += ["--model", tiny_run]
+    message = fails(4, *flags, *SIZES)
+    assert f"features by {broken} are NaN or infinite for " in message
     assert not (tmp_path / "features.safetensors").exists()
 
 

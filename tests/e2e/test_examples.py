@@ -11,7 +11,9 @@ from PIL import Image
 
 from tests.helpers.command import python
 from tests.helpers.paths import ROOT
+from tests.helpers.ui import served_here
 from textdiff import TextToImage
+from textdiff.app.settings import UiSettings
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -47,6 +49,15 @@ def test_training(shapes, tiny_clip, tmp_path):
     assert done.returncode == 0, done.stderr
     assert TextToImage.load(tmp_path / "run").step == 3
     assert len(list((tmp_path / "run").glob("*-*.png"))) == 4
+
+
+def test_api_client(example, tiny_run, tmp_path, capsys):
+    settings = UiSettings(model=[str(tiny_run)], gallery=str(tmp_path / "gallery"))
+    with served_here(settings) as server:
+        example("api_client.py", server, "red circle", "--num-images", "2", "--num-steps", "3")
+        assert "done 1 total 3" in capsys.readouterr().out
+    kept = [path.read_bytes() for path in sorted((tmp_path / "gallery").glob("*.png"))]
+    assert [(tmp_path / f"api-{k}.png").read_bytes() for k in range(2)] == kept
 
 
 def test_own_sampler(example, tiny_run, tmp_path, pipe, capsys):

@@ -15,6 +15,7 @@ from textdiff.evaluation.clip_score.measure import ClipScore, ClipScoreProtocol,
 from textdiff.evaluation.per_item import values_by_item
 from textdiff.evaluation.results import to_json, write_result
 from textdiff.metrics.bootstrap import estimate_mean
+from textdiff.metrics.clip_score import PAPER_WEIGHT
 
 SAMPLING: Mapping[str, object] = {"seed": 0, "num_steps": 10}
 
@@ -43,7 +44,7 @@ def clip_score_file(
     values = torch.tensor([score for _, score in pairs])
     kind = "given" if model is None else "drawn"
     items = values_by_item([prompt for prompt, _ in pairs], {"score": values})
-    score = ClipScore(estimate_mean(values), len(pairs))
+    score = ClipScore(estimate_mean(values), len(pairs), estimate_mean(values * PAPER_WEIGHT / 100))
     write_result(path, protocol, ClipScoreResult(100.0, 0, {kind: score}, {kind: items}))
     return edited(path, **changes)
 

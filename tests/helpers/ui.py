@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers.paths import ROOT
+from textdiff.app.access import AccessRules
+from textdiff.app.engine import Engine
+from textdiff.app.server import Server, listen
+from textdiff.app.settings import UiSettings
 
 ADDRESS = re.compile(r"textdiff ui: http://(\[[^]]+\]|[^:/]+):(\d+)/(?:\?token=(\S+))?")
-SECONDS = 60
+SECONDS = 300  # on a machine that does much else
 
 
 @dataclass
@@ -51,16 +57,39 @@ class Served:
         """(status, all that came back) for exactly these bytes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS) as connection:
             connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
             answer = b""
             while block := connection.recv(65536):
                 answer += block
         return int(answer.split(b" ", 2)[1]), answer
 
+    def ready(self) -> Served:
+        """Itself, once the first model is loaded and nothing is under way."""
+        end = time.monotonic() + SECONDS
+        while self.ask("GET", "/api/status")[1]["jobs"]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        return self
+
     def end(self, sign: signal.Signals = signal.SIGTERM) -> int:
         """The exit code after this signal."""
         self.process.send_signal(sign)
         return self.process.wait(SECONDS)
+
+
+@contextmanager
+def served_here(settings: UiSettings) -> Iterator[str]:
+    """The same in a thread of this process, quicker to start; gives its address."""
+    with listen("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        server = Server(Engine(settings), AccessRules.of(settings, port))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.engine.close()
+            server.should_exit = True
+            thread.join(SECONDS)
 
 
 @contextmanager

@@ -11,23 +11,30 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import io
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from textdiff.app.drawing import Drawn, Preview
 from textdiff.app.engine import Engine
 from textdiff.app.gallery import NoPictureError
-from textdiff.app.jobs import Cancelled, Failed, QueueFullError, Ticket, Waiting
+from textdiff.app.jobs import BUG, Cancelled, Failed, QueueFullError, Ticket, Waiting
 from textdiff.app.request import PICTURES, DrawRequest
+from textdiff.app.search import SearchRequest
 from textdiff.errors import CheckpointError, TextdiffError, UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SECONDS_BETWEEN_LOOKS = 0.5  # at whether a client that waits for its answer is still there
 IN_MEMORY = 32 << 20  # bytes of an archive; a larger one is put together on disk
@@ -40,6 +47,8 @@ def install(app: FastAPI, engine: Engine) -> None:
     app.include_router(router(engine))
     app.add_exception_handler(TextdiffError, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _fault)
 
 
 def router(engine: Engine) -> APIRouter:
@@ -55,6 +64,7 @@ def router(engine: Engine) -> APIRouter:
                 "version": __version__,
                 "models": [asdict(state) for state in engine.models.states()],
                 "clips": engine.clips.names(),
+                "indexes": engine.indexes.names(),
                 "jobs": engine.jobs.length,
                 "limits": engine.limits.model_dump(),
             }
@@ -72,7 +82,7 @@ def router(engine: Engine) -> APIRouter:
         ticket = await run_in_threadpool(_submit, engine, values)
         if stream:
             lines = _lines(ticket, previews=previews, inline=inline, engine=engine)
-            return StreamingResponse(lines, media_type=NDJSON)
+            return TicketStream(ticket, lines)
         return await _waited_for(request, ticket, inline, engine)
 
     @routes.delete("/jobs/{job_id}")
@@ -82,6 +92,18 @@ def router(engine: Engine) -> APIRouter:
             raise HTTPException(404, "no job that waits or runs has this id")
         ticket.cancel()
         return JSONResponse({"cancelled": job_id})
+
+    @routes.post("/search")
+    async def search(request: Request) -> Response:
+        values = await _json_object(request)
+        return JSONResponse(await run_in_threadpool(_search, engine, values))
+
+    @routes.get("/indexes/{number}/{row}.png")
+    def indexed(number: int, row: int) -> Response:
+        names = engine.indexes.names()
+        if not 0 <= number < len(names):
+            raise HTTPException(404, "no index has this number")
+        return Response(_png(engine.indexed_picture(names[number], row)), media_type="image/png")
 
     @routes.post("/uploads")
     async def upload(request: Request) -> Response:
@@ -117,19 +139,60 @@ def router(engine: Engine) -> APIRouter:
         return JSONResponse({"deleted": picture_id})
 
     @routes.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
-    def nothing(path: str) -> Response:
-        raise HTTPException(404, "the API has no such route; docs/api.md lists them")
+    def nothing(request: Request) -> Response:
+        """What no other route answers, so that it does not reach the page's."""
+        raise HTTPException(404, f"the API has no such route for {request.method}; see docs/api.md")
 
     return routes
 
 
+class TicketStream(StreamingResponse):
+    """Lines of JSON about a job, which is cancelled when nobody reads them any more."""
+
+    def __init__(self, ticket: Ticket, lines: AsyncIterator[str]) -> None:
+        super().__init__(lines, media_type=NDJSON)
+        self._ticket = ticket
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ticket.cancel()
+
+
 def _submit(engine: Engine, values: dict[str, Any]) -> Ticket:
-    """A request whose pictures may stand in it as data, which become uploads."""
-    for name in PICTURES:
+    _take_uploads(engine, values, PICTURES)
+    return engine.draw(DrawRequest.of(values))
+
+
+def _take_uploads(engine: Engine, values: dict[str, Any], names: Sequence[str]) -> None:
+    """Puts ids in place of pictures that stand in a request as data."""
+    for name in names:
         given = values.get(name)
         if isinstance(given, str) and given.startswith("data:"):
             values[name] = engine.uploads.add(_data_of(name, given))
-    return engine.draw(DrawRequest.of(values))
+
+
+def _search(engine: Engine, values: dict[str, Any]) -> dict[str, Any]:
+    """What is found, as JSON. Without an index in `values`, the first is searched."""
+    names = engine.indexes.names()
+    if "index" not in values and names:
+        values["index"] = names[0]
+    _take_uploads(engine, values, ("picture",))
+    request = SearchRequest.of(values)
+    found = engine.search(request)
+    number = names.index(request.index)
+    matches = len(found.matches)
+    return {
+        "index": request.index,
+        "seconds": round(found.seconds, 4),
+        "threshold": found.threshold,
+        "nothing_matches": found.nothing_matches,
+        "hits": [
+            {**asdict(hit), "matches": k < matches, "url": f"/api/indexes/{number}/{hit.row}.png"}
+            for k, hit in enumerate(found.hits)
+        ],
+    }
 
 
 def _data_of(name: str, url: str) -> bytes:
@@ -159,23 +222,20 @@ async def _json_object(request: Request) -> dict[str, Any]:
 
 async def _events(ticket: Ticket) -> AsyncIterator[object | None]:
     """Those of the ticket, without a thread that waits for them; None every half second without
-    any. Whoever stops iterating cancels the job."""
+    any."""
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
     ticket.listen(lambda: _notify(loop, changed))
-    try:
-        while True:
-            changed.clear()
-            ended = ticket.ended  # looked at first: what came before it is polled now
-            for event in ticket.poll():
-                yield event
-            if ended:
-                return
-            try:
-                await asyncio.wait_for(changed.wait(), SECONDS_BETWEEN_LOOKS)
-            except asyncio.TimeoutError:
-                yield None
-    finally:
-        ticket.cancel()
+    while True:
+        changed.clear()
+        ended = ticket.ended  # looked at first: what came before it is polled now
+        for event in ticket.poll():
+            yield event
+        if ended:
+            return
+        try:
+            await asyncio.wait_for(changed.wait(), SECONDS_BETWEEN_LOOKS)
+        except asyncio.TimeoutError:
+            yield None
 
 
 def _notify(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
@@ -204,7 +264,7 @@ async def _waited_for(request: Request, ticket: Ticket, inline: bool, engine: En
     answer: Response = JSONResponse({"error": "nothing was drawn"}, 500)
     async for event in _events(ticket):
         if event is None and await request.is_disconnected():
-            break
+            ticket.cancel()
         if isinstance(event, Drawn):
             answer = JSONResponse(await run_in_threadpool(_drawn, event, inline, engine))
         elif isinstance(event, (Failed, Cancelled)):
@@ -216,7 +276,8 @@ async def _waited_for(request: Request, ticket: Ticket, inline: bool, engine: En
 def _progress(event: Preview, previews: bool) -> dict[str, Any]:
     progress: dict[str, Any] = {"done": event.done, "total": event.total}
     if previews:
-        progress |= {"first": event.first, "previews": [_png(each) for each in event.pictures]}
+        pngs = [base64.b64encode(_png(each)).decode() for each in event.pictures]
+        progress |= {"first": event.first, "previews": pngs}
     return progress
 
 
@@ -237,13 +298,10 @@ def _ending(event: Failed | Cancelled) -> tuple[int, dict[str, Any]]:
     return 500 if event.by_server else 400, {"error": event.error}
 
 
-def _png(picture: Any) -> str:
-    """In base64. picture: of PIL."""
-    import io
-
+def _png(picture: Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, format="PNG")
-    return base64.b64encode(file.getvalue()).decode()
+    return file.getvalue()
 
 
 def _line(content: dict[str, Any]) -> str:
@@ -265,6 +323,17 @@ def _known_error(request: Request, error: Exception) -> Response:
     statuses = {NoPictureError: 404, QueueFullError: 429, CheckpointError: 500}
     status = next((each for kind, each in statuses.items() if isinstance(error, kind)), 400)
     return JSONResponse({"error": " ".join(str(error).split())}, status)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    """Of a value in the address."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 400)
+
+
+def _fault(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": BUG}, 500)
 
 
 def _http_error(request: Request, error: Exception) -> Response:

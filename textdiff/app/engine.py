@@ -12,15 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textdiff.app.drawing import Drawn, Preview, draw
 from textdiff.app.gallery import Gallery
 from textdiff.app.jobs import Jobs, Ticket, Work
 from textdiff.app.models import Clips, Models
 from textdiff.app.request import PICTURES, DrawRequest, Recalled, recalled
+from textdiff.app.search import Indexes, SearchRequest
 from textdiff.app.settings import UiSettings
 from textdiff.app.uploads import ID as UPLOAD_ID
 from textdiff.app.uploads import Uploads
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from textdiff.retrieval import Found
 
 UPLOADS = "uploads"  # a folder in the gallery's
 
@@ -38,6 +45,7 @@ class Engine:
         self.clips = Clips([*settings.judge, *settings.guide], settings.device)
         self.gallery = Gallery(settings.gallery)
         self.uploads = Uploads(Path(settings.gallery) / UPLOADS, settings.limits)
+        self.indexes = Indexes(settings.index, self.models, self.clips, settings.limits.queue)
         self.jobs = Jobs(settings.limits.queue, "drawing")
         self._threads_settled = False
 
@@ -64,6 +72,26 @@ class Engine:
         """Draws in the worker that calls it, and keeps nothing. Raises as `draw`, and as a plan."""
         request.check(self.limits, self.models, self.clips)
         return self._drawn(request, self._files(request), keep=False)
+
+    def search(self, request: SearchRequest) -> Found:
+        """Waits for its turn, which is soon, and searches. Raises as `Indexes.search`; UsageError:
+        more than the server allows."""
+        request.check(self.limits)
+        return self.indexes.search(request, self.open_picture)
+
+    def indexed_picture(self, index: str, row: int) -> Image:
+        """A picture of an index. Raises as `Indexes.picture`."""
+        return self.indexes.picture(index, row)
+
+    def open_picture(self, picture_id: str) -> Image:
+        """Of an upload or of the gallery.
+
+        Raises:
+            DataError: none has this id.
+        """
+        from textdiff.data.picture_files import read_picture
+
+        return read_picture("picture", self._file(picture_id))
 
     def recall(self, png: bytes) -> Recalled:
         """The settings in a PNG that textdiff drew, here or anywhere.

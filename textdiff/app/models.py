@@ -162,7 +162,7 @@ class Clips:
     """CLIPs by the names that they were given by, each loaded once."""
 
     def __init__(self, names: Sequence[str], device: str = "auto") -> None:
-        self._names, self._device = list(dict.fromkeys(names)), device
+        self._names, self.device = list(dict.fromkeys(names)), device
         self._lock = threading.Lock()
         self._loaded: dict[str, ClipModel | NoisedClip] = {}
 
@@ -188,7 +188,7 @@ class Clips:
         self.check("CLIP", name)
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = load_guide(name).to(pick_device(self._device)).freeze()
+                self._loaded[name] = load_guide(name).to(pick_device(self.device)).freeze()
             return self._loaded[name]
 
 

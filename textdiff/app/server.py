@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib
 import importlib.util
+import os
 import socket
 import sys
 import threading
@@ -33,24 +34,15 @@ def serve(settings: UiSettings) -> None:
     Raises:
         UsageError: an address that cannot be listened at. CheckpointError: no model in a folder.
     """
-    listening = listen(settings.host, settings.port)
-    with listening:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched, whatever an index names
+    with listen(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
-        engine = Engine(settings)
         rules = AccessRules.of(settings, port)
-        app = make_app(engine)
+        server = Server(Engine(settings), rules)
         for line in greeting(settings, rules, port):
             print(line, file=sys.stderr, flush=True)
-        config = uvicorn.Config(
-            Guarded(app, rules),
-            log_level="warning",
-            access_log=False,  # addresses may hold the token
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=SECONDS_TO_END,
-        )
-        Server(config, engine).run(sockets=[listening])
-        engine.close()
+        server.run(sockets=[listening])
+        server.engine.close()
 
 
 def make_app(engine: Engine) -> FastAPI:
@@ -103,20 +95,29 @@ def greeting(settings: UiSettings, rules: AccessRules, port: int) -> list[str]:
 
 
 class Server(uvicorn.Server):
-    """One that ends its jobs when a signal asks it to end, and then ends well.
+    """Page and API of an engine behind the rules.
 
-    uvicorn waits for open answers first, and a drawing may take minutes.
+    A signal ends the jobs, then the server, well: uvicorn alone waits for open answers first, and a
+    drawing may take minutes.
     """
 
-    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+    def __init__(self, engine: Engine, rules: AccessRules) -> None:
+        config = uvicorn.Config(
+            Guarded(make_app(engine), rules),
+            log_level="warning",
+            access_log=False,  # addresses may hold the token
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=SECONDS_TO_END,
+        )
         super().__init__(config)
-        self._engine = engine
+        self.engine = engine
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._engine.start()
+        self.engine.start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit  # at the second signal
         self.should_exit = True
-        threading.Thread(target=self._engine.close, daemon=True).start()
+        threading.Thread(target=self.engine.close, daemon=True).start()

@@ -26,12 +26,13 @@ DISK_TROUBLE = frozenset(
 
 @dataclass(frozen=True)
 class Command:
-    """Where a command lives. `positional` is the key that one bare argument sets."""
+    """Where a command lives. `positional`: keys that bare arguments set, the last one all that are
+    left."""
 
     module: str
     settings: str
     about: str
-    positional: str | None = None
+    positional: tuple[str, ...] = ()
 
 
 COMMANDS = {
@@ -103,10 +104,32 @@ COMMANDS = {
         "compare",
         "CompareSettings",
         "two JSON files of one evaluation: paired differences, or why they do not compare",
-        "files",
+        ("files",),
     ),
     "data info": Command(
-        "data_info", "DataInfoSettings", "counts, captions, bad images of a data set", "data.source"
+        "data_info",
+        "DataInfoSettings",
+        "counts, captions, bad images of a data set",
+        ("data.source",),
+    ),
+    "index build": Command(
+        "index_build", "IndexBuildSettings", "make an index of pictures, to be searched"
+    ),
+    "index add": Command("index_add", "IndexAddSettings", "add pictures to an index", ("index",)),
+    "index remove": Command(
+        "index_remove", "IndexRemoveSettings", "take pictures out of an index", ("index",)
+    ),
+    "index info": Command(
+        "index_info",
+        "IndexInfoSettings",
+        "what is in an index, and whether it can be used",
+        ("index",),
+    ),
+    "index search": Command(
+        "index_search",
+        "IndexSearchSettings",
+        "find pictures by text, by picture, by both with weights",
+        ("index", "text"),
     ),
     "plot schedules": Command(
         "plot_schedules",
@@ -117,7 +140,10 @@ COMMANDS = {
         "quickstart", "QuickstartSettings", "train on OpenMoji, draw prompts, print metrics"
     ),
     "configs": Command(
-        "configs", "ConfigsSettings", "list, print or copy the recipes that --config names", "name"
+        "configs",
+        "ConfigsSettings",
+        "list, print or copy the recipes that --config names",
+        ("name",),
     ),
     "doctor": Command(
         "doctor", "DoctorSettings", "versions, devices, free cores, precision, missing extras"
@@ -169,14 +195,22 @@ def run(argv: list[str]) -> None:
     if name not in COMMANDS:
         raise UsageError(f"unknown command '{argv[0]}'; {_near_commands(argv[0])}")
     command, flags = COMMANDS[name], argv[len(name.split()) :]
-    if command.positional and flags and not flags[0].startswith("-"):
-        flags = [f"--{command.positional.replace('_', '-')}", *flags]
+    flags = _with_names(command.positional, flags)
     from textdiff.config import parse_flags
 
     module = importlib.import_module(f"textdiff.commands.{command.module}")
     schema = getattr(module, command.settings)
-    shown = f"{name} [{command.positional}]" if command.positional else name
+    shown = " ".join([name, *(f"[{key}]" for key in command.positional)])
     module.run(parse_flags(schema, flags, f"textdiff {shown}", command.about))
+
+
+def _with_names(keys: tuple[str, ...], words: list[str]) -> list[str]:
+    """`words` with the flags of `keys` before the bare ones that they begin with."""
+    named = []
+    for number, key in enumerate(keys):
+        if number < len(words) and not any(w.startswith("-") for w in words[: number + 1]):
+            named += [f"--{key.replace('_', '-')}", words[number]]
+    return named + words[len(named) // 2 :]
 
 
 def _near_commands(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Retrieval of a CLIP on captioned images: R@1/5/10 image to text and text to image.
+"""Retrieval of a CLIP on captioned images: R@1/5/10 and median rank, both ways.
 
 Launched by accelerate, its processes share the pictures.
 """

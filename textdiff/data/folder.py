@@ -23,6 +23,7 @@ from torch import Tensor
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import OTHER_SUFFIXES, SUFFIXES, decode_image, stated_size
 from textdiff.data.entries import Entry, Split, choose
+from textdiff.data.hints import published_layout, why_no_images
 from textdiff.data.metadata import Stated, captions_of_text, column_of, rows_of, stated
 from textdiff.data.split_names import split_of_folder
 from textdiff.data.survey import Flaw, FlawedError, Survey
@@ -57,7 +58,9 @@ class Folder:
         images = [name for name in found.files if _suffix(name) in SUFFIXES]
         tables = [name for name in found.files if PurePosixPath(name).name in TABLES]
         if not images and not tables and not self._flaws:
-            raise DataError(f"{self._root} holds no images{self._hint(found.files)}")
+            raise DataError(
+                f"{self._root} holds no images; {why_no_images(self._root, self._files)}"
+            )
         captioned = self._from_tables(tables) if tables else self._from_sidecars(images)
         self._paths = {as_utf_8(name): name for name in captioned}  # by identifier
         entries = sorted(captioned.values(), key=lambda entry: entry.identifier)
@@ -92,13 +95,6 @@ class Folder:
     def _path(self, index: int) -> Path:
         return self._root / self._paths[self.entries[index].identifier]
 
-    def _hint(self, files: list[str]) -> str:
-        if any(_suffix(name) == ".parquet" for name in files):
-            return f"; for its parquet files give '{self._root}/**/*.parquet'"
-        if any(_suffix(name) == ".tar" for name in files):
-            return f"; for its tar files give '{self._root}/**/*.tar'"
-        return f"; known kinds: {', '.join(sorted(SUFFIXES))}"
-
     def _from_sidecars(self, images: list[str]) -> dict[str, Entry]:
         captioned: dict[str, Entry] = {}
         sidecars = {name for name in self._files if _suffix(name) == ".txt"}
@@ -107,6 +103,11 @@ class Folder:
                 f"{self._root} has neither {' nor '.join(TABLES)}, so no column "
                 f"'{self._config.label_column}'; add one, or leave label_column out"
             )
+        captionless = self._config.need_captions and not any(
+            _sidecar(n) in sidecars for n in images
+        )
+        if captionless and (layout := published_layout(self._files)):
+            raise DataError(f"{self._root} has no captions beside its pictures; {layout}")
         others = [
             name
             for name in sorted(self._files)

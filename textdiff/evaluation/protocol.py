@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from textdiff.pipeline.config import SamplingConfig
@@ -29,6 +29,13 @@ class ModelProtocol:
     clip: str
     image_size: int
     prior: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Without `prior` where nothing drew embeddings."""
+        values = asdict(self)
+        if self.prior is None:
+            del values["prior"]
+        return values
 
 
 @dataclass(frozen=True)

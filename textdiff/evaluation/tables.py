@@ -25,18 +25,25 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def print_estimates(
-    title: str, result: Result, *, quantity: str, digits: str, column: str, cells: Sequence[str]
+    title: str,
+    result: Result,
+    *,
+    quantity: str,
+    digits: str | Sequence[str],
+    column: str,
+    cells: Sequence[str],
 ) -> None:
     """A row per estimate of `result`: name, value, interval, and its cell of one more column.
 
     Args:
         quantity: what the values are.
-        digits: their format, such as ".1%".
+        digits: their format, such as ".1%"; or one for each.
         column: what `cells`, one per estimate, are.
     """
+    formats = [digits] * len(cells) if isinstance(digits, str) else digits
     rows = [
-        [*estimate_cells(name, each, digits), cell]
-        for (name, each), cell in zip(result.estimates(), cells, strict=True)
+        [*estimate_cells(name, each, form), cell]
+        for (name, each), form, cell in zip(result.estimates(), formats, cells, strict=True)
     ]
     print_table(title, ["", quantity, "95% interval", column], rows)
 

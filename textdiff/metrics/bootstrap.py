@@ -87,6 +87,14 @@ def resample_in_parts(
         yield numbers.integers(num_images, min(part, resamples - start), num_images)
 
 
+def resample_owners(owner: Int[Tensor, " values"], resamples: int, width: int) -> Iterator[Draws]:
+    """`resample_in_parts` of the images 0..max(owner), but for resamples whose images own no value:
+    no statistic is known of them."""
+    owns = torch.bincount(owner) > 0
+    for draws in resample_in_parts(len(owns), resamples, width=width):
+        yield draws if owns.all() else draws[owns[draws].any(dim=1)]
+
+
 def count_draws(draws: Draws) -> Counts:
     """How often each image is in each resample, float64."""
     one = torch.ones((), dtype=torch.float64).expand(draws.shape)
@@ -148,10 +156,11 @@ def estimate_means(
     Args:
         image_of_value: as `means_of_draws`.
     """
-    images = len(values) if image_of_value is None else int(image_of_value.max()) + 1
-    means = means_of_draws(values, torch.arange(images)[None], image_of_value)[0].tolist()
-    parts = resample_in_parts(images, resamples, width=len(values))
-    resampled = torch.cat([means_of_draws(values, draws, image_of_value) for draws in parts]).T
+    owner = torch.arange(len(values)) if image_of_value is None else image_of_value.cpu()
+    all_images = torch.arange(int(owner.max()) + 1)[None]
+    means = means_of_draws(values, all_images, owner)[0].tolist()
+    parts = resample_owners(owner, resamples, width=len(values))
+    resampled = torch.cat([means_of_draws(values, draws, owner) for draws in parts]).T
     return [estimate(mean, column) for mean, column in zip(means, resampled, strict=True)]
 
 
@@ -177,8 +186,7 @@ def estimate_median(
     """
     ordered, order = values.detach().cpu().double().sort()
     owner = order if image_of_value is None else image_of_value.cpu()[order]
-    images = int(owner.max()) + 1
-    parts = resample_in_parts(images, resamples, width=len(values))
+    parts = resample_owners(owner, resamples, width=len(values))
     found = [_weighted_medians(ordered, count_draws(draws)[:, owner]) for draws in parts]
     plain = _weighted_medians(ordered, torch.ones(1, len(values), dtype=torch.float64))
     return estimate(plain.item(), torch.cat(found))

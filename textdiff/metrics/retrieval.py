@@ -8,11 +8,14 @@ Ties count against, and so does a score that is not a number. Candidates with eq
 By chance, with m right ones among N candidates in random order,
 
     R@k = 1 - C(N - m, k) / C(N, k)        which is k / N for m = 1.
+
+C(N - m, k) / C(N, k) is computed as C(N - k, m) / C(N, m): m is small where k may be large.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 import torch
@@ -36,8 +39,8 @@ def ranks(scores: Float[Tensor, "q n"], correct: Bool[Tensor, "q n"]) -> Int[Ten
 
 def chance_recall(num_candidates: int, num_correct: int, k: int) -> float:
     """Expected [rank <= k] of candidates in random order."""
-    misses = math.comb(num_candidates - num_correct, k)
-    return 1 - misses / math.comb(num_candidates, k) if k < num_candidates else 1.0
+    misses = math.comb(max(0, num_candidates - k), num_correct)
+    return 1 - misses / math.comb(num_candidates, num_correct)
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,17 @@ class Ranking:
 
     def chance(self, k: int) -> float:
         """R@k of candidates in random order."""
-        each = [chance_recall(self.num_candidates, m, k) for m in self.num_correct.tolist()]
-        return math.fsum(each) / len(each)
+        numbers, counts = self.num_correct.unique(return_counts=True)
+        pairs = zip(numbers.tolist(), counts.tolist(), strict=True)
+        each = (count * chance_recall(self.num_candidates, m, k) for m, count in pairs)
+        return math.fsum(each) / len(self.num_correct)
+
+    @property
+    def chance_median(self) -> float:
+        """Median rank of candidates in random order, whose share up to k is `chance(k)`."""
+        possible = range(1, self.num_candidates + 1)
+        lower, upper = (cut(possible, 0.5, key=self.chance) for cut in (bisect_left, bisect_right))
+        return (possible[lower] + possible[upper]) / 2
 
 
 @dataclass(frozen=True)

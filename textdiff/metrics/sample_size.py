@@ -1,13 +1,13 @@
 """In words, where there are too few pictures for a metric, to be printed and kept beside it.
 
-    for sentence in too_few("Frechet distance", drawn=500, real=4000, dim=512): ...
+    for sentence in too_few("frechet", drawn=500, real=4000, dim=512): ...
 
 What a metric cannot be computed of at all, it refuses itself.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from textdiff.metrics.neighbours import NEIGHBOURS
 
@@ -38,7 +38,12 @@ def too_few(
         dim: width of the features.
         group: how many pictures in a row are resampled as one, such as those of a prompt.
         k: neighbours of precision, recall, density and coverage.
+
+    Raises:
+        ValueError: no such metric, of which any number would seem enough.
     """
+    if metric not in get_args(Metric):
+        raise ValueError(f"unknown metric '{metric}'; known: {', '.join(get_args(Metric))}")
     fewest = drawn if real is None else min(drawn, real)
     counts = f"{drawn:,} " + ("pictures" if real is None else f"drawn and {real:,} real pictures")
     sentences = []

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from textdiff.clip.distinct import once_per_row
-from textdiff.metrics.bootstrap import RESAMPLES, Estimate, estimate, resample
+from textdiff.metrics.bootstrap import RESAMPLES, Estimate, estimate, resample_in_parts
 from textdiff.metrics.retrieval import ranks
 
 LOGIT_SCALE = 100.0
@@ -86,7 +86,8 @@ def class_accuracies(
     each, values, total = [], [], torch.zeros(resamples, dtype=torch.float64)
     for number in classes:
         own = hits[labels == number].double()
-        resampled = own[resample(len(own), resamples, ("bootstrap", "class", number))].mean(dim=1)
+        parts = resample_in_parts(len(own), resamples, ("bootstrap", "class", number))
+        resampled = torch.cat([own[draws].mean(dim=1) for draws in parts])
         values.append(own.mean().item())
         each.append(estimate(values[-1], resampled))
         total += resampled

@@ -31,7 +31,8 @@ from textdiff.guidance.similarity import (
     unit_text_features,
 )
 from textdiff.pictures import to_float
-from textdiff.pipeline.config import ClipGuidanceConfig, ModelConfig, SamplingConfig
+from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pipeline.sections import ClipGuidanceConfig
 from textdiff.randomness import Stream
 from textdiff.sampling.threshold import gradient_threshold
 from textdiff.timesteps import known_timestep, mark_shared

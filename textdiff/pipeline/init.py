@@ -71,7 +71,7 @@ class Init:
             raise UsageError(
                 f"the mask is {sizes[0]}, the init image {sizes[1]}; give a mask of the same size"
             )
-        return cls(pixels, strength or 1.0, _touched(_painted_pixels(mask), size))
+        return cls(pixels, strength or 1.0, _touched(painted_pixels(mask), size))
 
     def kept_steps(self, grid: Tensor, num_timesteps: int, listed: bool = False) -> Tensor:
         """The timestep that `strength` T steps of noise end in, and of the ascending `grid` those
@@ -96,7 +96,7 @@ class Init:
         return grid[grid <= start]
 
 
-def _painted_pixels(mask: Image.Image | Tensor) -> NDArray[np.bool_]:
+def painted_pixels(mask: Image.Image | Tensor) -> NDArray[np.bool_]:
     """(H, W), True where the mask says to draw anew."""
     if isinstance(mask, Image.Image) and mask.has_transparency_data:
         pixels = np.asarray(ImageOps.exif_transpose(mask).convert("RGBA"))

@@ -22,7 +22,8 @@ from textdiff.clip.noised import NoisedClip
 from textdiff.errors import UsageError
 from textdiff.guidance.similarity import image_encoder, similarity, unit_text_features
 from textdiff.pipeline.clip_guide import check_reads
-from textdiff.pipeline.config import ModelConfig, SelectionConfig
+from textdiff.pipeline.config import ModelConfig
+from textdiff.pipeline.sections import SelectionConfig
 from textdiff.sampling.base import Step
 from textdiff.timesteps import shared_timestep
 from textdiff.types import Features, PerSample, Samples

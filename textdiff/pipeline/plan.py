@@ -16,8 +16,9 @@ from textdiff.clip.noised import NoisedClip
 from textdiff.data.prompts import check_text
 from textdiff.errors import UsageError
 from textdiff.models.config import UNetConfig
-from textdiff.pipeline.config import SamplingConfig, SelectionConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import Init
+from textdiff.pipeline.sections import SelectionConfig
 from textdiff.sampling.grid import Levels, timestep_grid
 from textdiff.sampling.tournament import Round, plan_rounds
 from textdiff.types import Features, Pictures, Samples

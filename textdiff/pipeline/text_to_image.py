@@ -175,7 +175,7 @@ class TextToImage:
         """What the U-Net sees of `prompts`, from those layers of CLIP that it was trained on."""
         return self.clip.conditioning(prompts, layers=self.config.text_layers)
 
-    def conditioning_of(self, prompts: Sequence[str], pictures: Pictures) -> Conditioning:
+    def conditioning_of(self, prompts: list[str], pictures: Pictures) -> Conditioning:
         """What the U-Net sees of `pictures` (B, 3, H, W) uint8 and their prompts: in an unCLIP
         decoder each picture's own embedding besides."""
         text = self.conditioning(prompts)

@@ -25,11 +25,12 @@ from textdiff.diffusion.config import ProcessType
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.embeddings import slerp
 from textdiff.errors import UsageError
-from textdiff.pipeline.config import SamplingConfig, UnclipConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import square_picture
 from textdiff.pipeline.plan import DrawPlan
 from textdiff.pipeline.prior.config import PriorSampling
 from textdiff.pipeline.prior.space import space_of
+from textdiff.pipeline.sections import UnclipConfig
 from textdiff.sampling import invert
 from textdiff.types import Denoise, Features, Samples
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.helpers.paths import ROOT
 from textdiff import TextToImage
-from textdiff.commands.cli import run
+from textdiff.clip import ClipModel
 from textdiff.config import parse_flags
 from textdiff.data import DataConfig, open_data
 from textdiff.diffusion import ScheduleConfig
@@ -68,15 +68,15 @@ def test_what_was_found_is_kept_for_the_same_settings(bench, tmp_path):
 
 
 @pytest.fixture
-def flags(shapes, configs, tiny_clip, tmp_path) -> list[str]:
-    """A recipe of 16 pixels, its own CLIP and two judges."""
+def flags(shapes, configs, tiny_clip, other_clip, tmp_path) -> list[str]:
+    """A recipe of 16 pixels, its own CLIP and two judges that are others."""
     recipe = yaml.safe_load((configs / "unet.yaml").read_text())
     recipe["data"]["source"] = str(shapes)
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    usual = ["--config", str(configs / "clip.yaml"), "--data.source", str(shapes)]
-    judges = [str(tmp_path / f"judge-{seed}") for seed in (7, 8)]
-    for seed, folder in zip((7, 8), judges, strict=True):
-        run(["train-clip", *usual, "--seed", str(seed), "--run-dir", folder])
+    third = ClipModel.load(other_clip)
+    third.model.logit_scale.data.add_(0.5)
+    third.save(tmp_path / "judge")
+    judges = [str(other_clip), str(tmp_path / "judge")]
     few = ["--held-out", "2", "--num-prompts", "4", "--num-steps", "2"]
     given = ["--config", str(tmp_path / "recipe.yaml"), "--clip", str(tiny_clip)]
     return [*given, "--judges", *judges, *few, "--out", str(tmp_path / "out")]

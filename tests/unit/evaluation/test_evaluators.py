@@ -15,7 +15,8 @@ from textdiff.evaluation.evaluators import (
     load_evaluators,
     note_on_part,
 )
-from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig, SelectionConfig
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.sections import ClipGuidanceConfig, SelectionConfig
 
 
 def test_an_evaluator_with_a_part(tiny_clip):

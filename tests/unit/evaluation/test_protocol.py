@@ -18,7 +18,8 @@ from textdiff.evaluation.protocol import (
     sampling_protocol,
     versions,
 )
-from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.sections import ClipGuidanceConfig
 
 
 def open_shapes(shapes, image_size: int):

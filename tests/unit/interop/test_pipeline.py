@@ -90,17 +90,32 @@ def assert_same_pictures(found: list[Image.Image], expected: list[Image.Image]) 
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    """`DiffusionPipeline.from_pretrained`, its cache of pipeline files in a temporary folder."""
+    """`loaded`, its cache of pipeline files in a temporary folder."""
+    cache_in(tmp_path / "modules", monkeypatch)
+    return loaded
+
+
+def loaded(folder: Path) -> DiffusionPipeline:
+    """As users of diffusers load it."""
+    pipe = DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def cache_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     from diffusers.utils import dynamic_modules_utils
 
-    monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    patch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(folder))
 
-    def load(folder: Path) -> DiffusionPipeline:
-        pipe = DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)
-        pipe.set_progress_bar_config(disable=True)
-        return pipe
 
-    return load
+@pytest.fixture(scope="module")
+def both(clip, tmp_path_factory) -> tuple[TextToImage, DiffusionPipeline]:
+    """A model, and what it is after export and loading; for tests that change neither."""
+    ours, folder = model(clip), tmp_path_factory.mktemp("exported")
+    pipeline_to_diffusers(ours, folder / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        cache_in(folder / "modules", patch)
+        return ours, loaded(folder / "out")
 
 
 @pytest.mark.slow
@@ -156,10 +171,8 @@ def test_numbers_of_steps_that_do_not_divide_the_chain(clip, load, tmp_path, sam
 
 
 @pytest.mark.slow
-def test_the_visited_timesteps(clip, load, tmp_path):
-    ours = model(clip)
-    pipeline_to_diffusers(ours, tmp_path / "out")
-    pipe = load(tmp_path / "out")
+def test_the_visited_timesteps(both):
+    ours, pipe = both
     for steps in range(1, 101):
         chain, visited = pipe.steps(steps)
         assert torch.equal(visited.flip(0), timestep_grid(ours.schedule, steps))
@@ -212,10 +225,8 @@ def test_the_picture_is_free_of_noise_that_another_scheduler_leaves(
 
 
 @pytest.mark.slow
-def test_prompts_that_do_not_fit_are_cut_there_too(clip, load, tmp_path, monkeypatch):
-    ours, long = model(clip), "one " * 12 + "end"
-    pipeline_to_diffusers(ours, tmp_path / "out")
-    theirs = load(tmp_path / "out")
+def test_prompts_that_do_not_fit_are_cut_there_too(both, monkeypatch):
+    (ours, theirs), long = both, "one " * 12 + "end"
     draw_ours(monkeypatch, seed=SEED)
     with pytest.warns(UserWarning, match="1 of 2 prompts cut to 12 tokens, the first 'one one"):
         found = theirs(long, num_inference_steps=10).images
@@ -226,11 +237,9 @@ def test_prompts_that_do_not_fit_are_cut_there_too(clip, load, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("negative", "ours"), [(None, ""), ([NEGATIVE, ""], None), ((NEGATIVE, NEGATIVE), NEGATIVE)]
 )
-def test_negative_prompts_of_each_form(clip, load, tmp_path, negative, ours):
+def test_negative_prompts_of_each_form(both, negative, ours):
     """One for all, one per prompt, or none; a list or None used to end in a TypeError."""
-    pipe = model(clip)
-    pipeline_to_diffusers(pipe, tmp_path / "out")
-    draw = load(tmp_path / "out")
+    pipe, draw = both
     found = draw(PROMPTS, negative, num_inference_steps=4, latents=pipe.noise(2)).images
     if ours is not None:
         expected = pipe(PROMPTS, num_steps=4, negative_prompt=ours, seed=0)
@@ -242,17 +251,14 @@ def test_negative_prompts_of_each_form(clip, load, tmp_path, negative, ours):
     assert_same_pictures(found, expected)
 
 
-def test_negative_prompts_that_are_not_one_each(clip, load, tmp_path):
-    pipeline_to_diffusers(model(clip), tmp_path / "out")
+def test_negative_prompts_that_are_not_one_each(both):
     with pytest.raises(ValueError, match="1 negative prompts for 2 prompts"):
-        load(tmp_path / "out")(PROMPTS, [NEGATIVE])
+        both[1](PROMPTS, [NEGATIVE])
 
 
 @pytest.mark.slow
-def test_our_noise_as_latents(clip, load, tmp_path):
-    ours = model(clip)
-    pipeline_to_diffusers(ours, tmp_path / "out")
-    pipe = load(tmp_path / "out")
+def test_our_noise_as_latents(both):
+    ours, pipe = both
     latents = ours.noise(2, seed=5, first=7)
     found = pipe(PROMPTS, num_inference_steps=4, latents=latents).images
     assert_same_pictures(found, ours(PROMPTS, num_steps=4, seed=5, first=7))

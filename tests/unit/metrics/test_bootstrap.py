@@ -138,6 +138,22 @@ def test_estimate_of_a_median_is_over_resamples_of_images(owner):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), **TOLERANCE)
 
 
+def test_resamples_of_images_without_values_are_left_out():
+    """Captions 0 and 1 of image 0, caption 2 of image 2; image 1 has none of its own."""
+    values, owner = torch.tensor([1.0, 4.0, 9.0]).double(), torch.tensor([0, 0, 2])
+    draws = [draw for draw in resample(3, 400).tolist() if set(draw) != {1}]
+    assert len(draws) < 400
+    drawn = [torch.cat([values[owner == image] for image in draw]).numpy() for draw in draws]
+    for estimated, statistic in ((estimate_mean, np.mean), (estimate_median, np.median)):
+        expected = estimate(
+            float(statistic(values.numpy())), torch.tensor([statistic(each) for each in drawn])
+        )
+        found = estimated(values, owner, resamples=400)
+        assert found.resamples == len(draws)
+        for name in ("value", "low", "high", "std_error"):
+            assert getattr(found, name) == pytest.approx(getattr(expected, name), **TOLERANCE)
+
+
 def test_resamples_without_the_statistic_are_left_out():
     values = torch.tensor([1.0, float("nan"), 2.0]).double()
     found = estimate_of_finite(1.5, values)

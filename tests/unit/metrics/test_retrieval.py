@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tests.helpers.golden import golden
 from textdiff.errors import DataError
 from textdiff.metrics import (
+    Ranking,
     chance_recall,
     image_text_retrieval,
     prompt_following,
@@ -119,6 +121,14 @@ def test_chance_is_the_mean_over_all_orders(candidates, correct, k):
     orders = list(itertools.permutations(range(candidates)))
     hits = sum(min(order[:correct]) < k for order in orders)  # positions of the right ones
     assert chance_recall(candidates, correct, k) == pytest.approx(hits / len(orders))
+
+
+@pytest.mark.parametrize(("candidates", "correct"), [(4, [1]), (5, [1]), (6, [2, 1]), (4, [3, 4])])
+def test_chance_of_a_median_is_that_of_all_orders(candidates, correct):
+    orders = list(itertools.permutations(range(candidates)))
+    chances = [1 + min(order[:right]) for right in correct for order in orders]
+    ranking = Ranking(torch.ones(len(correct)).long(), torch.tensor(correct), candidates)
+    assert ranking.chance_median == statistics.median(chances)
 
 
 def test_chance_counts_each_images_captions():

@@ -44,6 +44,12 @@ def test_nothing_is_said_where_there_are_enough(metric, counts):
     assert too_few(metric, **counts) == []
 
 
+@pytest.mark.parametrize("metric", ["Frechet distance", "fid", "", "KID"])
+def test_an_unknown_metric_is_refused(metric, shapes_not_checked):
+    with pytest.raises(ValueError, match=r"known: mean, frechet, kid, cmmd, neighbours"):
+        too_few(metric, 5, 5, 512)
+
+
 def pairs(rows: int, dim: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Two sets of one distribution."""
     rng = torch.Generator().manual_seed(seed)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.golden import golden
-from textdiff.metrics import class_accuracies, class_weights, zero_shot_logits, zero_shot_ranks
+from textdiff.metrics import (
+    bootstrap,
+    class_accuracies,
+    class_weights,
+    zero_shot_logits,
+    zero_shot_ranks,
+)
+from textdiff.randomness import Stream
 
 GOLDEN = golden("zeroshot")
 CASE = GOLDEN["by_id"]["prompt_ensemble"]
@@ -81,6 +90,23 @@ def test_interval_of_the_mean_is_that_of_independent_classes():
     found = class_accuracies(hits, torch.arange(3 * n) // n)
     assert found.mean.value == pytest.approx(p)
     assert found.mean.std_error == pytest.approx((p * (1 - p) / (3 * n)) ** 0.5, rel=0.1)
+
+
+def test_resamples_in_parts_are_the_same(monkeypatch):
+    """To the bit, with no more draws at once than are allowed."""
+    at_once, integers = [], Stream.integers
+
+    def counted(self, high, *shape):
+        at_once.append(math.prod(shape))
+        return integers(self, high, *shape)
+
+    rng = torch.Generator().manual_seed(0)
+    values, labels = torch.rand(300, generator=rng), torch.randint(4, (300,), generator=rng)
+    whole = class_accuracies(values, labels, resamples=50)
+    monkeypatch.setattr(bootstrap, "PART", 500)
+    monkeypatch.setattr(Stream, "integers", counted)
+    assert class_accuracies(values, labels, resamples=50) == whole
+    assert max(at_once) <= 500 and sum(at_once) == 50 * 300
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=30))

@@ -18,8 +18,9 @@ from textdiff.cuda_graphs import Graphs
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.pictures import to_float
 from textdiff.pipeline.clip_guide import guided_timesteps
-from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.gaussian import SAMPLERS
+from textdiff.pipeline.sections import ClipGuidanceConfig
 
 PROMPTS = ["red circle", "green cross"]
 SCHEDULE = {"name": "cosine", "num_timesteps": 100}

@@ -34,28 +34,31 @@ def train(configs: Path, shapes: Path, clip: Path, folder: Path, *more: str) -> 
     return checkpoint.load_tensors(newest / "unet.safetensors")
 
 
+# for trainings whose weights or losses alone are looked at
+BARE = ["--train.eval-every", "1000000", "--preview.num-prompts", "0"]
+
+
 @pytest.mark.slow
 def test_drawing_samples_and_evaluating_do_not_change_the_weights(
     tmp_path, configs, shapes, tiny_clip
 ):
     often = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.eval-every", "1")
-    never = train(configs, shapes, tiny_clip, tmp_path / "b", "--train.eval-every", "1000")
+    never = train(configs, shapes, tiny_clip, tmp_path / "b", *BARE)
     assert len(list((tmp_path / "a" / "samples").glob("step-*.png"))) == 7
     assert all(torch.equal(often[name], never[name]) for name in never)
 
 
 @pytest.mark.slow
 def test_workers_do_not_change_the_weights(tmp_path, configs, shapes, tiny_clip):
-    none = train(configs, shapes, tiny_clip, tmp_path / "a", "--train.steps", "2")
-    one = train(
-        configs, shapes, tiny_clip, tmp_path / "b", "--train.steps", "2", "--train.workers", "1"
-    )
+    few = [*BARE, "--train.steps", "2"]
+    none = train(configs, shapes, tiny_clip, tmp_path / "a", *few)
+    one = train(configs, shapes, tiny_clip, tmp_path / "b", *few, "--train.workers", "1")
     assert all(torch.equal(none[name], one[name]) for name in none)
 
 
 @pytest.mark.slow
 def test_the_cache_of_pixels_changes_no_weights(tmp_path, configs, shapes, tiny_clip, capsys):
-    flags = ["--train.steps", "2", "--data.cache-dir", str(tmp_path / "cache")]
+    flags = [*BARE, "--train.steps", "2", "--data.cache-dir", str(tmp_path / "cache")]
     none = train(configs, shapes, tiny_clip, tmp_path / "a", *flags, "--data.cache", "off")
     assert not (tmp_path / "cache").exists()
     on = train(configs, shapes, tiny_clip, tmp_path / "b", *flags, "--data.cache", "on")
@@ -73,7 +76,7 @@ def test_what_was_held_out_of_few_pictures_is_said(tmp_path, configs, shapes, ti
 def test_batches_made_ahead_do_not_change_the_weights(
     tmp_path, configs, shapes, tiny_clip, monkeypatch
 ):
-    two = ["--train.batch-size", "2", "--train.accumulation", "2"]
+    two = [*BARE, "--train.batch-size", "2", "--train.accumulation", "2"]
     usual = train(configs, shapes, tiny_clip, tmp_path / "a", *two)
     monkeypatch.setattr(loop, "looks_ahead", lambda device: True)
     ahead = train(configs, shapes, tiny_clip, tmp_path / "b", *two)
@@ -83,7 +86,7 @@ def test_batches_made_ahead_do_not_change_the_weights(
 @pytest.mark.slow
 def test_accumulation_equals_the_larger_batch(tmp_path, configs, shapes, tiny_clip):
     """The moments too: AdamW's weights alone would not show gradients of another scale."""
-    same = ["--train.max-grad-norm", "1e9", "--train.steps", "3"]
+    same = [*BARE, "--train.max-grad-norm", "1e9", "--train.steps", "3"]
     whole, parts = tmp_path / "a", tmp_path / "b"
     train(configs, shapes, tiny_clip, whole, *same, "--train.batch-size", "4")
     half = ["--train.batch-size", "2", "--train.accumulation", "2"]
@@ -108,15 +111,15 @@ def losses(run_dir: Path) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["activation-checkpointing", "compile"])
 def test_options_for_speed_and_memory_keep_the_loss_curve(
-    tmp_path, configs, shapes, tiny_clip, option, monkeypatch
+    tmp_path, configs, shapes, tiny_clip, tiny_run, option, monkeypatch
 ):
     compile_ = torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, "compile", lambda m: compile_(m, backend="eager"))
-    few = ["--train.steps", "3", "--train.eval-every", "1000", "--preview.num-prompts", "0"]
-    plain = train(configs, shapes, tiny_clip, tmp_path / "a", *few)
-    other = train(configs, shapes, tiny_clip, tmp_path / "b", *few, f"--train.{option}", "true")
-    assert losses(tmp_path / "b") == pytest.approx(losses(tmp_path / "a"), rel=1e-5)
-    assert other.keys() == plain.keys()
+    few = [*BARE, "--train.steps", "3", f"--train.{option}", "true"]
+    other = train(configs, shapes, tiny_clip, tmp_path, *few)
+    assert losses(tmp_path) == pytest.approx(losses(tiny_run)[:3], rel=1e-5)
+    newest = next(checkpoint.checkpoints(tiny_run / "checkpoints"))
+    assert other.keys() == checkpoint.load_tensors(newest / "unet.safetensors").keys()
 
 
 def unfused(groups, fused, **settings) -> torch.optim.AdamW:
@@ -134,9 +137,8 @@ SLOWER = {
 @pytest.mark.slow
 @pytest.mark.parametrize("faster", SLOWER)
 def test_what_is_done_for_speed_keeps_the_loss_curve(
-    tmp_path, configs, shapes, tiny_clip, monkeypatch, faster
+    tmp_path, configs, shapes, tiny_clip, tiny_run, monkeypatch, faster
 ):
-    train(configs, shapes, tiny_clip, tmp_path / "faster")
     where, name, slower = SLOWER[faster]
     used = []
 
@@ -145,19 +147,18 @@ def test_what_is_done_for_speed_keeps_the_loss_curve(
         return slower(*given, **settings)
 
     monkeypatch.setattr(where, name, seen)
-    train(configs, shapes, tiny_clip, tmp_path / "slower")
+    train(configs, shapes, tiny_clip, tmp_path, *BARE)
     assert used
-    assert losses(tmp_path / "faster") == pytest.approx(losses(tmp_path / "slower"), rel=1e-4)
+    assert losses(tiny_run) == pytest.approx(losses(tmp_path), rel=1e-4)
 
 
 @pytest.mark.slow
-def test_bf16_keeps_the_loss_curve(tmp_path, configs, shapes, tiny_clip):
-    train(configs, shapes, tiny_clip, tmp_path / "fp32")
+def test_bf16_keeps_the_loss_curve(tmp_path, configs, shapes, tiny_clip, tiny_run):
     flags = ["--config", configs / "unet.yaml", "--data.source", shapes, "--clip", tiny_clip]
-    flags += ["--run-dir", tmp_path / "bf16", "--train.precision", "bf16"]
+    flags += ["--run-dir", tmp_path, "--train.precision", "bf16", *BARE]
     done = textdiff("train", *flags)  # a process has one precision
     assert done.returncode == 0, done.stderr
-    rounded, exact = losses(tmp_path / "bf16"), losses(tmp_path / "fp32")
+    rounded, exact = losses(tmp_path), losses(tiny_run)
     assert rounded != exact
     assert rounded == pytest.approx(exact, rel=1e-2)
 
@@ -174,7 +175,7 @@ def test_gradients_are_scaled_down_to_their_largest_norm(tmp_path, configs, shap
     """After one step AdamW's first moments are (1 - beta_1) times the gradients."""
     train(
         *(configs, shapes, tiny_clip, tmp_path, "--train.steps", "1"),
-        *("--train.max-grad-norm", "0.01", "--preview.num-prompts", "0"),
+        *("--train.max-grad-norm", "0.01", *BARE),
     )
     newest = next(checkpoint.checkpoints(tmp_path / "checkpoints"))
     moments = checkpoint.load_tensors(newest / "optimizer.safetensors")
@@ -204,7 +205,7 @@ def test_velocity_without_pooled_feature_trains_and_draws(tmp_path, configs, sha
 @pytest.mark.slow
 def test_a_run_stops_when_its_minutes_are_over(tmp_path, configs, shapes, tiny_clip):
     more = ("--train.max-minutes", "0.01", "--train.steps", "1000000")
-    train(configs, shapes, tiny_clip, tmp_path / "run", *more, "--train.eval-every", "1000000")
+    train(configs, shapes, tiny_clip, tmp_path / "run", *more, *BARE)
     newest = next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints"))
     state = checkpoint.load_state(newest)
     assert 0 < state["step"] < 1_000_000
@@ -213,10 +214,10 @@ def test_a_run_stops_when_its_minutes_are_over(tmp_path, configs, shapes, tiny_c
 
 @pytest.mark.slow
 def test_resuming_with_other_settings_is_refused(tmp_path, configs, shapes, tiny_clip):
-    train(configs, shapes, tiny_clip, tmp_path / "run", "--train.steps", "2")
+    train(configs, shapes, tiny_clip, tmp_path / "run", "--train.steps", "2", *BARE)
     before = (tmp_path / "run" / "model.yaml").read_bytes()
     with pytest.raises(CheckpointError, match=r"prediction = eps, now it is v"):
-        train(configs, shapes, tiny_clip, tmp_path / "run", "--prediction", "v")
+        train(configs, shapes, tiny_clip, tmp_path / "run", "--prediction", "v", *BARE)
     assert (tmp_path / "run" / "model.yaml").read_bytes() == before
 
 
@@ -294,7 +295,7 @@ def test_non_finite_loss_names_step_samples_and_checkpoint(
 
     monkeypatch.setattr(DiffusionTask, "losses", poison)
     with pytest.raises(NonFiniteLossError, match=r"step 3 .*step-000002") as error:
-        train(configs, shapes, tiny_clip, tmp_path / "run", "--train.eval-every", "1000")
+        train(configs, shapes, tiny_clip, tmp_path / "run", *BARE)
     assert f"(samples {poisoned});" in str(error.value)
     assert error.value.exit_code == 5
     assert next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints")).name == "step-000002"

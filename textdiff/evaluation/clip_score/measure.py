@@ -14,7 +14,7 @@ from textdiff.evaluation.protocol import ClipProtocol, ModelProtocol, SourceProt
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.evaluation.tables import print_estimates, print_notes
 from textdiff.metrics.bootstrap import Estimate, estimate_mean
-from textdiff.metrics.clip_score import TORCHMETRICS_WEIGHT, clip_scores
+from textdiff.metrics.clip_score import PAPER_WEIGHT, TORCHMETRICS_WEIGHT, clip_s, clip_scores
 from textdiff.metrics.sample_size import too_few
 
 
@@ -33,17 +33,18 @@ class ClipScoreProtocol:
 
 @dataclass(frozen=True)
 class ClipScore:
-    """score: the mean over so many pictures."""
+    """Means over so many pictures. clip_s: the paper's, whatever the weight of the score."""
 
     score: Annotated[Estimate, INLINE]
     pictures: int
+    clip_s: Annotated[Estimate, Key("CLIP-S")]
 
 
 @dataclass(frozen=True)
 class ClipScoreResult:
     """Scores by kind of pictures.
 
-    weight: of the cosine.
+    weight: of the cosine in the CLIP score.
     captions_cut: prompts, of all kinds together, that the text tower sees cut.
     per_item: by kind, the "score" of each picture, by its prompt.
     warnings: sentences on what flatters the pictures.
@@ -57,7 +58,8 @@ class ClipScoreResult:
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         for kind, each in self.scores.items():
-            yield f"{kind} pictures", each.score
+            yield f"CLIP score, {kind} pictures", each.score
+            yield f"CLIP-S, {kind} pictures", each.clip_s
 
 
 def measure_clip_score(
@@ -73,8 +75,10 @@ def measure_clip_score(
     """
     scores, per_item = {}, {}
     for kind, judged in pictures.items():
-        each = clip_scores(judged.features, clip.of_captions(judged.prompts), weight)
-        scores[kind] = ClipScore(estimate_mean(each), len(judged))
+        both = judged.features, clip.of_captions(judged.prompts)
+        each = clip_scores(*both, weight)
+        paper = estimate_mean(clip_s(*both))
+        scores[kind] = ClipScore(estimate_mean(each), len(judged), paper)
         per_item[kind] = values_by_item(judged.prompts, {"score": each})
     captions = [prompt for judged in pictures.values() for prompt in judged.prompts]
     warnings = note_on_part(clip.protocol.name, clip.protocol.weights, involved or {})
@@ -82,9 +86,19 @@ def measure_clip_score(
 
 
 def print_scores(result: ClipScoreResult, source: str) -> None:
-    """A row per kind of pictures. source: where the prompts are from."""
-    title = f"CLIP score (cosine x {result.weight:g}), prompts of {source}"
-    counts = [str(each.pictures) for each in result.scores.values()]
-    print_estimates(title, result, quantity="score", digits=".2f", column="pictures", cells=counts)
-    fewest = min(each.pictures for each in result.scores.values())
+    """Two rows per kind of pictures. source: where the prompts are from."""
+    title = (
+        f"CLIP score (cosine x {result.weight:g}) and CLIP-S (cosine x {PAPER_WEIGHT:g}), "
+        f"prompts of {source}"
+    )
+    sizes = [each.pictures for each in result.scores.values()]
+    print_estimates(
+        title,
+        result,
+        quantity="score",
+        digits=[".2f", ".3f"] * len(sizes),
+        column="pictures",
+        cells=[str(size) for size in sizes for _ in range(2)],
+    )
+    fewest = min(sizes)
     print_notes([*too_few("mean", fewest), *result.warnings])

@@ -20,7 +20,7 @@ from textdiff.pipeline.config import NAMES_BUT_JUDGE, SamplingConfig
 
 
 class ClipScoreSettings(SamplingConfig):
-    """Protocol: one picture per prompt; weight 100 as torchmetrics, 2.5 as the paper."""
+    """Protocol: one picture per prompt; CLIP-S, of weight 2.5, is shown beside the CLIP score."""
 
     short_names: ClassVar[Mapping[str, str]] = {**NAMES_BUT_JUDGE, "clip": "judge"}
 
@@ -36,7 +36,9 @@ class ClipScoreSettings(SamplingConfig):
     judge: str | None = Field(
         None, description="CLIP that judges; none: the model's own, which flatters it"
     )
-    weight: float = Field(100.0, gt=0, description="100: torchmetrics; 2.5: the paper's CLIPScore")
+    weight: float = Field(
+        100.0, gt=0, description="of the cosine in the CLIP score; 100: torchmetrics"
+    )
     data: RunData
     split: PromptSplit = "train"
     num_prompts: int = Field(128, ge=1, description="prompts and pictures")

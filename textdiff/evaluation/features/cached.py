@@ -31,13 +31,9 @@ from textdiff.evaluation.features.feature_set import (
     check_same_extractor,
     read_features,
 )
+from textdiff.evaluation.features.finite import check_finite
 from textdiff.evaluation.features.ranks import ALONE, Ranks
-from textdiff.evaluation.features.stream import (
-    check_finite,
-    digests_of,
-    encode_pictures,
-    encode_split,
-)
+from textdiff.evaluation.features.stream import digests_of, encode_pictures, encode_split
 from textdiff.evaluation.protocol import data_protocol
 from textdiff.evaluation.results import to_json
 from textdiff.types import Features, Pictures
@@ -64,7 +60,7 @@ class CachedFeatures:
         """Of the first `limit` images of a split (None: all), those that can be used.
 
         Raises:
-            DataError: too many cannot be used, or features that are not finite.
+            DataError: too many cannot be used. CheckpointError: features that are not finite.
         """
         indices = range(min(len(data), limit or len(data)))
         return self.of_images(data, indices)
@@ -106,7 +102,7 @@ class CachedFeatures:
         """Of pictures (n, 3, H, W) with the captions of each; source: what they are.
 
         Raises:
-            DataError: features that are not finite.
+            CheckpointError: features that are not finite.
         """
         texts = [list(each) for each in captions]
 
@@ -133,14 +129,14 @@ class CachedFeatures:
         """
         features = read_features(path)
         check_same_extractor(f"{flag} {path}", features, self.protocol.name, self.protocol)
-        check_finite(features.features, self.protocol.name)
         return replace(features, extractor=self.protocol)
 
     def of_captions(self, texts: Sequence[str]) -> Features:
         """(m, D), not normalised; equal texts have equal features.
 
         Raises:
-            UsageError: the extractor has no text tower.
+            UsageError: the extractor has no text tower. CheckpointError: features that are not
+                finite.
         """
         extractor = self._text_extractor
 

@@ -99,12 +99,18 @@ def read_features(path: str | Path, key: str | None = None) -> FeatureSet:
     """key: that it must have been written with; None: any.
 
     Raises:
-        DataError: the file is damaged, of another format or key, or holds no features.
+        DataError: the file is damaged, of another format or key, or holds no features, or some
+            that are not finite.
     """
     about, tensors = read_sealed(
         path, what="features", written_by="textdiff features", number=FORMAT
     )
     try:
+        if broken := int((~tensors["features"].isfinite().all(dim=1)).sum()):
+            raise DataError(
+                f"{path} holds features that are NaN or infinite, of {broken} of "
+                f"{len(tensors['features'])}; write it again with 'textdiff features'"
+            )
         if key is not None and about["key"] != key:
             raise DataError(f"{path} holds features of other pictures")
         return FeatureSet(

@@ -17,7 +17,8 @@ from textdiff.errors import CheckpointError, UsageError
 from textdiff.evaluation.features.clip import ClipExtractor
 from textdiff.evaluation.features.extractor import Extractor
 from textdiff.evaluation.features.inception import InceptionExtractor
-from textdiff.evaluation.features.timm_folder import TimmExtractor, read_config
+from textdiff.evaluation.features.model_files import read_object
+from textdiff.evaluation.features.timm_folder import TimmExtractor
 from textdiff.evaluation.features.vision import VisionExtractor
 
 AnyExtractor = ClipExtractor | InceptionExtractor | VisionExtractor | TimmExtractor
@@ -65,7 +66,7 @@ def load_folder(
             f"--features {name}: {folder} has no .safetensors file; weights in other formats are "
             "not read"
         )
-    config = read_config(folder)
+    config = read_object(folder / "config.json")
     architecture = str(config.get("model_type") or config.get("architecture") or "")
     if only not in architecture:
         raise UsageError(

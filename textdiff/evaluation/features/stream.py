@@ -23,6 +23,7 @@ from textdiff.data import CaptionedImages
 from textdiff.data.decode import BadImage
 from textdiff.errors import DataError
 from textdiff.evaluation.features.extractor import Extractor
+from textdiff.evaluation.features.finite import check_finite
 from textdiff.evaluation.features.ranks import Ranks
 from textdiff.types import Features, Pictures
 
@@ -52,7 +53,7 @@ def encode_split(
     known to `data` afterwards.
 
     Raises:
-        DataError: too many cannot be used, or features that are not finite.
+        DataError: too many cannot be used. CheckpointError: features that are not finite.
     """
     bad: dict[int, str] = {}
 
@@ -77,7 +78,7 @@ def encode_split(
 
 
 def encode_pictures(extractor: Extractor, images: Pictures, ranks: Ranks) -> Encoded:
-    """Of pictures in memory. Raises DataError where features are not finite."""
+    """Of pictures in memory. Raises CheckpointError where features are not finite."""
 
     def read(chunks: Sequence[range]) -> Iterator[Chunk]:
         for chunk in chunks:
@@ -113,16 +114,6 @@ def encode_chunks(extractor: Extractor, count: int, read: Reader, ranks: Ranks) 
     features = features[first_of_equal(digests)]
     check_finite(features, name)
     return Encoded(kept.tolist(), features, digests)
-
-
-def check_finite(features: Features, name: str) -> None:
-    """Raises DataError where any is NaN or infinite: no metric would say so."""
-    broken = (~features.isfinite().all(dim=1)).nonzero()[:, 0]
-    if len(broken):
-        raise DataError(
-            f"features by {name} are NaN or infinite for {len(broken)} of {len(features)}, the "
-            f"first is number {int(broken[0])}; its weights overflow or are damaged"
-        )
 
 
 def digests_of(images: Pictures) -> Digests:

@@ -10,7 +10,6 @@ last hidden state over positions. The whole picture is seen: its shorter side be
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,14 @@ from textdiff.checkpoint import config_hash, weights_hash
 from textdiff.data.config import DataConfig
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.evaluation.features.extractor import ExtractorProtocol, Preprocessing
+from textdiff.evaluation.features.model_files import (
+    LARGEST_SIDE,
+    blamed_on,
+    is_side,
+    read_object,
+    shown,
+    three_numbers,
+)
 from textdiff.evaluation.features.preprocess import as_seen, network_input
 from textdiff.types import Features, Pictures
 
@@ -47,21 +54,23 @@ class VisionExtractor:
         """name: what the user called it. config: of the folder.
 
         Raises:
-            CheckpointError: the folder lacks weights or holds those of another model.
+            CheckpointError: the folder lacks weights, holds those of another model, or a file that
+                is damaged.
             UsageError: a model that does not look at pictures.
         """
         network = load_network(folder).to(device)
         seen = read_preprocessing(folder, network)
         side = seen.image_size
-        with torch.no_grad():
+        with torch.no_grad(), blamed_on(folder, f"the model does not take pictures of side {side}"):
             probe = network(pixel_values=torch.zeros(1, 3, side, side, device=device))
-        layer = POOLED if getattr(probe, POOLED, None) is not None else AVERAGED
+            layer = POOLED if getattr(probe, POOLED, None) is not None else AVERAGED
+            dim = features_of(probe, layer).shape[1]
         protocol = ExtractorProtocol(
             name=name,
             kind="transformers",
             weights=weights_hash(network),
             layer=layer,
-            dim=features_of(probe, layer).shape[1],
+            dim=dim,
             preprocessing=seen,
             architecture=config_hash({k: v for k, v in config.items() if k not in BOOKKEEPING}),
         )
@@ -94,13 +103,10 @@ def load_network(folder: Path) -> nn.Module:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    try:
+    with blamed_on(folder, "transformers cannot load the model"):
         network, info = AutoModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
-    except Exception as error:  # transformers raises nearly anything
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"transformers cannot load the model in {folder}: {reason}") from None
     lacking = sorted({*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])})
     if lacking:
         raise CheckpointError(
@@ -116,28 +122,32 @@ def load_network(folder: Path) -> nn.Module:
 
 
 def read_preprocessing(folder: Path, network: nn.Module) -> Preprocessing:
-    """Raises CheckpointError where neither file says how large pictures are."""
+    """Raises CheckpointError where neither file says how large pictures are, or the first is
+    damaged."""
     path, config = folder / "preprocessor_config.json", network.config
-    stated = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    stated = read_object(path) if path.is_file() else {}
     wanted = stated.get("crop_size") or stated.get("size") or getattr(config, "image_size", None)
+    number = stated.get("resample", 3)
+    if type(number) is not int:
+        raise CheckpointError(f"{path}: resample is {shown(number)}; it should be PIL's number")
     return Preprocessing(
         image_size=side_of(wanted, folder),
         resize="crop",
-        resample=FILTERS.get(stated.get("resample", 3), "bicubic"),
+        resample=FILTERS.get(number, "bicubic"),
         antialias=True,
-        mean=tuple(stated.get("image_mean", IMAGENET_MEAN)),
-        std=tuple(stated.get("image_std", IMAGENET_STD)),
+        mean=three_numbers(path, "image_mean", stated.get("image_mean", IMAGENET_MEAN)),
+        std=three_numbers(path, "image_std", stated.get("image_std", IMAGENET_STD), positive=True),
     )
 
 
 def side_of(size: Any, folder: Path) -> int:
     """Of a square, stated as 224, {"shortest_edge": 224} or {"height": 224, "width": 224}."""
     if isinstance(size, dict):
-        sides = {size.get(key) for key in ("shortest_edge", "height", "width")} - {None}
-        size = sides.pop() if len(sides) == 1 else None
-    if not isinstance(size, int) or size < 1:
+        sides = [size[key] for key in ("shortest_edge", "height", "width") if key in size]
+        size = sides[0] if sides and all(side == sides[0] for side in sides) else None
+    if not is_side(size):
         raise CheckpointError(
             f"{folder}: neither preprocessor_config.json nor config.json states the side of the "
-            "square pictures that the model sees; add crop_size to the former"
+            f"square pictures that the model sees, 1 to {LARGEST_SIDE}; add crop_size to the former"
         )
-    return size
+    return int(size)

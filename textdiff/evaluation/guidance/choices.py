@@ -15,8 +15,9 @@ from textdiff.errors import UsageError
 from textdiff.evaluation.evaluators import hashes_of
 from textdiff.evaluation.guidance.sweep import Choice, Scales
 from textdiff.pipeline import TextToImage
-from textdiff.pipeline.config import SamplingConfig, SelectionConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.cost import evaluations
+from textdiff.pipeline.sections import SelectionConfig
 
 A_PROMPT = ["a"]  # what a picture costs does not depend on its prompt
 

@@ -52,7 +52,7 @@ def score_pictures(panel: Panel, images: Pictures, per_prompt: int) -> PictureSc
     """images: (N per_prompt, 3, S, S), those of the first prompt first."""
     judged = judge_pictures(panel.held_out, images, per_prompt)
     guide, prompt, mean = panel.guide, judged.prompt, judged.mean
-    by_guide = follow_prompts(unit_features(guide.clip, images), guide.prompts, prompt)
+    by_guide = follow_prompts(unit_features(guide.clip, images, GUIDE), guide.prompts, prompt)
     scores = judged.scores()
     return PictureScores(
         held_out=scores.held_out,

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from textdiff.data.config import RunData
 from textdiff.evaluation.settings import Device, FeatureCache, PromptSeed, PromptSplit, Split
-from textdiff.pipeline.config import SamplingConfig, check_selection
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.sections import check_selection
 
 Scale = Annotated[float, Field(ge=0)]
 Candidates = Annotated[int, Field(ge=2)]

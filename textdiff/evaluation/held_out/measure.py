@@ -22,6 +22,7 @@ from textdiff.clip.features import image_features
 from textdiff.evaluation.features.cache import FeatureCache
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.clip import ClipExtractor
+from textdiff.evaluation.features.finite import check_finite
 from textdiff.evaluation.held_out.differences import to_samples
 from textdiff.evaluation.held_out.scores import (
     EvaluatorScores,
@@ -76,9 +77,11 @@ def prepare_evaluators(
     return {name: prepare(name, clip) for name, clip in clips.items()}
 
 
-def unit_features(clip: ClipModel, images: Pictures) -> Features:
-    """(n, E) on the CPU."""
-    return F.normalize(image_features(clip, images).float(), dim=-1)
+def unit_features(clip: ClipModel, images: Pictures, name: str = "CLIP") -> Features:
+    """(n, E) on the CPU. Raises CheckpointError where those of the CLIP `name` are not finite."""
+    features = image_features(clip, images).float()
+    check_finite(features, name)
+    return F.normalize(features, dim=-1)
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ def judge_pictures(
         images: (N per_prompt, 3, S, S), those of the first prompt first.
     """
     prompt = torch.arange(len(images)) // per_prompt
-    features = {name: unit_features(each.clip, images) for name, each in evaluators.items()}
+    features = {name: unit_features(each.clip, images, name) for name, each in evaluators.items()}
     return Judged(
         per_prompt=per_prompt,
         features=features,

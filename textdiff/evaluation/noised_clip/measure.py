@@ -18,6 +18,7 @@ from textdiff.clip.features import text_features
 from textdiff.data import CaptionedImages
 from textdiff.diffusion import NoiseSchedule, ScheduleConfig
 from textdiff.errors import UsageError
+from textdiff.evaluation.features.finite import check_finite
 from textdiff.evaluation.noised_clip.result import Comparison, Means, NoisedClipResult
 from textdiff.evaluation.per_item import PerItem, values_by_item
 from textdiff.metrics.bootstrap import estimate_mean
@@ -74,7 +75,7 @@ def measure_noised_clip(
         limit: search among the first so many images; None: all.
 
     Raises:
-        DataError: too many images cannot be used.
+        DataError: too many images cannot be used. CheckpointError: features that are not finite.
     """
     gallery = gallery_of(data, limit)
     schedule = NoiseSchedule.from_config(ScheduleConfig(**noised.schedule_config))
@@ -87,6 +88,7 @@ def measure_noised_clip(
     }
     hits = {
         name: hits_of(
+            name,
             clip,
             encode,
             gallery,
@@ -155,6 +157,7 @@ def gallery_of(data: CaptionedImages, limit: int | None) -> Gallery:
 
 
 def hits_of(
+    name: str,
     clip: ClipModel | NoisedClip,
     encode: NoisedEncoder,
     gallery: Gallery,
@@ -166,15 +169,25 @@ def hits_of(
 ) -> dict[str, Hits]:
     """Hits of one CLIP by metric; queries are images, or captions in text to image.
 
-    prompts: (c) texts of the classes.
+    Args:
+        name: "clean" or "noised".
+        prompts: (c) texts of the classes.
+
+    Raises:
+        CheckpointError: features that are not finite.
     """
-    texts = text_features(clip, gallery.captions.texts)
-    weights = class_weights(text_features(clip, prompts)[:, None])
+
+    def checked(features: Features) -> Features:
+        check_finite(features, f"the {name} CLIP")
+        return features
+
+    texts = checked(text_features(clip, gallery.captions.texts))
+    weights = class_weights(checked(text_features(clip, prompts))[:, None])
     levels: dict[str, list[Tensor]] = {metric: [] for metric in METRICS}
     for timestep in timesteps:
         rankings = []
         for eps in noises:
-            features = noised_features(encode, gallery.images, eps, timestep, schedule)
+            features = checked(noised_features(encode, gallery.images, eps, timestep, schedule))
             rankings.append(ranks_by_query(features, texts, weights, gallery))
         for metric, (query, k) in METRICS.items():
             ranks = torch.stack([ranking[query] for ranking in rankings])

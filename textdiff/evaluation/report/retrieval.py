@@ -64,18 +64,24 @@ def retrieval(by: CachedFeatures, splits: Mapping[str, CaptionedImages], example
 
 
 def rows(result: RetrievalResult) -> list[Row]:
-    return [
-        Row(
-            f"{direction} R@{k}",
-            MEANINGS[direction].format(k=k, captions=result.captions, searched=result.searched),
-            rate.recall,
-            ".1%",
-            rate.chance,
-            1.0,
+    found = []
+    for direction, rates in result.rates.by_direction().items():
+        for k, rate in rates.by_k().items():
+            meaning = MEANINGS[direction].format(
+                k=k, captions=result.captions, searched=result.searched
+            )
+            found.append(Row(f"{direction} R@{k}", meaning, rate.recall, ".1%", rate.chance, 1.0))
+        found.append(
+            Row(
+                f"{direction} median rank",
+                "half of the searches find a right one by this rank",
+                rates.median.rank,
+                ".1f",
+                rates.median.chance,
+                1.0,
+            )
         )
-        for direction, rates in result.rates.by_direction().items()
-        for k, rate in rates.by_k().items()
-    ]
+    return found
 
 
 def notes(result: RetrievalResult) -> list[str]:

@@ -1,4 +1,4 @@
-"""R@1, R@5 and R@10 of a CLIP on a split, image to text and text to image."""
+"""R@1, R@5, R@10 and median rank of a CLIP on a split, image to text and text to image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textdiff.evaluation.per_item import PerItem, values_by_item
 from textdiff.evaluation.protocol import ClipProtocol, SourceProtocol
 from textdiff.evaluation.results import INLINE, Key
 from textdiff.evaluation.tables import print_estimates, print_notes
-from textdiff.metrics.bootstrap import Estimate, estimate_mean
+from textdiff.metrics.bootstrap import Estimate, estimate_mean, estimate_median
 from textdiff.metrics.features import distinct_captions
 from textdiff.metrics.retrieval import Numbers, Ranking, Retrieval, image_text_retrieval
 from textdiff.metrics.sample_size import too_few
@@ -37,12 +37,21 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class MedianRank:
+    """rank: the median. chance: in random order."""
+
+    rank: Annotated[Estimate, INLINE]
+    chance: float
+
+
+@dataclass(frozen=True)
 class Rates:
     """One direction of the search."""
 
     at_1: Annotated[Rate, Key("R@1")]
     at_5: Annotated[Rate, Key("R@5")]
     at_10: Annotated[Rate, Key("R@10")]
+    median: Annotated[MedianRank, Key("median rank")]
 
     def by_k(self) -> dict[int, Rate]:
         return {1: self.at_1, 5: self.at_5, 10: self.at_10}
@@ -75,6 +84,7 @@ class RetrievalResult:
         for direction, rates in self.rates.by_direction().items():
             for k, rate in rates.by_k().items():
                 yield f"{direction} R@{k}", rate.recall
+            yield f"{direction} median rank", rates.median.rank
 
 
 def measure_retrieval(clip: CachedFeatures, images: FeatureSet) -> RetrievalResult:
@@ -125,15 +135,19 @@ def rates_of(ranking: Ranking, owners: Numbers | None = None) -> Rates:
     def rate(k: int) -> Rate:
         return Rate(estimate_mean(ranking.ranks <= k, owners), ranking.chance(k))
 
-    return Rates(at_1=rate(1), at_5=rate(5), at_10=rate(10))
+    median = MedianRank(estimate_median(ranking.ranks, owners), ranking.chance_median)
+    return Rates(at_1=rate(1), at_5=rate(5), at_10=rate(10), median=median)
 
 
 def print_rates(result: RetrievalResult, source: str) -> None:
-    """A row per direction and k. source: what was searched."""
-    directions = result.rates.by_direction().values()
-    chances = [f"{rate.chance:.2%}" for rates in directions for rate in rates.by_k().values()]
+    """For each direction a row per k, and one of its median rank. source: what was searched."""
+    digits, chances = [], []
+    for rates in result.rates.by_direction().values():
+        digits += [".1%" for _ in rates.by_k()] + [".1f"]
+        chances += [f"{rate.chance:.2%}" for rate in rates.by_k().values()]
+        chances += [f"{rates.median.chance:.1f}"]
     title = f"Retrieval among {result.searched} images of {source}"
-    print_estimates(title, result, quantity="rate", digits=".1%", column="chance", cells=chances)
+    print_estimates(title, result, quantity="value", digits=digits, column="chance", cells=chances)
     print_notes([*too_few("mean", result.searched), *note_on_shared(result)])
 
 

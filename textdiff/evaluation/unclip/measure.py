@@ -116,8 +116,8 @@ def difference_of(route: Measured, baseline: Measured) -> RouteDifference:
     judged = difference(route.scores, baseline.scores)
     mine, others, both = route.main, baseline.main, None
     if mine is not None and others is not None:
-        pair = [Clustered(each.right, each.prompt) for each in (others, mine)]
-        both = estimate_difference(*pair).difference
+        before, after = (Clustered(each.right, each.prompt) for each in (others, mine))
+        both = estimate_difference(before, after).difference
     return RouteDifference(judged, both)
 
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from textdiff.clip import ClipModel
 from textdiff.clip.features import text_features
+from textdiff.evaluation.features.finite import check_finite
 from textdiff.evaluation.zero_shot.classes import Classes
-from textdiff.evaluation.zero_shot.pictures import check_finite
 from textdiff.evaluation.zero_shot.prompts import Prompts
 from textdiff.evaluation.zero_shot.truth import Truth
 from textdiff.metrics.zero_shot import (
@@ -59,8 +59,11 @@ class Classified:
     judged: Judged | None
 
 
-def build_classifier(clip: ClipModel, classes: Classes, prompts: Prompts) -> Classifier:
-    """Classes of the same prompts have the same weight, to the bit.
+def build_classifier(
+    clip: ClipModel, classes: Classes, prompts: Prompts, name: str = "CLIP"
+) -> Classifier:
+    """Classes of the same prompts have the same weight, to the bit. name: what the user calls the
+    CLIP.
 
     Raises:
         CheckpointError: features that are not finite.
@@ -73,7 +76,7 @@ def build_classifier(clip: ClipModel, classes: Classes, prompts: Prompts) -> Cla
         group = distinct[start : start + at_once]
         flat = [text for texts in group for text in texts]
         features = text_features(clip, flat)
-        check_finite(features, flat[0])
+        check_finite(features, name)
         weights.append(class_weights(features.unflatten(0, (len(group), -1))))
         cut += clip.tokenize(flat).num_truncated
     which = torch.tensor([number[texts] for texts in prompts.texts])

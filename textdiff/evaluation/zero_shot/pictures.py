@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from textdiff.clip.features import CHUNK
 from textdiff.data import CaptionedImages, DataConfig, open_data
-from textdiff.errors import CheckpointError
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.types import Features
 
@@ -33,17 +32,8 @@ def features_of(by: CachedFeatures, data: CaptionedImages) -> Iterator[tuple[lis
     """Indices and features (m, E) of the pictures that can be used, up to `CHUNK` at a time.
 
     Raises:
-        DataError: too many pictures cannot be used, or features that are not finite.
+        DataError: too many pictures cannot be used. CheckpointError: features that are not finite.
     """
     found = by.of_split(data)
     for start in range(0, len(found), CHUNK):
         yield found.positions[start : start + CHUNK], found.features[start : start + CHUNK]
-
-
-def check_finite(features: Features, first: str) -> None:
-    """Raises CheckpointError. first: what the first of them is of."""
-    if not features.isfinite().all():
-        raise CheckpointError(
-            f"the CLIP's features of '{first}' and what follows it are not all finite numbers; "
-            "its weights are broken: take an earlier checkpoint"
-        )

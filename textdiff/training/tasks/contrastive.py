@@ -18,7 +18,7 @@ from textdiff.metrics.features import retrieval_on
 from textdiff.training.captions import CaptionTokens
 from textdiff.training.config import ContrastiveLossConfig
 from textdiff.training.gradient_cache import encode_in_groups
-from textdiff.training.learning.words import recall_verdict
+from textdiff.training.learning.answer import clip_answer
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.scale_watch import ScaleWatch
 from textdiff.training.shift import shift_pictures
@@ -112,11 +112,4 @@ class ContrastiveTask:
         return "; ".join(parts)
 
     def verdict(self, values: dict[str, float], step: int) -> list[str]:
-        if not values:
-            return []
-        both = ("image_to_text", "text_to_image")
-        recall, chance = (
-            sum(values[f"held_out/{direction}_{name}"] for direction in both)
-            for name in ("R@1", "chance R@1")
-        )
-        return recall_verdict(recall, chance, step)
+        return clip_answer(values, step)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +31,7 @@ from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.pictures import to_float
 from textdiff.randomness import Stream, normals
 from textdiff.training.captions import CaptionFeatures, CaptionTokens
-from textdiff.training.learning.words import recall_verdict
+from textdiff.training.learning.answer import noised_clip_answer
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.scale_watch import ScaleWatch
 from textdiff.training.shift import shift_pictures
@@ -166,10 +165,7 @@ class NoisedClipTask:
         return f"image to text R@5 at {', '.join(by_timestep)} (chance {chance:.1%})"
 
     def verdict(self, values: dict[str, float], step: int) -> list[str]:
-        recalls = [value for name, value in values.items() if name.startswith("held_out/R@5_t")]
-        if not recalls:
-            return []
-        return recall_verdict(fmean(recalls), values["held_out/chance_R@5"], step)
+        return noised_clip_answer(values, step)
 
 
 def training_density(density: Tensor, clean_below: int, clean_share: float) -> Tensor:

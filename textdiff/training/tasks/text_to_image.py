@@ -21,6 +21,7 @@ from textdiff.models.unet import UNet
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.training.draws import Draws, draw, keys_of, uniform_timesteps
+from textdiff.training.learning.answer import model_answer
 from textdiff.training.learning.errors import (
     Errors,
     denoise_quarters,
@@ -37,7 +38,6 @@ from textdiff.training.learning.probe import (
 )
 from textdiff.training.learning.references import PixelStatistics
 from textdiff.training.learning.text import text_response
-from textdiff.training.learning.words import Evidence, verdict
 from textdiff.training.picture_embeddings import PictureEmbeddings
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
@@ -180,7 +180,7 @@ class TextToImageTask(ABC):
         return fmean(mean_losses(self._denoised(first_of(self.held_out, EXAMINED))))
 
     def verdict(self, values: dict[str, float], step: int) -> list[str]:
-        return verdict(Evidence.read(values), step)
+        return model_answer(values, step)
 
     def _errors(self, probe: Probe) -> tuple[list[float], Errors | None]:
         return losses_and_errors(self._denoised(probe), self._pixels, self.single_pixels)

@@ -73,6 +73,14 @@ def test_weight_scales_the_score(clip, judged):
     assert torchmetrics.low == pytest.approx(40 * paper.low)
 
 
+@pytest.mark.parametrize("weight", [2.5, 100.0])
+def test_clip_s_is_the_papers_whatever_the_weight(clip, judged, weight):
+    real = measure_clip_score(clip_features(clip), judged, weight).scores["real"]
+    for name in ("value", "low", "high"):
+        expected = 2.5 / weight * getattr(real.score, name)
+        assert getattr(real.clip_s, name) == pytest.approx(expected)
+
+
 def test_a_clip_with_a_part_is_told(clip, judged, capsys):
     involved = {clip.weights_hash(): "the CLIP that guides, g"}
     result = measure_clip_score(clip_features(clip), judged, involved=involved)
@@ -85,20 +93,22 @@ def test_keys_on_disk(result):
     content = to_json(result)
     assert content.keys() == {"weight", "captions_cut", "results", "per_item", "warnings"}
     interval = {"mean", "low", "high", "confidence", "resamples"}
-    assert content["results"]["few"].keys() == interval | {"pictures"}
+    assert content["results"]["few"].keys() == interval | {"pictures", "CLIP-S"}
+    assert content["results"]["few"]["CLIP-S"].keys() == interval
     assert to_json(from_json(ClipScoreResult, content)) == content
 
 
 def test_table_and_estimates(result, capsys):
     print_scores(result, "emoji")
     shown = capsys.readouterr().out
-    for kind, estimate in (
-        ("real", result.scores["real"].score),
-        ("few", result.scores["few"].score),
-    ):
-        (row,) = (line for line in shown.splitlines() if f"{kind} pictures" in line)
-        assert f"{estimate.value:.2f}" in row
-        assert dict(result.estimates())[f"{kind} pictures"] == estimate
+    for kind, each in result.scores.items():
+        for name, estimate, digits in (
+            (f"CLIP score, {kind} pictures", each.score, ".2f"),
+            (f"CLIP-S, {kind} pictures", each.clip_s, ".3f"),
+        ):
+            (row,) = (line for line in shown.splitlines() if name in line)
+            assert f"{estimate.value:{digits}}" in row
+            assert dict(result.estimates())[name] == estimate
 
 
 def test_keys_of_the_protocol_on_disk():

@@ -63,6 +63,14 @@ def test_cut_off(path):
         read_features(path)
 
 
+def test_numbers_that_are_none(tmp_path, features):
+    """A file is data, whoever wrote it: none of ours would."""
+    features.features[1, 2] = torch.inf
+    write_features(tmp_path / "f.safetensors", features)
+    with pytest.raises(DataError, match=r"f\.safetensors holds features that are NaN .* 1 of 3"):
+        read_features(tmp_path / "f.safetensors")
+
+
 def test_another_key(path):
     with pytest.raises(DataError, match="other pictures"):
         read_features(path, "another")

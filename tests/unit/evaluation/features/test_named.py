@@ -165,3 +165,83 @@ def test_sides_as_they_are_stated(size, tmp_path):
 def test_no_side(size, tmp_path):
     with pytest.raises(CheckpointError, match="states the side"):
         side_of(size, tmp_path)
+
+
+def edited(folder, tmp_path, file, change):
+    """A copy of a model folder, with the file changed: new bytes, or other values by key."""
+    copy = shutil.copytree(folder, tmp_path / "edited")
+    if isinstance(change, bytes):
+        (copy / file).write_bytes(change)
+    else:
+        content = json.loads((copy / file).read_text()) if (copy / file).is_file() else {}
+        (copy / file).write_text(json.dumps(content | change))
+    return copy
+
+
+BYTES = [b'{"crop_size": 28', b"\xff\xfe", b"[1]", b"", b"[" * 100_000]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *BYTES,
+        {"crop_size": "28"},
+        {"crop_size": -1},
+        {"crop_size": 10**9},
+        {"crop_size": 13},
+        {"size": {"height": [28], "width": 28}},
+        {"resample": [3]},
+        {"image_mean": 0.5},
+        {"image_mean": [0.5, 0.5]},
+        {"image_mean": [0.5, None, 0.5]},
+        {"image_std": ["a", "b", "c"]},
+        {"image_std": [0.5, 0, 0.5]},
+        {"image_std": [0.5, float("nan"), 0.5]},
+    ],
+    ids=lambda change: str(change)[:40],
+)
+def test_a_damaged_preprocessor_config(dino, tmp_path, change):
+    folder = edited(dino, tmp_path, "preprocessor_config.json", change)
+    with pytest.raises(CheckpointError, match=str(folder)) as caught:
+        load_extractor(str(folder), "cpu")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        *((content, r"config\.json") for content in BYTES),
+        ({"architecture": ["a"]}, r"it has no \['a'\]"),
+        ({"architecture": "hf_hub:someone/model"}, "it has no 'hf_hub:someone/model'"),
+        ({"model_args": "abc"}, "model_args is 'abc'; it should be a JSON object"),
+        ({"model_args": [1]}, r"model_args is \[1\]"),
+        ({"model_args": {"img_size": "x"}}, "timm cannot build"),
+        ({"model_args": {"no_such": 1}}, "timm cannot build"),
+        ({"model_args": {"checkpoint_path": "/tmp/x.pth"}}, "has 'checkpoint_path'"),
+        ({"num_classes": "many"}, "timm cannot build"),
+        ({"pretrained_cfg": 3}, "pretrained_cfg is 3"),
+        ({"pretrained_cfg": {"input_size": 32}}, "pretrained_cfg"),
+        ({"pretrained_cfg": {"input_size": [3, 32, 48]}}, r"should be \[3, side, side\]"),
+        ({"pretrained_cfg": {"input_size": [3, 64, 64]}}, "take pictures of side 64"),
+        ({"pretrained_cfg": {"input_size": [3, 32, 32], "mean": 1}}, "mean is 1; .* three num"),
+        ({"pretrained_cfg": {"input_size": [3, 32, 32], "std": [1, 1, 0]}}, "three positive num"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_damaged_config_of_timm(timm_folder, tmp_path, change, cause):
+    folder = edited(timm_folder, tmp_path, "config.json", change)
+    with pytest.raises(CheckpointError, match=cause) as caught:
+        load_extractor(str(folder), "cpu")
+    assert str(folder / "config.json") in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"hidden_size": "wide"}, {"image_size": None}, {"model_type": "no_such"}, {"patch_size": 0}],
+    ids=str,
+)
+def test_a_damaged_config_of_transformers(dino, tmp_path, change):
+    folder = edited(dino, tmp_path, "config.json", change)
+    with pytest.raises(CheckpointError, match=str(folder)) as caught:
+        load_extractor(str(folder), "cpu")
+    assert "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.helpers.extractors import MeanColours
 from textdiff.data import CaptionedImages, DataConfig, open_data
 from textdiff.data.entries import Entry
-from textdiff.errors import DataError
+from textdiff.errors import CheckpointError, DataError
 from textdiff.evaluation.features.ranks import ALONE, Ranks
 from textdiff.evaluation.features.stream import (
     digests_of,
@@ -122,7 +122,9 @@ def test_features_that_are_not_finite_are_refused():
         def encode(self, images):
             return super().encode(images).masked_fill(images[:, :, 0, 0] == 3, torch.nan)
 
-    with pytest.raises(DataError, match=r"by colours are NaN or infinite for 1 of 8.*number 3;"):
+    with pytest.raises(
+        CheckpointError, match=r"by colours are NaN or infinite for 1 of 8.*number 3;"
+    ):
         encode_split(Broken(), many(8), range(8), ALONE)
 
 

@@ -14,7 +14,8 @@ from textdiff.errors import UsageError
 from textdiff.evaluation.evaluators import load_evaluators
 from textdiff.evaluation.guidance.guide import as_evaluator, find_guide, involved_clips
 from textdiff.pictures import to_float
-from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.sections import ClipGuidanceConfig
 
 
 def guided_by(**guidance: object) -> SamplingConfig:

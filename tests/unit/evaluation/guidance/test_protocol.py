@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from textdiff.evaluation.guidance.protocol import split_sampling
-from textdiff.pipeline.config import ClipGuidanceConfig, SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.sections import ClipGuidanceConfig
 
 
 def test_settings_of_clip_guidance_stand_apart_and_scales_nowhere():

@@ -6,8 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from textdiff.clip import ClipModel
+from textdiff.errors import CheckpointError
 from textdiff.evaluation.held_out import measure
-from textdiff.evaluation.held_out.measure import resampled_distances
+from textdiff.evaluation.held_out.measure import resampled_distances, unit_features
 
 
 @pytest.mark.parametrize("name", ["kid", "frechet"])
@@ -20,3 +22,11 @@ def test_repeated_pictures_do_not_narrow_an_interval(name, monkeypatch):
     once = getattr(resampled_distances(x, y, 1), name).resampled.std()
     repeated = getattr(resampled_distances(x.repeat_interleave(4, dim=0), y, 4), name)
     assert repeated.resampled.std() > 0.9 * once
+
+
+def test_a_clip_that_gives_no_numbers(tiny_clip):
+    clip = ClipModel.load(tiny_clip).freeze()
+    clip.model.visual.proj.data.fill_(torch.nan)
+    pictures = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
+    with pytest.raises(CheckpointError, match="features by runs/judge are NaN or infinite"):
+        unit_features(clip, pictures, "runs/judge")

@@ -11,7 +11,7 @@ from textdiff.clip import ClipModel
 from textdiff.clip.features import text_features
 from textdiff.data import CaptionedImages, DataConfig, open_data
 from textdiff.diffusion import NoiseSchedule
-from textdiff.errors import UsageError
+from textdiff.errors import CheckpointError, UsageError
 from textdiff.evaluation.noised_clip.measure import (
     METRICS,
     choose_timesteps,
@@ -172,3 +172,11 @@ def test_hits_of_single_images_are_kept(result):
             hits = result.per_item[kind].values[f"{metric}, {clip}"]
             mean = getattr(comparison.means, clip).value
             assert sum(hits) / len(hits) == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("spoilt", ["clean", "noised"])
+def test_a_clip_that_gives_no_numbers(clean, noised, data, spoilt):
+    clip = {"clean": clean, "noised": noised.clip}[spoilt]
+    clip.model.visual.proj.data.fill_(torch.nan)
+    with pytest.raises(CheckpointError, match=f"features by the {spoilt} CLIP are NaN"):
+        measure_noised_clip(noised, clean, data, timesteps=[30])

@@ -38,6 +38,7 @@ def test_rates_and_the_pictures_behind_them(data):
     rows = {row.name: row for row in table.rows}
     assert rows["image to text R@1"].floor == 0.25
     assert rows["image to text R@1"].ceiling == 1
+    assert rows["text to image median rank"].floor == 2.5
     assert isinstance(first, Gallery)
     assert first.pictures[0].badge == "rank 1"
     assert last.pictures[0].caption == "blue wrong"

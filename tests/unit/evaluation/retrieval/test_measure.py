@@ -62,6 +62,10 @@ def test_rates_are_those_of_the_metric(clip, shapes, result):
             assert rate.recall.value == pytest.approx(ranking.recall(k))
             assert rate.chance == pytest.approx(k / 16)
             assert rate.recall.low <= rate.recall.value <= rate.recall.high
+        median = rates.median.rank
+        assert median.value == ranking.median
+        assert 1 <= median.low <= median.value <= median.high <= 16
+        assert rates.median.chance == 8.5
 
 
 def test_among_the_first_images(clip, shapes):
@@ -89,6 +93,7 @@ def test_captions_move_with_their_image(clip, shapes, tmp_path):
     both = measured(clip, open_data(config(folder), "all"))
     assert (both.searched, both.captions) == (16, 32)
     assert both.rates.text_to_image.at_5.recall == once.rates.text_to_image.at_5.recall
+    assert both.rates.text_to_image.median.rank == once.rates.text_to_image.median.rank
 
 
 def test_keys_on_disk(result):
@@ -103,10 +108,9 @@ def test_keys_on_disk(result):
     }
     for direction in ("image_to_text", "text_to_image"):
         rates = content["results"][direction]
-        assert rates.keys() == {"R@1", "R@5", "R@10"}
-        assert rates["R@1"].keys() == {
-            *("mean", "low", "high", "confidence", "resamples", "chance")
-        }
+        assert rates.keys() == {"R@1", "R@5", "R@10", "median rank"}
+        for rate in rates.values():
+            assert rate.keys() == {*("mean", "low", "high", "confidence", "resamples", "chance")}
     assert to_json(from_json(RetrievalResult, content)) == content
 
 
@@ -114,9 +118,13 @@ def test_table_and_estimates(result, capsys):
     print_rates(result, "shapes, split all")
     shown = capsys.readouterr().out
     assert "Retrieval among 16 images of shapes, split all" in shown
-    for name, estimate in result.estimates():
-        assert any(name in row and f"{estimate.value:.1%}" in row for row in shown.splitlines())
+    estimates = dict(result.estimates())
+    assert {"image to text median rank", "text to image median rank"} < estimates.keys()
+    for name, estimate in estimates.items():
+        number = f"{estimate.value:{'.1f' if name.endswith('rank') else '.1%'}}"
+        assert any(f"{name} " in row and number in row for row in shown.splitlines())
     assert "6.25%" in shown  # chance of R@1
+    assert "8.5" in shown  # of the median rank
 
 
 def test_keys_of_the_protocol_on_disk():

@@ -10,6 +10,7 @@ from tests.helpers.class_folders import write_class_folders
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features
 from textdiff.data import DataConfig, open_data
+from textdiff.errors import CheckpointError
 from textdiff.evaluation.features.cached import clip_features
 from textdiff.evaluation.zero_shot import classify as module
 from textdiff.evaluation.zero_shot.classes import Classes
@@ -120,3 +121,10 @@ def test_without_truth(clip, data, truth):
     assert blind.judged is None
     assert torch.equal(blind.best, seen.best)
     assert blind.probabilities.sum(dim=1).max() <= 1 + 1e-6
+
+
+def test_a_text_tower_that_gives_no_numbers(tiny_clip, truth):
+    clip = ClipModel.load(tiny_clip).freeze()
+    clip.model.text_projection.data.fill_(torch.nan)
+    with pytest.raises(CheckpointError, match=r"by runs/x are NaN or infinite for 7 of 7"):
+        build_classifier(clip, truth.classes, prompts_of("plain", NAMES), "runs/x")

@@ -11,7 +11,7 @@ from tests.helpers.class_folders import write_class_folders
 from textdiff.clip import ClipModel
 from textdiff.clip.features import image_features
 from textdiff.data import DataConfig
-from textdiff.errors import DataError
+from textdiff.errors import CheckpointError, DataError
 from textdiff.evaluation.features.cached import clip_features
 from textdiff.evaluation.zero_shot import pictures
 from textdiff.evaluation.zero_shot.pictures import features_of, open_pictures
@@ -63,5 +63,5 @@ def test_broken_weights(config, tiny_clip):
     clip = ClipModel.load(tiny_clip).freeze()
     clip.model.visual.conv1.weight.data.fill_(torch.nan)
     data = open_pictures(config, "all", trained_on=False)
-    with pytest.raises(DataError, match="features by CLIP are NaN or infinite for 16 of 16"):
+    with pytest.raises(CheckpointError, match="features by CLIP are NaN or infinite for 16 of 16"):
         list(features_of(clip_features(clip), data))

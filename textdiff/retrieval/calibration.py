@@ -1,0 +1,104 @@
+"""From which score on something matches, told by what does not.
+
+    queries that have nothing to do with a picture ── best score of such pictures ──► quantile
+
+Texts: captions of the index, each asked among the pictures whose captions share no word with it.
+Pictures: those of the index, each among the others of which the same is true, or that it does not
+nearly equal where there are no captions. Words of more than COMMON of the captions do not count.
+
+So the best score of a query that the index knows nothing about stays below the threshold with
+probability `QUANTILE`, as far as it is like the unrelated pairs that the index itself has. Pictures
+that show the same under other words are among these, which makes the threshold a little high.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from textdiff.evaluation.features.cached import CachedFeatures
+from textdiff.retrieval.exact import nearest_rows
+from textdiff.retrieval.index import Index, unit
+from textdiff.retrieval.manifest import Calibration, Threshold
+from textdiff.retrieval.planes import UnitRows
+from textdiff.retrieval.settings import NEAR_DUPLICATES
+
+QUANTILE = 0.8
+QUERIES = 512  # of either kind, at most
+FEWEST = 20  # queries, for the quantile to have one above it
+LOOKED_AT = 64  # nearest pictures of a query among which an unrelated one is looked for
+COMMON = 0.2
+WORD = re.compile(r"\w+")
+
+
+def calibrate(index: Index, features: CachedFeatures) -> Calibration:
+    """Both thresholds of an index, in no more memory than a search."""
+    rows = evenly(index.live_rows(), QUERIES)
+    words = Words.of([index.captions(row) for row in rows])
+    captioned = [row for row in rows if index.caption(row)]
+    text = picture = None
+    if captioned:
+        texts = features.of_captions([index.caption(row) for row in captioned])
+        text = threshold(index, captioned, unit(texts), words, None)
+    if rows:
+        picture = threshold(index, rows, index.rows.take(rows), words, NEAR_DUPLICATES)
+    return Calibration(len(index), text, picture)
+
+
+def evenly(rows: np.ndarray, count: int) -> list[int]:
+    """At most `count` of them, spread over all."""
+    if len(rows) <= count:
+        return rows.tolist()
+    return rows[np.arange(count) * len(rows) // count].tolist()
+
+
+class Words:
+    """The words of captions that tell what is in a picture."""
+
+    def __init__(self, common: frozenset[str]) -> None:
+        self._common = common
+
+    @classmethod
+    def of(cls, captions: Sequence[Sequence[str]]) -> Words:
+        """captions: of some pictures, by which it is known what every picture has."""
+        counts = Counter(word for texts in captions for word in words_of(texts))
+        return cls(frozenset(w for w, n in counts.items() if n > COMMON * len(captions)))
+
+    def shared(self, one: Sequence[str], other: Sequence[str]) -> bool:
+        return bool((words_of(one) & words_of(other)) - self._common)
+
+
+def words_of(texts: Sequence[str]) -> set[str]:
+    return {word for text in texts for word in WORD.findall(text.lower())}
+
+
+def threshold(
+    index: Index, rows: Sequence[int], queries: UnitRows, words: Words, near: float | None
+) -> Threshold | None:
+    """queries: (n, D), one that belongs to each of `rows`. near: score from which another picture
+    counts as the query itself; None: none does. None comes back for fewer queries than it takes."""
+    nearest = nearest_rows(queries, index.rows, LOOKED_AT)
+    best = []
+    for row, others, scores in zip(
+        rows, nearest.rows.tolist(), nearest.scores.tolist(), strict=True
+    ):
+        own = index.captions(row)
+        unrelated = [
+            score
+            for other, score in zip(others, scores, strict=True)
+            if other != row
+            and not (near and score >= near)
+            and not words.shared(own, index.captions(other))
+        ]
+        if unrelated:
+            best.append(unrelated[0])
+        elif len(others) < len(index):
+            best.append(scores[-1])  # unrelated ones that were not looked at have less
+    if len(best) < FEWEST:
+        return None
+    value = torch.tensor(best, dtype=torch.float64).quantile(QUANTILE).item()
+    return Threshold(value, QUANTILE, len(best))
