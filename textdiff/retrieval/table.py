@@ -9,7 +9,6 @@ from textdiff.data import labelled_grid
 from textdiff.evaluation.tables import print_table
 from textdiff.files import replacing
 from textdiff.retrieval.index import Index
-from textdiff.retrieval.manifest import Threshold
 from textdiff.retrieval.query import Found, Hit
 from textdiff.retrieval.writer import Added
 
@@ -21,15 +20,10 @@ def print_added(index: Index, added: Sequence[Added]) -> None:
     for each in added:
         print(each)
     calibration = index.manifest.calibration
-    thresholds = (calibration.text, calibration.picture) if calibration else (None, None)
-    print(
-        f"{index.path}: {len(index):,} pictures; matches are above {shown(thresholds[0])} for "
-        f"texts, {shown(thresholds[1])} for pictures"
-    )
-
-
-def shown(threshold: Threshold | None) -> str:
-    return "an unknown score" if threshold is None else f"{threshold.value:.3f}"
+    known = {"texts": calibration.text, "pictures": calibration.picture} if calibration else {}
+    matches = [f"{each.value:.3f} for {what}" for what, each in known.items() if each]
+    above = f"matches are above {', '.join(matches)}" if matches else "too few to tell what matches"
+    print(f"{index.path}: {len(index):,} pictures; {above}")
 
 
 def print_found(title: str, index: Index, found: Found, listed: Sequence[Hit]) -> None:
