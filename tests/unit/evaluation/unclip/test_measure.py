@@ -139,7 +139,7 @@ def test_one_picture_of_each_has_no_diversity(evaluators, prompted):
 def test_differences_are_in_pairs(right, wrong):
     found = difference_of(wrong, right)
     assert found.both.value == -0.5
-    assert found.both.low < -0.5 < found.both.high < 0
+    assert found.both.low < -0.5 < found.both.high <= 0
     rates = [each.scores.held_out.following.at_1.value for each in (wrong, right)]
     assert found.judged.at_1.value == pytest.approx(rates[0] - rates[1])
     kids = [each.scores.held_out.kid.value for each in (wrong, right)]
