@@ -49,7 +49,7 @@ from textdiff.diffusion import ScheduleConfig
 from textdiff.evaluation.evaluators import load_evaluators
 from textdiff.evaluation.guidance.guide import find_guide, involved_clips
 from textdiff.evaluation.guidance.measure import prepare_panel, score_pictures
-from textdiff.evaluation.guidance.references import reference_pictures
+from textdiff.evaluation.held_out.references import reference_pictures
 from textdiff.evaluation.pictures import real_pictures
 from textdiff.evaluation.results import write_numbers
 from textdiff.files import replacing

@@ -13,7 +13,7 @@ import pytest
 from tests.helpers.command import python
 from tests.helpers.paths import ROOT
 from textdiff.commands.cli import run
-from textdiff.config import config_file
+from textdiff.config import config_file, read_yaml
 from textdiff.errors import UsageError
 from textdiff.recipes import about, recipes
 
@@ -73,6 +73,14 @@ def test_a_path_that_is_not_there_may_mean_a_recipe(name, tmp_path, monkeypatch)
         run(["train", "--config", name, "--clip", "c", "--run-dir", "r"])
     hint = "did you mean the recipe 'quickstart'? 'textdiff configs' lists them"
     assert str(error.value) == f"config file {name} does not exist; {hint}"
+
+
+@pytest.mark.parametrize(
+    ("decoder", "model"), [("decoder_scenes", "quickstart"), ("decoder_openmoji", "openmoji")]
+)
+def test_decoders_differ_from_the_model_they_are_compared_with_in_drop_rates_alone(decoder, model):
+    one, other = (read_yaml(recipes()[name]) for name in (decoder, model))
+    assert one == {**other, "caption_drop": 0.5, "image_drop": 0.1}
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from textdiff.errors import CheckpointError, UsageError
 from textdiff.evaluation.figures import COLOURS
 from textdiff.evaluation.guidance import run as guidance_run
 from textdiff.evaluation.guidance.differences import SAME_COST, UNGUIDED, WITHOUT_CLIP
-from textdiff.evaluation.guidance.measure import unit_features
+from textdiff.evaluation.held_out.measure import unit_features
 from textdiff.evaluation.pictures import real_pictures
 from textdiff.metrics import clip_scores, estimate_mean, frechet_distance, kid, prompt_following
 from textdiff.pictures import to_float
@@ -34,8 +34,8 @@ INTERVAL = {"mean", "low", "high", "confidence", "resamples"}
 @pytest.fixture(scope="module", autouse=True)
 def _few_resamples():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("textdiff.evaluation.guidance.measure.FRECHET_RESAMPLES", 5)
-        patch.setattr("textdiff.evaluation.guidance.measure.RESAMPLES", 50)
+        patch.setattr("textdiff.evaluation.held_out.measure.FRECHET_RESAMPLES", 5)
+        patch.setattr("textdiff.evaluation.held_out.measure.RESAMPLES", 50)
         yield
 
 

@@ -7,22 +7,22 @@ from dataclasses import replace
 from tests.helpers.protocols import CLIP, DATA, MODEL
 from textdiff.evaluation.guidance.differences import with_differences
 from textdiff.evaluation.guidance.sweep import (
-    Chance,
     Choice,
-    EvaluatorScores,
     GuideProtocol,
     GuideReading,
-    HeldOutScores,
     PictureScores,
-    PromptFollowing,
-    PromptProtocol,
     RecallGap,
-    ReferenceProtocol,
     Scales,
-    ScoreSamples,
     SettingResult,
     Sweep,
     SweepProtocol,
+)
+from textdiff.evaluation.held_out.protocol import Chance, PromptProtocol, ReferenceProtocol
+from textdiff.evaluation.held_out.scores import (
+    EvaluatorScores,
+    HeldOutScores,
+    PromptFollowing,
+    ScoreSamples,
 )
 from textdiff.evaluation.protocol import ClipProtocol
 from textdiff.metrics.bootstrap import Estimate

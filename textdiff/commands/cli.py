@@ -85,6 +85,11 @@ COMMANDS = {
         "GuidanceSettings",
         "sweep of classifier-free and CLIP guidance, judged by CLIPs held out of both",
     ),
+    "unclip": Command(
+        "unclip",
+        "UnclipEvalSettings",
+        "whose embedding a decoder draws best: priors, text, beside a model without one",
+    ),
     "report": Command(
         "report", "ReportSettings", "a page of a run: numbers, curves, pictures, how to repeat it"
     ),

@@ -62,7 +62,7 @@ def run(settings: PromptFollowingSettings) -> None:
         save_sheet(settings.grid, drawn, settings.grid_pictures)
     protocol = PromptFollowingProtocol(
         prompt_seed=settings.prompt_seed,
-        model=model_protocol(settings.model, pipe),
+        model=model_protocol(settings.model, pipe, settings),
         judge=clip_protocol(settings.judge, judge),
         data=data_protocol(data),
         sampling=sampling_protocol(settings),

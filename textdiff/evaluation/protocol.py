@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from textdiff.pipeline.config import SamplingConfig
@@ -20,13 +20,22 @@ PACKAGES = ("torch", "open_clip_torch", "diffusers", "Pillow")
 
 @dataclass(frozen=True)
 class ModelProtocol:
-    """A text-to-image model. step: of its checkpoint. weights, clip: hashes of its networks."""
+    """A text-to-image model. step: of its checkpoint. weights, clip: hashes of its networks.
+    prior: of what drew the embeddings of an unCLIP decoder; None: nothing did."""
 
     name: str
     step: int | None
     weights: str
     clip: str
     image_size: int
+    prior: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Without `prior` where nothing drew embeddings."""
+        values = asdict(self)
+        if self.prior is None:
+            del values["prior"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -56,12 +65,22 @@ class DataProtocol:
 SourceProtocol = DataProtocol | Mapping[str, Any]
 
 
-def model_protocol(name: str, pipe: TextToImage) -> ModelProtocol:
-    """name: what the user called it."""
+def model_protocol(
+    name: str, pipe: TextToImage, config: SamplingConfig | None = None
+) -> ModelProtocol:
+    """name: what the user called it. config: how it draws; None: it does not."""
     from textdiff.checkpoint import weights_hash
 
     weights, clip = weights_hash(pipe.unet), pipe.clip.weights_hash()
-    return ModelProtocol(name, pipe.step, weights, clip, pipe.config.unet.image_size)
+    prior = None if config is None else pipe.prior_of(config)
+    return ModelProtocol(
+        name=name,
+        step=pipe.step,
+        weights=weights,
+        clip=clip,
+        image_size=pipe.config.unet.image_size,
+        prior=None if prior is None else prior.weights_hash(),
+    )
 
 
 def clip_protocol(name: str, clip: ClipModel | NoisedClip) -> ClipProtocol:

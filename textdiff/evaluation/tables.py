@@ -54,6 +54,18 @@ def estimate_cells(name: str, estimate: Estimate, digits: str) -> list[str]:
     return [name, f"{estimate.value:{digits}}", interval]
 
 
+def percent(share: float) -> str:
+    """Such as "61"."""
+    return f"{100 * share:.0f}"
+
+
+def with_interval(estimate: Estimate, unit: float, digits: str) -> str:
+    """Value and interval times `unit`, such as "61 (50 to 70)"."""
+    ends = (estimate.value, estimate.low, estimate.high)
+    value, low, high = (f"{unit * end:{digits}}" for end in ends)
+    return f"{value} ({low} to {high})"
+
+
 def print_notes(sentences: Iterable[str]) -> None:
     """What is to be known of the numbers, on stderr."""
     for sentence in sentences:

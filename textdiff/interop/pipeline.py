@@ -53,6 +53,7 @@ from textdiff.interop.scheduler import SamplerName, scheduler_to_diffusers
 from textdiff.interop.text_encoder import text_encoder_to_transformers
 from textdiff.interop.tokenizer import tokenizer_to_transformers
 from textdiff.interop.unet import folded, unet_to_diffusers
+from textdiff.interop.unet_layout import refuse_decoder
 from textdiff.models.unet import UNet
 from textdiff.pipeline import ModelConfig, TextToImage
 
@@ -91,6 +92,7 @@ def pipeline_to_diffusers(
             "a model of black-and-white pictures has no diffusers scheduler; only Gaussian "
             "diffusion can be exported"
         )
+    refuse_decoder(unet.config)
     if kind == "stock":
         _check_stock(pipe, sampler, clip)
     learned = unet.config.learned_variance

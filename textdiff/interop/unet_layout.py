@@ -89,13 +89,14 @@ def layout_to_diffusers(config: UNetConfig) -> dict[str, Any]:
     """Arguments of `UNet2DConditionModel` for the same network, weight names included.
 
     Raises:
-        UsageError: patch_size is above 1.
+        UsageError: patch_size is above 1, or an unCLIP decoder.
     """
     if config.patch_size > 1:
         raise UsageError(
             f"unet.patch_size {config.patch_size}: diffusers' U-Net folds no pixels into channels; "
             "export the whole model, whose pipeline folds them, or train with patch_size 1"
         )
+    refuse_decoder(config)
     down, up = ({attends: name for name, attends in names.items()} for names in (DOWN, UP))
     return {
         "sample_size": config.image_size,
@@ -115,6 +116,15 @@ def layout_to_diffusers(config: UNetConfig) -> dict[str, Any]:
         "projection_class_embeddings_input_dim": config.pooled_dim,
         "dropout": config.dropout,
     }
+
+
+def refuse_decoder(config: UNetConfig) -> None:
+    """Raises UsageError: the U-Net is an unCLIP decoder."""
+    if config.image_dim is not None:
+        raise UsageError(
+            f"unet.image_dim {config.image_dim}: diffusers' U-Net takes no embedding of a picture "
+            "beside the text, so an unCLIP decoder cannot be exported; a diffusion prior can"
+        )
 
 
 def layout_from_diffusers(options: Mapping[str, Any], where: str) -> UNetConfig:

@@ -24,6 +24,7 @@ from torch import Tensor
 from textdiff import checkpoint
 from textdiff.binary.prediction import BinaryDenoise
 from textdiff.binary.schedule import BinarySchedule
+from textdiff.clip.features import image_features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.config import build, to_yaml
@@ -174,6 +175,15 @@ class TextToImage:
         """What the U-Net sees of `prompts`, from those layers of CLIP that it was trained on."""
         return self.clip.conditioning(prompts, layers=self.config.text_layers)
 
+    def conditioning_of(self, prompts: list[str], pictures: Pictures) -> Conditioning:
+        """What the U-Net sees of `pictures` (B, 3, H, W) uint8 and their prompts: in an unCLIP
+        decoder each picture's own embedding besides."""
+        text = self.conditioning(prompts)
+        if self.config.unet.image_dim is None:
+            return text
+        own = scaled_feature(image_features(self.clip, pictures))
+        return replace(text, image=own.to(self.device))
+
     def network(self, conditioning: Conditioning, grid: Tensor | None = None) -> Network:
         """The U-Net with `conditioning` bound.
 
@@ -265,6 +275,8 @@ class TextToImage:
         check_settings(config, len(self.config.unet.block_channels), init)
         prior_weights = None
         if image is None:
+            decoder = self.config.unet.image_dim is not None
+            check_sources(config.unclip, decoder=decoder, vary=False, vary_to=False)
             image, prior_weights = self._embeddings(prompts, config, first)
         check_image(image, len(prompts), self.config.unet)
         grid = self.process.plan_grid(config, init)
@@ -320,14 +332,15 @@ class TextToImage:
             BadImage: a picture that cannot be converted.
         """
         size = self.config.unet.image_size
-        check_sources(
-            config.unclip,
-            decoder=self.config.unet.image_dim is not None,
-            vary=vary is not None,
-            vary_to=vary_to is not None,
-        )
         prompts = [prompts] if isinstance(prompts, str) else prompts
         image = None
+        if vary is not None or vary_to is not None:
+            check_sources(
+                config.unclip,
+                decoder=self.config.unet.image_dim is not None,
+                vary=vary is not None,
+                vary_to=vary_to is not None,
+            )
         if vary is not None:
             varied = varied_embedding(self.clip, config.unclip, vary, vary_to)
             image = varied.expand(len(prompts), -1)
@@ -387,13 +400,18 @@ class TextToImage:
         self, prompts: Sequence[str], config: SamplingConfig, first: int
     ) -> tuple[Features | None, str | None]:
         """Those that the settings' prior draws, and its hash; None where they name none."""
-        name = config.unclip.prior
-        if name is None or self.config.unet.image_dim is None:
-            return None, None
-        if name == TEXT:
+        if config.unclip.prior == TEXT:
             return text_embeddings(self.clip, prompts), None
-        prior = self.prior(name)
+        prior = self.prior_of(config)
+        if prior is None:
+            return None, None
         return drawn_embeddings(prior, prompts, config, first), prior.weights_hash()
+
+    def prior_of(self, config: SamplingConfig) -> Prior | None:
+        """That the settings name; None: they name none, or the text embedding in its place. Raises
+        as `prior`."""
+        name = config.unclip.prior
+        return None if name in (None, TEXT) else self.prior(name)
 
     def prior(self, name: str) -> Prior:
         """Of `priors`, or the folder of one, which is then kept there.

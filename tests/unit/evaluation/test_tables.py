@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from textdiff.evaluation.tables import estimate_cells, print_estimates, print_facts
+from textdiff.evaluation.tables import estimate_cells, print_estimates, print_facts, with_interval
 from textdiff.metrics.bootstrap import Estimate
 
 HALF, FIFTH = Estimate(0.5, 0.25, 0.75, 0.95, 1000), Estimate(0.2, 0.1, 0.3, 0.95, 1000)
@@ -23,6 +23,14 @@ class Rates:
 def test_an_estimate_in_cells():
     assert estimate_cells("drawn", HALF, ".1%") == ["drawn", "50.0%", "25.0% to 75.0%"]
     assert estimate_cells("drawn", HALF, ".2f") == ["drawn", "0.50", "0.25 to 0.75"]
+
+
+def test_an_estimate_with_its_interval_in_one_cell():
+    assert with_interval(Estimate(0.5, 0.4, 0.6, 0.95, 1000), 100, ".0f") == "50 (40 to 60)"
+    assert (
+        with_interval(Estimate(0.05, -0.05, 0.15, 0.95, 1000), 100, "+.1f")
+        == "+5.0 (-5.0 to +15.0)"
+    )
 
 
 def test_a_row_per_estimate(capsys):

@@ -371,6 +371,15 @@ def test_a_learned_variance_that_is_not_there_is_refused(clip, tmp_path):
         pipeline_to_diffusers(model(clip), tmp_path, sampler="ddpm", variance="learned")
 
 
+@pytest.mark.parametrize("kind", ["bundled", "stock"])
+def test_an_unclip_decoder_is_refused_by_what_diffusers_lacks(clip, tmp_path, kind):
+    pipe = model(clip, pooled=False)
+    pipe.unet = UNet(pipe.unet.config.model_copy(update={"image_dim": 24}))
+    with pytest.raises(UsageError, match=r"unet.image_dim 24: diffusers' U-Net takes no embedding"):
+        pipeline_to_diffusers(pipe, tmp_path / "out", kind)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_schedule_of_another_diffusion_is_refused(clip, tmp_path):
     pipe = model(clip)
     pipe.config = pipe.config.model_copy(update={"process": "binary"})

@@ -131,6 +131,15 @@ def test_kept_noise_brings_the_picture_back(decoder, picture):
     assert errors[0] < 0.2 * errors[1]
 
 
+def test_pictures_are_seen_with_their_own_embedding_by_a_decoder_alone(decoder, pipe, picture):
+    pixels = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+    seen = decoder.conditioning_of(["red circle", ""], pixels)
+    own = [picture_embedding(decoder.clip, "vary", each) for each in pixels]
+    torch.testing.assert_close(seen.image, scaled_feature(torch.stack(own)))
+    assert torch.equal(seen.tokens, decoder.conditioning(["red circle", ""]).tokens)
+    assert pipe.conditioning_of(["red circle", ""], pixels).image is None
+
+
 # Guided away from what
 
 

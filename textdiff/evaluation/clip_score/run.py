@@ -65,7 +65,7 @@ def judge_drawn(settings: ClipScoreSettings, model: str, device: str) -> Judged:
     settle_threads(device)
     drawn = draw_pictures(pipe, real.prompts, settings)
     protocol = ClipScoreProtocol(
-        model=model_protocol(model, pipe),
+        model=model_protocol(model, pipe, settings),
         clip=clip_protocol(by.protocol.name, clip),
         data=data_protocol(data),
         prompt_seed=settings.prompt_seed,

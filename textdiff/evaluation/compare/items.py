@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from textdiff.evaluation.guidance.sweep import Sweep
+from textdiff.evaluation.held_out.scores import JudgedScores
 from textdiff.evaluation.per_item import PerItem
 from textdiff.evaluation.results import from_json
+from textdiff.evaluation.unclip.result import RouteResult
 
 REAL = "real"  # pictures that are the same ones for all models
 
@@ -40,6 +42,17 @@ def rates_by_prompt(content: Mapping[str, Any]) -> dict[str, PerItem]:
         )
         for setting in from_json(Sweep, content).settings
     }
+
+
+def scores_of_settings(content: Mapping[str, Any]) -> dict[str, JudgedScores]:
+    """Of the settings of a sweep, by the names of `rates_by_prompt`. Raises as `stored`."""
+    return {each.known_name: each.scores for each in from_json(Sweep, content).settings}
+
+
+def scores_of_routes(content: Mapping[str, Any]) -> dict[str, JudgedScores]:
+    """Of the routes to pictures of unCLIP. Raises as `stored`."""
+    routes = from_json(dict[str, RouteResult], content.get("routes", {}), "routes")
+    return {name: each.pictures.scores for name, each in routes.items()}
 
 
 def choosers(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textdiff.evaluation.clip_score.measure import ClipScoreProtocol
-from textdiff.evaluation.compare.items import bounds_by_picture, choosers, rates_by_prompt, stored
+from textdiff.evaluation.compare.items import (
+    bounds_by_picture,
+    choosers,
+    rates_by_prompt,
+    scores_of_routes,
+    scores_of_settings,
+    stored,
+)
 from textdiff.evaluation.composition.result import CompositionProtocol
 from textdiff.evaluation.distribution.result import DistributionProtocol
 from textdiff.evaluation.guidance.sweep import SweepProtocol
+from textdiff.evaluation.held_out.scores import JudgedScores
 from textdiff.evaluation.inversion.result import InversionProtocol
 from textdiff.evaluation.likelihood.result import LikelihoodProtocol
 from textdiff.evaluation.noised_clip.result import NoisedClipProtocol
@@ -21,6 +29,7 @@ from textdiff.evaluation.per_item import PerItem
 from textdiff.evaluation.prior.result import PriorProtocol
 from textdiff.evaluation.prompt_following.measure import PromptFollowingProtocol
 from textdiff.evaluation.retrieval.measure import RetrievalProtocol
+from textdiff.evaluation.unclip.result import UnclipProtocol
 from textdiff.evaluation.zero_shot.result import ZeroShotProtocol
 
 
@@ -50,7 +59,8 @@ class Kind:
     given: those of them that are so where no model drew the pictures.
     also: dotted keys of the result that the numbers depend on as on the protocol.
     beside: dotted keys of the protocol that follow from others, or change no number.
-    more: further settings, from the content.
+    more: further settings, from the content. scores: by CLIPs that took no part, whose distances
+        are compared in pairs, by group.
     row: what a row is called. digits: format of its numbers.
     quantities: by value; others are their own. unpaired: keys of further numbers, by name.
     """
@@ -67,6 +77,7 @@ class Kind:
     unpaired: Mapping[str, str] = field(default_factory=dict)
     items: Callable[[Mapping[str, Any]], dict[str, PerItem]] = stored
     more: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda content: {}
+    scores: Callable[[Mapping[str, Any]], dict[str, JudgedScores]] = lambda content: {}
 
     def quantities_of(self, value: str) -> tuple[Quantity, ...]:
         return self.quantities.get(value, (Quantity(value),))
@@ -168,6 +179,14 @@ KINDS = (
         row="{name}",
     ),
     Kind(
+        command="unclip",
+        protocol=UnclipProtocol,
+        subject=("decoder", "priors", "model", "sampling"),
+        beside=("prompts.captions_cut", "device"),
+        row="{group}: {name}",
+        scores=scores_of_routes,
+    ),
+    Kind(
         command="guidance",
         protocol=SweepProtocol,
         subject=(*DRAWN, "guide", "clip_sampling", "choosers"),
@@ -176,6 +195,7 @@ KINDS = (
         digits=".3f",
         items=rates_by_prompt,
         more=choosers,
+        scores=scores_of_settings,
     ),
 )
 KNOWN = ", ".join(kind.command for kind in KINDS)

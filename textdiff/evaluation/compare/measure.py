@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from textdiff.data.text import shown
 from textdiff.errors import UsageError
+from textdiff.evaluation.compare.distances import distances
 from textdiff.evaluation.compare.document import Document, value_at
 from textdiff.evaluation.compare.kinds import Quantity
 from textdiff.evaluation.compare.pairs import Pairs, means_of, pair
@@ -22,7 +23,6 @@ from textdiff.evaluation.compare.result import (
     Row,
     verdict,
 )
-from textdiff.evaluation.compare.sweeps import distances
 from textdiff.evaluation.per_item import PerItem
 from textdiff.evaluation.results import from_json
 from textdiff.metrics.bootstrap import Estimate
@@ -37,8 +37,7 @@ def compare(a: Document, b: Document, compared: Sequence[Differing]) -> CompareR
     """
     paired = [*paired_rows(a, b)]
     rows = [row for row, _ in paired]
-    if a.kind.command == "guidance":
-        rows += distances(a.content, b.content)
+    rows += distances(a.kind.scores(a.content), b.kind.scores(b.content))
     rows += unpaired_rows(a, b, {row.name for row in rows})
     if not rows:
         raise UsageError(why_nothing(a, b))

@@ -80,7 +80,7 @@ def compose(settings: CompositionSettings, device: str) -> Composed:
     protocol = CompositionProtocol(
         prompt_seed=settings.prompt_seed,
         num_images=settings.num_images if pipe else None,
-        model=model_protocol(str(settings.model), pipe) if pipe else None,
+        model=model_protocol(str(settings.model), pipe, settings) if pipe else None,
         judges=[clip_protocol(name, clip) for name, clip in judges.items()],
         data={split: data_protocol(splits[split]) for split in pairs},
         reader=reader_protocol(reader),

@@ -112,7 +112,7 @@ def draw(
         drawn = PromptedPictures(drawn.prompts, resized(drawn.images, seen))
     involved = involved_in(pipe, name, config)
     return of_drawn(
-        by, drawn, num_images, model_protocol(name, pipe), config, side, involved=involved
+        by, drawn, num_images, model_protocol(name, pipe, config), config, side, involved=involved
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textdiff.evaluation.figures import COLOURS, INK, figure
 from textdiff.evaluation.guidance.front import coordinates, pareto_front
 from textdiff.evaluation.guidance.sweep import PictureScores, Scales, SettingResult, Sweep
-from textdiff.evaluation.guidance.table import KID_UNIT
+from textdiff.evaluation.held_out.scores import KID_UNIT
 from textdiff.evaluation.labels import place_labels
 from textdiff.metrics.bootstrap import Estimate
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from textdiff.clip import ClipModel
 from textdiff.data import CaptionedImages
 from textdiff.evaluation.guidance.guide import Guide
-from textdiff.evaluation.guidance.sweep import (
-    Chance,
-    GuideProtocol,
-    GuideReading,
-    PromptProtocol,
-    ReferenceProtocol,
-    SweepProtocol,
-)
+from textdiff.evaluation.guidance.sweep import GuideProtocol, GuideReading, SweepProtocol
+from textdiff.evaluation.held_out.protocol import PromptProtocol, ReferenceProtocol, chance_of
 from textdiff.evaluation.protocol import (
     clip_protocol,
     data_protocol,
@@ -59,31 +52,17 @@ def sweep_protocol(
     sampling, clip_sampling = split_sampling(config)
     return SweepProtocol(
         metric=METRIC,
-        model=model_protocol(model, pipe),
+        model=model_protocol(model, pipe, config),
         guide=GuideProtocol(clip_protocol(guide.name, guide.clip), guide.form, reading),
         evaluators=tuple(clip_protocol(name, clip) for name, clip in evaluators.items()),
         data=data_protocol(data),
         prompts=prompts,
         reference=reference,
-        chance=Chance(min(1.0, 1 / prompts.count), min(1.0, 5 / prompts.count)),
+        chance=chance_of(prompts.count),
         sampling=sampling,
         clip_sampling=clip_sampling,
         device=device_name(pipe.device),
         versions=versions(),
-    )
-
-
-def prompt_protocol(
-    prompts: Sequence[str], seed: int, per_prompt: int, evaluators: Mapping[str, ClipModel]
-) -> PromptProtocol:
-    return PromptProtocol(
-        count=len(prompts),
-        seed=seed,
-        sha256=hashlib.sha256("\n".join(prompts).encode()).hexdigest(),
-        pictures_of_each=per_prompt,
-        captions_cut={
-            name: clip.tokenize(list(prompts)).num_truncated for name, clip in evaluators.items()
-        },
     )
 
 

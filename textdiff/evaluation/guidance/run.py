@@ -8,18 +8,18 @@ from pathlib import Path
 
 from textdiff.clip import ClipModel
 from textdiff.data import CaptionedImages
-from textdiff.errors import UsageError
 from textdiff.evaluation.features.cache import FeatureCache
 from textdiff.evaluation.guidance.choices import config_of
 from textdiff.evaluation.guidance.differences import with_differences
-from textdiff.evaluation.guidance.draw import draw_timed, write_sheet
 from textdiff.evaluation.guidance.front import best_of_each_kind
 from textdiff.evaluation.guidance.guide import Guide
 from textdiff.evaluation.guidance.measure import prepare_panel, score_pictures
-from textdiff.evaluation.guidance.protocol import prompt_protocol, sweep_protocol
-from textdiff.evaluation.guidance.references import reference_pictures
-from textdiff.evaluation.guidance.sweep import ReferenceProtocol, Scales, SettingResult, Sweep
+from textdiff.evaluation.guidance.protocol import sweep_protocol
+from textdiff.evaluation.guidance.sweep import Scales, SettingResult, Sweep
 from textdiff.evaluation.guidance.sweep_file import find_sweep, write_sweep
+from textdiff.evaluation.held_out.draw import check_prompts, draw_timed, repeat_each, write_sheet
+from textdiff.evaluation.held_out.protocol import ReferenceProtocol, prompt_protocol
+from textdiff.evaluation.held_out.references import reference_pictures
 from textdiff.evaluation.pictures import PromptedPictures
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
@@ -123,20 +123,6 @@ def plan_settings(
     return {each: pipe.plan(prompts, config_of(config, each)) for each in scales}
 
 
-def check_prompts(prompts: Sequence[str], data: CaptionedImages) -> None:
-    """Raises UsageError: fewer than two prompts."""
-    if len(prompts) < 2:
-        raise UsageError(
-            f"split {data.split} of {data.config.source} has {len(prompts)} caption that can "
-            "be a prompt; among one there is nothing to choose, so give another --split"
-        )
-
-
 def scale_grid(guidance: Sequence[float], clip: Sequence[float]) -> list[Scales]:
     """Each scale of CLIP guidance with each of classifier-free guidance, once."""
     return list(dict.fromkeys(Scales(g, c) for c in clip for g in guidance))
-
-
-def repeat_each(prompts: Sequence[str], count: int) -> list[str]:
-    """Each prompt `count` times in a row."""
-    return [prompt for prompt in prompts for _ in range(count)]

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
+from textdiff.evaluation.held_out.protocol import Chance, PromptProtocol, ReferenceProtocol
+from textdiff.evaluation.held_out.scores import Difference, JudgedScores, PromptFollowing
 from textdiff.evaluation.protocol import ClipProtocol, DataProtocol, ModelProtocol
 from textdiff.evaluation.results import INLINE, OMIT_NONE, Key
 from textdiff.metrics.bootstrap import Estimate
 from textdiff.pipeline.cost import Evaluations
-
-Samples = tuple[float | None, ...]  # None: not a number, which JSON lacks
 
 
 @dataclass(frozen=True)
@@ -92,32 +92,6 @@ class Scales:
 
 
 @dataclass(frozen=True)
-class PromptFollowing:
-    """How often a picture's prompt is among the first k of all prompts, and its CLIP score."""
-
-    at_1: Annotated[Estimate, Key("R@1")]
-    at_5: Annotated[Estimate, Key("R@5")]
-    clip_score: Annotated[Estimate, Key("CLIP score")]
-
-
-@dataclass(frozen=True)
-class HeldOutScores:
-    """Means over the evaluators."""
-
-    following: Annotated[PromptFollowing, INLINE]
-    kid: Annotated[Estimate, Key("KID")]
-
-
-@dataclass(frozen=True)
-class EvaluatorScores:
-    """By one evaluator."""
-
-    following: Annotated[PromptFollowing, INLINE]
-    kid: Annotated[Estimate, Key("KID")]
-    frechet: Annotated[Estimate, Key("Frechet")]
-
-
-@dataclass(frozen=True)
 class RecallGap:
     """R@k by the CLIP that guides less that of the evaluators, in pairs."""
 
@@ -126,30 +100,11 @@ class RecallGap:
 
 
 @dataclass(frozen=True)
-class ScoreSamples:
-    """By the evaluators: R@1 of each prompt, KID of each resample. See `differences`."""
+class PictureScores(JudgedScores):
+    """Of one set of pictures, by the CLIP that guides too."""
 
-    at_1: Annotated[Samples, Key("R@1")]
-    kid: Annotated[Samples, Key("KID")]
-
-
-@dataclass(frozen=True)
-class PictureScores:
-    """Of one set of pictures."""
-
-    held_out: HeldOutScores
-    evaluators: dict[str, EvaluatorScores]
     guide: PromptFollowing
     gap: Annotated[RecallGap, Key("guide - held_out")]
-    samples: ScoreSamples
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A setting minus a baseline, by the evaluators, in pairs."""
-
-    at_1: Annotated[Estimate, Key("R@1")]
-    kid: Annotated[Estimate, Key("KID")]
 
 
 @dataclass(frozen=True)
@@ -188,34 +143,6 @@ class GuideProtocol:
     clip: Annotated[ClipProtocol, INLINE]
     form: str
     reading: Annotated[GuideReading, Key("judges")]
-
-
-@dataclass(frozen=True)
-class PromptProtocol:
-    """captions_cut: how many prompts are too long, by evaluator."""
-
-    count: int
-    seed: int
-    sha256: str
-    pictures_of_each: int
-    captions_cut: dict[str, int]
-
-
-@dataclass(frozen=True)
-class ReferenceProtocol:
-    """The real pictures that drawn ones should be close to. pictures: how many."""
-
-    split: str
-    pictures: int
-    left_out: str = "pictures of the prompts"
-
-
-@dataclass(frozen=True)
-class Chance:
-    """What random order gives."""
-
-    at_1: Annotated[float, Key("R@1")]
-    at_5: Annotated[float, Key("R@5")]
 
 
 @dataclass(frozen=True)

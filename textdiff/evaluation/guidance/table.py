@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from textdiff.evaluation.guidance.differences import BASELINES
 from textdiff.evaluation.guidance.front import coordinates, pareto_front
 from textdiff.evaluation.guidance.sweep import PictureScores, SettingResult, Sweep
-from textdiff.evaluation.tables import print_table
+from textdiff.evaluation.held_out.scores import KID_UNIT
+from textdiff.evaluation.tables import percent, print_table, with_interval
 from textdiff.metrics.bootstrap import Estimate
-
-KID_UNIT = 1000
 
 
 def print_sweep(sweep: Sweep) -> None:
@@ -139,13 +138,3 @@ def against(
         with_interval(differences[name], unit, digits) if name in differences else ""
         for name in baselines
     ]
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.0f}"
-
-
-def with_interval(estimate: Estimate, unit: float, digits: str) -> str:
-    ends = (estimate.value, estimate.low, estimate.high)
-    value, low, high = (f"{unit * end:{digits}}" for end in ends)
-    return f"{value} ({low} to {high})"

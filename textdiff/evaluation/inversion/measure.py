@@ -57,12 +57,12 @@ def there_and_back(
     pipe: TextToImage, pictures: PromptedPictures, grid: Tensor, batch_size: int
 ) -> Inversion:
     """Each picture with its prompt, without guidance, up the grid and down again; of a model of
-    process gaussian."""
+    process gaussian, which sees each picture's own embedding if it is an unCLIP decoder."""
     schedule = cast(NoiseSchedule, pipe.schedule)
     noises, drawn = [], []
     for start in range(0, len(pictures), batch_size):
         rows = slice(start, start + batch_size)
-        conditioning = pipe.conditioning(pictures.prompts[rows])
+        conditioning = pipe.conditioning_of(pictures.prompts[rows], pictures.images[rows])
         denoise = cast(Denoise, pipe.denoiser(conditioning, grid))
         x_0 = pipe.codec.encode(pictures.images[rows].to(pipe.device))
         noise = last_of(invert(denoise, schedule, grid, x_0))

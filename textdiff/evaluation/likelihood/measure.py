@@ -158,7 +158,7 @@ def measure_bounds(
             prior, terms = [], []
             for rows in (slice(k, k + batch_size) for k in range(0, count, batch_size)):
                 x_0 = pipe.codec.encode(chosen.images[rows], torch.float64).to(pipe.device, dtype)
-                conditioning = pipe.conditioning(texts[rows])
+                conditioning = pipe.conditioning_of(texts[rows], chosen.images[rows])
                 eps = noise_of(seed, chosen.identifiers[rows], x_0)
                 batch_terms = []
                 for _, bits in source.terms(conditioning, x_0, eps, indices[rows].T.to(x_0.device)):

@@ -85,7 +85,7 @@ def of_model(run: RunFiles, settings: ReportSettings) -> Iterator[Part]:
         num_images=settings.num_images,
         prompt_seed=settings.prompt_seed,
     )
-    model = model_protocol(settings.run, pipe)
+    model = model_protocol(settings.run, pipe, settings)
     say("composition")
     yield with_notes(composition(pictures, settings.examples), notes)
     say("prompt following and CLIP score")

@@ -44,6 +44,7 @@ from textdiff.evaluation.prompt_following.measure import (
 )
 from textdiff.evaluation.results import json_fields, to_json
 from textdiff.evaluation.retrieval.measure import RetrievalProtocol, RetrievalResult
+from textdiff.evaluation.unclip.result import UnclipResult
 from textdiff.evaluation.zero_shot.result import (
     ClassesProtocol,
     PromptsProtocol,
@@ -62,6 +63,7 @@ RESULTS = {
     "likelihood": LikelihoodResult,
     "prior": PriorResult,
     "noised-clip": NoisedClipResult,
+    "unclip": UnclipResult,
     "guidance": Sweep,
 }
 

@@ -1,9 +1,8 @@
-"""Differences between settings: which baselines, in pairs, resamples without a number."""
+"""Differences between settings: which baselines, in pairs."""
 
 from __future__ import annotations
 
 import pytest
-import torch
 
 from tests.helpers.sweeps import EARLY, setting, sweep, sweep_of_choices
 from textdiff.evaluation.guidance.differences import (
@@ -12,8 +11,6 @@ from textdiff.evaluation.guidance.differences import (
     UNGUIDED,
     WITHOUT_CLIP,
     baselines,
-    to_samples,
-    to_tensor,
     with_differences,
 )
 from textdiff.evaluation.guidance.sweep import Scales
@@ -69,13 +66,3 @@ def test_a_baseline_that_comes_later():
 def test_differences_that_are_known_stay():
     found = sweep().settings
     assert with_differences(found) == found
-
-
-def test_samples_without_kid_are_none():
-    values = torch.tensor([1.0, float("nan"), 2.0]).double()
-    assert to_samples(values) == (1.0, None, 2.0)
-    assert to_tensor((1.0, None)).isnan().tolist() == [False, True]
-
-
-def test_samples_have_six_digits():
-    assert to_samples(torch.tensor([1 / 3]).double()) == (0.333333,)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.helpers.sweeps import estimated, sweep, sweep_of_choices
-from textdiff.evaluation.guidance.table import print_sweep, with_interval
+from tests.helpers.sweeps import sweep, sweep_of_choices
+from textdiff.evaluation.guidance.table import print_sweep
 
 
 def printed(capsys, found) -> str:
@@ -42,8 +42,3 @@ def test_guides_of_merged_sweeps_are_named(capsys):
     assert "guide: one, clean CLIP at x_0" in text
     assert "guide: two, clean CLIP at x_0" in text
     assert "those drawn without CLIP is the first" in text
-
-
-def test_an_estimate_with_its_interval():
-    assert with_interval(estimated(0.5), 100, ".0f") == "50 (40 to 60)"
-    assert with_interval(estimated(0.05), 100, "+.1f") == "+5.0 (-5.0 to +15.0)"

@@ -1,4 +1,4 @@
-"""Pictures of a setting, timed; and a sheet of the best settings' pictures."""
+"""Pictures of a plan, timed; and a sheet of several sets of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from tqdm import tqdm
 
 from textdiff.cuda_graphs import PLAIN_CALLS
-from textdiff.data import labelled_grid, stacked, to_pil
+from textdiff.data import CaptionedImages, labelled_grid, stacked, to_pil
+from textdiff.errors import UsageError
 from textdiff.files import replacing
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.plan import DrawPlan
@@ -45,3 +46,17 @@ def write_sheet(path: str | Path, prompts: Sequence[str], rows: Mapping[str, Pic
     with replacing(path) as temporary:
         stacked(sheets).save(temporary)
     print(f"pictures: {path}")
+
+
+def check_prompts(prompts: Sequence[str], data: CaptionedImages) -> None:
+    """Raises UsageError: fewer than two prompts."""
+    if len(prompts) < 2:
+        raise UsageError(
+            f"split {data.split} of {data.config.source} has {len(prompts)} caption that can "
+            "be a prompt; among one there is nothing to choose, so give another --split"
+        )
+
+
+def repeat_each(prompts: Sequence[str], count: int) -> list[str]:
+    """Each prompt `count` times in a row."""
+    return [prompt for prompt in prompts for _ in range(count)]

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from textdiff.clip import ClipModel
 from textdiff.errors import CheckpointError
-from textdiff.evaluation.guidance import measure
-from textdiff.evaluation.guidance.measure import resampled_distances, unit_features
+from textdiff.evaluation.held_out import measure
+from textdiff.evaluation.held_out.measure import resampled_distances, unit_features
 
 
 @pytest.mark.parametrize("name", ["kid", "frechet"])

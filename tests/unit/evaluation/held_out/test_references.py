@@ -6,7 +6,7 @@ import pytest
 
 from textdiff.data import DataConfig, open_data
 from textdiff.errors import UsageError
-from textdiff.evaluation.guidance.references import reference_pictures
+from textdiff.evaluation.held_out.references import reference_pictures
 
 
 @pytest.fixture

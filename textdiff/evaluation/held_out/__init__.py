@@ -1,0 +1,1 @@
+"""Pictures drawn for the same prompts, judged by CLIPs that took no part; evaluations share it."""
