@@ -28,10 +28,8 @@ def table(page: Visit) -> list[list[str]]:
 
 
 def test_a_grid_has_its_labels_scores_and_pictures(compare, tmp_path):
-    compare.fill("x-values", "1, 3, 7")
-    compare.fill("y-name", "sampler")
-    compare.window.wait_for_selector("#y-values textarea, #y-values input", state="visible")
-    compare.fill("y-values", "ddim, dpmpp")
+    compare.vary("x", "guidance_scale", "1, 3, 7")
+    compare.vary("y", "sampler", "ddim, dpmpp")
     compare.window.click("#compare")
     said = compare.says("compare-said", "6 cells, 6 drawn now, 0 as before; seed 0.")
     assert "CLIP score by" in said
@@ -55,11 +53,8 @@ def test_a_grid_has_its_labels_scores_and_pictures(compare, tmp_path):
 
 def test_prompts_across_and_checkpoints(compare, tiny_run, server):
     steps = server.ask("GET", "/api/models")[1][0]["steps"][:2]
-    compare.fill("x-name", "prompt")
-    compare.fill("x-values", "red circle, small\nblue square")
-    compare.fill("y-name", "step")
-    compare.window.wait_for_selector("#y-values textarea, #y-values input", state="visible")
-    compare.fill("y-values", ", ".join(map(str, steps)))
+    compare.vary("x", "prompt", "red circle, small\nblue square")
+    compare.vary("y", "step", ", ".join(map(str, steps)))
     compare.window.click("#compare")
     compare.says("compare-said", "4 cells")
     head, *rows = table(compare)

@@ -77,6 +77,14 @@ class Visit:
         else:
             box.first.press("Tab")
 
+    def vary(self, axis: str, name: str, values: str) -> None:
+        """In the tab that compares. axis: "x" or "y". The values go when the setting changes."""
+        if self.value(f"{axis}-name") != name:
+            self.fill(f"{axis}-name", name)
+            empty = self.window.locator(f"#{axis}-values").locator("textarea, input")
+            empty.and_(self.window.locator(":placeholder-shown")).wait_for()
+        self.fill(f"{axis}-values", values)
+
     def value(self, field_id: str) -> str:
         box = self.window.locator(f"#{field_id}").locator(
             "input:not([type=range]):not([type=checkbox]), textarea"

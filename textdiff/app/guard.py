@@ -33,6 +33,8 @@ HEADERS: Headers = [
     ),
 ]
 
+CLOSE = (b"connection", b"close")  # where the body, or the rest of it, is not read
+
 
 class TooLargeError(HTTPException):
     """A body beyond its limit, met while the app reads it."""
@@ -84,6 +86,8 @@ class Guarded:
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*_without_sharing(message.get("headers", [])), *HEADERS]
+                if received > self.rules.body_bytes:
+                    message["headers"].append(CLOSE)
             await send(message)
 
         try:
@@ -101,7 +105,7 @@ async def _answer(scope: Scope, send: Send, refusal: Refusal) -> None:
     else:
         kind, body = b"application/json", json.dumps({"error": refusal.error}).encode()
     headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *HEADERS]
-    headers.append((b"connection", b"close"))  # its body, if there is one, is not read
+    headers.append(CLOSE)
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

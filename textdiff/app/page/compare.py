@@ -173,9 +173,15 @@ class _Tab:
                     elem_id="judge",
                 )
                 with gr.Row():
-                    start = gr.Button("Compare", variant="primary", elem_id="compare")
+                    start = gr.Button(
+                        "Compare", variant="primary", elem_id="compare", min_width=120
+                    )
                     stop = gr.Button(
-                        "Stop", variant="stop", interactive=False, elem_id="compare-stop"
+                        "Stop",
+                        variant="stop",
+                        interactive=False,
+                        elem_id="compare-stop",
+                        min_width=80,
                     )
             with gr.Column(elem_classes="answer"):
                 said = html(notice(INTRO), "compare-said")

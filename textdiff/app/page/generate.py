@@ -86,16 +86,17 @@ class _Tab:
         with gr.Column(visible=False, elem_id="chosen") as self.chosen:
             self.one = html("", "one")
             with gr.Row():
-                self.use = gr.Button("Use these settings", size="sm", elem_id="use")
-                self.start = gr.Button("Start from this", size="sm", elem_id="start")
+                self.use = gr.Button("Use these settings", size="sm", elem_id="use", min_width=90)
+                self.start = gr.Button("Start from this", size="sm", elem_id="start", min_width=90)
                 self.to_search = gr.Button(
                     "Nearest training pictures",
                     size="sm",
                     visible=bool(self.engine.settings.index),
                     elem_id="nearest",
+                    min_width=90,
                 )
-                self.delete = gr.Button("Delete", size="sm", elem_id="delete")
-                self.close = gr.Button("Close", size="sm", elem_id="close")
+                self.delete = gr.Button("Delete", size="sm", elem_id="delete", min_width=90)
+                self.close = gr.Button("Close", size="sm", elem_id="close", min_width=90)
 
     def _settings(self) -> None:
         form = self.form
