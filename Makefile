@@ -10,12 +10,13 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help install quickstart test test-fast bench lint format clean
+.PHONY: help install quickstart test test-fast browser bench lint format clean
 
 help:
 	@echo "make quickstart   install, train, draw prompts that no caption had, print metrics"
 	@echo "make test         install, lint, run the whole test suite (WORKERS=2 processes)"
 	@echo "make test-fast    install, run the unit tests but the slow ones: while you work"
+	@echo "make browser      install a Chromium (by apt) for the tests of the page"
 	@echo "make bench        install, short forms of the benchmarks that need no trained model"
 	@echo "make lint         ruff check and format check, types checked by mypy"
 	@echo "make format       what ruff can mend and format"
@@ -49,6 +50,16 @@ test: lint
 test-fast: install
 	$(PYTEST) -m "not slow" tests/unit
 	@echo "make test-fast: all checks passed"
+
+# Takes root, or sudo that asks nothing. Where it cannot be installed, this says so and goes on: the
+# tests of the page are then skipped.
+browser: install
+	@for name in "$$TEXTDIFF_CHROMIUM" chromium chromium-browser google-chrome chrome; do \
+	  command -v "$$name" >/dev/null && exit 0; \
+	done; \
+	root=; test "$$(id -u)" = 0 || root="sudo -n"; \
+	{ $$root apt-get update -qq && $$root apt-get install -y -qq chromium >/dev/null; } || \
+	echo "NO BROWSER: Chromium cannot be installed here; tests of the page will be SKIPPED" >&2
 
 bench: install
 	$(BIN)/python -m benchmarks.convergence

@@ -16,6 +16,7 @@ from tests.helpers import shapes_checked
 shapes_checked.install()  # before anything of textdiff is imported
 
 from tests.helpers import command  # noqa: E402
+from tests.helpers.browser import NO_BROWSER  # noqa: E402
 from tests.helpers.prepared import decoder_flags  # noqa: E402
 from tests.helpers.shapes import write_shapes  # noqa: E402
 from tests.helpers.workers import prepared_once  # noqa: E402
@@ -31,6 +32,15 @@ hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Tests of the page that had no browser are not passed over in silence."""
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    without = sum(NO_BROWSER in reason for reason in skipped)
+    if without:
+        said = f"{without} tests of the page did NOT run: {NO_BROWSER}; 'make browser' installs one"
+        terminalreporter.write_sep("!", said, red=True, bold=True)
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ def test_every_package_that_users_install_is_imported_by_something():
     project = toml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["openmoji"], *extras["plot"], *extras["track"]]
-    wanted += [*extras["eval"], *extras["retrieval"]]
+    wanted += [*extras["eval"], *extras["retrieval"], *extras["ui"]]
     names = [re.split(r"[<>=!~\[; ]", requirement)[0] for requirement in wanted]
     used = imported()
-    assert set(extras) == {"openmoji", "plot", "track", "eval", "retrieval", "dev"}
+    assert set(extras) == {"openmoji", "plot", "track", "eval", "retrieval", "ui", "dev"}
     assert [name for name in names if MODULES.get(name, name) not in used] == []

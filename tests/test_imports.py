@@ -35,7 +35,7 @@ LAYERS = [
     {"benchmarks", "examples"},
 ]
 LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
-HEAVY = "torch numpy PIL open_clip transformers diffusers accelerate datasets"
+HEAVY = "torch numpy PIL open_clip transformers diffusers accelerate datasets gradio fastapi faiss"
 FILES = read_files(ROOT, ["textdiff", "scripts", "evals", "benchmarks", "examples"])
 
 

@@ -71,8 +71,8 @@ EXTRAS = {
     "plot": {"matplotlib": "matplotlib"},
     "track": {"tensorboard": "tensorboard"},
     "eval": {"torch_fidelity": "torch-fidelity"},
-    "ui": {"gradio": "gradio", "fastapi": "fastapi", "uvicorn": "uvicorn"},
     "retrieval": {"faiss": "faiss-cpu"},
+    "ui": {"gradio": "gradio", "fastapi": "fastapi", "uvicorn": "uvicorn"},
 }
 
 

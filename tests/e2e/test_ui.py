@@ -8,7 +8,7 @@ import pytest
 
 from textdiff import errors
 from textdiff.commands.cli import run
-from textdiff.errors import CheckpointError, UsageError
+from textdiff.errors import CheckpointError, DataError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from textdiff.errors import CheckpointError, UsageError
         ([], UsageError, "nothing to show; give --model, --index or --run"),
         (["--model", "absent"], CheckpointError, "absent does not exist; give a run folder"),
         (["--model", "m", "m"], UsageError, "model names m twice; leave one out"),
+        (["--run", "m"], DataError, "--run m: no such folder; give a run folder"),
+        (["--index", "m"], DataError, "m is no index: it has no manifest.json"),
         (["--run", "m", "--host", "no.such.host.invalid"], UsageError, "--host no.such.host"),
         (["--run", "m", "--host", "192.0.2.1"], UsageError, "--host 192.0.2.1 --port 0: "),
         (["--run", "m", "--token", "short"], UsageError, "--token: "),

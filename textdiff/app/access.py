@@ -1,20 +1,18 @@
-"""Who may ask: rules in front of every route, the page's and the API's.
+"""Who may ask: the rules for every request, to the page and to the API.
 
-    Host known ── Origin is ours, where something changes ── token ── body within its limit ──► app
+    Host known ── Origin is ours, where something changes ── token ── stated size ──► may go on
 
 A browser will send any page's requests to 127.0.0.1. The Host header tells a page whose name was
-bound to this address afterwards (DNS rebinding), the Origin header one that posts across sites. No
-header of cross-origin sharing leaves, so that no other page can read an answer.
+bound to this address afterwards (DNS rebinding), the Origin header one that posts across sites.
 """
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
-import json
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -23,34 +21,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from textdiff.app.settings import LOOPBACK, UiSettings
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TOKEN_BYTES = 24
-# The page may fetch from this server alone; its scripts and styles stand in it.
-HEADERS: Headers = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (
-        b"content-security-policy",
-        b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'; "
-        b"form-action 'self'; base-uri 'self'",
-    ),
-]
 ASK = """<!doctype html><html lang="en"><meta charset="utf-8"><title>textdiff</title>
 <meta name="viewport" content="width=device-width"><body style="font: 1.1em system-ui; margin: 2em">
 <form><label>This page needs the token that its server printed:<br>
 <input name="token" type="password" autocomplete="off" autofocus></label> <button>Open</button>
 </form></body></html>"""
-
-
-class TooLargeError(Exception):
-    """A body beyond its limit."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +96,7 @@ class AccessRules:
 
     @property
     def too_large(self) -> Refusal:
-        return Refusal(413, f"the request is larger than {self.body_bytes} bytes")
+        return Refusal(413, f"the request is larger than {self.body_bytes} bytes, the most here")
 
     def knows_host(self, value: str | None) -> bool:
         """Whether a Host header names this server."""
@@ -153,87 +132,10 @@ class AccessRules:
         return [(b"location", target.encode("latin-1")), (b"set-cookie", cookie.encode("latin-1"))]
 
 
-class Guarded:
-    """`app` behind the rules."""
-
-    def __init__(self, app: App, rules: AccessRules) -> None:
-        self.app, self.rules = app, rules
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        refusal = self.rules.refusal(scope)
-        if scope["type"] == "websocket":
-            if refusal is None:
-                await self.app(scope, receive, send)
-            else:
-                await receive()
-                await send({"type": "websocket.close", "code": 1008, "reason": refusal.error})
-            return
-        if refusal is not None:
-            await _answer(scope, send, refusal)
-            return
-        landing = self.rules.landing(scope)
-        if landing is not None:
-            await send({"type": "http.response.start", "status": 303, "headers": landing})
-            await send({"type": "http.response.body"})
-            return
-        await self._pass_on(scope, receive, send)
-
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """With its body counted, and our headers on the answer in place of the app's own of the
-        same purpose."""
-        received, started = 0, False
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.rules.body_bytes:
-                raise TooLargeError
-            return message
-
-        async def sent(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                message["headers"] = [*_without_sharing(message.get("headers", [])), *HEADERS]
-            await send(message)
-
-        try:
-            await self.app(scope, counted, sent)
-        except TooLargeError:
-            if started:
-                raise
-            await _answer(scope, send, self.rules.too_large)
-
-
-async def _answer(scope: Scope, send: Send, refusal: Refusal) -> None:
-    shows_html = refusal.html is not None and "text/html" in (header(scope, b"accept") or "")
-    if shows_html:
-        kind, body = b"text/html; charset=utf-8", (refusal.html or "").encode()
-    else:
-        kind, body = b"application/json", json.dumps({"error": refusal.error}).encode()
-    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *HEADERS]
-    headers.append((b"connection", b"close"))  # its body, if there is one, is not read
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 def header(scope: Scope, name: bytes) -> str | None:
     """The only header of this name; None where there is none, or more than one."""
     values = [value for key, value in scope["headers"] if key == name]
     return values[0].decode("latin-1") if len(values) == 1 else None
-
-
-def _without_sharing(headers: Headers) -> Headers:
-    ours = {key for key, _ in HEADERS}
-    return [
-        (key, value)
-        for key, value in headers
-        if key.lower() not in ours and not key.lower().startswith(b"access-control-")
-    ]
 
 
 def _crosses_sites(scope: Scope) -> bool:

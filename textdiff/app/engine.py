@@ -9,6 +9,7 @@ the first job, so that the page is there at once.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from textdiff.app.search import Indexes, SearchRequest
 from textdiff.app.settings import UiSettings
 from textdiff.app.uploads import ID as UPLOAD_ID
 from textdiff.app.uploads import Uploads
+from textdiff.errors import DataError, TextdiffError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +38,8 @@ class Engine:
     """All of it, made once from the settings.
 
     Raises:
-        CheckpointError: a folder that holds no model. UsageError: a gallery that cannot be written.
+        CheckpointError, DataError: a folder that holds no model, no index or no run. UsageError: a
+            gallery that cannot be written.
     """
 
     def __init__(self, settings: UiSettings) -> None:
@@ -46,8 +49,11 @@ class Engine:
         self.gallery = Gallery(settings.gallery)
         self.uploads = Uploads(Path(settings.gallery) / UPLOADS, settings.limits)
         self.indexes = Indexes(settings.index, self.models, self.clips, settings.limits.queue)
-        self.jobs = Jobs(settings.limits.queue, "drawing")
         self._threads_settled = False
+        for run in settings.run:
+            if not Path(run).expanduser().is_dir():
+                raise DataError(f"--run {run}: no such folder; give a run folder of textdiff train")
+        self.jobs = Jobs(settings.limits.queue, "drawing")
 
     def start(self) -> None:
         """Begins to load the first model, so that the first request need not wait for it."""
@@ -126,7 +132,10 @@ class Engine:
 
     def _preload(self) -> Iterator[None]:
         self._settle_threads()
-        self.models.get(self.models.names()[0])
+        try:
+            self.models.get(self.models.names()[0])
+        except TextdiffError as error:  # its state says so too; the others can be used
+            logging.getLogger(__name__).warning("%s", error)
         yield None
 
     def _settle_threads(self) -> None:
@@ -143,6 +152,7 @@ class Engine:
     ) -> Iterator[Preview | Drawn | None]:
         self._settle_threads()
         loaded = self.models.loaded(request.model, request.step)
+        yield None  # to be stopped here, where the model took its time
         for name in (request.clip_guidance.guide, request.selection.judge):
             if name is not None:
                 loaded.pipe.guides[name] = self.clips.get(name)

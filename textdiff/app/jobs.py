@@ -66,6 +66,7 @@ class Ticket:
         self.id = uuid.uuid4().hex
         self._jobs, self._work = jobs, work
         self._cancelled = threading.Event()
+        self._told_position = 0
         self._changed = threading.Condition()
         self._unread: deque[object] = deque()
         self._ended = False
@@ -207,7 +208,8 @@ class Jobs:
         with self._lock:  # throughout, so that no job is told to wait after it has begun
             before = 0 if self._running is None else 1
             for number, ticket in enumerate(self._waiting):
-                if before + number:
+                if before + number != ticket._told_position:
+                    ticket._told_position = before + number
                     ticket._tell(Waiting(before + number))
 
     def _run(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
@@ -19,13 +20,15 @@ from textdiff.app.models import Clips, Models
 from textdiff.app.request import at_most
 from textdiff.app.settings import Limits
 from textdiff.config import Settings, build
-from textdiff.errors import CheckpointError, TextdiffError, UsageError
+from textdiff.errors import CheckpointError, DataError, TextdiffError, UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from textdiff.clip import ClipModel
     from textdiff.retrieval import Found, Index, Searcher
+
+MANIFEST = "manifest.json"  # as retrieval.manifest has it, which loads torch
 
 
 class SearchRequest(Settings):
@@ -67,9 +70,17 @@ class Indexes:
     """Indexes by the names that they were given by, opened when they are first searched.
 
     most: searches that wait at once.
+
+    Raises:
+        DataError: a folder that is no index.
     """
 
     def __init__(self, names: Sequence[str], models: Models, clips: Clips, most: int) -> None:
+        for name in names:
+            if not (Path(name).expanduser() / MANIFEST).is_file():
+                raise DataError(
+                    f"{name} is no index: it has no {MANIFEST}; 'textdiff index build' makes one"
+                )
         self._names, self._models, self._clips = list(names), models, clips
         self._searchers: dict[str, Searcher] = {}
         self._lock, self._places = threading.Lock(), threading.Semaphore(most)

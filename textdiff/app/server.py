@@ -18,8 +18,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from textdiff.app import api
-from textdiff.app.access import AccessRules, Guarded
+from textdiff.app.access import AccessRules
 from textdiff.app.engine import Engine
+from textdiff.app.guard import Guarded
 from textdiff.app.settings import UiSettings
 from textdiff.errors import UsageError
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from textdiff.evaluation.embedding.settings import EmbedSettings
 
+SPLITS = ("train", "val", "test")
+
 
 def run(settings: EmbedSettings) -> None:
     """Load, encode, write.
@@ -45,7 +47,8 @@ def run(settings: EmbedSettings) -> None:
     embeddings = embeddings_of(features, clip, data)
     if ranks.is_main:
         write_embeddings(settings.out, embeddings)
-        splits = ", ".join(f"{name} {n}" for name, n in Counter(embeddings.splits).items())
+        counts: Counter[str] = Counter(embeddings.splits)
+        splits = ", ".join(f"{name} {counts[name]}" for name in SPLITS if counts[name])
         print(
             f"embeddings of {len(embeddings)} images ({splits}) and {len(embeddings.texts)} "
             f"captions, {clip.embed_dim} numbers each: {settings.out}"

@@ -117,8 +117,7 @@ class AutoregressivePrior(nn.Module):
             self.embedding_proj,
             self.positional_embedding,
         )
-        _, seen = self.transformer_blocks(tokens, mask)
-        return seen
+        return self.transformer_blocks.see(tokens, mask)
 
     def _run(self, tokens: Tensor, place: int, seen: Seen) -> tuple[Logits, Seen]:
         """Logits after tokens (B, N, width), of which the first has this place; 0: the dot's."""

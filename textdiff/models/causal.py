@@ -85,17 +85,19 @@ class CausalBlock(nn.Module):
         self.ff = FeedForward(width, config.dropout)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(
-        self, x: Tensor, allowed: Tensor, before: KeysValues | None
-    ) -> tuple[Tensor, KeysValues]:
-        """x: (B, N, width), behind tokens with the keys and values `before`; allowed: (B, 1, N, L)
-        bool. Returns what becomes of x, and keys and values of all L tokens."""
-        normed = self.norm1(x)
+    def keys_values(self, normed: Tensor, before: KeysValues | None) -> KeysValues:
+        """Of all L tokens: normed, norm1 of (B, N, width), stands behind those of `before`."""
         keys, values = self.attn1.keys_values(normed)
-        if before is not None:
-            keys, values = torch.cat([before[0], keys], 2), torch.cat([before[1], values], 2)
-        x = x + self.dropout(self.attn1(normed, keys, values, allowed))
-        return x + self.ff(self.norm3(x)), (keys, values)
+        if before is None:
+            return keys, values
+        return torch.cat([before[0], keys], 2), torch.cat([before[1], values], 2)
+
+    def forward(
+        self, x: Tensor, normed: Tensor, keys_values: KeysValues, allowed: Tensor
+    ) -> Tensor:
+        """x: (B, N, width), which sees what is allowed of all L tokens: (B, 1, N, L) bool."""
+        x = x + self.dropout(self.attn1(normed, *keys_values, allowed))
+        return x + self.ff(self.norm3(x))
 
 
 class CausalBlocks(nn.ModuleList):
@@ -112,6 +114,17 @@ class CausalBlocks(nn.ModuleList):
         Args:
             mask: (B, N) True at real tokens; the first token of a sequence is one.
         """
+        seen, x = self._run(x, mask, seen, to_the_end=True)
+        return x, seen
+
+    def see(self, x: TokenFeatures, mask: TokenMask) -> Seen:
+        """Tokens that others will follow. What the last block would make of them nobody sees, so it
+        is not computed."""
+        return self._run(x, mask, None, to_the_end=False)[0]
+
+    def _run(
+        self, x: TokenFeatures, mask: TokenMask, seen: Seen | None, *, to_the_end: bool
+    ) -> tuple[Seen, TokenFeatures]:
         before = 0 if seen is None else seen.mask.shape[1]
         every = mask if seen is None else torch.cat([seen.mask, mask], dim=1)
         places = torch.arange(every.shape[1], device=x.device)
@@ -119,6 +132,10 @@ class CausalBlocks(nn.ModuleList):
         allowed = causal[None, None] & every[:, None, None, :]
         layers = []
         for number, block in enumerate(self):
-            x, keys_values = block(x, allowed, None if seen is None else seen.layers[number])
-            layers.append(keys_values)
-        return x, Seen(tuple(layers), every)
+            assert isinstance(block, CausalBlock)
+            normed = block.norm1(x)
+            of_block = block.keys_values(normed, None if seen is None else seen.layers[number])
+            layers.append(of_block)
+            if to_the_end or number + 1 < len(self):
+                x = block(x, normed, of_block, allowed)
+        return Seen(tuple(layers), every), x

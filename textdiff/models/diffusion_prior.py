@@ -93,5 +93,4 @@ class DiffusionPrior(nn.Module):
             self.embedding_proj,
             self.positional_embedding,
         )
-        _, seen = self.transformer_blocks(tokens, mask)
-        return seen
+        return self.transformer_blocks.see(tokens, mask)

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from textdiff.app.access import AccessRules, Guarded
+from textdiff.app.access import AccessRules
+from textdiff.app.guard import Guarded
 from textdiff.app.settings import Limits, UiSettings
 from textdiff.errors import UsageError
 

@@ -138,6 +138,8 @@ def test_gallery_archive_and_deletion(client, engine, usual):
         ("POST", "/api/generate", {"num_images": 5}, 400, "and 4 is the most here"),
         ("POST", "/api/generate", {"num_stepz": 5}, 400, "did you mean 'num_steps'?"),
         ("POST", "/api/generate", {"model": "/etc"}, 400, "is not one that this server has"),
+        ("POST", "/api/generate", {"model": "\ud800"}, 400, "is not one that this server has"),
+        ("POST", "/api/generate", {"prompt": ["\ud800"]}, 400, "is not UTF-8"),
         ("POST", "/api/generate", {"num_steps": 200}, 400, "100"),
         ("POST", "/api/generate", {"init_image": "data:,x"}, 400, "give an id of POST"),
         ("POST", "/api/generate", {"init_image": "0" * 64}, 400, "no upload has the id"),
@@ -155,7 +157,9 @@ def test_gallery_archive_and_deletion(client, engine, usual):
 def test_errors_in_words(client, usual, method, path, body, status, words):
     if body and method == "POST":
         body = {**usual, **body}
-    answer = client.request(method, path, json=body)
+    content = None if body is None else json.dumps(body)
+    headers = {"Content-Type": "application/json"}
+    answer = client.request(method, path, content=content, headers=headers)
     assert answer.status_code == status
     assert list(answer.json()) == ["error"]
     assert words in answer.json()["error"]

@@ -32,7 +32,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(tiny_run, folder):
-    with served("--model", tiny_run, "--limits.queue", "2", folder=folder) as server:
+    flags = ["--limits.queue", "2", "--limits.upload-bytes", "100000"]
+    with served("--model", tiny_run, *flags, folder=folder) as server:
         yield server.ready()
 
 
@@ -100,6 +101,14 @@ def test_strangers(server, request_bytes):
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server):
     head = b"POST /api/uploads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999999\r\n\r\n"
     assert server.raw(head)[0] == 413
+
+
+def test_a_body_that_grows_too_large_is_refused_while_it_is_sent(server):
+    head = b"POST /api/uploads HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+    status, answer = server.raw(head + 2 * chunk)
+    assert status == 413
+    assert b"the most here" in answer
 
 
 def test_nothing_that_is_no_http_ends_the_server(server):

@@ -48,6 +48,21 @@ def test_damaged_newest_checkpoint_gives_the_one_before(run_copy, caplog):
     assert str(newest) in caplog.text
 
 
+def test_an_earlier_checkpoint_of_a_run(tiny_run):
+    newest, older = checkpoints(tiny_run / "checkpoints")
+    assert same_weights(TextToImage.load(tiny_run, step=4), older / "ema.safetensors")
+    assert same_weights(TextToImage.load(tiny_run, step=6), newest / "ema.safetensors")
+    with pytest.raises(CheckpointError, match="no checkpoint of step 2; it keeps steps 6, 4"):
+        TextToImage.load(tiny_run, step=2)
+
+
+def test_the_checkpoint_that_is_asked_for_is_not_replaced_by_another(run_copy):
+    newest, _ = checkpoints(run_copy / "checkpoints")
+    (newest / "state.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        TextToImage.load(run_copy, step=6)
+
+
 @pytest.mark.slow
 def test_run_without_averages_gives_its_weights(tmp_path, configs, shapes, tiny_clip):
     flags = ["--config", str(configs / "unet.yaml"), "--data.source", str(shapes)]

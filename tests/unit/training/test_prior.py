@@ -18,7 +18,7 @@ from textdiff.errors import CheckpointError, UsageError
 from textdiff.pipeline.prior import Prior
 from textdiff.training.launch import accelerator_for
 from textdiff.training.specs.prior import prior_spec
-from textdiff.training.tasks.prior import log_frequencies
+from textdiff.training.tasks.autoregressive_prior import log_frequencies
 from textdiff.types import Batch
 
 KINDS = ["diffusion", "autoregressive"]
@@ -133,7 +133,8 @@ def test_it_learns_which_embedding_a_caption_has(train, tiny_embeddings, kind):
     """Eight captions, an embedding each: learned by heart they are found nearly always."""
     flags = ["--train.steps", "300", "--train.lr", "3e-3", "--train.eval-every", "300"]
     flags += ["--transformer.width", "32", "--train.batch-size", "16", "--train.log-every", "50"]
-    more = ["--codes.num-components", "6", "--train.checkpoint-every", "300"]
+    more = ["--codes.num-components", "7", "--codes.num-buckets", "16"]
+    more += ["--train.checkpoint-every", "300"]
     folder = train("--kind", kind, "--caption-drop", "0", "--ema-decay", "none", *flags, *more)
     rows = read_embeddings(tiny_embeddings).of_split("train")
     drawn = Prior.load(folder)([texts[0] for texts in rows.captions], num_candidates=1)
@@ -192,6 +193,12 @@ def test_embeddings_of_another_normalisation(train, tiny_embeddings, tmp_path):
 def test_fewer_rows_than_components(train):
     with pytest.raises(UsageError, match=r"num-components 9: 9 components of 8 embeddings .* at m"):
         train("--kind", "autoregressive", "--codes.num-components", "9")
+
+
+def test_a_preview_of_more_steps_than_there_are(train, tmp_path):
+    with pytest.raises(UsageError, match=r"preview: num_steps must lie in 1\.\.100, got 101"):
+        train("--preview.num-steps", "101")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_clip_that_is_no_longer_there(train, tmp_path):

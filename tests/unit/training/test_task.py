@@ -21,11 +21,12 @@ from textdiff.training.task import (
     Stateful,
     Task,
 )
+from textdiff.training.tasks.autoregressive_prior import AutoregressivePriorTask
 from textdiff.training.tasks.binary import BinaryTask
 from textdiff.training.tasks.contrastive import ContrastiveTask
 from textdiff.training.tasks.diffusion import DiffusionTask
+from textdiff.training.tasks.diffusion_prior import DiffusionPriorTask
 from textdiff.training.tasks.noised_clip import NoisedClipTask
-from textdiff.training.tasks.prior import AutoregressivePriorTask, DiffusionPriorTask
 from textdiff.types import Batch
 
 

@@ -14,7 +14,7 @@ from textdiff.app.page.form import QUICK
 from textdiff.app.page.history import open_picture
 from textdiff.app.page.markup import notice
 from textdiff.app.page.painter import EMPTY, canvas_of, mask_in, painter, uploaded_mask
-from textdiff.app.page.widgets import html, picture_file
+from textdiff.app.page.widgets import drop_zone, html, text_of
 from textdiff.app.request import DrawRequest
 from textdiff.errors import TextdiffError
 
@@ -30,7 +30,7 @@ class Beginning:
     def __post_init__(self) -> None:
         self.picture_id = gr.State(None)
         self.said = html(notice(INTRO), "beginning-said")
-        self.file = picture_file("Picture to start from", "init-file")
+        self.file = drop_zone("Picture to start from", "init-file")
         self.strength = gr.Textbox(
             label="Strength",
             info="share of the way back to noise, above 0 and up to 1",
@@ -39,15 +39,10 @@ class Beginning:
             elem_id="strength",
         )
         self.canvas = painter()
-        with gr.Row():
-            self.mask_file = gr.UploadButton(
-                "Upload a mask", file_types=["image"], type="binary", size="sm", elem_id="mask-file"
-            )
-            self.none = gr.Button("Start from noise again", size="sm", elem_id="from-noise")
-        self.file.upload(self._upload, self.file, [*self.outputs, self.file], **QUICK)
-        self.mask_file.upload(
-            self._upload_mask, [self.mask_file, self.picture_id], [self.canvas, self.said], **QUICK
-        )
+        self.mask_file = drop_zone("Mask of the same size", "mask-file")
+        self.none = gr.Button("Start from noise again", size="sm", elem_id="from-noise")
+        self.file.upload(self._upload, None, self.outputs, **QUICK)
+        self.mask_file.upload(self._upload_mask, self.picture_id, [self.canvas, self.said], **QUICK)
         self.none.click(self.cleared, None, self.outputs, **QUICK)
 
     @property
@@ -94,17 +89,17 @@ class Beginning:
         """Noise."""
         return None, "", EMPTY, notice(INTRO)
 
-    def _upload(self, data: bytes) -> tuple[Any, ...]:
+    def _upload(self, event: gr.EventData) -> tuple[Any, ...]:
         with politely() as failed:
-            return (*self.chosen(self.engine.uploads.add(data)), None)
-        return (gr.skip(), gr.skip(), gr.skip(), failed[0], None)
+            return self.chosen(text_of(event, "id"))
+        return gr.skip(), gr.skip(), gr.skip(), failed[0]
 
-    def _upload_mask(self, data: bytes, picture_id: str | None) -> tuple[Any, ...]:
+    def _upload_mask(self, picture_id: str | None, event: gr.EventData) -> tuple[Any, ...]:
         if picture_id is None:
             return gr.skip(), notice("Choose the picture first that the mask is for.", "error")
         with politely() as failed:
             picture = open_picture(self.engine, picture_id)
-            mask = uploaded_mask(data, picture.size, self.engine.limits)
+            mask = uploaded_mask(self.engine.uploads.path(text_of(event, "id")), picture.size)
             return canvas_of(picture, mask), notice("The mask is on the picture.")
         return gr.skip(), failed[0]
 

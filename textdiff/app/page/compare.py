@@ -157,11 +157,11 @@ class Table:
 
 class _Tab:
     def __init__(self, engine: Engine, generate: Form) -> None:
-        self.engine, self.form, self.memory = engine, Form(engine), Memory()
+        self.engine, self.form, self.memory = engine, Form(engine, "cells"), Memory()
         names, judges = list(settings_of_cells()), engine.settings.judge
         with gr.Row(elem_classes="sides"):
             with gr.Column(elem_classes="ask"):
-                self.form.prompts("compare-prompt")
+                self.form.prompts()
                 x = gr.Dropdown(names, value="guidance_scale", label="Across", elem_id="x-name")
                 x_values = _values("Values across", "1, 3, 7", "x-values")
                 y = gr.Dropdown([NONE, *names], value=NONE, label="Down", elem_id="y-name")
@@ -204,7 +204,9 @@ class _Tab:
         form.sampling()
         with gr.Accordion("Model and checkpoint", open=False):
             form.model()
-        with gr.Accordion("CLIP guidance, best of several, others", open=False):
+        with gr.Accordion(
+            "CLIP guidance, best of several, others", open=False, elem_id="cells-advanced"
+        ):
             form.clip()
             form.others()
 

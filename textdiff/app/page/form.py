@@ -37,9 +37,13 @@ def fresh_seed() -> int:
 
 @dataclass
 class Form:
-    """Fields by the name of their setting, in the order in which events take them."""
+    """Fields by the name of their setting, in the order in which events take them.
+
+    prefix: of the ids of the fields, "draw" for "draw-prompt".
+    """
 
     engine: Engine
+    prefix: str
     fields: dict[str, Component] = field(default_factory=dict)
 
     @property
@@ -52,6 +56,7 @@ class Form:
 
     def add(self, name: str, component: FieldT) -> FieldT:
         """Registers a field for the setting `name`."""
+        component.elem_id = f"{self.prefix}-{name}"
         self.fields[name] = component
         return component
 
@@ -82,8 +87,8 @@ class Form:
         assert isinstance(field, gr.Textbox)
         return field
 
-    def prompts(self, name: str = "prompt") -> None:
-        """What to draw. name: id of the field."""
+    def prompts(self, autofocus: bool = False) -> None:
+        """What to draw."""
         longest = self.engine.limits.prompt_length
         self.add(
             "prompt",
@@ -93,8 +98,7 @@ class Form:
                 max_length=longest,
                 lines=1,
                 max_lines=1,
-                autofocus=name == "prompt",
-                elem_id=name,
+                autofocus=autofocus,
             ),
         )
 

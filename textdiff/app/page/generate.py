@@ -18,8 +18,8 @@ from textdiff.app.page.beginning import Beginning, politely
 from textdiff.app.page.form import QUICK, Form, fresh_seed
 from textdiff.app.page.markup import notice
 from textdiff.app.page.progress import Progress
-from textdiff.app.page.widgets import clicked, html, picture_file
-from textdiff.app.request import Recalled, recalled
+from textdiff.app.page.widgets import drop_zone, html, text_of, told
+from textdiff.app.request import DrawRequest, Recalled, recalled
 from textdiff.errors import TextdiffError
 
 # Long work: streamed, with words of our own on how it goes, as many at once as there are clients
@@ -53,7 +53,7 @@ def build(engine: Engine, page: gr.Blocks) -> GenerateTab:
 
 class _Tab:
     def __init__(self, engine: Engine, page: gr.Blocks) -> None:
-        self.engine, self.form = engine, Form(engine)
+        self.engine, self.form = engine, Form(engine, "draw")
         self.ticket_id = gr.State("")
         self.chosen_id: gr.State = gr.State("")
         self.amount_shown = gr.State(history.PAGE)
@@ -73,7 +73,7 @@ class _Tab:
         page.load(self._history, self.amount_shown, [self.gallery, self.more], **QUICK)
 
     def _ask(self) -> None:
-        self.form.prompts()
+        self.form.prompts(autofocus=True)
         with gr.Row():
             self.draw = gr.Button("Draw", variant="primary", elem_id="draw", min_width=120)
             self.stop = gr.Button(
@@ -106,13 +106,15 @@ class _Tab:
         several = len(self.engine.models.names()) > 1
         with gr.Accordion("Model and checkpoint", open=several):
             form.model()
-        with gr.Accordion("CLIP guidance, best of several, others", open=False):
+        with gr.Accordion(
+            "CLIP guidance, best of several, others", open=False, elem_id="draw-advanced"
+        ):
             form.clip()
             form.others()
         with gr.Accordion("Start from a picture, mask", open=False, elem_id="begin") as self.begin:
             self.beginning = Beginning(self.engine)
         with gr.Accordion("Settings of a PNG", open=False, elem_id="recall"):
-            self.png = picture_file("Drop a PNG that textdiff drew", "png-file")
+            self.png = drop_zone("PNG that textdiff drew", "png-file", "api/settings")
             self.recall_said = html("", "recall-said")
 
     def _connect(self) -> None:
@@ -140,7 +142,7 @@ class _Tab:
         settings = [*form.components, *beginning.outputs, self.begin]
         self.use.click(self._use, self.chosen_id, [self.said, *settings], **QUICK)
         self.start.click(self._start, self.chosen_id, [*beginning.outputs, self.begin], **QUICK)
-        self.png.upload(self._recall, self.png, [self.recall_said, *settings, self.png], **QUICK)
+        self.png.upload(self._recall, None, [self.recall_said, *settings], **QUICK)
         self.more.click(lambda most: most + history.PAGE, self.amount_shown, self.amount_shown)
         self.amount_shown.change(
             self._history, self.amount_shown, [self.gallery, self.more], **QUICK
@@ -182,7 +184,7 @@ class _Tab:
 
     def _choose(self, event: gr.EventData) -> tuple[Any, ...]:
         with politely() as failed:
-            picture_id = clicked(event)
+            picture_id = text_of(event, "key")
             return picture_id, gr.update(visible=True), history.one(self.engine, picture_id)
         return "", gr.update(visible=True), failed[0]
 
@@ -199,10 +201,13 @@ class _Tab:
             return self._filled(known)
         return (failed[0], *self._unchanged())
 
-    def _recall(self, png: bytes) -> tuple[Any, ...]:
+    def _recall(self, event: gr.EventData) -> tuple[Any, ...]:
+        """What POST /api/settings said of a PNG."""
         with politely() as failed:
-            return (*self._filled(self.engine.recall(png)), None)
-        return (failed[0], *self._unchanged(), None)
+            answer = told(event)
+            request = DrawRequest.of(dict(answer.get("request", {})))
+            return self._filled(Recalled(request, tuple(map(str, answer.get("left_out", ())))))
+        return (failed[0], *self._unchanged())
 
     def _filled(self, known: Recalled) -> tuple[Any, ...]:
         """What to say, the form, the beginning, and whether that is to be seen."""

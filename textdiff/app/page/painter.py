@@ -13,6 +13,7 @@ import base64
 import binascii
 import io
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -67,15 +68,16 @@ def canvas_of(picture: Image.Image, mask: Image.Image | None = None) -> dict[str
     return {"picture": data_png(small), "width": width, "height": height, "mask": painted}
 
 
-def uploaded_mask(data: bytes, size: tuple[int, int], limits: Limits) -> Image.Image:
-    """A mask from a file, white on black, as `textdiff sample --mask` reads it.
+def uploaded_mask(path: Path, size: tuple[int, int]) -> Image.Image:
+    """A mask from an upload, white on black, as `textdiff sample --mask` reads it.
 
     Raises:
-        BadImage: no picture within the limits. UsageError: one of another size.
+        UsageError: one of another size.
     """
+    from textdiff.data.picture_files import read_mask
     from textdiff.pipeline.init import painted_pixels
 
-    mask = picture_of(data, limits)
+    mask = read_mask("the mask", path)
     if mask.size != size:
         theirs, ours = ("{}x{}".format(*each) for each in (mask.size, size))
         raise UsageError(

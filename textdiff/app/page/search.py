@@ -18,7 +18,7 @@ from textdiff.app.page.beginning import politely
 from textdiff.app.page.form import QUICK
 from textdiff.app.page.history import open_picture
 from textdiff.app.page.markup import Figure, button, figures, image, notice
-from textdiff.app.page.widgets import clicked, html, picture_file
+from textdiff.app.page.widgets import drop_zone, html, text_of
 from textdiff.app.search import SearchRequest
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class _Tab:
                 self.results = html("", "results")
             with gr.Column(elem_classes="more"):
                 minus = _words("Without", "what is to be absent", "minus")
-                file = picture_file("Picture to search by", "query-file")
+                file = drop_zone("Picture to search by", "query-file")
                 self.shown = html("", "query-picture")
                 top = gr.Slider(
                     1,
@@ -84,7 +84,7 @@ class _Tab:
         asked = [self.index, text, minus, self.picture, top]
         for event in (start.click, text.submit, minus.submit):
             event(self._search, asked, [self.said, self.results], **SEARCHING)
-        file.upload(self._upload, file, [*self.outputs[2:], self.said, file], **QUICK).then(
+        file.upload(self._upload, None, [*self.outputs[2:], self.said], **QUICK).then(
             self._search, asked, [self.said, self.results], **SEARCHING
         )
         self.shown.click(lambda: (None, ""), None, self.outputs[2:], **QUICK)
@@ -108,7 +108,7 @@ class _Tab:
         return self._answer(request)
 
     def _more_like(self, index: str, top: float, event: gr.EventData) -> tuple[str, str]:
-        kind, _, row = clicked(event).partition(":")
+        kind, _, row = text_of(event, "key").partition(":")
         if kind != "row" or not row.isdigit():
             return gr.skip(), gr.skip()
         return self._answer(SearchRequest(index=index, row=int(row), top=int(top)))
@@ -145,11 +145,11 @@ class _Tab:
             actions=[(row, "More like this")],
         )
 
-    def _upload(self, data: bytes) -> tuple[Any, ...]:
+    def _upload(self, event: gr.EventData) -> tuple[Any, ...]:
         with politely() as failed:
-            new = self.engine.uploads.add(data)
-            return new, self._query_picture(new), gr.skip(), None
-        return None, "", failed[0], None
+            picture_id = text_of(event, "id")
+            return picture_id, self._query_picture(picture_id), gr.skip()
+        return None, "", failed[0]
 
     def _query_picture(self, picture_id: str) -> str:
         from textdiff.evaluation.report.images import data_uri

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from textdiff.app.engine import Engine
 from textdiff.app.page import compare, generate, run, search
 from textdiff.app.page.form import QUICK
+from textdiff.app.page.routes import OnlyKnownRoutes
 from textdiff.app.page.search import SEARCHING
 from textdiff.app.page.widgets import html
 from textdiff.evaluation.report.page import fragment_style
@@ -28,6 +29,7 @@ SYSTEM_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace
 
 def mount(app: FastAPI, engine: Engine) -> None:
     """Serves the page at the root of `app`; routes that were added before stay as they are."""
+    app.add_middleware(OnlyKnownRoutes)
     style = files(__package__).joinpath("style.css").read_text("utf-8")
     gr.mount_gradio_app(
         app,
@@ -35,7 +37,6 @@ def mount(app: FastAPI, engine: Engine) -> None:
         path="/",
         theme=theme(),
         css=style + fragment_style(".run"),
-        max_file_size=engine.limits.upload_bytes,
         allowed_paths=[],
         show_error=False,
         footer_links=[],

@@ -1,7 +1,12 @@
-"""Gradio components that the tabs share: HTML whose buttons can be clicked, a place for a file."""
+"""Gradio components that the tabs share: HTML whose buttons can be clicked, a place for a file.
+
+Files go to our own API and never through Gradio, whose events take a path for a file and do not
+ask whether it was uploaded.
+"""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
 import gradio as gr
@@ -12,6 +17,12 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-key]');
   if (button) trigger('click', {key: button.dataset.key});
 });
+"""
+# The label is all of the zone; the input is there for the keyboard.
+ZONE = """
+<label class="zone"><span>${label}</span> <small>drop a file here, or choose one</small>
+<input type="file" accept="image/*"></label>
+<p class="notice error" role="alert"></p>
 """
 
 
@@ -26,19 +37,25 @@ def html(value: str = "", name: str = "", **options: Any) -> gr.HTML:
     )
 
 
-def clicked(event: gr.EventData) -> str:
-    """The key of the button that was clicked; whoever sends a request can tell any text."""
-    key = event._data.get("key", "") if isinstance(event._data, dict) else ""
-    return key if isinstance(key, str) else ""
-
-
-def picture_file(label: str, name: str) -> gr.File:
-    """A place to drop a picture at, or to choose one; its bytes arrive as they are."""
-    return gr.File(
+def drop_zone(label: str, name: str, address: str = "api/uploads") -> gr.HTML:
+    """A place for a picture's file. Its event `upload` gives what the API at `address` answered.
+    label: of the page's own, it is not escaped."""
+    return gr.HTML(
+        html_template=ZONE,
         label=label,
-        file_count="single",
-        file_types=["image"],
-        type="binary",
-        height=120,
+        apply_default_css=False,
+        js_on_load=files(__package__).joinpath("dropzone.js").read_text("utf-8"),
         elem_id=name,
+        address=address,
     )
+
+
+def told(event: gr.EventData) -> dict[str, Any]:
+    """What an event of the page's own scripts says; whoever sends a request can say anything."""
+    return event._data if isinstance(event._data, dict) else {}
+
+
+def text_of(event: gr.EventData, name: str) -> str:
+    """A text in it; empty where there is none."""
+    value = told(event).get(name, "")
+    return value if isinstance(value, str) else ""

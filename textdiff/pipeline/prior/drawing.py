@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from textdiff.sampling.base import sample
 from textdiff.sampling.noise import ImageNoise
 from textdiff.types import Features, Timesteps
 
+BELOW_ONE = 1 - 2**-24  # the largest float32 that is
 Seeds = Sequence[tuple[int | str, ...]]  # per row, what its random draws are a function of
 
 
@@ -50,11 +52,18 @@ class BoundPrior:
 
     def pair(self, x_t: Features, timestep: Timesteps) -> tuple[Features, Features]:
         """(with the captions, with the empty ones)."""
-        both = Seen.cat([self.captions, self.empty])
-        conditional, unconditional = self.network(x_t.repeat(2, 1), timestep.repeat(2), both).chunk(
-            2
-        )
+        output = self.network(x_t.repeat(2, 1), timestep.repeat(2), self._both)
+        conditional, unconditional = output.chunk(2)
         return conditional, unconditional
+
+    @cached_property
+    def _both(self) -> Seen:
+        return Seen.cat([self.captions, self.empty])
+
+
+def process_of(schedule: NoiseSchedule) -> GaussianDiffusion:
+    """That of a diffusion prior, which says x_0."""
+    return GaussianDiffusion(schedule, "x_0", learned_variance=False)
 
 
 def draw_by_diffusion(
@@ -70,7 +79,7 @@ def draw_by_diffusion(
     Raises:
         UsageError: steps that the schedule does not have.
     """
-    process, how = GaussianDiffusion(schedule, "x_0", learned_variance=False), config.of_diffusion()
+    process, how = process_of(schedule), config.of_diffusion()
     grid = process.plan_grid(how)
     denoise = process.guided(BoundPrior(network, captions, empty), how)
     noise = ImageNoise(seeds, (network.config.embed_dim,), network.clip_std.device)
@@ -90,7 +99,8 @@ def draw_codes(
     count = network.config.num_components
     device = network.dot_edges.device
     streams = [Stream("sampling", *parts) for parts in seeds]
-    uniforms = torch.stack([stream.uniform(1 + count) for stream in streams]).to(device)
+    uniforms = torch.stack([stream.uniform(1 + count) for stream in streams])
+    uniforms = uniforms.float().clamp(max=BELOW_ONE).to(device)  # not every device has float64
     next_logits = network.next_logits(captions, upper_half(uniforms[:, 0], network.config.num_dots))
     if config.guidance_scale != 1:
         none = torch.full((len(seeds),), network.no_caption, device=device)

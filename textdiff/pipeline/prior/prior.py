@@ -38,7 +38,13 @@ from textdiff.pipeline.loading import (
     read_description,
 )
 from textdiff.pipeline.prior.config import PriorConfig, PriorSampling
-from textdiff.pipeline.prior.drawing import Seeds, draw_by_diffusion, draw_codes, seeds_of
+from textdiff.pipeline.prior.drawing import (
+    Seeds,
+    draw_by_diffusion,
+    draw_codes,
+    process_of,
+    seeds_of,
+)
 from textdiff.sampling.best_of import Candidates, best_of
 from textdiff.types import Conditioning, Features
 
@@ -129,6 +135,11 @@ class Prior:
         """How embeddings are noised, in a diffusion prior."""
         return NoiseSchedule.from_config(self.config.schedule)
 
+    def check(self, config: PriorSampling) -> None:
+        """Raises UsageError: more steps than the schedule of a diffusion prior has."""
+        if self.config.kind == "diffusion":
+            process_of(self.schedule).plan_grid(config.of_diffusion())
+
     def text_embeddings(self, prompts: Sequence[str]) -> Features:
         """z_t, unit length, (B, E)."""
         pooled = self.clip.conditioning(list(prompts)).pooled
@@ -157,6 +168,7 @@ class Prior:
         Raises:
             UsageError: a prompt that is no text, or more steps than the schedule has.
         """
+        self.check(config)
         for prompt in prompts:
             check_text(prompt)
         texts = [*dict.fromkeys(prompt for prompt in prompts if prompt), ""]

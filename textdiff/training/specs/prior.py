@@ -19,7 +19,8 @@ from textdiff.training.captions import CaptionEmbeddings
 from textdiff.training.fresh_model import check_same_clip
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.prior import TrainPriorSettings
-from textdiff.training.tasks.prior import AutoregressivePriorTask, DiffusionPriorTask
+from textdiff.training.tasks.autoregressive_prior import AutoregressivePriorTask
+from textdiff.training.tasks.diffusion_prior import DiffusionPriorTask
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -46,6 +47,10 @@ def prior_spec(settings: TrainPriorSettings) -> TrainingSpec:
         codes=settings.codes,
     )
     prior = fresh_prior(config, clip, data, settings.seed)
+    try:
+        prior.check(settings.preview)
+    except UsageError as error:
+        raise UsageError(f"preview: {error}") from None
 
     def build_task(accelerator: Accelerator) -> DiffusionPriorTask | AutoregressivePriorTask:
         prior.to(accelerator.device)
