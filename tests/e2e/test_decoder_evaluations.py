@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 
+from textdiff import TextToImage
+from textdiff.clip import ClipModel
 from textdiff.commands.cli import run
-from textdiff.errors import UsageError
+from textdiff.errors import DataError, UsageError
+from textdiff.evaluation.held_out import measure
 from textdiff.pipeline.prior import Prior
 
 FEW = ["--num-steps", "2"]
@@ -53,20 +58,14 @@ def test_a_prior_with_a_model_that_is_no_decoder_is_refused(tiny_run, other_clip
 
 
 def test_composition_asks_for_facts_of_a_decoder_too(tiny_decoder):
-    from textdiff.errors import DataError
-
     with pytest.raises(DataError, match="without facts"):
         run(["composition", "--model", str(tiny_decoder), "--prior", "text"])
 
 
 def test_a_sweep_of_guidance(tiny_decoder, other_clip, tmp_path, monkeypatch):
-    from textdiff.evaluation.held_out import measure
-
     monkeypatch.setattr(measure, "FRECHET_RESAMPLES", 5)
     monkeypatch.setattr(measure, "RESAMPLES", 50)
     second = tmp_path / "second"
-    from textdiff.clip import ClipModel
-
     clip = ClipModel.load(other_clip)
     clip.model.logit_scale.data.add_(0.5)
     clip.save(second)
@@ -89,13 +88,39 @@ def test_a_report(tiny_decoder, tmp_path):
         run(["report", "--run", str(tiny_decoder), *page])
 
 
-def test_likelihood_is_given_each_pictures_own_embedding(tiny_decoder, tiny_run, tmp_path):
-    out = tmp_path / "bits.json"
-    run(["likelihood", "--model", str(tiny_decoder), "--estimate", "3", "--json", str(out)])
-    assert json.loads(out.read_text())["pictures"] == 4
+@pytest.fixture
+def without_embeddings(monkeypatch):
+    """Makes a decoder see none, whatever it is given."""
+
+    def blind() -> None:
+        seeing = TextToImage.conditioning_of
+
+        def conditioning_of(pipe, prompts, pictures):
+            seen = seeing(pipe, prompts, pictures)
+            assert seen.image is not None
+            return replace(seen, image=torch.zeros_like(seen.image))
+
+        monkeypatch.setattr(TextToImage, "conditioning_of", conditioning_of)
+
+    return blind
 
 
-def test_inversion_is_given_each_pictures_own_embedding(tiny_decoder, tmp_path):
-    out = tmp_path / "inversion.json"
-    run(["inversion", "--model", str(tiny_decoder), "--num-steps", "3", "--json", str(out)])
-    assert json.loads(out.read_text())["round_trips"].keys() == {"3"}
+def test_likelihood_is_given_each_pictures_own_embedding(
+    tiny_decoder, without_embeddings, tmp_path
+):
+    out, bits = tmp_path / "bits.json", []
+    for blind in (lambda: None, without_embeddings):
+        blind()
+        run(["likelihood", "--model", str(tiny_decoder), "--estimate", "3", "--json", str(out)])
+        bits.append(json.loads(out.read_text())["per_picture"]["first"])
+    assert len(bits[0]) == 4
+    assert all(own != none for own, none in zip(*bits, strict=True))
+
+
+def test_inversion_is_given_each_pictures_own_embedding(tiny_decoder, without_embeddings, tmp_path):
+    out, errors = tmp_path / "inversion.json", []
+    for blind in (lambda: None, without_embeddings):
+        blind()
+        run(["inversion", "--model", str(tiny_decoder), "--num-steps", "3", "--json", str(out)])
+        errors.append(json.loads(out.read_text())["per_item"]["3"]["values"]["rmse"])
+    assert all(own != none for own, none in zip(*errors, strict=True))

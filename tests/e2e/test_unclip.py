@@ -12,6 +12,8 @@ from textdiff.clip import ClipModel
 from textdiff.commands.cli import run
 from textdiff.errors import UsageError
 from textdiff.evaluation.held_out import measure as held_out
+from textdiff.pipeline.prior import Prior
+from textdiff.pipeline.prior.space import space_of
 
 ROUTES = [
     "text-conditional model",
@@ -79,9 +81,6 @@ def test_judges_that_took_part_are_refused(flags, tiny_clip):
 
 
 def test_a_prior_of_another_clip_is_refused(flags, tiny_prior, other_clip, tmp_path):
-    from textdiff.pipeline.prior import Prior
-    from textdiff.pipeline.prior.space import space_of
-
     prior = Prior.load(tiny_prior, "cpu")
     prior.clip = ClipModel.load(other_clip)
     prior.config = prior.config.model_copy(update={"space": space_of(prior.clip)})

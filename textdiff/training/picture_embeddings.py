@@ -44,7 +44,7 @@ class PictureEmbeddings:
         self, split: str, ids: Sequence[int] | Tensor, dropped: Sequence[bool] | None = None
     ) -> Features:
         """(B, E) of these pictures of a split; 0 where `dropped`."""
-        chosen = self.by_split[split][torch.as_tensor(ids)]
+        chosen = self.by_split[split][torch.as_tensor(ids, dtype=torch.long)]
         if dropped is not None:
             chosen = chosen.masked_fill(torch.tensor(dropped)[:, None], 0)
         return chosen

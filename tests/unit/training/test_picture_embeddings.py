@@ -63,6 +63,12 @@ def test_the_network_sees_the_embedding_of_its_picture(pipe, image_drop, share):
     assert torch.equal(seen[0].image, share * embeddings[[3, 9, 3, 0]])
 
 
+def test_no_picture_has_no_embedding():
+    """As where no prompt is to be drawn during training."""
+    embeddings = PictureEmbeddings({"train": torch.ones(3, 8)})
+    assert embeddings.of("train", []).shape == (0, 8)
+
+
 def test_a_file_gives_each_picture_its_own_embedding(shapes, tiny_clip, tiny_embeddings):
     clip = ClipModel.load(tiny_clip).freeze()
     config = DataConfig(source=str(shapes), image_size=clip.image_size)

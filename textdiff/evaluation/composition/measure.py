@@ -32,6 +32,7 @@ from textdiff.metrics.bootstrap import Estimate, estimate, estimate_mean, means_
 from textdiff.metrics.composition.agreement import ASPECTS, Agreement, agreement
 from textdiff.metrics.composition.reader import Reading, SceneReader
 from textdiff.metrics.retrieval import chance_recall, prompt_following
+from textdiff.types import PerSample
 
 CHANCE_SHIFTS = 64  # other prompts that each one is compared with
 
@@ -112,15 +113,19 @@ def measure_composition(
 
 def by_prompt(read: Read, aspects: Iterable[str], recalled: Mapping[str, Values]) -> PerItem:
     """Whether each drawn picture shows each aspect, and its prompt ranks first by each judge."""
-    shown = {
+    followed = {f"R@1 {judge}": each.right for judge, each in recalled.items()}
+    prompts = [read.asked.prompts[prompt] for prompt in read.asked.prompt.tolist()]
+    return values_by_item(prompts, {**shown_by(read, aspects), **followed})
+
+
+def shown_by(read: Read, aspects: Iterable[str]) -> dict[str, PerSample]:
+    """Whether each picture shows each aspect, (n,); nan where it does not apply."""
+    return {
         name: torch.tensor(
             [math.nan if right is None else float(right) for right in read.agreed(name)]
         )
         for name in aspects
     }
-    followed = {f"R@1 {judge}": each.right for judge, each in recalled.items()}
-    prompts = [read.asked.prompts[prompt] for prompt in read.asked.prompt.tolist()]
-    return values_by_item(prompts, {**shown, **followed})
 
 
 def both_of(values: Mapping[str, Values], chance: float) -> DrawnAndReal:

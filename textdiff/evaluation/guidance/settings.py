@@ -14,10 +14,10 @@ from textdiff.pipeline.sections import check_selection
 
 Scale = Annotated[float, Field(ge=0)]
 Candidates = Annotated[int, Field(ge=2)]
-CLIP_NAMES = {  # of candidates, it has settings of its own
+NAMES = {  # but those of a choice among candidates, for which it has settings of its own
     short: key
     for short, key in SamplingConfig.short_names.items()
-    if key.startswith("clip_guidance.")
+    if not key.startswith("selection.")
 }
 
 
@@ -27,7 +27,7 @@ class GuidanceSettings(SamplingConfig):
     is swept."""
 
     short_names: ClassVar[Mapping[str, str]] = {
-        **CLIP_NAMES,
+        **NAMES,
         "evaluators": "judges",
         "images_per_prompt": "num_images",
     }

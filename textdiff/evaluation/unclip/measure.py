@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from textdiff.data.scenes.facts import Scene
 from textdiff.evaluation.composition.asked import Asked
-from textdiff.evaluation.composition.measure import Read, Values, aspect_of, by_prompt, read_back
+from textdiff.evaluation.composition.measure import Read, Values, aspect_of, read_back, shown_by
 from textdiff.evaluation.held_out.differences import difference
 from textdiff.evaluation.held_out.measure import Evaluator, Judged, judge_pictures
 from textdiff.evaluation.held_out.scores import JudgedScores
@@ -84,15 +83,12 @@ class Measured:
         return torch.stack(by_judge).mean(dim=0)
 
     def per_item(self) -> PerItem:
-        """By prompt: whether each picture shows each aspect, the share of judges for whom its
-        prompt ranks first, and to what each judge ranks it."""
-        ranked: dict[str, Tensor] = {"R@1": self.judged.mean.at_1}
-        ranked |= {f"R@1 {name}": each.at_1 for name, each in self.judged.following.items()}
-        if self.read is None:
-            return values_by_item(self.owners, ranked)
-        prompt = self.judged.prompt
-        values = {name: Values(each, prompt) for name, each in ranked.items()}
-        return by_prompt(self.read, self.chances, values)
+        """By prompt: whether each picture shows each aspect, and whether its prompt ranks first: by
+        each judge, and the share of them."""
+        values = {} if self.read is None else shown_by(self.read, self.chances)
+        values["R@1"] = self.judged.mean.at_1
+        values |= {f"R@1 {name}": each.at_1 for name, each in self.judged.following.items()}
+        return values_by_item(self.owners, values)
 
 
 def measure_pictures(
@@ -121,7 +117,7 @@ def difference_of(route: Measured, baseline: Measured) -> RouteDifference:
     return RouteDifference(judged, both)
 
 
-def best_of(routes: Mapping[str, Measured]) -> dict[str, Best]:
+def best_routes(routes: Mapping[str, Measured]) -> dict[str, Best]:
     """By number: the best of these routes, and what it leads each of the others by."""
     values = {name: values_of(each) for name, each in routes.items()}
     best = {}

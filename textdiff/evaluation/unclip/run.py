@@ -19,7 +19,7 @@ from textdiff.evaluation.pictures import PromptedPictures
 from textdiff.evaluation.unclip.measure import (
     Facts,
     Measured,
-    best_of,
+    best_routes,
     difference_of,
     measure_pictures,
 )
@@ -107,7 +107,7 @@ def compare_routes(
         chance=chance_of(len(real.prompts)),
         real=measure_pictures(evaluators, facts, real.prompts, real.images).result(),
         routes=results,
-        best=best_of(of_prompts) if len(of_prompts) > 1 else {},
+        best=best_routes(of_prompts) if len(of_prompts) > 1 else {},
         per_item={name: each.per_item() for name, each in measured.items()},
     )
     return Compared(result, {name: each.images for name, each in drawn.items()})

@@ -29,7 +29,9 @@ def print_routes(result: UnclipResult, protocol: UnclipProtocol) -> None:
     print_differences(result)
     for number, best in result.best.items():
         print(sentence(number, best))
-    print_notes(too_few("mean", protocol.prompts.count))
+    prompts, real = protocol.prompts, protocol.reference.pictures
+    drawn = prompts.count * prompts.pictures_of_each
+    print_notes([*too_few("mean", prompts.count), *too_few("kid", drawn, real)])
 
 
 def named_pictures(result: UnclipResult) -> Iterator[tuple[str, PicturesResult]]:

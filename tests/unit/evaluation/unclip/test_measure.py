@@ -19,7 +19,7 @@ from textdiff.evaluation.results import from_json, to_json
 from textdiff.evaluation.unclip.measure import (
     Facts,
     Measured,
-    best_of,
+    best_routes,
     difference_of,
     measure_pictures,
 )
@@ -116,7 +116,11 @@ def test_prompts_are_found_by_each_judge(wrong, clips, prompted, shuffled):
         found = wrong.scores.evaluators[name].following.at_1.value
         assert found == pytest.approx(rates[-1])
     assert wrong.scores.held_out.following.at_1.value == pytest.approx(sum(rates) / 2)
-    assert wrong.per_item().owners == [p for p in prompted[0] for _ in range(PER_PROMPT)]
+    found = wrong.per_item()
+    assert found.values["R@1"] == pytest.approx(wrong.judged.mean.at_1.tolist())
+    assert found.values["both"] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert {"R@1 one", "R@1 other", "object", "colour"} < found.values.keys()
+    assert found.owners == [p for p in prompted[0] for _ in range(PER_PROMPT)]
 
 
 def test_kid_and_diversity_are_means_over_judges(wrong, clips, evaluators, shuffled):
@@ -149,7 +153,7 @@ def test_differences_are_in_pairs(right, wrong):
 
 
 def test_the_best_is_higher_but_for_kid(right, wrong):
-    best = best_of({"wrong": wrong, "right": right})
+    best = best_routes({"wrong": wrong, "right": right})
     assert best.keys() == {"R@1", "KID", "both"}
     assert (best["both"].route, best["both"].leads.keys()) == ("right", {"wrong"})
     assert best["both"].leads["wrong"].value == 0.5
