@@ -8,6 +8,8 @@ told to fetch from this server alone.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -33,6 +35,7 @@ HEADERS: Headers = [
     ),
 ]
 
+SECONDS_TO_READ_ON = 1.0
 CLOSE = (b"connection", b"close")  # where the body, or the rest of it, is not read
 
 
@@ -78,6 +81,8 @@ class Guarded:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.rules.body_bytes:
+                if message.get("more_body"):
+                    await _read_on(receive, self.rules.body_bytes)
                 raise TooLargeError(self.rules.too_large.status, self.rules.too_large.error)
             return message
 
@@ -96,6 +101,18 @@ class Guarded:
             if started:
                 raise
             await _answer(scope, send, self.rules.too_large)
+
+
+async def _read_on(receive: Receive, most: int) -> None:
+    """For a moment, to drop what comes: a connection that is closed with bytes unread is reset, and
+    the answer is lost with it."""
+    dropped = 0
+    with contextlib.suppress(asyncio.TimeoutError):
+        while dropped <= most:
+            message = await asyncio.wait_for(receive(), SECONDS_TO_READ_ON)
+            if not message.get("more_body"):
+                return
+            dropped += len(message.get("body", b""))
 
 
 async def _answer(scope: Scope, send: Send, refusal: Refusal) -> None:
