@@ -78,12 +78,15 @@ def test_axes_that_cannot_be_are_refused_in_words(compare, values, words):
 
 
 def test_the_settings_of_generate_can_be_copied(page):
-    page.fill("draw-prompt", "green star")
+    for name, value in {"prompt": "green star", "num_steps": 7, "num_images": 3}.items():
+        page.fill(f"draw-{name}", value)
     page.fill("draw-seed", 42)
     page.tab("Compare")
     page.window.click("#copy")
     page.window.wait_for_function("document.querySelector('#cells-seed input').value === '42'")
     assert page.value("cells-prompt") == "green star"
+    for name in ("num_images", "num_steps", "guidance_scale", "sampler", "best_of", "others"):
+        assert page.value(f"cells-{name}") == page.value(f"draw-{name}"), name
 
 
 def test_a_run_shows_verdict_curves_and_pictures_and_grows_while_it_is_looked_at(page, emoji_clip):

@@ -87,6 +87,7 @@ def test_the_bytes_are_those_of_textdiff_sample(page, tiny_run, tmp_path):
 def test_the_gallery_survives_a_reload_and_gives_settings_back(page):
     keep_seed(page, 21)
     page.fill("draw-negative_prompt", "blue")
+    page.open("draw-advanced")
     page.fill("draw-others", "eta: 0.5")
     (_, second) = page.draw("green square", **QUICK)
     page.window.reload()

@@ -102,5 +102,7 @@ def test_telemetry_and_help_of_others_is_off(page):
     config = page.window.evaluate("window.gradio_config")
     assert config["analytics_enabled"] is False
     assert page.window.locator("footer a").count() == 0
-    fonts = page.window.evaluate("getComputedStyle(document.body).fontFamily")
+    fonts = page.window.locator(".gradio-container").evaluate(
+        "one => getComputedStyle(one).fontFamily"
+    )
     assert fonts.startswith(("system-ui", '"system-ui"'))

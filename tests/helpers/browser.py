@@ -72,8 +72,8 @@ class Visit:
             "input:not([type=range]):not([type=checkbox]), textarea"
         )
         box.first.fill(str(value))
-        if self.window.locator(f"#{field_id} [role=listbox]").count():
-            box.first.press("Enter")
+        if box.first.get_attribute("role") == "combobox":
+            self.window.get_by_role("option", name=str(value), exact=True).click()
         else:
             box.first.press("Tab")
 

@@ -20,8 +20,11 @@ COMMON = (
     *("guidance_scale", "num_steps", "sampler", "prompt", "step", "seed", "clip_guidance_scale"),
     *("model", "best_of", "negative_prompt"),
 )
-# How much is drawn and at what cost: nothing to compare pictures by.
-NOT_COMPARED = frozenset({"num_images", "batch_size", "graphs", "strict"})
+# How much is drawn and at what cost: nothing to compare pictures by. And pictures, of which a grid
+# has none to start from.
+NOT_COMPARED = frozenset(
+    {"num_images", "batch_size", "graphs", "strict", "init_image", "mask", "clip_image", "strength"}
+)
 # Letters, in which a comma is a comma.
 LISTED = frozenset({"prompt", "clip_prompts"})  # each a list of one
 WRITTEN = LISTED | {"negative_prompt"}
@@ -35,7 +38,7 @@ def settings_of_cells() -> dict[str, Any]:
         for key, field in leaves(DrawRequest)
         if key not in NOT_COMPARED
     }
-    return {name: types[name] for name in (*COMMON, *(set(types) - {*COMMON}))}
+    return {name: types[name] for name in dict.fromkeys((*COMMON, *types))}
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,9 @@ def test_a_value_that_cannot_be_is_named(name, typed, words):
 
 def test_every_setting_of_sample_can_be_varied_but_those_of_amount_and_cost():
     names = set(settings_of_cells())
-    assert {"prompt", "model", "step", "seed", "strength", *SamplingConfig.short_names} <= names
-    assert not names & {"num_images", "batch_size", "graphs", "strict"}
+    assert {"prompt", "model", "step", "seed", "eta", *SamplingConfig.short_names} <= names
+    assert not names & {"num_images", "batch_size", "graphs", "strict", "mask", "init_image"}
+    assert [*settings_of_cells()][:2] == ["guidance_scale", "num_steps"]
     assert all(example(name) for name in names)
 
 

@@ -192,7 +192,8 @@ class _Tab:
                 self._settings()
         for name, values in ((x, x_values), (y, y_values)):
             name.change(_example, name, values, **QUICK)
-        copy.click(lambda *values: values, generate.components, self.form.components, **QUICK)
+        same = [generate.fields[name] for name in self.form.fields]  # their order differs
+        copy.click(lambda *values: values, same, self.form.components, **QUICK)
         running = start.click(
             self._compare,
             [x, x_values, y, y_values, judge, *self.form.components],

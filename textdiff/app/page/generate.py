@@ -30,6 +30,7 @@ LONG: dict[str, Any] = {
     "api_visibility": "private",
 }
 SHOW_CHOSEN = "() => document.querySelector('#chosen').scrollIntoView({block: 'nearest'})"
+SECONDS = 1.0  # between two looks at whether the model is loaded
 READY = "Type a prompt, then press Draw."
 
 
@@ -71,6 +72,9 @@ class _Tab:
         self.tab = GenerateTab(self.form, self.chosen_id, self.to_search)
         self._connect()
         page.load(self._history, self.amount_shown, [self.gallery, self.more], **QUICK)
+        loading = gr.Timer(SECONDS)
+        for event in (page.load, loading.tick):
+            event(self._model, None, [self.model_said, loading], **QUICK)
 
     def _ask(self) -> None:
         self.form.prompts(autofocus=True)
@@ -81,6 +85,7 @@ class _Tab:
             )
 
     def _answer(self) -> None:
+        self.model_said = html("", "model-said")
         self.said = html(notice(READY), "said")
         self.pictures = html("", "pictures")
         with gr.Column(visible=False, elem_id="chosen") as self.chosen:
@@ -150,6 +155,19 @@ class _Tab:
         )
 
     # Events.
+
+    def _model(self) -> tuple[str, gr.Timer]:
+        """How the first model does, until it is there."""
+        state = next(iter(self.engine.models.states()), None)
+        if state is None:
+            said = "This server has no model that draws; it was started without --model."
+            return notice(said), gr.Timer(active=False)
+        if state.state == "failed":
+            return notice(f"{state.error}.", "error"), gr.Timer(active=False)
+        if state.state == "ready":
+            return "", gr.Timer(active=False)
+        said = f"{state.name} is being loaded; what is asked for waits until then."
+        return notice(said, "busy"), gr.Timer(active=True)
 
     def _draw(
         self, picture_id: str | None, strength: str, canvas: Any, *given: Any
