@@ -1,11 +1,14 @@
 """The autoregressive prior: codes of z_i, each given the caption and those before (unCLIP, 2.2).
 
-    caption tokens, z_t, dot, c_1, ..., c_{K-1} ── causal transformer ──► logits of c_1, ..., c_K
+    caption tokens, z_t, start, dot, c_1, ..., c_{K-1} ── causal transformer
+                           ▼     ▼    ▼         ▼
+               logits of  dot   c_1  c_2  ...  c_K
+
     dot = bucket of z_i . z_t;   log p(c | caption, dot) = sum_k log p(c_k | c_<k, caption, dot)
 
-The dot product is asked for: drawing takes one of the upper half of its buckets, which hold equally
-many training embeddings each. Without a caption, as guidance needs it, there is a bucket of its
-own.
+The dot product is what is asked for: drawing takes it from the upper half of p(dot | caption). Its
+buckets hold equally many training embeddings each. Without a caption, as guidance needs it, there
+is a bucket of its own.
 """
 
 from __future__ import annotations
@@ -21,14 +24,16 @@ from textdiff.models.caption_tokens import caption_tokens
 from textdiff.models.causal import CausalBlocks, Seen
 from textdiff.models.codes import Codes, EmbeddingCodes, PrincipalComponents
 from textdiff.models.prior_config import AutoregressivePriorConfig
-from textdiff.types import Conditioning, Features, PerSample
+from textdiff.types import Conditioning, Features, PerSample, TokenFeatures
 
 Dots = Int[Tensor, " batch"]  # 0..num_dots-1, and num_dots without a caption
 Logits = Float[Tensor, "batch codes buckets"]
+DotLogits = Float[Tensor, "batch dots"]
 
 
 class AutoregressivePrior(nn.Module):
-    """`prior(codes, dots, conditioning)`: (B, K) codes -> (B, K, num_buckets) logits of them.
+    """`prior(codes, dots, conditioning)`: (B, K) codes -> (B, K, num_buckets) logits of them, and
+    (B, num_dots) of the dots.
 
     `codes` turns embeddings into codes and back; `fit` fills its tables and those of the dots.
     """
@@ -44,11 +49,13 @@ class AutoregressivePrior(nn.Module):
         self.embedding_proj = nn.Linear(config.embed_dim, width)
         self.dot_embedding = nn.Embedding(config.num_dots + 1, width)
         self.code_embedding = nn.Embedding(config.num_buckets, width)
-        # the caption, z_t, dot, and all codes but the last
-        places = config.context_length + 1 + config.num_components
+        self.start_embedding = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        # the caption, z_t, start, dot, and all codes but the last
+        places = config.context_length + 2 + config.num_components
         self.positional_embedding = nn.Parameter(0.02 * torch.randn(1, places, width))
         self.transformer_blocks = CausalBlocks(config)
         self.norm_out = nn.LayerNorm(width)
+        self.to_dot_logits = nn.Linear(width, config.num_dots)
         self.to_logits = nn.Linear(width, config.num_buckets)
 
     @torch.no_grad()
@@ -68,8 +75,10 @@ class AutoregressivePrior(nn.Module):
         """The bucket that stands for none."""
         return self.config.num_dots
 
-    def forward(self, codes: Codes, dots: Dots, conditioning: Conditioning) -> Logits:
-        """Logits of each code given those before it.
+    def forward(
+        self, codes: Codes, dots: Dots, conditioning: Conditioning
+    ) -> tuple[Logits, DotLogits]:
+        """Logits of each code given those before it and the dot, and of the dot.
 
         Args:
             conditioning: as that of `DiffusionPrior.forward`.
@@ -77,35 +86,47 @@ class AutoregressivePrior(nn.Module):
         Raises:
             ValueError: conditioning that does not fit the config.
         """
+        tokens = [self.dot_embedding(dots)[:, None], self.code_embedding(codes[:, :-1])]
+        start = self.start_embedding.to(tokens[0].dtype).expand(len(codes), -1, -1)
         seen = self._run_caption(conditioning)
-        following = [self.dot_embedding(dots)[:, None], self.code_embedding(codes[:, :-1])]
-        logits, _ = self._run(torch.cat(following, dim=1), 0, seen)
-        return logits
+        states, _ = self._run(torch.cat([start, *tokens], dim=1), 0, seen)
+        return self.to_logits(states[:, 1:]), self.to_dot_logits(states[:, 0])
 
     def log_prob(self, codes: Codes, dots: Dots, conditioning: Conditioning) -> PerSample:
         """log p(codes | caption, dot) in nats, (B,)."""
-        return log_joint(self(codes, dots, conditioning), codes)
+        logits, _ = self(codes, dots, conditioning)
+        return log_joint(logits, codes)
 
     @torch.no_grad()
     def bind(self, conditioning: Conditioning) -> Seen:
         """The caption, run once for all that is drawn of it. Raises ValueError as `forward`."""
         return self._run_caption(conditioning)
 
-    def next_logits(self, bound: Seen, dots: Dots) -> Callable[[Codes], Tensor]:
-        """What `autoregressive.sample` asks for: codes so far (B, i) -> logits (B, num_buckets) of
-        the next. Each call goes on from the one before, the first with no codes.
+    @torch.no_grad()
+    def begin(self, bound: Seen) -> tuple[DotLogits, Seen]:
+        """Logits of the dot (B, num_dots), and what `next_logits` goes on from.
 
         bound: captions from `bind`.
         """
-        seen = bound
+        start = self.start_embedding.expand(len(bound), -1, -1)
+        states, seen = self._run(start, 0, bound)
+        return self.to_dot_logits(states[:, 0]), seen
+
+    def next_logits(self, begun: Seen, dots: Dots) -> Callable[[Codes], Tensor]:
+        """What `autoregressive.sample` asks for: codes so far (B, i) -> logits (B, num_buckets) of
+        the next. Each call goes on from the one before, the first with no codes.
+
+        begun: from `begin`.
+        """
+        seen = begun
 
         @torch.no_grad()
         def next_logits(codes: Codes) -> Tensor:
             nonlocal seen
             place = codes.shape[1]
             newest = self.code_embedding(codes[:, -1]) if place else self.dot_embedding(dots)
-            logits, seen = self._run(newest[:, None], place, seen)
-            return logits[:, 0]
+            states, seen = self._run(newest[:, None], 1 + place, seen)
+            return self.to_logits(states[:, 0])
 
         return next_logits
 
@@ -119,10 +140,10 @@ class AutoregressivePrior(nn.Module):
         )
         return self.transformer_blocks.see(tokens, mask)
 
-    def _run(self, tokens: Tensor, place: int, seen: Seen) -> tuple[Logits, Seen]:
-        """Logits after tokens (B, N, width), of which the first has this place; 0: the dot's."""
+    def _run(self, tokens: Tensor, place: int, seen: Seen) -> tuple[TokenFeatures, Seen]:
+        """What becomes of tokens (B, N, width); place: of the first one, 0 that of the start."""
         first, count = self.config.context_length + 1 + place, tokens.shape[1]
         x = tokens + self.positional_embedding[:, first : first + count].to(tokens.dtype)
         real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         x, seen = self.transformer_blocks(x, real, seen)
-        return self.to_logits(self.norm_out(x)), seen
+        return self.norm_out(x), seen

@@ -54,7 +54,7 @@ class CodesConfig(Settings):
         16,
         ge=2,
         description="buckets of the cosine of image and text, equally many embeddings in each; "
-        "drawing asks for one of the upper half",
+        "drawing asks for the upper half of those that a caption has",
     )
 
 

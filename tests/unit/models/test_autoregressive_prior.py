@@ -41,7 +41,7 @@ def test_log_probability_is_that_of_enumeration():
     prior, text, dot = autoregressive_prior(), one_caption_for(9), torch.full((9,), 2)
     found = prior.log_prob(EVERY, dot, text)
     assert found.exp().sum().item() == pytest.approx(1, abs=1e-5)
-    ask = prior.next_logits(prior.bind(text), dot)
+    ask = prior.next_logits(prior.begin(prior.bind(text))[1], dot)
     first = ask(EVERY[:, :0]).log_softmax(-1)
     second = ask(EVERY[:, :1]).log_softmax(-1)
     rows = torch.arange(9)
@@ -54,7 +54,8 @@ def test_draws_are_as_frequent_as_their_probability():
     prior, count = autoregressive_prior(), 4000
     dot = torch.full((count,), 1)
     uniforms = torch.rand(count, 2, generator=torch.Generator().manual_seed(0))
-    *_, codes = sample(prior.next_logits(prior.bind(one_caption_for(count)), dot), uniforms)
+    _, begun = prior.begin(prior.bind(one_caption_for(count)))
+    *_, codes = sample(prior.next_logits(begun, dot), uniforms)
     found = Counter(map(tuple, codes.tolist()))
     probability = prior.log_prob(EVERY, dot[:9], one_caption_for(9)).exp()
     for sequence, p in zip(EVERY.tolist(), probability.tolist(), strict=True):
@@ -65,14 +66,23 @@ def test_draws_are_as_frequent_as_their_probability():
 def test_codes_see_caption_dot_and_earlier_codes_alone():
     prior, text = autoregressive_prior(num_components=3), captions(2)
     dot, codes = torch.tensor([0, 3]), torch.tensor([[0, 1, 2], [2, 0, 1]])
-    logits = prior(codes, dot, text)
-    later = prior(torch.tensor([[0, 1, 0], [2, 0, 2]]), dot, text)
+    logits, _ = prior(codes, dot, text)
+    later, _ = prior(torch.tensor([[0, 1, 0], [2, 0, 2]]), dot, text)
     assert torch.equal(logits, later)  # nothing follows the last code
-    changed = prior(torch.tensor([[0, 2, 2], [2, 1, 1]]), dot, text)
+    changed, _ = prior(torch.tensor([[0, 2, 2], [2, 1, 1]]), dot, text)
     assert torch.equal(logits[:, :2], changed[:, :2])
     assert not torch.allclose(logits[:, 2], changed[:, 2], atol=1e-3)
-    for other in (prior(codes, dot + 1, text), prior(codes, dot, captions(2)[[1, 0]])):
+    for other, _ in (prior(codes, dot + 1, text), prior(codes, dot, captions(2)[[1, 0]])):
         assert not torch.allclose(logits[:, 0], other[:, 0], atol=1e-3)
+
+
+def test_the_dot_is_told_by_the_caption_alone():
+    prior, text = autoregressive_prior(), captions(2)
+    _, one = prior(torch.tensor([[0, 1], [2, 0]]), torch.tensor([0, 3]), text)
+    _, other = prior(torch.tensor([[1, 2], [0, 0]]), torch.tensor([2, 1]), text)
+    assert torch.equal(one, other)
+    torch.testing.assert_close(prior.begin(prior.bind(text))[0], one)
+    assert not torch.allclose(one[0], one[1], atol=1e-3)
 
 
 def test_buckets_of_dots_hold_equally_many():

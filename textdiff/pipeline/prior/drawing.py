@@ -101,19 +101,21 @@ def draw_codes(
     streams = [Stream("sampling", *parts) for parts in seeds]
     uniforms = torch.stack([stream.uniform(1 + count) for stream in streams])
     uniforms = uniforms.float().clamp(max=BELOW_ONE).to(device)  # not every device has float64
-    next_logits = network.next_logits(captions, upper_half(uniforms[:, 0], network.config.num_dots))
+    dot_logits, begun = network.begin(captions)
+    next_logits = network.next_logits(begun, upper_half(dot_logits, uniforms[:, 0]))
     if config.guidance_scale != 1:
         none = torch.full((len(seeds),), network.no_caption, device=device)
-        unconditional = network.next_logits(empty, none)
+        unconditional = network.next_logits(network.begin(empty)[1], none)
         next_logits = guided_logits(next_logits, unconditional, config.guidance_scale)
     (codes,) = deque(autoregressive.sample(next_logits, uniforms[:, 1:]), maxlen=1)
     return network.codes.decode(codes)
 
 
-def upper_half(uniforms: Tensor, num_dots: int) -> Tensor:
-    """One of the buckets num_dots // 2 .. num_dots - 1 for each of `uniforms` in [0, 1), (B,)."""
-    lowest = num_dots // 2
-    return lowest + (uniforms * (num_dots - lowest)).long()
+def upper_half(dot_logits: Tensor, uniforms: Tensor) -> Tensor:
+    """A bucket from the upper half of each row's distribution: logits (B, num_dots), uniforms (B,)
+    in [0, 1) -> (B,) int64."""
+    upper = ((1 + uniforms) / 2).clamp(max=BELOW_ONE)
+    return autoregressive.inverse_cdf(dot_logits.float().softmax(-1), upper)
 
 
 def guided_logits(

@@ -1,6 +1,7 @@
 """unCLIP's autoregressive prior as a task.
 
-z_i ──► codes, bucket of z_i . z_t;   loss = - log p(codes | caption, bucket) / K, nats per code
+z_i ──► codes, dot = bucket of z_i . z_t
+loss = - (log p(codes | caption, dot) + log p(dot | caption)) / K
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from textdiff.models.codes import Codes
 from textdiff.training.draws import draw, keys_of, uniform_timesteps
 from textdiff.training.learning.probe import Probe
 from textdiff.training.tasks.prior import PriorTask
-from textdiff.types import Batch, Conditioning, Features
+from textdiff.types import Batch, Conditioning, Features, PerSample
 
 
 @dataclass(kw_only=True)
 class AutoregressivePriorTask(PriorTask):
-    """Nats per code, - log p(codes | caption, dot) / K.
+    """Nats per code: of the codes, and a share of the dot's.
 
     Args:
         data: what is trained on: its codes' frequencies are what knows no caption.
@@ -44,7 +45,8 @@ class AutoregressivePriorTask(PriorTask):
         draws = draw(keys_of(batch, self.seed, step), (0,), never, self.caption_drop)
         conditioning = self.embed(draws.shown(batch.captions))
         dropped = torch.tensor(draws.dropped)
-        return {"loss": self._nats(model, batch.image, batch.captions, conditioning, dropped)}
+        of_codes, of_dot = self._nats(model, batch.image, batch.captions, conditioning, dropped)
+        return {"loss": of_codes + of_dot, "nats_per_code": of_codes.detach()}
 
     def _nats(
         self,
@@ -53,20 +55,25 @@ class AutoregressivePriorTask(PriorTask):
         captions: Sequence[str],
         conditioning: Conditioning,
         dropped: Tensor,
-    ) -> Float[Tensor, " batch"]:
-        """Per code. captions: what the dot products are with, unless dropped."""
+    ) -> tuple[PerSample, PerSample]:
+        """Of codes and dot, over the number of codes.
+
+        captions: what the dot products are with; where they are dropped, the dot is not asked.
+        """
         device, network = self.prior.device, self.network
         with torch.autocast(device.type, enabled=False):
             codes = network.codes.encode(images.to(device))
             text = self.data.embeddings.text_of(captions)
             dots = network.dot_buckets((images * text).sum(dim=1).to(device))
-        dots = dots.masked_fill(dropped.to(device), network.no_caption)
-        logits = model(codes, dots, conditioning)
-        return -log_joint(logits, codes) / codes.shape[1]
+        dropped, count = dropped.to(device), codes.shape[1]
+        shown = dots.masked_fill(dropped, network.no_caption)
+        logits, dot_logits = model(codes, shown, conditioning)
+        of_dot = -log_joint(dot_logits[:, None], dots[:, None]) / count
+        return -log_joint(logits, codes) / count, of_dot.masked_fill(dropped, 0.0)
 
     def held_out_losses(self, probe: Probe, conditioning: Conditioning) -> dict[str, float]:
         kept = torch.zeros(len(probe), dtype=torch.bool)
-        nats = self._nats(self.network, probe.images, probe.captions, conditioning, kept)
+        nats, _ = self._nats(self.network, probe.images, probe.captions, conditioning, kept)
         codes = self.network.codes.encode(probe.images.to(self.prior.device)).cpu()
         by_frequency = -log_joint(self.unigram.expand(len(codes), -1, -1), codes) / codes.shape[1]
         return {

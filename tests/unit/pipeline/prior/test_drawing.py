@@ -101,10 +101,13 @@ def test_guided_logits_go_beyond_the_conditional_ones():
     assert guided(torch.zeros(2, 1)).tolist() == [[5.0], [5.0]]
 
 
-def test_the_dot_is_one_of_the_upper_half():
-    uniforms = torch.linspace(0, 0.999, 1000, dtype=torch.float64)
-    assert upper_half(uniforms, 4).bincount().tolist() == [0, 0, 500, 500]
-    assert set(upper_half(uniforms, 5).tolist()) == {2, 3, 4}
+def test_the_dot_is_from_the_upper_half_of_its_distribution():
+    uniforms = torch.linspace(0, 0.999, 1000)
+    logits = torch.tensor([0.4, 0.3, 0.2, 0.1]).log().expand(1000, -1)
+    found = upper_half(logits, uniforms).bincount(minlength=4)
+    assert found.tolist() == pytest.approx([0, 400, 400, 200], abs=2)
+    last = torch.full((1,), 1 - 2**-24)
+    assert upper_half(logits[:1], last).tolist() == [3]
 
 
 def test_more_steps_than_the_schedule_has():
