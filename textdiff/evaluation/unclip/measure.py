@@ -125,7 +125,7 @@ def best_routes(routes: Mapping[str, Measured]) -> dict[str, Best]:
         sign = -1 if number == "KID" else 1
         first = max(values, key=lambda name: sign * values[name][number])
         leads = {
-            name: lead_in(number, difference_of(routes[first], each))
+            name: of_number(number, difference_of(routes[first], each))
             for name, each in routes.items()
             if name != first
         }
@@ -142,7 +142,8 @@ def values_of(route: Measured) -> dict[str, float]:
     return values
 
 
-def lead_in(number: str, found: RouteDifference) -> Estimate:
+def of_number(number: str, found: RouteDifference) -> Estimate:
+    """One of its differences, by the names of `values_of`."""
     if number == "KID":
         return found.judged.kid
     if number == "R@1":

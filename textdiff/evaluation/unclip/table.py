@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from textdiff.evaluation.held_out.scores import KID_UNIT
 from textdiff.evaluation.tables import percent, print_notes, print_table, with_interval
+from textdiff.evaluation.unclip.measure import of_number
 from textdiff.evaluation.unclip.result import (
     Best,
     PicturesResult,
@@ -20,6 +21,7 @@ from textdiff.metrics.sample_size import too_few
 REAL = "real pictures"
 ASPECTS = ("object", "colour", "both", "relation")  # that have a column; the file has all
 WORDS = {"R@1": "R@1 in %", "KID": f"KID x {KID_UNIT}", "both": "object and colour in %"}
+UNITS = {"R@1": (100, "+.1f"), "KID": (KID_UNIT, "+.3g"), "both": (100, "+.1f")}
 
 
 def print_routes(result: UnclipResult, protocol: UnclipProtocol) -> None:
@@ -29,9 +31,8 @@ def print_routes(result: UnclipResult, protocol: UnclipProtocol) -> None:
     print_differences(result)
     for number, best in result.best.items():
         print(sentence(number, best))
-    prompts, real = protocol.prompts, protocol.reference.pictures
-    drawn = prompts.count * prompts.pictures_of_each
-    print_notes([*too_few("mean", prompts.count), *too_few("kid", drawn, real)])
+    each, real = protocol.prompts.pictures_of_each, protocol.reference.pictures
+    print_notes(too_few("kid", protocol.prompts.count * each, real, group=each))
 
 
 def named_pictures(result: UnclipResult) -> Iterator[tuple[str, PicturesResult]]:
@@ -83,29 +84,30 @@ def print_looks(result: UnclipResult, protocol: UnclipProtocol) -> None:
 
 
 def print_differences(result: UnclipResult) -> None:
-    """Each route minus its baselines."""
-    names = [name for name in BASELINES if name in result.routes]
+    """A table for each baseline: the other routes minus it."""
+    numbers = [name for name in WORDS if name in result.best]
+    for baseline in BASELINES:
+        rows = [
+            [name, *(difference_cell(number, route.differences[baseline]) for number in numbers)]
+            for name, route in result.routes.items()
+            if baseline in route.differences
+        ]
+        if rows:
+            title = f"Minus {baseline}, in pairs (95% interval)"
+            print_table(title, ["", *(WORDS[number] for number in numbers)], rows)
 
-    def row(differences: dict[str, RouteDifference]) -> Iterator[str]:
-        for name in names:
-            found = differences.get(name)
-            yield with_interval(found.judged.at_1, 100, "+.1f") if found else ""
-            yield with_interval(found.judged.kid, KID_UNIT, "+.3g") if found else ""
 
-    columns = [f"{number} minus {name}" for name in names for number in ("R@1", "KID")]
-    rows = [[name, *row(route.differences)] for name, route in result.routes.items()]
-    title = f"Differences in pairs (95% interval): R@1 in points of %, KID x {KID_UNIT}"
-    print_table(title, ["", *columns], rows)
+def difference_cell(number: str, found: RouteDifference) -> str:
+    return with_interval(of_number(number, found), *UNITS[number])
 
 
 def sentence(number: str, best: Best) -> str:
     """Which route is best, and from which others it cannot be told."""
-    unit, digits = (KID_UNIT, "+.3g") if number == "KID" else (100, "+.1f")
     ahead = {name: each for name, each in best.leads.items() if excludes_zero(each)}
     level = {name: each for name, each in best.leads.items() if name not in ahead}
 
     def listed(leads: dict[str, Estimate]) -> str:
-        return ", ".join(f"{n} {with_interval(each, unit, digits)}" for n, each in leads.items())
+        return ", ".join(f"{n} {with_interval(each, *UNITS[number])}" for n, each in leads.items())
 
     parts = [f"ahead of {listed(ahead)}"] if ahead else []
     parts += [f"not told apart from {listed(level)}"] if level else []

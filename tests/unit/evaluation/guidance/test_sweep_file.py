@@ -46,7 +46,7 @@ def test_keys(path):
     setting = document["settings"][-1]
     assert list(setting) == [
         *("kind", "name", "guidance_scale", "clip_guidance_scale", "held_out", "evaluators"),
-        *("guide", "guide - held_out", "samples", "seconds_per_picture", "differences"),
+        *("samples", "guide", "guide - held_out", "seconds_per_picture", "differences"),
     ]
     assert list(setting["held_out"]) == ["R@1", "R@5", "CLIP score", "KID"]
     assert list(setting["held_out"]["R@1"]) == INTERVAL
