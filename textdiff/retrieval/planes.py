@@ -41,8 +41,10 @@ class Planes:
 
     def take(self, rows: Int[Tensor, " m"]) -> UnitRows:
         """The float32 rows with these numbers."""
-        coarse, fine = self.coarse[rows].view(torch.int16), self.fine[rows]
-        return ((coarse.int() << 16) + fine.int()).view(torch.float32)
+        bits = self.coarse.view(torch.int16).index_select(0, rows).int()
+        bits <<= 16
+        bits += self.fine.index_select(0, rows)
+        return bits.view(torch.float32)
 
     def __len__(self) -> int:
         return len(self.coarse)

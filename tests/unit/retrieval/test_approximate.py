@@ -67,6 +67,7 @@ def test_they_come_back_from_a_file(rows, lists, tmp_path):
     read = read_lists(tmp_path, entry)
     query = unit(1, 5)
     assert torch.equal(read.nearest(query, rows, 9).rows, lists.nearest(query, rows, 9).rows)
+    (tmp_path / entry.file).unlink()  # not overwritten: what was read is mapped
     (tmp_path / entry.file).write_bytes(b"")
     with pytest.raises(DataError, match="is missing or damaged; search with --exact true"):
         read_lists(tmp_path, entry)
