@@ -98,6 +98,7 @@ def test_the_gallery_survives_a_reload_and_gives_settings_back(page):
     assert page.value("draw-prompt") == "green square"
     assert page.value("draw-negative_prompt") == "blue"
     assert page.value("draw-seed") == "21"
+    page.open("draw-advanced")  # folded again
     others = page.value("draw-others").splitlines()
     assert others == ["eta: 0.5", "first: 1"]
     page.fill("draw-num_images", 1)

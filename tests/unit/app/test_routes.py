@@ -86,6 +86,8 @@ def test_the_path_of_a_file_in_an_event_is_not_read(server):
             "meta": {"_type": "gradio.FileData"},
         }
         for each in config["dependencies"]:
+            if each["types"]["generator"]:  # answers through the queue alone, and reads no file
+                continue
             asked = {
                 "data": [fake] * len(each["inputs"]),
                 "fn_index": each["id"],
