@@ -31,7 +31,7 @@ from textdiff.clip.model import ClipModel
 from textdiff.data.embeddings import Embeddings, write_embeddings
 from textdiff.data.loader import batches
 from textdiff.evaluation.results import write_numbers
-from textdiff.models.prior_config import TransformerConfig
+from textdiff.models.prior_config import CodesConfig, TransformerConfig
 from textdiff.pipeline.prior.config import PriorKind
 from textdiff.pipeline.prior.space import space_of
 from textdiff.training.draws import draw, keys_of, uniform_timesteps
@@ -42,6 +42,7 @@ from textdiff.training.settings.prior import PriorTrainConfig, TrainPriorSetting
 from textdiff.training.specs.prior import prior_spec
 
 CAPTIONS = 500
+COMPONENTS = 32  # at most
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def measure(
             clip=f"{folder}/clip",
             kind=kind,
             transformer=shape,
+            codes=CodesConfig(num_components=min(COMPONENTS, dim)),
             train=PriorTrainConfig(batch_size=batch_size, precision="no", tensorboard=False),
         )
         before = forget_peak()
