@@ -2,8 +2,9 @@
 
     picture ── invert, N steps ──► noise ── DDIM, the same N steps ──► picture again
 
-The caption of each picture is its prompt. Guidance is off (scale 1.0) and x_0_hat is not clipped:
-with either, the way back would not undo the way there.
+The caption of each picture is its prompt, and an unCLIP decoder sees the picture's own embedding.
+Guidance is off (scale 1.0) and x_0_hat is not clipped: with either, the way back would not undo the
+way there.
 
 The table also shows the standard deviation of the noise. It stays below 1 for real pictures: in
 flat areas inversion leaves less noise than N(0, I) has.

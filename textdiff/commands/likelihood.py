@@ -4,7 +4,8 @@
 
 A uniform guess costs 8 bits/dim; 1 of a binary model's pixels (`binary.likelihood`). Noise is a
 function of (seed, image, timestep), so that two models, variances or captions are compared on the
-same noised pictures. No guidance: it has no bound.
+same noised pictures. No guidance: it has no bound. An unCLIP decoder is given each picture's own
+embedding besides: its bound is on -log p(picture | embedding, caption).
 """
 
 from __future__ import annotations

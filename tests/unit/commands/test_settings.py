@@ -94,10 +94,10 @@ def test_a_tilde_in_an_output_is_the_home_folder(command, key, monkeypatch):
 IDEAS = {
     "limit": (
         *("retrieval", "noised-clip", "guidance", "likelihood", "inversion", "distribution"),
-        *("features", "report", "prior"),
+        *("features", "report", "prior", "unclip"),
     ),
     "image_seed": ("likelihood", "inversion"),
-    "num_images": ("sample", "guidance", "composition", "distribution", "report"),
+    "num_images": ("sample", "guidance", "composition", "distribution", "report", "unclip"),
 }
 
 
