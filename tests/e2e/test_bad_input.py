@@ -131,7 +131,7 @@ def test_full_disk_while_drawing(fails, sample, tmp_path, monkeypatch):
     monkeypatch.setattr(Image.Image, "save", full)
     message = fails(2, *sample, quiet=False)
     assert message == "No space left on device; make room, or name another place"
-    assert not list((tmp_path / "out").iterdir())
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_full_disk_while_saving_a_checkpoint(fails, train, tmp_path, monkeypatch):

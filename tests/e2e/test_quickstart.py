@@ -123,10 +123,18 @@ def test_config_of_the_noised_clip_can_be_read():
     assert settings_of(["finetune-clip", "--config", config, *required]).data.source == "openmoji"
 
 
+@pytest.mark.parametrize("kind", ["diffusion", "autoregressive"])
+def test_configs_of_priors_can_be_read(kind):
+    config = str(ROOT / "configs" / f"prior_{kind}.yaml")
+    required = ["--embeddings", "e.safetensors", "--run-dir", "run"]
+    assert settings_of(["train-prior", "--config", config, *required]).kind == kind
+
+
 def test_every_config_is_read_by_a_test():
     there = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
     read = {"openmoji", "plain_openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
     read |= {"clip_openmoji_long", "noised_clip_openmoji", "evaluator_resnet_openmoji"}
     read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
-    read |= {"quickstart_sampling", "scenes", "scenes_clip"}
+    read |= {"quickstart_sampling", "scenes", "scenes_clip", "decoder_scenes", "decoder_openmoji"}
+    read |= {"prior_diffusion", "prior_autoregressive"}
     assert there == read

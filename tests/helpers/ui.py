@@ -30,12 +30,17 @@ SECONDS = 300  # on a machine that does much else
 
 @dataclass
 class Served:
-    """A server that listens at 127.0.0.1:`port`. greeting: what it printed before."""
+    """A server that listens at 127.0.0.1:`port`. log: what it prints."""
 
     process: subprocess.Popen
     port: int
     token: str | None
-    greeting: str
+    log: Path
+
+    @property
+    def said(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text(errors="replace")
 
     def open(self, method: str, path: str, body: Any = None, headers: dict | None = None):
         """An answer that is not read yet, and its connection. body: bytes, or what becomes JSON."""
@@ -109,20 +114,18 @@ def content_of(response: HTTPResponse) -> Any:
 @contextmanager
 def served(*flags: str | Path, folder: Path) -> Iterator[Served]:
     """`textdiff ui FLAGS` at any free port, its output in `folder`."""
-    log = folder / "server.log"
+    log = folder / "server.log"  # a pipe that nobody reads would fill, and the server wait
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "textdiff", "ui", "--port", "0", *map(str, flags)]
     with log.open("wb") as file:
         process = subprocess.Popen(
-            command, cwd=folder, stdout=file, stderr=subprocess.PIPE, text=True, env=environment
+            command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env=environment
         )
-    assert process.stderr is not None
     try:
-        greeting = process.stderr.readline()
-        match = ADDRESS.search(greeting)
-        assert match, greeting + process.stderr.read()
-        yield Served(process, int(match[2]), match[3], greeting)
+        while not (match := ADDRESS.search(log.read_text(errors="replace"))):
+            assert process.poll() is None, log.read_text(errors="replace")
+            time.sleep(0.05)
+        yield Served(process, int(match[2]), match[3], log)
     finally:
         process.kill()
         process.wait()
-        process.stderr.close()

@@ -105,7 +105,8 @@ def test_accuracies_of_pictures_are_open_clips(clip):
     with torch.no_grad():
         features = clip.model.encode_image(pictures / 127.5 - 1, normalize=True)
         theirs = 100 * features @ open_clips_classifier(clip)
-    torch.testing.assert_close(ours, theirs)
+    # 100 times a cosine: one CLIP's features twice, in batches of other sizes
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
     expected = accuracy_of_open_clip(theirs, labels, at=(1, 2))
     ranks = zero_shot_ranks(ours, labels)
     assert [int((ranks <= k).sum()) for k in (1, 2)] == expected

@@ -333,7 +333,7 @@ def test_strict_refuses_a_long_prompt_before_anything_is_drawn(pipe):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"guidance": 2}, "unknown key 'guidance'; did you mean 'guidance_scale'?"),
+        ({"guidance_scal": 2}, "unknown key 'guidance_scal'; did you mean 'guidance_scale'?"),
         ({"sampler": "euler"}, "Input should be 'ddim', 'ddpm', 'dpmpp', 'dpmpp_sde' or 'unipc'"),
         ({"num_steps": 101}, "num_steps must lie in 1..100"),
         ({"timesteps": [100, 50]}, "timesteps[0] = 100 is none of the schedule's 0..99"),

@@ -10,7 +10,7 @@ import torch
 
 from tests.helpers.indexes import ShapeColours, build, opened
 from tests.helpers.shapes import draw_shape
-from textdiff.errors import DataError, UsageError
+from textdiff.errors import CheckpointError, DataError, UsageError
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.retrieval import shard, writer
 from textdiff.retrieval.index import Index
@@ -167,7 +167,7 @@ def test_features_that_are_not_finite_are_refused(folder, tmp_path):
         def encode(self, images):
             return super().encode(images) * torch.nan
 
-    with pytest.raises(DataError, match="NaN or infinite"):
+    with pytest.raises(CheckpointError, match="NaN or infinite"):
         build(tmp_path / "index", opened(folder), extractor=Broken())
 
 

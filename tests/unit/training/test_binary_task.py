@@ -164,7 +164,7 @@ def test_a_white_picture_is_nearly_free_for_a_network_that_expects_white(shapes)
 
 def test_the_sample_grid_is_drawn_where_runs_keep_theirs(tmp_path):
     task = task_of(prompts=CAPTIONS)
-    task.pipe.plan = lambda prompts, config: prompts
+    task.pipe.plan = lambda prompts, config, image: prompts
     task.pipe.draw = lambda prompts: greys(len(prompts))
     assert task.evaluate(7, SimpleNamespace(path=tmp_path)) == {}
     names = sorted(path.name for path in tmp_path.glob("samples/*"))

@@ -63,6 +63,7 @@ def blocks(engine: Engine) -> gr.Blocks:
         drawing.to_search.click(lambda: gr.Tabs(selected="search"), None, tabs, **QUICK).then(
             found.search_for, [found.index, drawing.chosen], found.outputs, **SEARCHING
         )
+    page.api_open = False  # what goes through the queue is not to be called past it
     return page
 
 
