@@ -74,6 +74,8 @@ class Visit:
         box.first.fill(str(value))
         if box.first.get_attribute("role") == "combobox":
             self.window.get_by_role("option", name=str(value), exact=True).click()
+            # a list that fades out would be taken for that of the next field
+            self.window.get_by_role("option").first.wait_for(state="hidden")
         else:
             box.first.press("Tab")
 
