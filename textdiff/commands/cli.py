@@ -42,7 +42,7 @@ COMMANDS = {
         "finetune_clip", "FinetuneClipSettings", "fine-tune a CLIP on noised pictures"
     ),
     "embed": Command(
-        "embed", "EmbedSettings", "CLIP embeddings of a data set in a file, for train-prior"
+        "embed", "EmbedSettings", "CLIP embeddings of a data set in a file, for priors and decoders"
     ),
     "train-prior": Command(
         "train_prior", "TrainPriorSettings", "train a prior from captions to image embeddings"

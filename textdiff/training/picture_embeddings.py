@@ -17,11 +17,12 @@ from torch import Tensor
 
 from textdiff.clip.model import ClipModel
 from textdiff.data.base import CaptionedImages
-from textdiff.data.embedding_space import EmbeddingSpace, check_same_space
+from textdiff.data.embedding_space import check_same_space
 from textdiff.data.embeddings import Embeddings, read_embeddings
 from textdiff.data.text import shown
 from textdiff.embeddings import scaled_feature
 from textdiff.errors import DataError
+from textdiff.pipeline.prior.space import space_of
 from textdiff.types import Conditioning, Features
 
 
@@ -81,12 +82,3 @@ def _of_split(path: str, embeddings: Embeddings, data: CaptionedImages) -> Featu
     features = torch.zeros(len(data), embeddings.image.shape[1])
     features[torch.tensor(known)] = scaled_feature(embeddings.image[rows])
     return features
-
-
-def space_of(clip: ClipModel) -> EmbeddingSpace:
-    """What embeddings of `clip` agree with."""
-    return EmbeddingSpace(
-        clip_weights=clip.weights_hash(),
-        clip_architecture=clip.architecture_hash(),
-        embed_dim=clip.embed_dim,
-    )
