@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from textdiff.clip.distinct import distinct_rows, once_per_row
+from textdiff.clip.distinct import once_per_row
 from textdiff.errors import DataError
+from textdiff.metrics.pair_ranks import pair_ranks
 
 Numbers = Int[Tensor, " n"]  # ranks, labels, or indices of n things
-SCORES = 2**22  # at once: 16 MB in float32, whatever the number of candidates
 
 
 def ranks(scores: Float[Tensor, "q n"], correct: Bool[Tensor, "q n"]) -> Int[Tensor, " q"]:
@@ -130,9 +130,10 @@ def image_text_retrieval(
             first = int((counts == 0).nonzero()[0])
             raise DataError(f"{lonely} {one} have no {other}, the first is number {first}")
     images, texts = _unit(image_features), _unit(text_features)
+    of_images, of_texts = pair_ranks(images, texts, image_of_text, text)
     return Retrieval(
-        Ranking(_ranks_among(texts, text, images, image_of_text), texts_per_image, num_texts),
-        Ranking(_ranks_among(images, image_of_text, texts, text), images_per_text, num_images),
+        Ranking(of_images, texts_per_image, num_texts),
+        Ranking(of_texts, images_per_text, num_images),
     )
 
 
@@ -151,52 +152,9 @@ def prompt_following(
         target: (n,) which prompt each image was made for, 0..N-1.
     """
     prompts, images = _unit(prompt_features), _unit(image_features)
-    ranking = _ranks_among(prompts, target, images, torch.arange(len(target)))
+    ranking, _ = pair_ranks(images, prompts, torch.arange(len(target)), target)
     return Ranking(ranking, torch.ones_like(target), len(prompts))
 
 
 def _unit(features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
     return once_per_row(lambda rows: F.normalize(rows, dim=-1), features)
-
-
-@torch.no_grad()
-def _ranks_among(
-    candidates: Float[Tensor, "n dim"],
-    candidate: Int[Tensor, " pairs"],
-    queries: Float[Tensor, "q dim"],
-    query: Int[Tensor, " pairs"],
-) -> Int[Tensor, " q"]:
-    """Ranks (q,) of unit features; candidate[k] is right for query[k]."""
-    first, which = (index.to(candidates.device) for index in distinct_rows(candidates))
-    distinct = candidates[first].T  # equal candidates have one score, and tie
-    order = query.argsort()
-    candidate, query = (index[order].to(candidates.device) for index in (candidate, query))
-    rows = max(1, SCORES // len(candidates))
-    ends = torch.searchsorted(query, torch.arange(0, len(queries) + rows, rows).to(query)).tolist()
-    # one buffer: chunks that are freed and asked for again leave the heap in pieces
-    buffer = queries.new_empty(min(rows, len(queries)), len(first))
-    found = []
-    for number, part in enumerate(queries.split(rows)):
-        scores = torch.mm(part, distinct, out=buffer[: len(part)])
-        if len(first) < len(which):
-            scores = scores[:, which]
-        here = slice(ends[number], ends[number + 1])
-        found.append(_ranks_of_pairs(scores, query[here] - number * rows, candidate[here]))
-    return torch.cat(found)
-
-
-def _ranks_of_pairs(
-    scores: Float[Tensor, "q n"], query: Int[Tensor, " pairs"], candidate: Int[Tensor, " pairs"]
-) -> Int[Tensor, " q"]:
-    """`ranks`, where few of many candidates are right: candidate[k] for query[k]."""
-    right = scores[query, candidate]
-    best = right.new_full((len(scores),), -math.inf).scatter_reduce(0, query, right, "amax")
-    # bytes are added up faster than bools
-    beaten = (scores < best[:, None]).view(torch.uint8).sum(dim=1, dtype=torch.int32)
-    right_not_beaten = (~(right < best[query])).long()
-    return (
-        1
-        + scores.shape[1]
-        - beaten
-        - torch.zeros_like(beaten, dtype=torch.long).index_add(0, query, right_not_beaten)
-    )

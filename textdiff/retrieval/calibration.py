@@ -2,23 +2,29 @@
 
     queries that have nothing to do with a picture ── best score of such pictures ──► quantile
 
-Texts: captions of the index, each asked among the pictures whose captions share no word with it.
-Pictures: those of the index, each among the others of which the same is true, or that it does not
-nearly equal where there are no captions. Words of more than COMMON of the captions do not count.
+Texts: captions of the index, each asked among the pictures whose captions share no word with it,
+and words that no one has, asked among all; the higher of the two thresholds counts, since a CLIP
+trained on few words may score those that it never saw higher than the ones it tells apart.
+Pictures: those of the index, each among the others of which the same is true as of captions, or
+that it does not nearly equal where there are none. Words of more than COMMON of the captions do not
+count.
 
 So the best score of a query that the index knows nothing about stays below the threshold with
-probability `QUANTILE`, as far as it is like the unrelated pairs that the index itself has. Pictures
-that show the same under other words are among these, which makes the threshold a little high.
+probability `QUANTILE`, as far as it is like these. Pictures that show the same under other words
+are among the unrelated ones, which makes the threshold a little high.
 """
 
 from __future__ import annotations
 
+import random
 import re
+import string
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.retrieval.exact import nearest_rows
@@ -44,6 +50,9 @@ def calibrate(index: Index, features: CachedFeatures) -> Calibration:
     if captioned:
         texts = features.of_captions([index.caption(row) for row in captioned])
         text = threshold(index, captioned, unit(texts), words, None)
+        if text is not None:
+            unknown = unit(features.of_captions(made_up_texts(QUERIES)))
+            text = max(text, threshold_of_unknown(index, unknown), key=lambda each: each.value)
     if rows:
         picture = threshold(index, rows, index.rows.take(rows), words, NEAR_DUPLICATES)
     return Calibration(len(index), text, picture)
@@ -100,5 +109,24 @@ def threshold(
             best.append(scores[-1])  # unrelated ones that were not looked at have less
     if len(best) < FEWEST:
         return None
-    value = torch.tensor(best, dtype=torch.float64).quantile(QUANTILE).item()
-    return Threshold(value, QUANTILE, len(best))
+    return quantile_of(torch.tensor(best, dtype=torch.float64))
+
+
+def threshold_of_unknown(index: Index, queries: UnitRows) -> Threshold:
+    """queries: (n, D), none of which any picture belongs to."""
+    return quantile_of(nearest_rows(queries, index.rows, 1).scores[:, 0])
+
+
+def quantile_of(best: Tensor) -> Threshold:
+    """best: (n,) float64, of each query the best score of what is unrelated to it."""
+    return Threshold(best.quantile(QUANTILE).item(), QUANTILE, len(best))
+
+
+def made_up_texts(count: int) -> list[str]:
+    """One to three words each, of three to eight letters drawn at random; always the same ones."""
+    drawn = random.Random(0)
+
+    def word() -> str:
+        return "".join(drawn.choices(string.ascii_lowercase, k=drawn.randint(3, 8)))
+
+    return [" ".join(word() for _ in range(drawn.randint(1, 3))) for _ in range(count)]

@@ -19,7 +19,6 @@ from textdiff.metrics import (
     image_text_retrieval,
     prompt_following,
     ranks,
-    retrieval,
 )
 from textdiff.metrics.zero_shot import class_weights, zero_shot_logits, zero_shot_ranks
 
@@ -234,16 +233,3 @@ def test_pairs_of_equal_prompts_among_others_tie():
     prompts = torch.randn(5, 64, generator=rng).repeat(2, 1)
     following = prompt_following(prompts, prompts, torch.arange(10))
     assert following.ranks.tolist() == [2] * 10
-
-
-@pytest.mark.parametrize("scores", [1, 40, 200])
-def test_few_scores_at_once_change_no_rank(scores, monkeypatch):
-    """One query at a time, a few, and a last part that is smaller; equal captions among them."""
-    images, texts = features(9, 3, 0), features(20, 3, 1)
-    texts[7] = texts[3]
-    image_of_text = torch.arange(20) % 9
-    whole = image_text_retrieval(images, texts, image_of_text).directions()
-    monkeypatch.setattr(retrieval, "SCORES", scores)
-    parts = image_text_retrieval(images, texts, image_of_text).directions()
-    for direction, ranking in whole.items():
-        assert parts[direction].ranks.tolist() == ranking.ranks.tolist()

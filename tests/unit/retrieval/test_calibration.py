@@ -9,9 +9,17 @@ from tests.helpers.extractors import SEEN
 from textdiff.evaluation.features.cached import CachedFeatures
 from textdiff.evaluation.features.extractor import ExtractorProtocol
 from textdiff.retrieval import calibration
-from textdiff.retrieval.calibration import FEWEST, QUANTILE, Words, calibrate, evenly
+from textdiff.retrieval.calibration import (
+    FEWEST,
+    QUANTILE,
+    QUERIES,
+    Words,
+    calibrate,
+    evenly,
+    made_up_texts,
+)
 from textdiff.retrieval.index import Index
-from textdiff.retrieval.manifest import FORMAT, IndexedSource, Manifest
+from textdiff.retrieval.manifest import FORMAT, IndexedSource, Manifest, Threshold
 from textdiff.retrieval.shard import open_shard, write_shard
 
 DIM = 6
@@ -23,16 +31,21 @@ def unit(count: int, seed: int) -> torch.Tensor:
     return torch.nn.functional.normalize(rows.double(), dim=1).float()
 
 
+def unit_mean(rows: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.normalize(rows.mean(dim=0), dim=0)
+
+
 class Known:
-    """A CLIP whose features of caption k are row k of `texts`."""
+    """A CLIP whose features of caption k are row k of `texts`, and of any other text `unknown`."""
 
     protocol, batch_size = PROTOCOL, 1
 
-    def __init__(self, captions: list[str], texts: torch.Tensor) -> None:
+    def __init__(self, captions: list[str], texts: torch.Tensor, unknown: torch.Tensor) -> None:
         self.rows = dict(zip(captions, texts, strict=True))
+        self.unknown = unknown
 
     def encode_texts(self, captions):
-        return torch.stack([self.rows[text] for text in captions])
+        return torch.stack([self.rows.get(text, self.unknown) for text in captions])
 
     def num_truncated(self, captions):
         return 0
@@ -62,9 +75,10 @@ def test_it_is_brute_force(tmp_path, monkeypatch):
     monkeypatch.setattr(calibration, "LOOKED_AT", 100)
     count = 40
     captions, pictures, texts = captions_of(count), unit(count, 1), unit(count, 2)
+    unlike = -unit_mean(pictures)
     found = calibrate(
         index_of(tmp_path / "index", pictures, captions),
-        CachedFeatures(Known(captions, texts)),
+        CachedFeatures(Known(captions, texts, unlike)),
     )
     for queries, threshold in ((texts, found.text), (pictures, found.picture)):
         best = []
@@ -77,10 +91,23 @@ def test_it_is_brute_force(tmp_path, monkeypatch):
         assert threshold.queries == count
 
 
+def test_words_that_no_picture_has_count_where_they_score_higher(tmp_path):
+    captions, pictures, texts = captions_of(40), unit(40, 1), unit(40, 2)
+    clip = Known(captions, texts, pictures[7])
+    found = calibrate(index_of(tmp_path / "index", pictures, captions), CachedFeatures(clip))
+    assert found.text == Threshold(pytest.approx(1.0), QUANTILE, QUERIES)
+
+
+def test_made_up_texts_are_many_and_always_the_same():
+    texts = made_up_texts(200)
+    assert texts == made_up_texts(300)[:200] and len(set(texts)) == 200
+    assert {len(text.split()) for text in texts} == {1, 2, 3}
+
+
 def test_too_few_pictures_give_no_threshold(tmp_path):
     captions, pictures = captions_of(FEWEST - 1), unit(FEWEST - 1, 1)
     index = index_of(tmp_path / "index", pictures, captions)
-    found = calibrate(index, CachedFeatures(Known(captions, pictures)))
+    found = calibrate(index, CachedFeatures(Known(captions, pictures, pictures[0])))
     assert (found.live, found.text, found.picture) == (FEWEST - 1, None, None)
 
 
