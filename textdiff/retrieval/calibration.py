@@ -10,8 +10,9 @@ that it does not nearly equal where there are none. Words of more than COMMON of
 count.
 
 So the best score of a query that the index knows nothing about stays below the threshold with
-probability `QUANTILE`, as far as it is like these. Pictures that show the same under other words
-are among the unrelated ones, which makes the threshold a little high.
+probability `quantile`, as far as it is like these. It is the highest of `QUANTILES` that leaves
+`FOUND` of the index' own captions a match, or the lowest. Pictures that show the same under other
+words are among the unrelated ones, which makes the threshold a little high.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from textdiff.evaluation.features.cached import CachedFeatures
@@ -33,7 +35,8 @@ from textdiff.retrieval.manifest import Calibration, Threshold
 from textdiff.retrieval.planes import UnitRows
 from textdiff.retrieval.settings import NEAR_DUPLICATES
 
-QUANTILE = 0.8
+QUANTILES = (0.95, 0.9, 0.8)
+FOUND = 0.95
 QUERIES = 512  # of either kind, at most
 FEWEST = 20  # queries, for the quantile to have one above it
 LOOKED_AT = 64  # nearest pictures of a query among which an unrelated one is looked for
@@ -48,14 +51,32 @@ def calibrate(index: Index, features: CachedFeatures) -> Calibration:
     captioned = [row for row in rows if index.caption(row)]
     text = picture = None
     if captioned:
-        texts = features.of_captions([index.caption(row) for row in captioned])
-        text = threshold(index, captioned, unit(texts), words, None)
-        if text is not None:
-            unknown = unit(features.of_captions(made_up_texts(QUERIES)))
-            text = max(text, threshold_of_unknown(index, unknown), key=lambda each: each.value)
+        texts = unit(features.of_captions([index.caption(row) for row in captioned]))
+        unrelated = best_unrelated(index, captioned, texts, words, None)
+        if len(unrelated) >= FEWEST:
+            unknown = best_scores(index, unit(features.of_captions(made_up_texts(QUERIES))))
+            text = threshold([unrelated, unknown], best_scores(index, texts))
     if rows:
-        picture = threshold(index, rows, index.rows.take(rows), words, NEAR_DUPLICATES)
+        pictures = index.rows.take(rows)
+        unrelated = best_unrelated(index, rows, pictures, words, NEAR_DUPLICATES)
+        if len(unrelated) >= FEWEST:
+            picture = threshold([unrelated], best_scores(index, pictures))
     return Calibration(len(index), text, picture)
+
+
+def threshold(unrelated: Sequence[Float[Tensor, " ..."]], own: Float[Tensor, " ..."]) -> Threshold:
+    """unrelated: of each kind of query the best scores of what has nothing to do with it; the kind
+    that scores highest counts. own: best scores of queries that belong to the index."""
+    for quantile in QUANTILES:
+        value, queries = max((s.quantile(quantile).item(), len(s)) for s in unrelated)
+        if (own > value).double().mean() >= FOUND:
+            break
+    return Threshold(value, quantile, queries)
+
+
+def best_scores(index: Index, queries: UnitRows) -> Float[Tensor, " n"]:
+    """(n,) float64, of queries (n, D), whatever the picture."""
+    return nearest_rows(queries, index.rows, 1).scores[:, 0]
 
 
 def evenly(rows: np.ndarray, count: int) -> list[int]:
@@ -85,11 +106,13 @@ def words_of(texts: Sequence[str]) -> set[str]:
     return {word for text in texts for word in WORD.findall(text.lower())}
 
 
-def threshold(
+def best_unrelated(
     index: Index, rows: Sequence[int], queries: UnitRows, words: Words, near: float | None
-) -> Threshold | None:
-    """queries: (n, D), one that belongs to each of `rows`. near: score from which another picture
-    counts as the query itself; None: none does. None comes back for fewer queries than it takes."""
+) -> Float[Tensor, " m"]:
+    """(m,) float64, of m <= n queries the best score among unrelated pictures, where it is known.
+
+    queries: (n, D), one that belongs to each of `rows`. near: score from which another picture
+    counts as the query itself; None: none does."""
     nearest = nearest_rows(queries, index.rows, LOOKED_AT)
     best = []
     for row, others, scores in zip(
@@ -107,19 +130,7 @@ def threshold(
             best.append(unrelated[0])
         elif len(others) < len(index):
             best.append(scores[-1])  # unrelated ones that were not looked at have less
-    if len(best) < FEWEST:
-        return None
-    return quantile_of(torch.tensor(best, dtype=torch.float64))
-
-
-def threshold_of_unknown(index: Index, queries: UnitRows) -> Threshold:
-    """queries: (n, D), none of which any picture belongs to."""
-    return quantile_of(nearest_rows(queries, index.rows, 1).scores[:, 0])
-
-
-def quantile_of(best: Tensor) -> Threshold:
-    """best: (n,) float64, of each query the best score of what is unrelated to it."""
-    return Threshold(best.quantile(QUANTILE).item(), QUANTILE, len(best))
+    return torch.tensor(best, dtype=torch.float64)
 
 
 def made_up_texts(count: int) -> list[str]:

@@ -11,12 +11,13 @@ from textdiff.evaluation.features.extractor import ExtractorProtocol
 from textdiff.retrieval import calibration
 from textdiff.retrieval.calibration import (
     FEWEST,
-    QUANTILE,
+    QUANTILES,
     QUERIES,
     Words,
     calibrate,
     evenly,
     made_up_texts,
+    threshold,
 )
 from textdiff.retrieval.index import Index
 from textdiff.retrieval.manifest import FORMAT, IndexedSource, Manifest, Threshold
@@ -80,22 +81,32 @@ def test_it_is_brute_force(tmp_path, monkeypatch):
         index_of(tmp_path / "index", pictures, captions),
         CachedFeatures(Known(captions, texts, unlike)),
     )
-    for queries, threshold in ((texts, found.text), (pictures, found.picture)):
+    for queries, limit in ((texts, found.text), (pictures, found.picture)):
         best = []
         for k in range(count):
             related = {k} | {j for j in range(count) if j % 3 == k % 3 == 0 and j // 6 == k // 6}
             scores = (pictures.double() @ queries[k].double()).tolist()
             best.append(max(score for j, score in enumerate(scores) if j not in related))
-        value = torch.tensor(best).double().quantile(QUANTILE).item()
-        assert threshold.value == pytest.approx(value, abs=1e-6)
-        assert threshold.queries == count
+        value = torch.tensor(best).double().quantile(limit.quantile).item()
+        assert limit.value == pytest.approx(value, abs=1e-6)
+        assert limit.queries == count
 
 
 def test_words_that_no_picture_has_count_where_they_score_higher(tmp_path):
     captions, pictures, texts = captions_of(40), unit(40, 1), unit(40, 2)
     clip = Known(captions, texts, pictures[7])
     found = calibrate(index_of(tmp_path / "index", pictures, captions), CachedFeatures(clip))
-    assert found.text == Threshold(pytest.approx(1.0), QUANTILE, QUERIES)
+    assert found.text == Threshold(pytest.approx(1.0), QUANTILES[-1], QUERIES)
+
+
+@pytest.mark.parametrize(
+    ("own", "quantile"), [([0.99] * 40, 0.95), ([0.93] * 40, 0.9), ([0.1] * 40, 0.8)]
+)
+def test_it_is_as_strict_as_queries_that_belong_to_the_index_allow(own, quantile):
+    unrelated = torch.linspace(0, 1, 101, dtype=torch.float64)
+    lower = unrelated[:50]
+    found = threshold([lower, unrelated], torch.tensor(own, dtype=torch.float64))
+    assert found == Threshold(pytest.approx(quantile), quantile, 101)
 
 
 def test_made_up_texts_are_many_and_always_the_same():
