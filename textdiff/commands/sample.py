@@ -34,6 +34,11 @@ class SampleSettings(SamplingConfig):
     model: str | None = Field(
         None, description="run folder or exported model; with --from: none is the picture's"
     )
+    vae: str | None = Field(
+        None,
+        description="in place of a model: draw z ~ N(0, I) and decode it by this VAE (a run folder "
+        "of train-vae, a folder of diffusers, or a hub name)",
+    )
     prompt: list[str] = Field([], description="one or more prompts")
     prompt_file: str | None = Field(None, description="text file with one prompt per line")
     from_picture: str | None = Field(
@@ -87,6 +92,11 @@ def run(settings: SampleSettings) -> None:
     from textdiff.pipeline.origin import READERS, Origin, file_sha256, read_origin
     from textdiff.threads import settle_threads, threads_on
 
+    if settings.vae is not None:
+        from textdiff.commands.sample_vae import sample_vae
+
+        sample_vae(settings, next_number(Path(settings.out)))
+        return
     given, origin = settings.model_fields_set, None
     if settings.from_picture is not None:
         origin = read_origin(settings.from_picture)
