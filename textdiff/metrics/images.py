@@ -4,8 +4,9 @@
     SSIM = mean (2 m_x m_y + C1)(2 s_xy + C2) / ((m_x^2 + m_y^2 + C1)(s_x^2 + s_y^2 + C2))
 
 SSIM as in Wang et al. 2004 (IEEE TIP 13(4), eq. 13): means m, variances and covariance s under a
-Gaussian window of 11 x 11 pixels, deviation 1.5, at every place where the window lies inside the
-picture; C1 = 0.01^2, C2 = 0.03^2 of pixels in [0, 1]; the mean over places and colours.
+Gaussian window of 11 x 11 pixels, deviation 1.5, at every place, pictures going on beyond their
+edges as in a mirror (as in torchmetrics; the authors' code leaves out places near edges);
+C1 = 0.01^2, C2 = 0.03^2 of pixels in [0, 1]; the mean over places and colours.
 """
 
 from __future__ import annotations
@@ -57,11 +58,12 @@ def ssim(pictures: Pictures, others: Pictures) -> PerSample:
 
 
 def _windowed(images: Tensor) -> Tensor:
-    """Means under the window, at the places where it fits."""
+    """Means under the window at every place."""
     offsets = torch.arange(WINDOW, dtype=images.dtype, device=images.device) - WINDOW // 2
     weights = torch.exp(-offsets.square() / (2 * DEVIATION**2))
     weights = weights / weights.sum()
     channels = images.shape[1]
+    images = F.pad(images, [WINDOW // 2] * 4, mode="reflect")
     rows = weights.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
     columns = weights.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
     return F.conv2d(F.conv2d(images, rows, groups=channels), columns, groups=channels)

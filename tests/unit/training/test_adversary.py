@@ -54,7 +54,8 @@ def test_every_optimizer_moves_all_its_weights_unlike_in_diffusers_10605(trainer
     before = weights(network)
     values = steps_of(trainer, 1)[0]
     assert set(moved(before, network)) == set(before)
-    assert set(moved(rival_before, rival)) == set(rival_before)
+    # while all verdicts are within the margin, the gradients of the last bias cancel
+    assert set(moved(rival_before, rival)) >= set(rival_before) - {"body.8.bias"}
     assert math.isfinite(values["adaptive_weight"]) and values["adaptive_weight"] > 0
     for name in ("loss", "real", "fake", "grad_norm"):
         assert math.isfinite(values[f"discriminator/{name}"])
