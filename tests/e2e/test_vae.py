@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -68,9 +69,11 @@ def test_samples_go_on_from_those_there_and_are_the_same_of_one_seed(tmp_path, c
     assert "are not N(0, I)" in capsys.readouterr().err
     drawn_by("--vae", vae, "--num-images", 1, "--first", 1, "--out", tmp_path / "again")
     first, second = (
-        (folder / "00001-seed0.png").read_bytes() for folder in (out, tmp_path / "again")
+        np.asarray(Image.open(folder / "00001-seed0.png"), dtype=int)
+        for folder in (out, tmp_path / "again")
     )
-    assert first == second
+    assert abs(first - second).max() <= 1  # a batch of another size rounds otherwise
+    assert first.std() > 1
     drawn_by("--vae", vae, "--out", out)
     names = sorted(path.name for path in out.iterdir())
     assert names == [

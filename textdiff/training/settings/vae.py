@@ -110,7 +110,7 @@ class TrainVaeSettings(CheckedRunSettings):
         description="training pictures that the latents' mean and deviation are measured on, at "
         "each checkpoint; none: all",
     )
-    data: DataConfig = DataConfig(need_captions=False)
+    data: DataConfig = DataConfig()
     vae: VaeConfig = VaeConfig()
     loss: VaeLossConfig = VaeLossConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()

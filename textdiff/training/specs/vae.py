@@ -30,6 +30,9 @@ def vae_spec(settings: TrainVaeSettings) -> TrainingSpec:
     Raises:
         UsageError, DataError, CheckpointError: what `settings` name cannot be used.
     """
+    if "need_captions" not in settings.data.model_fields_set:
+        captionless = settings.data.model_copy(update={"need_captions": False})
+        settings = settings.model_copy(update={"data": captionless})
     loss = settings.loss.of(settings.objective)
     vae = _start(settings)
     shape = vae.latent_shape(settings.data.image_size)
