@@ -12,7 +12,10 @@ from textdiff.data.training_data import TrainingData
 from textdiff.errors import CheckpointError
 
 # fixed by the hash of weights: which flag names what has them
-NAMED_BY = {"init": "another CLIP than --init names now"}
+NAMED_BY = {
+    "init": "another CLIP than --init names now",
+    "vae_init": "another VAE than --init names now",
+}
 
 
 def about_data(data: TrainingData) -> dict[str, Any]:
