@@ -85,7 +85,7 @@ def draw(
     try:
         for step in pipe.steps(plan):
             if step.index == 0:
-                finished += to_pil(pipe.codec.decode(step.x_t))
+                finished += to_pil(pipe.pictures(plan, step.x_t))
             if clock() - shown < SECONDS_BETWEEN_PREVIEWS:
                 yield None
                 continue

@@ -30,7 +30,7 @@ def run(settings: FinetuneClipSettings) -> None:
     model = read_process(schedule_from)
     origin = f"--noise.schedule-from {schedule_from}"
     data = data_of_run(settings.data, "--noise.schedule-from", schedule_from)
-    data = fit_data(data, model.unet.image_size, origin)
+    data = fit_data(data, model.image_size, origin)
     start_all_processes()
     spec = noised_clip_spec(settings.model_copy(update={"data": data}), model)
     run_training(spec, run_dir=settings.run_dir, resume=settings.resume)

@@ -43,7 +43,7 @@ def run(settings: LikelihoodSettings) -> None:
     device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
     config = data_of_run(settings.data, "--model", settings.model)
-    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    config = fit_data(config, pipe.config.image_size, f"--model {settings.model}")
     data = open_split(config, settings.split)
     estimate = settings.estimate
     if (

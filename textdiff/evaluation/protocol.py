@@ -78,7 +78,7 @@ def model_protocol(
         step=pipe.step,
         weights=weights,
         clip=clip,
-        image_size=pipe.config.unet.image_size,
+        image_size=pipe.config.image_size,
         prior=None if prior is None else prior.weights_hash(),
     )
 
