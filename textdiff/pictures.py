@@ -25,6 +25,7 @@ CHANNELS = 3  # of a stored picture
 GREY = (0.299, 0.587, 0.114)  # luma of ITU-R 601, as Pillow's mode L
 HALF_RANGE = 127.5
 
+
 Bytes = UInt8[Tensor, "*shape"]
 Floats = Float[Tensor, "*shape"]
 

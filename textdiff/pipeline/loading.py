@@ -162,16 +162,10 @@ def load_vae(folder: Path, config: ModelConfig, fixed: Mapping[str, Any]) -> Vae
             f"{config.vae!r} was its source"
         )
     vae = Vae.load(source)
-    statistics = vae.measured()
-    described = {
-        "vae": vae.identity,
-        "vae_mean": statistics.mean.tolist(),
-        "vae_std": statistics.std.tolist(),
-    }
+    now = vae.space.model_dump(mode="json")
+    differs = fixed.get("latent_space", now) != now
     shape = (config.unet.in_channels, config.vae_factor)
-    if (vae.latent_channels, vae.factor) != shape or any(
-        fixed.get(key, value) != value for key, value in described.items()
-    ):
+    if differs or (vae.latent_channels, vae.factor) != shape:
         raise CheckpointError(
             f"{source} is not the VAE whose latents the U-Net of {folder} was trained on; put that "
             f"one back: {config.vae!r} was its source"

@@ -34,6 +34,7 @@ from textdiff.devices import pick_device
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.embeddings import scaled_feature
 from textdiff.files import write_text
+from textdiff.latent_space import LatentSpace
 from textdiff.models.unet import UNet
 from textdiff.pictures import CHANNELS, PictureCodec
 from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
@@ -185,6 +186,11 @@ class TextToImage:
             return LatentCodec(self.vae, self.config.image_size)
         return CODECS[self.config.process](self.config)
 
+    @property
+    def space(self) -> LatentSpace | None:
+        """Which latents are diffused; None: pixels are."""
+        return None if self.vae is None else self.vae.space
+
     def conditioning(self, prompts: list[str]) -> Conditioning:
         """What the U-Net sees of `prompts`, from those layers of CLIP that it was trained on."""
         return self.clip.conditioning(prompts, layers=self.config.text_layers)
@@ -228,7 +234,7 @@ class TextToImage:
         if config.clip_guidance.scale == 0:
             return None
         guide = self._named_clip(config.clip_guidance.guide)
-        check_guide(guide, config, self.config)
+        check_guide(guide, config, self.config, self.space)
         return guide
 
     def judge(
@@ -243,7 +249,7 @@ class TextToImage:
         if selection.best_of == 1:
             return None
         judge = self._named_clip(selection.judge)
-        check_judge(judge, prompts, selection, self.config)
+        check_judge(judge, prompts, selection, self.config, self.space)
         return judge
 
     def _named_clip(self, name: str | None) -> ClipModel | NoisedClip:
@@ -395,9 +401,11 @@ class TextToImage:
             guide = judge = None
             if plan.guide is not None:
                 every = prompts * config.selection.best_of
-                guide = ClipGuide.towards(plan.guide, every, config, plan.clip_image, seeds)
+                guide = ClipGuide.towards(
+                    plan.guide, every, config, self.codec, plan.clip_image, seeds
+                )
             if plan.judge is not None:
-                judge = ClipJudge.of_prompts(plan.judge, prompts, plan.grid)
+                judge = ClipJudge.of_prompts(plan.judge, prompts, plan.grid, self.codec)
             noise = ImageNoise(seeds, self.codec.shape, self.device)
             for step in self.process.draw(network, plan, noise, self.codec, guide, judge):
                 done += 1

@@ -88,13 +88,19 @@ class LatentImages:
     def rejected(self) -> Counter[str]:
         return self.pictures.rejected
 
-    def fill(self, encoder: LatentEncoder) -> str:
+    def fill(self, encoder: LatentEncoder, reads: int | None = None) -> str:
         """Encodes what is not in the cache yet, and reads from there from now on. Says where.
+
+        reads: rows that will be read in all; with `data.cache` auto, fewer than there are to encode
+            are not worth it. None: many.
 
         Raises:
             DataError: the VAE gives latents that are not finite; or as `CaptionedImages.read`.
         """
         every, spoilt = range(len(self)), 0
+        missing = len(self.cache.missing(every))
+        if self.config.cache == "auto" and reads is not None and reads < missing:
+            return f"no cache of latents: {reads} pictures are read, {missing} are to be encoded"
 
         def check() -> None:
             nonlocal spoilt
@@ -161,27 +167,29 @@ class LatentImages:
 
 def latent_images(
     pictures: CaptionedImages, encoder: LatentEncoder
-) -> tuple[CaptionedImages | LatentImages, str | None]:
+) -> CaptionedImages | LatentImages:
     """`pictures` with a cache of their latents as `data.cache` says, "auto": where there is room;
-    and what to know of it.
+    if not, its notes say so.
 
     Raises:
         DataError: no room where the cache must be on, or one that cannot be used.
     """
     mode = pictures.config.cache
     if mode == "off":
-        return pictures, None
+        return pictures
     try:
         latents = LatentImages(pictures, encoder)
     except DataError as error:
         if mode == "on" or "cache folder" not in str(error):
             raise
-        return pictures, f"no cache of latents: {error}"
+        pictures.notes.append(f"no cache of latents: {error}")
+        return pictures
     missing = len(latents.cache.missing(range(len(latents))))
     size, free = missing * BYTES * math.prod(encoder.row_shape), free_bytes(pictures.config)
     if size > free * (FREE_SHARE if mode == "auto" else 1):
         room = f"{gigabytes(size)} for the cache of {missing} latents, {gigabytes(free)} free"
         if mode == "on":
             raise DataError(f"{room}: set data.cache_dir to a larger disk or data.cache to off")
-        return pictures, f"no cache of latents: {room}"
-    return latents, None
+        pictures.notes.append(f"no cache of latents: {room}")
+        return pictures
+    return latents

@@ -11,17 +11,17 @@ training reads the same bits with a cache and without.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from textdiff.pictures import to_float
+from textdiff.training.config import Kept
 from textdiff.types import Images, Pictures
 from textdiff.vae import LatentCodec, Posterior, Vae
 
-Kept = Literal["sampled", "mean"]
 AT_ONCE = 16  # sums over a picture may be rounded in another way in a batch of another size
 
 
@@ -79,3 +79,9 @@ class LatentEncoder:
         if eps is not None and logvar is not None:
             mean = Posterior(mean, logvar).sample(eps.to(mean.device))
         return self.codec.statistics.normalise(mean)
+
+
+def fixed_of(vae: Vae, kept: Kept) -> dict[str, Any]:
+    """Which latents, as JSON: what a resumed run must not change."""
+    space = vae.space.model_dump(mode="json")
+    return {"vae": vae.identity, "latent_space": space, "latents": kept}

@@ -132,12 +132,12 @@ class Trainer:
     def prepare_data(self) -> str | None:
         """Fills the data's cache and chooses the workers, for the reads to come. Returns what a
         user should know of it. Raises DataError."""
-        cached = self.task.fill_cache() if isinstance(self.task, Caching) else None
-        if not isinstance(self.data, CaptionedImages):  # nothing to decode
-            return cached
         processes = self.accelerator.num_processes
         rows = self.config.batch_size * self.config.accumulation * processes
         reads = rows * (self.config.steps - self.progress.step)
+        cached = self.task.fill_cache(reads) if isinstance(self.task, Caching) else None
+        if not isinstance(self.data, CaptionedImages):  # nothing to decode
+            return cached
         told = cache_pixels(self.data, reads)
         if self.config.workers == "auto":
             self.workers = choose_workers(self.data, reads // processes, processes)

@@ -49,8 +49,11 @@ class Stateful(Protocol):
 class Caching(Protocol):
     """A task that may keep what its network makes of the data, and read that in their place."""
 
-    def fill_cache(self) -> str | None:
-        """Fills it, before the first step; returns what a user should know. None: there is none."""
+    def fill_cache(self, reads: int) -> str | None:
+        """Fills it, before the first step; returns what a user should know. None: there is none.
+
+        reads: rows that will be read in all.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ x_0 ── restored, decoder ──► stored uint8
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -14,6 +15,8 @@ from textdiff.pictures import to_float, to_uint8
 from textdiff.types import Images, Pictures
 from textdiff.vae.model import Vae
 from textdiff.vae.statistics import LatentStatistics
+
+AT_ONCE = 32  # pictures; the decoder's layers at full size take most of the memory
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class LatentCodec:
         UsageError: the VAE's factor does not divide `image_size`.
         CheckpointError: the VAE has no statistics of its latents.
     """
+
+    bounded: ClassVar[bool] = False
 
     vae: Vae
     image_size: int
@@ -52,7 +57,8 @@ class LatentCodec:
 
     @torch.no_grad()
     def decode(self, x_0: Images) -> Pictures:
-        return to_uint8(self.images(x_0))
+        pictures = [to_uint8(self.images(part)) for part in x_0.split(AT_ONCE)]
+        return torch.cat(pictures)
 
     def preview(self, x_0_hat: Images) -> Pictures:
         """By the decoder: what an early x_0_hat shows is as crude as it is."""

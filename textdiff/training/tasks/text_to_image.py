@@ -150,11 +150,11 @@ class TextToImageTask(ABC):
     def _draws_x_0(self) -> bool:
         return self.latents is not None and self.latents.sampled
 
-    def fill_cache(self) -> str | None:
+    def fill_cache(self, reads: int) -> str | None:
         """As `Caching`: of latents."""
         if self.latents is None or not isinstance(self.seen, LatentImages):
             return None
-        return self.seen.fill(self.latents)
+        return self.seen.fill(self.latents, reads)
 
     def on_device(self, images: Tensor, draws: Draws) -> tuple[Images, Images, Timesteps]:
         """x_0, eps and timestep, where the U-Net is. images: as `Batch.image`."""
