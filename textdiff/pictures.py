@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from textdiff.types import Images, Pictures
+from textdiff.types import Images, Pictures, Samples
 
 CHANNELS = 3  # of a stored picture
 GREY = (0.299, 0.587, 0.114)  # luma of ITU-R 601, as Pillow's mode L
@@ -51,7 +51,7 @@ class PictureCodec(Protocol):
         """x_0 of stored pictures, on their device."""
         ...
 
-    def images(self, x_0: Images) -> Images:
+    def images(self, x_0: Samples) -> Images:
         """(B, 3, S, S) in about [-1, 1], not clipped; gradients flow to x_0."""
         ...
 
@@ -101,7 +101,7 @@ class PixelCodec:
     def shape(self) -> tuple[int, int, int]:
         return CHANNELS, self.image_size, self.image_size
 
-    def images(self, x_0: Images) -> Images:
+    def images(self, x_0: Samples) -> Images:
         return x_0
 
     def encode(self, pictures: Pictures, dtype: torch.dtype = torch.float32) -> Images:
@@ -130,7 +130,7 @@ class BitCodec:
     def encode(self, pictures: Pictures, dtype: torch.dtype = torch.float32) -> Images:
         return binarised(pictures, self.threshold).to(dtype)
 
-    def images(self, x_0: Images) -> Images:
+    def images(self, x_0: Samples) -> Images:
         return x_0.expand(-1, CHANNELS, -1, -1)
 
     def decode(self, x_0: Images) -> Pictures:

@@ -56,8 +56,7 @@ class LatentEncoder:
         In float32 whatever the training's precision."""
         device = self.vae.device
         with torch.autocast(device.type, enabled=False):
-            rows = [self._rows(part.to(device)) for part in pictures.split(AT_ONCE)]
-        return torch.cat(rows)
+            return torch.cat([self._rows(part.to(device)) for part in pictures.split(AT_ONCE)])
 
     def _rows(self, pictures: Pictures) -> Tensor:
         missing = AT_ONCE - len(pictures)

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 
 from textdiff.pictures import to_float, to_uint8
-from textdiff.types import Images, Pictures
+from textdiff.types import Images, Pictures, Samples
 from textdiff.vae.model import Vae
 from textdiff.vae.statistics import LatentStatistics
 
@@ -51,7 +51,7 @@ class LatentCodec:
         mean = self.vae.moments(to_float(pictures)).mean
         return self.statistics.normalise(mean).to(pictures.device, dtype)
 
-    def images(self, x_0: Images) -> Images:
+    def images(self, x_0: Samples) -> Images:
         """float32 (B, 3, S, S), about [-1, 1] and not clipped; gradients flow to x_0."""
         return self.vae.decode(self.statistics.restore(x_0.float()))
 

@@ -292,7 +292,7 @@ def test_a_clip_of_another_vaes_latents_is_refused(pipe, latent_noised, tmp_path
 
 def test_cutouts_of_latents_are_refused(pipe, latent_noised):
     settings = {"clip_guide": str(latent_noised), "clip_guidance_scale": 1.0}
-    with pytest.raises(UsageError, match="clip_cutouts with .*, which reads latents"):
+    with pytest.raises(UsageError, match=r"clip_cutouts with .*, which reads latents"):
         drawn(pipe, clip_cutouts=2, clip_guidance_at="x_0", **settings)
 
 
