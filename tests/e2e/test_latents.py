@@ -14,7 +14,7 @@ import yaml
 from tests.helpers.two_processes import run_in_two_processes
 from tests.helpers.vaes import vae_folder
 from textdiff import TextToImage, checkpoint
-from textdiff.clip import NoisedClip
+from textdiff.clip import ClipModel, NoisedClip
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.vae import Vae
@@ -178,12 +178,22 @@ def test_prompt_following(on_model, other_clip, tmp_path):
     assert json.loads((tmp_path / "p.json").read_text())["model"]["vae"]
 
 
+@pytest.fixture
+def judge(tiny_clip, tmp_path) -> Path:
+    """A second CLIP that took no part."""
+    clip = ClipModel.load(tiny_clip)
+    clip.model.logit_scale.data.sub_(0.5)
+    clip.save(tmp_path / "judge")
+    return tmp_path / "judge"
+
+
 @pytest.mark.parametrize("guide", ["clean", "latents"])
-def test_guidance(on_model, other_clip, latent_noised, tmp_path, monkeypatch, guide):
+def test_guidance(on_model, other_clip, judge, latent_noised, tmp_path, monkeypatch, guide):
     monkeypatch.setattr("textdiff.evaluation.held_out.measure.FRECHET_RESAMPLES", 5)
     monkeypatch.setattr("textdiff.evaluation.held_out.measure.RESAMPLES", 50)
     flags = ["--num-prompts", "3", "--num-steps", "2", "--split", "train", "--scales", "1"]
-    flags += ["--clip-scales", "0", "2", "--judges", other_clip, "--json", tmp_path / "g.json"]
+    flags += ["--clip-scales", "0", "2", "--judges", other_clip, judge]
+    flags += ["--json", tmp_path / "g.json"]
     if guide == "latents":
         flags += ["--clip-guide", latent_noised]
     on_model("guidance", *flags)
