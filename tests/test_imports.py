@@ -20,7 +20,7 @@ from tests.helpers.paths import ROOT
 LAYERS = [
     {"errors", "types", "randomness", "precision", "attention", "byte_pairs", "recipes", "cgroup"},
     {"config", "files", "devices", "embeddings", "timesteps", "cuda_graphs", "cores"},
-    {"checkpoint", "sealed", "threads", "pictures"},
+    {"checkpoint", "sealed", "threads", "pictures", "latent_space"},
     {"clip", "diffusion", "models", "data", "vae"},
     {"guidance", "sampling", "metrics"},
     {"binary"},

@@ -15,6 +15,7 @@ from textdiff.errors import CheckpointError
 NAMED_BY = {
     "init": "another CLIP than --init names now",
     "vae_init": "another VAE than --init names now",
+    "vae": "another VAE than --codec names now",
 }
 
 
@@ -62,7 +63,11 @@ def _differences(
     saved_data: Mapping[str, Any],
     data: Mapping[str, Any],
 ) -> Iterator[str]:
-    others = {key: text for key, text in NAMED_BY.items() if saved.get(key) != fixed.get(key)}
+    others = {
+        key: text
+        for key, text in NAMED_BY.items()
+        if {key} <= saved.keys() & fixed.keys() and saved[key] != fixed[key]
+    }
     if others:  # what the weights bring with them differs then, too
         yield from others.values()
         return

@@ -7,13 +7,16 @@ x_0 ── restored, decoder ──► stored uint8
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from textdiff.pictures import to_float, to_uint8
-from textdiff.types import Images, Pictures
+from textdiff.types import Images, Pictures, Samples
 from textdiff.vae.model import Vae
 from textdiff.vae.statistics import LatentStatistics
+
+AT_ONCE = 32  # pictures; the decoder's layers at full size take most of the memory
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class LatentCodec:
         UsageError: the VAE's factor does not divide `image_size`.
         CheckpointError: the VAE has no statistics of its latents.
     """
+
+    bounded: ClassVar[bool] = False
 
     vae: Vae
     image_size: int
@@ -46,13 +51,14 @@ class LatentCodec:
         mean = self.vae.moments(to_float(pictures)).mean
         return self.statistics.normalise(mean).to(pictures.device, dtype)
 
-    def images(self, x_0: Images) -> Images:
+    def images(self, x_0: Samples) -> Images:
         """float32 (B, 3, S, S), about [-1, 1] and not clipped; gradients flow to x_0."""
         return self.vae.decode(self.statistics.restore(x_0.float()))
 
     @torch.no_grad()
     def decode(self, x_0: Images) -> Pictures:
-        return to_uint8(self.images(x_0))
+        pictures = [to_uint8(self.images(part)) for part in x_0.split(AT_ONCE)]
+        return torch.cat(pictures)
 
     def preview(self, x_0_hat: Images) -> Pictures:
         """By the decoder: what an early x_0_hat shows is as crude as it is."""

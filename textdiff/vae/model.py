@@ -19,6 +19,7 @@ import torch
 from textdiff.checkpoint import save_tensors, weights_hash
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
+from textdiff.latent_space import LatentSpace
 from textdiff.randomness import seed_of
 from textdiff.types import Images
 from textdiff.vae.config import VaeConfig, factor_of
@@ -160,6 +161,16 @@ class Vae:
     def identity(self) -> str:
         """Hash of the weights, the same on every device."""
         return weights_hash(self.network)
+
+    @property
+    def space(self) -> LatentSpace:
+        """Of its latents, normalised. Raises CheckpointError as `measured`."""
+        statistics = self.measured()
+        return LatentSpace(
+            vae=self.identity,
+            mean=tuple(statistics.mean.tolist()),
+            std=tuple(statistics.std.tolist()),
+        )
 
     def measured(self) -> LatentStatistics:
         """The statistics.
