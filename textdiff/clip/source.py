@@ -27,6 +27,7 @@ from textdiff.clip.folder_config import check_model, check_preprocess
 from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.randomness import weights_drawn_by
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -81,8 +82,7 @@ def instantiate(
     custom_text = arguments.pop("custom_text", False)
     if "timm_model_name" in arguments["vision_cfg"]:
         arguments["vision_cfg"]["timm_model_pretrained"] = False
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with weights_drawn_by(seed):
         module = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**arguments)
     preprocess = merge_preprocess_dict(PreprocessCfg(), preprocess_cfg)
     open_clip.set_model_preprocess_cfg(module, {**preprocess, "size": module.visual.image_size})

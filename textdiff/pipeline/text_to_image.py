@@ -292,7 +292,7 @@ class TextToImage:
         if vary is None and vary_to is None:
             return self.unclip.of_prompts(plan)
         plan = self.unclip.varied(plan, vary, vary_to)
-        if not config.unclip.keep_noise:
+        if vary is None or not config.unclip.keep_noise:
             return plan
         return replace(plan, x_T=self._inverted(plan, vary))
 
