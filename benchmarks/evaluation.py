@@ -39,7 +39,7 @@ from pathlib import Path
 
 import evaluation_sides as sides
 import psutil
-from memory import GIBIBYTE, MEBIBYTE, forget_peak, peak_bytes
+from textdiff.memory import GIBIBYTE, MEBIBYTE, forget_peak, peak_bytes
 from protocol import protocol
 from rounds import ratio, shown, spread, table
 

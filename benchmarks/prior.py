@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from memory import MEBIBYTE, forget_peak, peak_bytes
+from textdiff.memory import MEBIBYTE, forget_peak, peak_bytes
 from protocol import protocol
 
 from textdiff.clip.config import ClipConfig

@@ -29,7 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from memory import MEBIBYTE, forget_peak, peak_bytes
+from textdiff.memory import MEBIBYTE, forget_peak, peak_bytes
 from protocol import protocol
 from rounds import ratio, shown, spread, table
 from torch import Tensor

@@ -32,6 +32,7 @@ from textdiff.randomness import weights_drawn_by
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
 LOCAL_PREFIX = "local-dir:"
+RANDOM = "random"  # in place of a tag: untrained weights, by which a training is planned
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,14 @@ def load(name: str) -> Source:
         UsageError: unknown MODEL or TAG, weights that are not on disk and cannot be downloaded, or
             an architecture whose text tower is not open_clip's own.
     """
-    if name.startswith(LOCAL_PREFIX) or Path(name).exists() or name[:1] in "/.~":
-        return _load_folder(Path(name.removeprefix(LOCAL_PREFIX)).expanduser())
-    return _load_pretrained(name)
+    if is_listed(name):
+        return _load_listed(name)
+    return _load_folder(Path(name.removeprefix(LOCAL_PREFIX)).expanduser())
+
+
+def is_listed(name: str) -> bool:
+    """Whether `load` looks for `name` in open_clip's list, and not for a folder."""
+    return not (name.startswith(LOCAL_PREFIX) or Path(name).exists() or name[:1] in "/.~")
 
 
 def instantiate(
@@ -179,7 +185,7 @@ def _check_shapes(module: nn.Module, tensors: dict[str, torch.Tensor], folder: P
             )
 
 
-def _load_pretrained(name: str) -> Source:
+def _load_listed(name: str) -> Source:
     import open_clip
 
     model, _, tag = name.rpartition("/")
@@ -195,6 +201,9 @@ def _load_pretrained(name: str) -> Source:
             )
         raise UsageError(f"open_clip has no model '{model}'; did you mean '{near[0]}/{tag}'?")
     model = model.replace("/", "-")
+    if tag == RANDOM:
+        model_cfg = open_clip.get_model_config(model)
+        return Source(instantiate(model_cfg, {}), model_cfg, open_clip.get_tokenizer(model))
     pretrained = open_clip.get_pretrained_cfg(model, tag)
     if not pretrained:
         tags = open_clip.list_pretrained_tags_by_model(model)
