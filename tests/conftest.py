@@ -19,6 +19,7 @@ from tests.helpers import command  # noqa: E402
 from tests.helpers.browser import NO_BROWSER  # noqa: E402
 from tests.helpers.prepared import decoder_flags  # noqa: E402
 from tests.helpers.shapes import write_shapes  # noqa: E402
+from tests.helpers.vaes import vae_folder  # noqa: E402
 from tests.helpers.workers import prepared_once  # noqa: E402
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -103,6 +104,52 @@ def tiny_decoder(tmp_path_factory, shapes, configs, tiny_clip, tiny_embeddings) 
     flags = decoder_flags(configs, shapes, tiny_clip, tiny_embeddings)
     return prepared_once(
         tmp_path_factory, "decoder", lambda folder: run(["train", *flags, "--run-dir", str(folder)])
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_vae(tmp_path_factory) -> Path:
+    """A folder with a VAE of factor 4, of random weights, and statistics."""
+    return prepared_once(tmp_path_factory, "vae", vae_folder)
+
+
+@pytest.fixture(scope="session")
+def latent_flags(shapes, configs, tiny_clip, tiny_vae) -> list[str]:
+    """Of `textdiff train` of a U-Net of latents: all but --run-dir."""
+    flags = ["--config", configs / "unet.yaml", "--data.source", shapes, "--clip", tiny_clip]
+    flags += ["--codec", tiny_vae, "--data.cache", "off"]
+    return list(map(str, flags))
+
+
+@pytest.fixture(scope="session")
+def tiny_latent_model(tmp_path_factory, latent_flags) -> Path:
+    """A run folder of `textdiff train` with a VAE."""
+    from textdiff.commands.cli import run
+
+    return prepared_once(
+        tmp_path_factory,
+        "latent unet",
+        lambda folder: run(["train", *latent_flags, "--run-dir", str(folder)]),
+    )
+
+
+@pytest.fixture(scope="session")
+def latent_noised_flags(shapes, configs, tiny_clip, tiny_latent_model) -> list[str]:
+    """Of `textdiff finetune-clip` for `tiny_latent_model`: all but --run-dir."""
+    flags = ["--config", configs / "noised_clip.yaml", "--data.source", shapes]
+    flags += ["--init", tiny_clip, "--noise.schedule-from", tiny_latent_model]
+    return [*map(str, flags), "--train.steps", "4", "--data.cache", "off"]
+
+
+@pytest.fixture(scope="session")
+def latent_noised(tmp_path_factory, latent_noised_flags) -> Path:
+    """A run folder of `textdiff finetune-clip` on latents."""
+    from textdiff.commands.cli import run
+
+    return prepared_once(
+        tmp_path_factory,
+        "latent noised",
+        lambda folder: run(["finetune-clip", *latent_noised_flags, "--run-dir", str(folder)]),
     )
 
 

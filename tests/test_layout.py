@@ -30,7 +30,7 @@ TOGETHER = {
         "reference_defects",
     },
     "models": {"diffusers_parity"},
-    "pipeline": {"load"},
+    "pipeline": {"latent_models", "load"},
     "sampling": {"against_diffusers", "exact", "properties"},
     "training": {"binary_task", "distributed", "loading_share", "objectives", "resume", "tasks"},
 }

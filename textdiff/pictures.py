@@ -2,8 +2,9 @@
 
     stored: uint8 (B, 3, S, S), 0..255        diffused: float x_0 (B, C, H, W)
 
-    pixels   x_0 = 2u/255 - 1                         C = 3, in [-1, 1]
+    pixels   x_0 = 2u/255 - 1                              C = 3, in [-1, 1]
     bits     x_0 = +1 where grey >= threshold, else -1     C = 1
+    latents  of a VAE, see `vae.codec`                     mean 0 and deviation 1, unbounded
 
 Whoever diffuses pictures asks a codec for their shape and for both ways. CLIP alone reads stored
 pictures by itself (`clip.model`), for its own range.
@@ -12,17 +13,18 @@ pictures by itself (`clip.model`), for its own range.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from textdiff.types import Images, Pictures
+from textdiff.types import Images, Pictures, Samples
 
 CHANNELS = 3  # of a stored picture
 GREY = (0.299, 0.587, 0.114)  # luma of ITU-R 601, as Pillow's mode L
 HALF_RANGE = 127.5
+
 
 Bytes = UInt8[Tensor, "*shape"]
 Floats = Float[Tensor, "*shape"]
@@ -32,14 +34,25 @@ Floats = Float[Tensor, "*shape"]
 class PictureCodec(Protocol):
     """How stored pictures become x_0, and x_0 becomes pictures again.
 
-    shape: (C, H, W) of x_0.
+    shape: (C, H, W) of x_0. image_size: side of the pictures.
+    bounded: whether every x_0 lies in [-1, 1], so that an x_0_hat may be kept there.
     """
 
     @property
     def shape(self) -> tuple[int, int, int]: ...
 
+    @property
+    def image_size(self) -> int: ...
+
+    @property
+    def bounded(self) -> bool: ...
+
     def encode(self, pictures: Pictures, dtype: torch.dtype = torch.float32) -> Images:
         """x_0 of stored pictures, on their device."""
+        ...
+
+    def images(self, x_0: Samples) -> Images:
+        """(B, 3, S, S) in about [-1, 1], not clipped; gradients flow to x_0."""
         ...
 
     def decode(self, x_0: Images) -> Pictures:
@@ -80,11 +93,16 @@ def binarised(pictures: Tensor, threshold: float = 0.5) -> Images:
 class PixelCodec:
     """Colour pixels of a square picture in [-1, 1]."""
 
+    bounded: ClassVar[bool] = True
+
     image_size: int
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return CHANNELS, self.image_size, self.image_size
+
+    def images(self, x_0: Samples) -> Images:
+        return x_0
 
     def encode(self, pictures: Pictures, dtype: torch.dtype = torch.float32) -> Images:
         return to_float(pictures, dtype)
@@ -100,6 +118,8 @@ class PixelCodec:
 class BitCodec:
     """Black and white pixels, -1 and +1, white from the grey `threshold` on, a share of white."""
 
+    bounded: ClassVar[bool] = True
+
     image_size: int
     threshold: float = 0.5
 
@@ -109,6 +129,9 @@ class BitCodec:
 
     def encode(self, pictures: Pictures, dtype: torch.dtype = torch.float32) -> Images:
         return binarised(pictures, self.threshold).to(dtype)
+
+    def images(self, x_0: Samples) -> Images:
+        return x_0.expand(-1, CHANNELS, -1, -1)
 
     def decode(self, x_0: Images) -> Pictures:
         return ((x_0 > 0) * 255).to(torch.uint8).expand(-1, CHANNELS, -1, -1).cpu()

@@ -88,4 +88,5 @@ def remade(pipe: TextToImage, process: str = "gaussian", **changes) -> TextToIma
         if parameter.dim() > 1:
             nn.init.normal_(parameter, std=0.7 * parameter[0].numel() ** -0.5)
     kind = {"unet": config, "prediction": "v", "process": process}
-    return TextToImage(unet, pipe.clip, pipe.config.model_copy(update=kind)).freeze()
+    changed = pipe.config.model_copy(update=kind)
+    return TextToImage(unet, pipe.clip, changed, vae=pipe.vae).freeze()

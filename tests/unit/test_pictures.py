@@ -1,11 +1,13 @@
-"""Pictures in black and white."""
+"""Codecs between stored pictures and what is diffused, and pictures in black and white."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from textdiff.pictures import BitCodec, PixelCodec, binarised, to_float, to_uint8
+from tests.helpers.vaes import tiny_vae
+from textdiff.pictures import BitCodec, PictureCodec, PixelCodec, binarised, to_float, to_uint8
+from textdiff.vae import LatentCodec
 
 
 def test_binarised_is_the_grey_level():
@@ -33,16 +35,59 @@ def test_every_level_survives_the_way_there_and_back():
     assert torch.equal(to_uint8(to_float(levels)), levels)
 
 
-PICTURES = torch.arange(2 * 3 * 4 * 4).view(2, 3, 4, 4).to(torch.uint8)
+# The same of every kind of codec
+
+SIDE = 8
+PICTURES = torch.randint(0, 256, (3, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
+PICTURES = PICTURES.to(torch.uint8)
+KINDS = {
+    "pixels": (lambda: PixelCodec(SIDE), (3, 8, 8)),
+    "bits": (lambda: BitCodec(SIDE), (1, 8, 8)),
+    "latents": (lambda: LatentCodec(tiny_vae(), SIDE), (4, 2, 2)),
+}
 
 
-@pytest.mark.parametrize(("codec", "channels"), [(PixelCodec(4), 3), (BitCodec(4), 1)])
-def test_codecs_say_what_they_encode_to(codec, channels):
+@pytest.fixture(params=list(KINDS))
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def codec(kind):
+    return KINDS[kind][0]()
+
+
+def test_codecs_say_what_they_encode_to(kind, codec):
+    assert isinstance(codec, PictureCodec)
     x_0 = codec.encode(PICTURES)
-    assert x_0.shape[1:] == codec.shape == (channels, 4, 4)
+    assert x_0.shape[1:] == codec.shape == KINDS[kind][1]
     assert codec.encode(PICTURES, torch.float64).dtype == torch.float64
+    assert codec.bounded == (x_0.abs().max() <= 1)
     for pictures in (codec.decode(x_0), codec.preview(x_0)):
         assert (pictures.shape, pictures.dtype) == (PICTURES.shape, torch.uint8)
+        assert pictures.shape[-1] == codec.image_size
+
+
+def test_the_way_there_and_back(kind, codec):
+    """Of pixels nothing is lost; of the others what comes back is what `images` shows."""
+    x_0 = codec.encode(PICTURES)
+    again = codec.decode(x_0)
+    assert torch.equal(again, to_uint8(codec.images(x_0)))
+    if kind == "pixels":
+        assert torch.equal(again, PICTURES)
+
+
+def test_a_picture_alone_is_the_same_as_among_others(codec):
+    x_0 = codec.encode(PICTURES)
+    torch.testing.assert_close(codec.encode(PICTURES[1:2]), x_0[1:2])
+    apart = codec.decode(x_0[1:2]).int() - codec.decode(x_0)[1:2].int()
+    assert apart.abs().max() <= 1
+
+
+def test_gradients_flow_from_what_is_seen_to_what_is_diffused(codec):
+    x_0 = codec.encode(PICTURES).requires_grad_()
+    codec.images(x_0).square().sum().backward()
+    assert x_0.grad.flatten(1).norm(dim=1).gt(0).all()
 
 
 def test_bits_are_previewed_in_greys_and_decoded_in_black_and_white():

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from textdiff.pipeline.origin import Origin
 
 SECONDS_BETWEEN_PREVIEWS = 0.2
+PREVIEW_SHARE = 0.1  # of the time, at most: a decoder of latents may take as long as a step
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,18 @@ def draw(
     opened = {name: READERS[name](name, path) for name, path in files.items()}
     plan = pipe.plan_from(request.prompts, request, first=request.first, **opened)
     finished: list[Image] = []
-    shown = start - SECONDS_BETWEEN_PREVIEWS
+    shown, pause = start, 0.0
     try:
         for step in pipe.steps(plan):
             if step.index == 0:
-                finished += to_pil(pipe.codec.decode(step.x_t))
-            if clock() - shown < SECONDS_BETWEEN_PREVIEWS:
+                finished += to_pil(pipe.pictures(plan, step.x_t))
+            now = clock()
+            if now - shown < pause:
                 yield None
                 continue
-            shown = clock()
             previews = to_pil(pipe.codec.preview(step.x_0_hat))
+            shown = clock()
+            pause = max(SECONDS_BETWEEN_PREVIEWS, (shown - now) / PREVIEW_SHARE)
             yield Preview(step.done, plan.num_steps, step.rows.start, tuple(previews))
     except torch.OutOfMemoryError:
         raise UsageError(

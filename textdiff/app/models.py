@@ -136,7 +136,7 @@ class Models:
         finally:
             self._loading = None
         self._errors.pop(name, None)
-        self._sizes[name] = pipe.config.unet.image_size
+        self._sizes[name] = pipe.config.image_size
         return Loaded(pipe, protocol, _bytes(pipe.unet) + _bytes(pipe.clip))
 
     def _make_room(self) -> None:

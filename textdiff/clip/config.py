@@ -11,6 +11,7 @@ import pydantic
 from pydantic import Field
 
 from textdiff.config import Settings
+from textdiff.latent_space import LatentSpace
 
 TOKENIZER_VOCABULARY = 49408
 TextLayers = Annotated[tuple[Annotated[int, Field(ge=-1)], ...], Field(min_length=1)]
@@ -113,7 +114,8 @@ class ClipConfig(Settings):
 class NoisedClipConfig(Settings):
     """Contents of noised.yaml: the noised pictures x_t that a noised CLIP was trained on."""
 
-    image_size: int = Field(ge=1, description="side of x_t in pixels")
+    image_size: int = Field(ge=1, description="side of x_t, in pixels or in places of latents")
+    latents: LatentSpace | None = Field(None, description="which latents it reads; none: pixels")
     schedule: dict[str, Any] = Field(
         description="noise schedule, as diffusion's ScheduleConfig; this room reads T alone"
     )
@@ -122,6 +124,11 @@ class NoisedClipConfig(Settings):
     )
     source: str | None = Field(None, description="CLIP that it was fine-tuned from")
     source_weights: str | None = Field(None, description="the hash of that one's weights")
+
+    @property
+    def channels(self) -> int:
+        """Of x_t."""
+        return 3 if self.latents is None else self.latents.channels
 
     @property
     def num_timesteps(self) -> int:
@@ -134,6 +141,11 @@ class NoisedClipConfig(Settings):
             raise ValueError(
                 f"clean_below {self.clean_below} leaves none of the timesteps 0.."
                 f"{self.num_timesteps - 1} to a noised CLIP; give a smaller one"
+            )
+        if self.clean_below and self.latents:
+            raise ValueError(
+                f"clean_below {self.clean_below} with latents, which the image tower as it was "
+                "cannot read; leave it out"
             )
         return self
 

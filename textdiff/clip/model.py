@@ -314,15 +314,24 @@ class ClipModel(nn.Module):
                 tower's size. Differentiable for floats, which may leave the range (noised images).
             tower: an image tower of the same shape in place of this model's.
         """
-        tower = self.model.visual if tower is None else tower
+        return self.run_tower(self.made_ready(images), tower)
+
+    def made_ready(self, images: Tensor) -> Images:
+        """(B, 3, s, s), resized and normalised, as the image tower reads pictures. images: as of
+        `encode_image`."""
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be (B, 3, H, W), got {tuple(images.shape)}")
         images = images.to(self.mean.device)
         if images.dtype == torch.uint8:
             images = images.to(self.mean.dtype) * 2 / 255 - 1
         pixels = (self._resize(images.to(self.mean.dtype)) + 1) / 2
-        with faster_kernel(pixels.device, self._image_tokens):
-            features: Features = tower((pixels - self.mean) / self.std)
+        return (pixels - self.mean) / self.std
+
+    def run_tower(self, x: Images, tower: nn.Module | None = None) -> Features:
+        """What the image tower makes of what it reads: pictures made ready, or latents; (B, E)."""
+        tower = self.model.visual if tower is None else tower
+        with faster_kernel(x.device, self._image_tokens):
+            features: Features = tower(x)
         return features
 
     @property

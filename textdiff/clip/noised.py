@@ -11,6 +11,9 @@ Fine-tuning makes the tower worse on clean pictures. With `clean_below`, a froze
 from before fine-tuning reads t < clean_below, so that f(x_0, 0) stays the clean CLIP's feature to
 the bit. A batch of one timestep passes through one of the towers alone; the copy costs only memory.
 
+Of a latent diffusion model x_t are noised latents, which the tower reads by a first layer of its
+own (`clip.latent_stem`), without decoder; `clean/` then is the CLIP that pictures were read with.
+
     folder/noised.yaml               image_size, schedule, where the weights came from
     folder/noised_clip.safetensors   every tensor
     folder/clean/                    f(., 0) as an open_clip folder, with the tokenizer
@@ -28,12 +31,14 @@ from torch import Tensor, nn
 
 from textdiff import checkpoint
 from textdiff.clip.config import NoisedClipConfig
+from textdiff.clip.latent_stem import fit_to_pixels, read_latents
 from textdiff.clip.model import ClipModel, TextFeatures
 from textdiff.clip.timestep import TimestepShift, joints, shifted
 from textdiff.clip.tokens import Tokens
 from textdiff.config import build, read_yaml, to_yaml
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
+from textdiff.latent_space import LatentSpace
 from textdiff.randomness import weights_drawn_by
 from textdiff.timesteps import known_timestep
 from textdiff.types import Features, Images, Timesteps
@@ -57,6 +62,14 @@ class NoisedClip(nn.Module):
     def __init__(self, clip: ClipModel, config: NoisedClipConfig, seed: int = 0) -> None:
         super().__init__()
         self.clip, self.config = clip, config
+        # in a list, so that it is no part of this module: what read pictures
+        self._of_pictures: list[nn.Module] = []
+        if config.latents is not None:
+            self._of_pictures = [copy.deepcopy(clip.model.visual)]
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                read_latents(clip.model.visual, config.channels, config.image_size)
+            clip.to(clip.mean.device)
         self._joints = joints(clip.model.visual)
         self.clean_visual: nn.Module | None = None
         if config.clean_below:
@@ -94,9 +107,14 @@ class NoisedClip(nn.Module):
         write_text(folder / CONFIG, to_yaml(self.config))
 
     def clean(self) -> ClipModel:
-        """A copy without timestep that gives the features of t = 0. Its scale is the fine-tuned
-        one, even where its image tower is the frozen copy."""
-        return self.at(0)
+        """A copy without timestep that gives the features of t = 0; of a CLIP of latents one that
+        reads pictures, as before. Its scale is the fine-tuned one, even where its image tower is
+        not."""
+        if not self._of_pictures:
+            return self.at(0)
+        clip = copy.deepcopy(self.clip)
+        clip.model.visual = copy.deepcopy(self._of_pictures[0]).to(self.clip.mean.device)
+        return clip
 
     @torch.no_grad()
     def at(self, timestep: int) -> ClipModel:
@@ -109,6 +127,18 @@ class NoisedClip(nn.Module):
         for joint, shift in zip(joints(clip.model.visual), shifts, strict=True):
             joint.bias.add_(shift[0])
         return clip
+
+    def start_from_pixels(self, pictures: Images, latents: Images) -> None:
+        """Fits the first layer of a transformer that reads latents to the one that read pixels; a
+        ResNet's stays random.
+
+        Args:
+            pictures: (n, 3, S, S) in [-1, 1]. latents: of them, normalised.
+        """
+        before, visual = self._of_pictures[0], self.clip.model.visual
+        if self.clip.tower_kind == "vit":
+            embedded = before.conv1(self.clip.made_ready(pictures))
+            fit_to_pixels(visual, latents.to(embedded), embedded)
 
     def freeze(self) -> NoisedClip:
         """In eval mode for good, without gradients of its own weights."""
@@ -139,8 +169,13 @@ class NoisedClip(nn.Module):
         return self
 
     @property
+    def latents(self) -> LatentSpace | None:
+        """Which it reads; None: it reads pixels."""
+        return self.config.latents
+
+    @property
     def image_size(self) -> int:
-        """Side of x_t in pixels, as the diffusion model draws it; the tower may see another."""
+        """Side of x_t, as the diffusion model draws it; the tower may see another."""
         return self.config.image_size
 
     @property
@@ -188,7 +223,8 @@ class NoisedClip(nn.Module):
         """Image features (B, E), not normalised; differentiable in x_t.
 
         Args:
-            x_t: (B, 3, S, S) float noised from [-1, 1], not clipped, S = `image_size`.
+            x_t: (B, C, S, S) float noised from [-1, 1] or from latents, not clipped, S =
+                `image_size`.
             timestep: (B,) int64, 0..T-1.
 
         Raises:
@@ -214,7 +250,9 @@ class NoisedClip(nn.Module):
 
     def _encode_noised(self, x_t: Images, timestep: Timesteps) -> Features:
         with shifted(self._joints, self.time(timestep)):
-            return self.clip.encode_image(x_t)
+            if self.latents is None:
+                return self.clip.encode_image(x_t)
+            return self.clip.run_tower(x_t.to(self.clip.mean))
 
     def forward(
         self, x_t: Images, timestep: Timesteps, texts: Tokens | Features
@@ -230,10 +268,10 @@ class NoisedClip(nn.Module):
         return image_features, F.normalize(texts, dim=-1), self.logit_scale
 
     def _check(self, x_t: Tensor, timestep: Tensor) -> None:
-        side = self.image_size
-        if x_t.shape[1:] != (3, side, side) or not x_t.is_floating_point():
+        side, channels = self.image_size, self.config.channels
+        if x_t.shape[1:] != (channels, side, side) or not x_t.is_floating_point():
             raise ValueError(
-                f"this noised CLIP reads float x_t (B, 3, {side}, {side}), "
+                f"this noised CLIP reads float x_t (B, {channels}, {side}, {side}), "
                 f"got {x_t.dtype} {tuple(x_t.shape)}"
             )
         if timestep.shape != (len(x_t),):

@@ -18,7 +18,7 @@ def run(settings: FinetuneClipSettings) -> None:
     from textdiff.data.config import fit_data
     from textdiff.data.of_run import data_of_run
     from textdiff.files import check_folder
-    from textdiff.training.fresh_noised_clip import check_apart, read_process
+    from textdiff.training.fresh_noised_clip import check_apart, read_process, read_vae
     from textdiff.training.launch import start_all_processes
     from textdiff.training.run import run_training
     from textdiff.training.specs.noised_clip import noised_clip_spec
@@ -28,9 +28,10 @@ def run(settings: FinetuneClipSettings) -> None:
     check_apart(settings.run_dir, "init", settings.init)
     check_apart(settings.run_dir, "noise.schedule-from", schedule_from)
     model = read_process(schedule_from)
+    vae = read_vae(model, schedule_from, settings.codec)
     origin = f"--noise.schedule-from {schedule_from}"
     data = data_of_run(settings.data, "--noise.schedule-from", schedule_from)
-    data = fit_data(data, model.unet.image_size, origin)
+    data = fit_data(data, model.image_size, origin)
     start_all_processes()
-    spec = noised_clip_spec(settings.model_copy(update={"data": data}), model)
+    spec = noised_clip_spec(settings.model_copy(update={"data": data}), model, vae)
     run_training(spec, run_dir=settings.run_dir, resume=settings.resume)

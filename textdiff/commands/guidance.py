@@ -85,7 +85,7 @@ def sweep_of(settings: GuidanceSettings) -> Sweep:
     involved = involved_clips(pipe, model, guide) | involved_choosers(choosers)
     evaluators = load_evaluators("--judges", settings.judges, device, involved)
     source = data_of_run(settings.data, "--model", model)
-    source = fit_data(source, pipe.config.unet.image_size, f"--model {model}")
+    source = fit_data(source, pipe.config.image_size, f"--model {model}")
     data = open_data(source, split)
     other = settings.reference_split or split
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)

@@ -48,7 +48,7 @@ def run(settings: InversionSettings) -> None:
             "give a model of process gaussian"
         )
     config = data_of_run(settings.data, "--model", settings.model)
-    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    config = fit_data(config, pipe.config.image_size, f"--model {settings.model}")
     data = open_data(config, settings.split)
     grids = grids_of(pipe.schedule, settings.num_steps, settings.spacing)
     real = real_pictures(data, settings.limit, settings.image_seed, pipe)

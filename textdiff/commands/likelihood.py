@@ -10,7 +10,7 @@ embedding besides: its bound is on -log p(picture | embedding, caption).
 
 from __future__ import annotations
 
-from textdiff.errors import require_extra
+from textdiff.errors import UsageError, require_extra
 from textdiff.evaluation.likelihood.settings import LikelihoodSettings
 
 
@@ -42,8 +42,13 @@ def run(settings: LikelihoodSettings) -> None:
         require_extra("plot", "--plot")
     device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
+    if pipe.vae is not None:
+        raise UsageError(
+            f"--model {settings.model} draws latents of a VAE, which bound no bits/dim of pixels; "
+            "give a model of pixels"
+        )
     config = data_of_run(settings.data, "--model", settings.model)
-    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    config = fit_data(config, pipe.config.image_size, f"--model {settings.model}")
     data = open_split(config, settings.split)
     estimate = settings.estimate
     if (

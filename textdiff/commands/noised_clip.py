@@ -39,7 +39,7 @@ def run(settings: NoisedClipSettings) -> None:
         settings.timesteps, settings.levels, noised.num_timesteps, settings.noised
     )
     config = data_of_run(settings.data, "--noised", settings.noised)
-    config = fit_data(config, noised.image_size, f"--noised {settings.noised}")
+    config = fit_data(config, pair.image_size, f"--noised {settings.noised}")
     data = open_data(config, settings.split)
     settle_threads(device)
     result = measure_noised_clip(
@@ -51,6 +51,7 @@ def run(settings: NoisedClipSettings) -> None:
         template=settings.template,
         seed=settings.seed,
         limit=settings.limit,
+        codec=pair.codec,
     )
     print_levels(result, data.title)
     protocol = NoisedClipProtocol(

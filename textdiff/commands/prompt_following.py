@@ -48,7 +48,7 @@ def run(settings: PromptFollowingSettings) -> None:
     involved = involved_in(pipe, settings.model, settings)
     judge = load_evaluator("--judge", settings.judge, device, involved)
     config = data_of_run(settings.data, "--model", settings.model)
-    config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+    config = fit_data(config, pipe.config.image_size, f"--model {settings.model}")
     data = open_data(config, settings.split)
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, pipe)
     settle_threads(device)

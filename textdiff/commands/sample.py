@@ -104,7 +104,7 @@ def run(settings: SampleSettings) -> None:
     device = pick_device(settings.device)
     pipe = TextToImage.load(settings.model, device)
     if origin is not None and "model" not in given:
-        origin.check_weights(pipe.unet, pipe.clip)
+        origin.check_weights(pipe.unet, pipe.clip, pipe.vae)
     plans = [pipe.plan_from(prompts, each, first=first, **opened) for each in by_share(settings)]
     if again is not None:
         again.check_prior_weights(plans[0].prior_weights)

@@ -57,7 +57,7 @@ def run(settings: UnclipEvalSettings) -> None:
         involved = {**involved_in(model, settings.model, settings), **involved}
     judges = load_evaluators("--judges", settings.judges, device, involved)
     source = data_of_run(settings.data, "--decoder", settings.decoder)
-    source = fit_data(source, decoder.config.unet.image_size, f"--decoder {settings.decoder}")
+    source = fit_data(source, decoder.config.image_size, f"--decoder {settings.decoder}")
     data = open_data(source, settings.split)
     others = open_data(source, settings.reference_split)
     real = real_pictures(data, settings.num_prompts, settings.prompt_seed, decoder)

@@ -21,7 +21,8 @@ PACKAGES = ("torch", "open_clip_torch", "diffusers", "Pillow")
 @dataclass(frozen=True)
 class ModelProtocol:
     """A text-to-image model. step: of its checkpoint. weights, clip: hashes of its networks.
-    prior: of what drew the embeddings of an unCLIP decoder; None: nothing did."""
+    prior: of what drew the embeddings of an unCLIP decoder; None: nothing did. vae: of what makes
+    pictures of latents; None: pixels are drawn."""
 
     name: str
     step: int | None
@@ -29,12 +30,14 @@ class ModelProtocol:
     clip: str
     image_size: int
     prior: str | None = None
+    vae: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Without `prior` where nothing drew embeddings."""
+        """Without `prior` where nothing drew embeddings, without `vae` where pixels are drawn."""
         values = asdict(self)
-        if self.prior is None:
-            del values["prior"]
+        for name in ("prior", "vae"):
+            if values[name] is None:
+                del values[name]
         return values
 
 
@@ -78,8 +81,9 @@ def model_protocol(
         step=pipe.step,
         weights=weights,
         clip=clip,
-        image_size=pipe.config.unet.image_size,
+        image_size=pipe.config.image_size,
         prior=None if prior is None else prior.weights_hash(),
+        vae=None if pipe.vae is None else pipe.vae.identity,
     )
 
 

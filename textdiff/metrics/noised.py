@@ -27,13 +27,21 @@ def fixed_noise(ids: Sequence[int], shape: Sequence[int], seed: int = 0, draw: i
 
 @torch.no_grad()
 def noised_features(
-    encode: NoisedEncoder, image: Pictures, eps: Images, timestep: int, schedule: NoiseSchedule
+    encode: NoisedEncoder,
+    image: Pictures,
+    eps: Images,
+    timestep: int,
+    schedule: NoiseSchedule,
+    to_x_0: Callable[[Pictures], Images] = to_float,
 ) -> Features:
-    """Features (n, D) of uint8 pictures (n, 3, H, W) at one timestep, not normalised."""
+    """Features (n, D) of uint8 pictures (n, 3, H, W) at one timestep, not normalised.
+
+    to_x_0: what is noised, of the shape of eps.
+    """
     features = []
     for part, noise in zip(image.split(CHUNK), eps.split(CHUNK), strict=True):
         timesteps = torch.full((len(part),), timestep)
-        x_t = schedule.add_noise(to_float(part), noise, timesteps)
+        x_t = schedule.add_noise(to_x_0(part), noise, timesteps)
         features.append(encode(x_t, timesteps).cpu())
     return torch.cat(features)
 

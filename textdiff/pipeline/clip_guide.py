@@ -25,12 +25,14 @@ from textdiff.guidance.cutouts import cutout_encoder, cutout_streams
 from textdiff.guidance.interval import only_at
 from textdiff.guidance.shift import held, limited, normalised
 from textdiff.guidance.similarity import (
+    Encode,
     Reward,
     image_encoder,
     similarity,
     unit_text_features,
 )
-from textdiff.pictures import to_float
+from textdiff.latent_space import LatentSpace
+from textdiff.pictures import PictureCodec, to_float
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.sections import ClipGuidanceConfig
 from textdiff.randomness import Stream
@@ -44,6 +46,7 @@ class ClipGuide:
     """A frozen CLIP, what it guides B pictures towards, and how.
 
     target: (B or 1, E), sums of unit features.
+    codec: of what is diffused.
     thresholded: x_0_hat is kept in [-1, 1]; then the gradient may not drive it out either.
     streams: of each picture, what its cutouts are drawn from; none without cutouts.
     """
@@ -51,6 +54,7 @@ class ClipGuide:
     clip: ClipModel | NoisedClip
     target: Features
     config: ClipGuidanceConfig
+    codec: PictureCodec
     thresholded: bool = False
     streams: Sequence[Stream] = ()
 
@@ -61,6 +65,7 @@ class ClipGuide:
         clip: ClipModel | NoisedClip,
         prompts: Sequence[str],
         config: SamplingConfig,
+        codec: PictureCodec,
         picture: Tensor | None = None,
         seeds: Sequence[tuple[int | str, ...]] = (),
     ) -> ClipGuide:
@@ -71,7 +76,8 @@ class ClipGuide:
         """
         guidance, thresholded = config.clip_guidance, config.threshold != "none"
         if picture is not None:
-            x_0 = to_float(picture[None]).to(clip.logit_scale.device)
+            x_0 = codec.encode(picture[None]) if of_latents(clip) else to_float(picture[None])
+            x_0 = x_0.to(clip.logit_scale.device)
             timestep = torch.zeros(1, dtype=torch.int64, device=x_0.device)
             target = image_encoder(clip)(x_0, timestep)
         elif guidance.prompts:
@@ -81,7 +87,7 @@ class ClipGuide:
         else:
             target = unit_text_features(clip, prompts)
         streams = cutout_streams(seeds) if guidance.cutouts else ()
-        return cls(clip, target, guidance, thresholded, streams)
+        return cls(clip, target, guidance, codec, thresholded, streams)
 
     def __getitem__(self, rows: list[int]) -> ClipGuide:
         """Of these pictures alone; their cutouts go on from where they are."""
@@ -103,6 +109,8 @@ class ClipGuide:
         config, encode = self.config, image_encoder(self.clip)
         if config.cutouts:
             encode = cutout_encoder(encode, config.cutouts, self.streams)
+        if not of_latents(self.clip):
+            encode = through_codec(encode, self.codec)
         reward = similarity(encode, self.target, self.clip.logit_scale)
         on_x_t = guide_input(self.clip, config) == "x_t"
         if on_x_t:
@@ -139,6 +147,16 @@ class ClipGuide:
         return gradient
 
 
+def of_latents(clip: ClipModel | NoisedClip) -> bool:
+    """Whether it reads latents itself; others read pictures that a decoder makes of them."""
+    return isinstance(clip, NoisedClip) and clip.latents is not None
+
+
+def through_codec(encode: Encode, codec: PictureCodec) -> Encode:
+    """`encode`, which reads pictures, of what is diffused; gradients flow through a decoder."""
+    return lambda x, timestep: encode(codec.images(x), timestep)
+
+
 def guided_timesteps(grid: Tensor, config: ClipGuidanceConfig) -> set[int]:
     """Those of the ascending `grid` that lie in the interval, every k-th from the noisiest."""
     low, high = config.interval or (0, int(grid[-1]))
@@ -164,8 +182,14 @@ def load_guide(name: str) -> ClipModel | NoisedClip:
     return ClipModel.load(name)
 
 
-def check_guide(clip: ClipModel | NoisedClip, config: SamplingConfig, model: ModelConfig) -> None:
-    """Raises UsageError if `clip` cannot guide the model so."""
+def check_guide(
+    clip: ClipModel | NoisedClip,
+    config: SamplingConfig,
+    model: ModelConfig,
+    space: LatentSpace | None,
+) -> None:
+    """Raises UsageError if `clip` cannot guide the model so. space: that it draws in; None: it
+    draws pixels."""
     guidance = config.clip_guidance
     name, on_x_t = guidance.guide or "the model's own CLIP", guide_input(clip, guidance) == "x_t"
     if config.deep_cache_every > 1 and guidance.through_unet and not on_x_t:
@@ -179,6 +203,11 @@ def check_guide(clip: ClipModel | NoisedClip, config: SamplingConfig, model: Mod
             "clip_cutouts with clip_guidance_at x_t: a resized cutout of x_t has another noise "
             "than its timestep says; leave out clip_cutouts, or use clip_guidance_at x_0"
         )
+    if guidance.cutouts and of_latents(clip):
+        raise UsageError(
+            f"clip_cutouts with {name}, which reads latents: these cannot be cut and resized as "
+            "pictures can; leave out clip_cutouts"
+        )
     if not isinstance(clip, NoisedClip):
         if on_x_t:
             raise UsageError(
@@ -186,16 +215,21 @@ def check_guide(clip: ClipModel | NoisedClip, config: SamplingConfig, model: Mod
                 "the folder of a noised CLIP (textdiff finetune-clip)"
             )
         return
-    check_reads(name, clip, model, on_x_t)
+    check_reads(name, clip, model, space, on_x_t)
 
 
-def check_reads(name: str, clip: NoisedClip, model: ModelConfig, on_x_t: bool) -> None:
+def check_reads(
+    name: str, clip: NoisedClip, model: ModelConfig, space: LatentSpace | None, on_x_t: bool
+) -> None:
     """Raises UsageError if `clip` cannot read the pictures of the model, or with `on_x_t` those
     under way."""
-    if clip.image_size != model.unet.image_size:
+    check_space(name, clip, space, on_x_t)
+    side = model.image_size if clip.latents is None else model.unet.image_size
+    if clip.image_size != side:
+        what = "pictures" if clip.latents is None else "latents"
         raise UsageError(
-            f"{name} reads pictures of {clip.image_size} pixels a side, the U-Net draws "
-            f"{model.unet.image_size}; fine-tune the CLIP on the pictures of this model"
+            f"{name} reads {what} {clip.image_size} a side, the U-Net draws {side}; fine-tune the "
+            "CLIP on the pictures of this model"
         )
     ours, theirs = model.schedule.model_dump(), ScheduleConfig(**clip.schedule_config).model_dump()
     for key in ours if on_x_t else ():
@@ -204,6 +238,24 @@ def check_reads(name: str, clip: NoisedClip, model: ModelConfig, on_x_t: bool) -
                 f"{name} learned noise with schedule.{key} {theirs[key]}, the U-Net with "
                 f"{ours[key]}; fine-tune the CLIP with this model's schedule"
             )
+
+
+def check_space(name: str, clip: NoisedClip, space: LatentSpace | None, on_x_t: bool) -> None:
+    """Raises UsageError if `clip` reads other latents than the U-Net draws, or, of x_t, pixels."""
+    if clip.latents == space or (clip.latents is None and not on_x_t):
+        return
+    if clip.latents is None:
+        raise UsageError(
+            f"{name} reads noised pixels, the U-Net draws latents of a VAE; fine-tune a CLIP on "
+            "these (textdiff finetune-clip --codec), or use clip_guidance_at x_0"
+        )
+    if space is None:
+        raise UsageError(f"{name} reads latents of a VAE, the U-Net draws pixels; take another")
+    ours, theirs = space.vae, clip.latents.vae
+    how = f"of the VAE {theirs}, the U-Net draws those of {ours}"
+    if ours == theirs:
+        how = "scaled by other statistics than those of the U-Net"
+    raise UsageError(f"{name} reads latents {how}; fine-tune the CLIP on this model")
 
 
 def check_target(

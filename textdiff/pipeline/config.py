@@ -41,12 +41,25 @@ class ModelConfig(Settings):
     prediction: PredictionType = Field("eps", description="gaussian: what the U-Net outputs")
     schedule: ScheduleConfig = ScheduleConfig()
     binary: BinaryConfig = BinaryConfig()
+    vae: str | None = Field(
+        None, description="where the VAE in vae/ came from; none: pixels are diffused"
+    )
+    vae_factor: int = Field(1, ge=1, description="pixels a side per place of the VAE's latents")
     unet: UNetConfig = UNetConfig()
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
         check_prediction(self.prediction, self.schedule)
+        if self.vae is None and self.vae_factor != 1:
+            raise ValueError(f"vae_factor {self.vae_factor} without a vae")
+        if self.vae is not None and self.process == "binary":
+            raise ValueError("process binary with a vae: latents are no coins")
         return self
+
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures; `unet.image_size` is that of x_t."""
+        return self.unet.image_size * self.vae_factor
 
 
 class SamplingConfig(Settings):
@@ -105,8 +118,10 @@ class SamplingConfig(Settings):
     variance: Literal["auto", VarianceType] = Field(
         "auto", description="ddpm: beta_tilde, beta, or the model's own; auto: learned if there"
     )
-    threshold: Literal["none", "static", "dynamic"] = Field(
-        "static", description="how x_0_hat is kept in [-1, 1] at every step"
+    threshold: Literal["auto", "none", "static", "dynamic"] = Field(
+        "auto",
+        description="how x_0_hat is kept in [-1, 1] at every step; auto: static, of latents, which "
+        "have no such range, none",
     )
     threshold_percentile: float = Field(
         0.995, gt=0, le=1, description="dynamic: share of pixels that need not be scaled down"

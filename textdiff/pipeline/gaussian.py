@@ -173,9 +173,10 @@ class GaussianDiffusion:
             return self._guided_by_all(network, plan, of_rows)
 
         denoise = in_chunks(count, at_once, chunk)
-        if init is not None and init.redraw is not None:
+        redraw = None if init is None else init.redraw_at(codec.shape[-1])
+        if redraw is not None:
             assert x_0 is not None
-            denoise = inpaint(denoise, self.schedule, x_0, init.redraw.to(device))
+            denoise = inpaint(denoise, self.schedule, x_0, redraw.to(device))
         sampler = self.sampler(plan.config)
         if after is not None:
             return resume(denoise, self.schedule, sampler, plan.grid, after, noise)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -23,6 +24,7 @@ from textdiff.data.config import DataConfig
 from textdiff.data.decode import to_rgb, to_square
 from textdiff.data.grid import to_pil
 from textdiff.errors import UsageError
+from textdiff.types import Pictures
 
 IMG2IMG_STRENGTH = 0.6
 WHITE_FROM = 128  # mask pixels of at least this grey are white
@@ -72,6 +74,20 @@ class Init:
                 f"the mask is {sizes[0]}, the init image {sizes[1]}; give a mask of the same size"
             )
         return cls(pixels, strength or 1.0, _touched(painted_pixels(mask), size))
+
+    def redraw_at(self, side: int) -> Tensor | None:
+        """(1, side, side) bool, for x_t of that size: a place is drawn anew where any pixel of it
+        is. None: everywhere."""
+        if self.redraw is None:
+            return None
+        size = self.redraw.shape[-1] // side
+        return F.max_pool2d(self.redraw[None].float(), size)[0] > 0
+
+    def pasted(self, pictures: Pictures) -> Pictures:
+        """Pictures (n, 3, S, S) with the pixels that are not drawn anew as they were."""
+        if self.redraw is None:
+            return pictures
+        return torch.where(self.redraw, pictures, self.picture)
 
     def kept_steps(self, grid: Tensor, num_timesteps: int, listed: bool = False) -> Tensor:
         """The timestep that `strength` T steps of noise end in, and of the ascending `grid` those

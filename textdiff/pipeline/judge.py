@@ -21,7 +21,9 @@ from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.errors import UsageError
 from textdiff.guidance.similarity import image_encoder, similarity, unit_text_features
-from textdiff.pipeline.clip_guide import check_reads
+from textdiff.latent_space import LatentSpace
+from textdiff.pictures import PictureCodec
+from textdiff.pipeline.clip_guide import check_reads, of_latents
 from textdiff.pipeline.config import ModelConfig
 from textdiff.pipeline.sections import SelectionConfig
 from textdiff.sampling.base import Step
@@ -35,18 +37,24 @@ class ClipJudge:
 
     target: (P, E), unit features of the prompts.
     grid: (N,), the ascending timesteps of the steps that it looks at.
+    codec: of what is diffused.
     """
 
     clip: ClipModel | NoisedClip
     target: Features
     grid: Tensor
+    codec: PictureCodec
 
     @classmethod
     @torch.no_grad()
     def of_prompts(
-        cls, clip: ClipModel | NoisedClip, prompts: Sequence[str], grid: Tensor
+        cls,
+        clip: ClipModel | NoisedClip,
+        prompts: Sequence[str],
+        grid: Tensor,
+        codec: PictureCodec,
     ) -> ClipJudge:
-        return cls(clip, unit_text_features(clip, prompts), grid)
+        return cls(clip, unit_text_features(clip, prompts), grid, codec)
 
     @torch.no_grad()
     def __call__(self, step: Step) -> PerSample:
@@ -59,11 +67,12 @@ class ClipJudge:
 
     def _seen(self, step: Step) -> tuple[Samples, int]:
         """What the CLIP looks at after `step`, and its timestep."""
-        if step.index == 0:
-            return step.x_t.clamp(-1, 1), 0
-        if isinstance(self.clip, NoisedClip):
+        if step.index and isinstance(self.clip, NoisedClip):
             return step.x_t, int(self.grid[step.index - 1])
-        return step.x_0_hat.clamp(-1, 1), 0
+        x_0 = step.x_0_hat if step.index else step.x_t
+        if of_latents(self.clip):
+            return x_0, 0
+        return self.codec.images(x_0).clamp(-1, 1), 0
 
 
 def check_judge(
@@ -71,11 +80,13 @@ def check_judge(
     prompts: Sequence[str],
     selection: SelectionConfig,
     model: ModelConfig,
+    space: LatentSpace | None,
 ) -> None:
-    """Raises UsageError if `clip` cannot choose among the model's pictures of `prompts` so."""
+    """Raises UsageError if `clip` cannot choose among the model's pictures of `prompts` so. space:
+    as of `check_guide`."""
     if isinstance(clip, NoisedClip):
         name = selection.judge or "the judge"
-        check_reads(name, clip, model, on_x_t=bool(selection.keep_after))
+        check_reads(name, clip, model, space, on_x_t=bool(selection.keep_after))
     if any(not prompt.strip() for prompt in prompts):
         raise UsageError(
             f"best_of {selection.best_of} with an empty prompt, by which no CLIP can choose; give "

@@ -1,7 +1,7 @@
 """A model folder read: its settings, its weights, its CLIP.
 
-A model folder holds model.yaml and clip/; its weights are unet.safetensors (exported) or the moving
-averages of the newest good checkpoint (a run folder).
+A model folder holds model.yaml and clip/, one of latents vae/ besides; its weights are
+unet.safetensors (exported) or the moving averages of the newest good checkpoint (a run folder).
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from textdiff.clip.model import ClipModel
 from textdiff.config import SettingsT, build, read_yaml
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.pipeline.config import ModelConfig
+from textdiff.vae import Vae
 
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "unet.safetensors"
 CLIP_FOLDER = "clip"
+VAE_FOLDER = "vae"
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -141,3 +143,31 @@ def load_clip(folder: Path, config: ModelConfig) -> ClipModel:
             f"trained on {config.unet.cross_attention_dim}; put the CLIP of its training there"
         )
     return clip
+
+
+def load_vae(folder: Path, config: ModelConfig, fixed: Mapping[str, Any]) -> Vae | None:
+    """The VAE in `folder`; None where pixels are diffused.
+
+    fixed: what the checkpoint says of its training.
+
+    Raises:
+        CheckpointError: none there, without statistics, or not that of the U-Net's training.
+    """
+    if config.vae is None:
+        return None
+    source = folder / VAE_FOLDER
+    if not source.is_dir():
+        raise CheckpointError(
+            f"{folder} has no {VAE_FOLDER}/; put the VAE of its training there: "
+            f"{config.vae!r} was its source"
+        )
+    vae = Vae.load(source)
+    now = vae.space.model_dump(mode="json")
+    differs = fixed.get("latent_space", now) != now
+    shape = (config.unet.in_channels, config.vae_factor)
+    if differs or (vae.latent_channels, vae.factor) != shape:
+        raise CheckpointError(
+            f"{source} is not the VAE whose latents the U-Net of {folder} was trained on; put that "
+            f"one back: {config.vae!r} was its source"
+        )
+    return vae

@@ -32,6 +32,7 @@ from textdiff.pipeline.config import SECTIONS, SamplingConfig, flat_settings, sa
 from textdiff.pipeline.cost import Evaluations, evaluations
 from textdiff.pipeline.embedding_source import TEXT
 from textdiff.pipeline.plan import DrawPlan
+from textdiff.vae import Vae
 
 CHUNK = "textdiff"
 # How each picture is read that one may be made from, by its flag and path.
@@ -51,7 +52,7 @@ class Origin:
     index: its noise is that of (config.seed, index).
     batch: the prompts that were drawn at once, and `row`, which of them is the picture's. Sums over
         another batch may round otherwise, so the same bits take the same batch.
-    model: name, step, and hashes of the U-Net's `weights` and of the `clip`.
+    model: name, step, and hashes of the U-Net's `weights`, of the `clip` and, if any, of the `vae`.
     pictures: by name of `READERS`, path and sha256 of what it was made from.
     guide_weights: hash of the CLIP that guided; None: none did.
     judge_weights: hash of the CLIP that chose it among candidates; None: there were none.
@@ -197,10 +198,15 @@ class Origin:
                 f"({self.prior_weights} then, now {now}); give --prior to draw another picture"
             )
 
-    def check_weights(self, unet: UNet, clip: ClipModel) -> None:
+    def check_weights(self, unet: UNet, clip: ClipModel, vae: Vae | None) -> None:
         """Raises CheckpointError if these are not the weights that drew the picture."""
-        for name, module in (("weights", unet), ("clip", clip.model)):
-            now, then = checkpoint.weights_hash(module), self.model.get(name)
+        hashes = {
+            "weights": checkpoint.weights_hash(unet),
+            "clip": clip.weights_hash(),
+            "vae": None if vae is None else vae.identity,
+        }
+        for name, now in hashes.items():
+            then = self.model.get(name)
             if now != then:
                 raise CheckpointError(
                     f"{self.model.get('name')} has other weights than drew the picture ({name} "

@@ -82,7 +82,8 @@ PROCESSES: dict[ProcessType, Callable[[ModelConfig], Process]] = {
     "gaussian": GaussianDiffusion.from_config,
     "binary": BinaryDrawing.from_config,
 }
+# of pictures that are diffused as they are
 CODECS: dict[ProcessType, Callable[[ModelConfig], PictureCodec]] = {
-    "gaussian": lambda config: PixelCodec(config.unet.image_size),
-    "binary": lambda config: BitCodec(config.unet.image_size, config.binary.threshold),
+    "gaussian": lambda config: PixelCodec(config.image_size),
+    "binary": lambda config: BitCodec(config.image_size, config.binary.threshold),
 }

@@ -34,8 +34,9 @@ from textdiff.devices import pick_device
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.embeddings import scaled_feature
 from textdiff.files import write_text
+from textdiff.latent_space import LatentSpace
 from textdiff.models.unet import UNet
-from textdiff.pictures import PictureCodec
+from textdiff.pictures import CHANNELS, PictureCodec
 from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.embedding_source import EmbeddingSource
@@ -44,10 +45,12 @@ from textdiff.pipeline.judge import ClipJudge, check_judge
 from textdiff.pipeline.loading import (
     CLIP_FOLDER,
     MODEL_FILE,
+    VAE_FOLDER,
     WEIGHTS_FILE,
     check_trained_as,
     find_weights,
     load_clip,
+    load_vae,
     read_config,
 )
 from textdiff.pipeline.network import RoundedCopy, TextNetwork, run_bound
@@ -58,12 +61,14 @@ from textdiff.pipeline.plan import (
     check_prompts,
     check_settings,
     rounds_of,
+    settle_threshold,
 )
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
 from textdiff.pipeline.unclip import check_inverted, inverted, picture_embedding
 from textdiff.precision import bf16_pays
 from textdiff.sampling.noise import ImageNoise
 from textdiff.types import Conditioning, Denoise, Features, Network, Pictures, Samples
+from textdiff.vae import LatentCodec, Vae
 
 if TYPE_CHECKING:
     from textdiff.pipeline.prior import Prior
@@ -78,6 +83,7 @@ class TextToImage:
         as they are needed.
     graphs: on a GPU, launch the kernels of a step together, which is faster where they are small;
         the pictures are the same. `graphs.clear()` gives their memory back. None: one by one.
+    vae: whose latents are diffused; None: pixels are.
     priors: of an unCLIP decoder, by the name that `prior` gives them; loaded as they are needed.
     """
 
@@ -88,6 +94,7 @@ class TextToImage:
     guides: dict[str, ClipModel | NoisedClip] = field(default_factory=dict, repr=False)
     graphs: Graphs | None = field(default_factory=Graphs, repr=False, compare=False)
     priors: dict[str, Prior] = field(default_factory=dict, repr=False)
+    vae: Vae | None = None
     _rounded: RoundedCopy = field(
         default_factory=RoundedCopy, init=False, repr=False, compare=False
     )
@@ -113,11 +120,13 @@ class TextToImage:
         folder = Path(folder).expanduser()
         config = read_config(folder)
         weights, state = find_weights(folder, step=step)
-        check_trained_as(config, state.get("fixed", {}), folder / MODEL_FILE, weights.parent)
+        fixed = state.get("fixed", {})
+        check_trained_as(config, fixed, folder / MODEL_FILE, weights.parent)
         unet = UNet(config.unet)
         checkpoint.load_module(unet, checkpoint.load_tensors(weights), weights)
         clip = load_clip(folder, config)
-        return cls(unet, clip, config, state.get("step")).freeze().to(device)
+        vae = load_vae(folder, config, fixed)
+        return cls(unet, clip, config, state.get("step"), vae=vae).freeze().to(device)
 
     def freeze(self) -> TextToImage:
         """Both networks in eval mode, without gradients of their weights."""
@@ -132,12 +141,16 @@ class TextToImage:
             self.graphs.clear()
         for network in (self.unet, self.clip, *self.guides.values(), *self.priors.values()):
             network.to(device)
+        if self.vae is not None:
+            self.vae.to(device)
         return self
 
     def save(self, folder: str | Path) -> None:
-        """Writes a folder that `load` reads: model.yaml, clip/ and the weights."""
+        """Writes a folder that `load` reads: model.yaml, clip/, vae/ if it has one, the weights."""
         folder = Path(folder).expanduser()
         self.clip.save(folder / CLIP_FOLDER)
+        if self.vae is not None:
+            self.vae.save(folder / VAE_FOLDER)
         checkpoint.save_tensors(folder / WEIGHTS_FILE, self.unet.state_dict())
         write_text(folder / MODEL_FILE, to_yaml(self.config))
 
@@ -159,12 +172,19 @@ class TextToImage:
     @cached_property
     def codec(self) -> PictureCodec:
         """Between stored pictures and what is diffused."""
+        if self.vae is not None:
+            return LatentCodec(self.vae, self.config.image_size)
         return CODECS[self.config.process](self.config)
 
     @cached_property
     def unclip(self) -> EmbeddingSource:
         """Whose embeddings an unCLIP decoder draws."""
         return EmbeddingSource(self.clip, self.config.unet, self.priors)
+
+    @property
+    def space(self) -> LatentSpace | None:
+        """Which latents are diffused; None: pixels are."""
+        return None if self.vae is None else self.vae.space
 
     def conditioning(self, prompts: list[str]) -> Conditioning:
         """What the U-Net sees of `prompts`, from those layers of CLIP that it was trained on."""
@@ -209,7 +229,7 @@ class TextToImage:
         if config.clip_guidance.scale == 0:
             return None
         guide = self._named_clip(config.clip_guidance.guide)
-        check_guide(guide, config, self.config)
+        check_guide(guide, config, self.config, self.space)
         return guide
 
     def judge(
@@ -224,7 +244,7 @@ class TextToImage:
         if selection.best_of == 1:
             return None
         judge = self._named_clip(selection.judge)
-        check_judge(judge, prompts, selection, self.config)
+        check_judge(judge, prompts, selection, self.config, self.space)
         return judge
 
     def _named_clip(self, name: str | None) -> ClipModel | NoisedClip:
@@ -281,7 +301,7 @@ class TextToImage:
             UsageError, CheckpointError: as `plan`; a mask of another size than its picture.
             BadImage: a picture that cannot be converted.
         """
-        size = self.config.unet.image_size
+        size = self.config.image_size
         plan = self._checked(
             prompts,
             config,
@@ -306,6 +326,7 @@ class TextToImage:
     ) -> DrawPlan:
         """A plan that lacks a decoder's embeddings. Raises as `plan`."""
         prompts = [prompts] if isinstance(prompts, str) else prompts
+        config = settle_threshold(config, self.config)
         self._warn_once(
             check_prompts(
                 [*prompts, config.negative_prompt],
@@ -367,9 +388,11 @@ class TextToImage:
             guide = judge = None
             if plan.guide is not None:
                 every = prompts * config.selection.best_of
-                guide = ClipGuide.towards(plan.guide, every, config, plan.clip_image, seeds)
+                guide = ClipGuide.towards(
+                    plan.guide, every, config, self.codec, plan.clip_image, seeds
+                )
             if plan.judge is not None:
-                judge = ClipJudge.of_prompts(plan.judge, prompts, plan.grid)
+                judge = ClipJudge.of_prompts(plan.judge, prompts, plan.grid, self.codec)
             noise = ImageNoise(seeds, self.codec.shape, self.device)
             for step in self.process.draw(network, plan, noise, self.codec, guide, judge):
                 done += 1
@@ -388,7 +411,7 @@ class TextToImage:
         text = self.conditioning([plan.prompts[0]])
         own = scaled_feature(picture_embedding(self.clip, "vary", picture)[None])
         denoise = self.denoiser(replace(text, image=own.to(self.device)), plan.grid)
-        pixels = square_picture("vary", picture, self.config.unet.image_size)
+        pixels = square_picture("vary", picture, self.config.image_size)
         x_0 = self.codec.encode(pixels[None]).to(self.device)
         return inverted(cast(Denoise, denoise), cast(NoiseSchedule, self.schedule), plan.grid, x_0)
 
@@ -408,9 +431,17 @@ class TextToImage:
             for step in self.steps(plan):
                 bar.update()
                 if step.index == 0:
-                    batches.append(self.codec.decode(step.x_t))
-        nothing = self.codec.decode(torch.empty(0, *self.codec.shape))
-        return torch.cat([nothing, *batches])
+                    batches.append(self.pictures(plan, step.x_t))
+        side = self.config.image_size
+        return torch.cat([torch.empty(0, CHANNELS, side, side, dtype=torch.uint8), *batches])
+
+    def pictures(self, plan: DrawPlan, x_0: Samples) -> Pictures:
+        """Of samples of the plan, (n, 3, S, S) uint8 on the CPU. Pixels that its mask keeps are
+        those of the picture that it starts from, though a VAE would change them."""
+        pictures = self.codec.decode(x_0)
+        if plan.init is None or self.vae is None:
+            return pictures
+        return plan.init.pasted(pictures)
 
     def noise(self, count: int = 1, seed: int = 0, first: int = 0) -> Samples:
         """The noise (count, C, H, W) that pictures `first`, `first` + 1, ... of `seed` start from,

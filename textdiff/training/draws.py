@@ -24,6 +24,8 @@ class Draws:
 
     image_dropped: B times whether the picture's embedding is; None: there are no embeddings.
     weight: (B,) factors of the losses that undo how often each timestep is drawn; None: all 1.
+    posterior: (B, C, H, W) noise by which x_0 is drawn from what a VAE says of a picture; None: x_0
+        is not drawn.
     """
 
     eps: Tensor
@@ -31,11 +33,15 @@ class Draws:
     dropped: list[bool]
     weight: Tensor | None = None
     image_dropped: list[bool] | None = None
+    posterior: Tensor | None = None
 
     def __getitem__(self, rows: slice) -> Draws:
         weight = None if self.weight is None else self.weight[rows]
         images = None if self.image_dropped is None else self.image_dropped[rows]
-        return Draws(self.eps[rows], self.timestep[rows], self.dropped[rows], weight, images)
+        posterior = None if self.posterior is None else self.posterior[rows]
+        return Draws(
+            self.eps[rows], self.timestep[rows], self.dropped[rows], weight, images, posterior
+        )
 
     def shown(self, captions: list[str]) -> list[str]:
         """`captions`, those that are dropped as the empty one."""
@@ -65,11 +71,14 @@ def draw(
     timesteps: DrawTimesteps,
     caption_drop: float,
     image_drop: float | None = None,
+    posterior: bool = False,
 ) -> Draws:
     """Noise, timestep, caption drop and image drop of each sample, a function of its key alone,
     as far as `timesteps` is one of its uniforms.
 
-    image_drop: None where there are no embeddings of pictures to drop.
+    Args:
+        image_drop: None where there are no embeddings of pictures to drop.
+        posterior: whether x_0 is drawn, too.
     """
     streams = [Stream("diffusion", *key) for key in keys]
     of_timestep, of_drop = uniform(np.stack([stream.words(2) for stream in streams], axis=1))
@@ -79,4 +88,5 @@ def draw(
         of_image = uniform(np.stack([Stream("image drop", *key).words(1)[0] for key in keys]))
         image_dropped = (of_image < image_drop).tolist()
     dropped = (of_drop < caption_drop).tolist()
-    return Draws(normals(streams, shape), timestep, dropped, weight, image_dropped)
+    of_x_0 = normals([Stream("posterior", *key) for key in keys], shape) if posterior else None
+    return Draws(normals(streams, shape), timestep, dropped, weight, image_dropped, of_x_0)

@@ -12,7 +12,10 @@ from textdiff.data.training_data import TrainingData
 from textdiff.errors import CheckpointError
 
 # fixed by the hash of weights: which flag names what has them
-NAMED_BY = {"init": "another CLIP than --init names now"}
+NAMED_BY = {
+    "init": "another CLIP than --init names now",
+    "vae": "another VAE than --codec names now",
+}
 
 
 def about_data(data: TrainingData) -> dict[str, Any]:
@@ -59,7 +62,11 @@ def _differences(
     saved_data: Mapping[str, Any],
     data: Mapping[str, Any],
 ) -> Iterator[str]:
-    others = {key: text for key, text in NAMED_BY.items() if saved.get(key) != fixed.get(key)}
+    others = {
+        key: text
+        for key, text in NAMED_BY.items()
+        if {key} <= saved.keys() & fixed.keys() and saved[key] != fixed[key]
+    }
     if others:  # what the weights bring with them differs then, too
         yield from others.values()
         return

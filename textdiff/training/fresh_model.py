@@ -18,11 +18,12 @@ from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.models.config import UNetConfig
 from textdiff.models.unet import UNet
-from textdiff.pictures import BitCodec, PixelCodec
+from textdiff.pictures import BitCodec, PictureCodec, PixelCodec
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
-from textdiff.pipeline.loading import CLIP_FOLDER, MODEL_FILE
+from textdiff.pipeline.loading import CLIP_FOLDER, MODEL_FILE, VAE_FOLDER
 from textdiff.pipeline.text_to_image import TextToImage
 from textdiff.randomness import seed_of, weights_drawn_by
+from textdiff.vae import LatentCodec, Vae
 
 
 def fit_unet(
@@ -30,19 +31,20 @@ def fit_unet(
     *,
     clip: ClipModel,
     text_layers: Sequence[int],
-    image_size: int,
+    codec: PictureCodec,
     process: ProcessType,
     loss: str,
     use_pooled: bool,
     decoder: bool = False,
 ) -> UNetConfig:
-    """The U-Net's settings with image size and text widths taken from data and CLIP.
+    """The U-Net's settings with the size of x_t and text widths taken from data and CLIP.
 
     A learned variance is trained by the bound: loss hybrid always learns one, vlb only with
     `unet.learned_variance`.
 
     Args:
         text_layers: of the CLIP's text tower that the U-Net attends to.
+        codec: of the data's pictures.
         loss: the objective's.
         use_pooled: whether the U-Net sees the pooled text feature.
         decoder: whether it sees the CLIP embedding of a picture.
@@ -54,14 +56,13 @@ def fit_unet(
     """
     clip.check_layers(text_layers)
     binary = process == "binary"
-    codec = BitCodec(image_size) if binary else PixelCodec(image_size)
     if unet.learned_variance and (binary or loss not in ("hybrid", "vlb")):
         raise UsageError(
             f"{'process binary' if binary else f'objective.loss {loss}'} trains no variance; use "
             "hybrid or vlb, or leave out unet.learned_variance"
         )
     given = {
-        "image_size": image_size,
+        "image_size": codec.shape[-1],
         "in_channels": codec.shape[0],
         "cross_attention_dim": clip.text_width * len(text_layers),
         "pooled_dim": clip.embed_dim if use_pooled else None,
@@ -76,17 +77,30 @@ def fit_unet(
             )
     if unet.out_channels not in (None, given["in_channels"]):
         raise UsageError(
-            f"unet.out_channels is {unet.out_channels}, but pictures have {given['in_channels']} "
+            f"unet.out_channels is {unet.out_channels}, but x_t has {given['in_channels']} "
             "channels; leave it out"
         )
     return build(UNetConfig, [("unet", {**unet.model_dump(), **given})])
 
 
-def fresh_pipeline(config: ModelConfig, *, clip: ClipModel, seed: int) -> TextToImage:
+def codec_of(vae: Vae | None, image_size: int, process: ProcessType) -> PictureCodec:
+    """Of pictures of this size.
+
+    Raises:
+        UsageError: the VAE's factor does not divide it. CheckpointError: a VAE without statistics.
+    """
+    if vae is not None:
+        return LatentCodec(vae, image_size)
+    return BitCodec(image_size) if process == "binary" else PixelCodec(image_size)
+
+
+def fresh_pipeline(
+    config: ModelConfig, *, clip: ClipModel, seed: int, vae: Vae | None = None
+) -> TextToImage:
     """A pipeline around a fresh U-Net, its weights a function of the seed."""
     with weights_drawn_by(seed_of(seed, "unet")):
         unet = UNet(config.unet)
-    return TextToImage(unet, clip, config)
+    return TextToImage(unet, clip, config, vae=vae)
 
 
 def preview_prompts(
@@ -129,4 +143,6 @@ def check_same_clip(folder: Path, clip: ClipModel) -> None:
 def write_model(folder: Path, pipe: TextToImage) -> None:
     """Writes what, beside checkpoints, makes the run folder loadable as a model."""
     pipe.clip.save(folder / CLIP_FOLDER)
+    if pipe.vae is not None:
+        pipe.vae.save(folder / VAE_FOLDER)
     write_text(folder / MODEL_FILE, to_yaml(pipe.config))

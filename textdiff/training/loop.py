@@ -49,7 +49,7 @@ from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
 from textdiff.training.signals import stop_on_signal
-from textdiff.training.task import AfterUpdate, Exporting, Preparing, Stateful, Task
+from textdiff.training.task import AfterUpdate, Caching, Exporting, Preparing, Stateful, Task
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
@@ -132,11 +132,12 @@ class Trainer:
     def prepare_data(self) -> str | None:
         """Fills the data's cache and chooses the workers, for the reads to come. Returns what a
         user should know of it. Raises DataError."""
-        if not isinstance(self.data, CaptionedImages):  # nothing to decode
-            return None
         processes = self.accelerator.num_processes
         rows = self.config.batch_size * self.config.accumulation * processes
         reads = rows * (self.config.steps - self.progress.step)
+        cached = self.task.fill_cache(reads) if isinstance(self.task, Caching) else None
+        if not isinstance(self.data, CaptionedImages):  # nothing to decode
+            return cached
         told = cache_pixels(self.data, reads)
         if self.config.workers == "auto":
             self.workers = choose_workers(self.data, reads // processes, processes)

@@ -1,7 +1,8 @@
 """What the loop trains.
 
-A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `InWords`, `Answering`,
-`Examined`, `AfterUpdate` and `Exporting` are optional: the loop calls them where they exist.
+A task has the methods of `Task`. Those of `Stateful`, `Caching`, `Preparing`, `InWords`,
+`Answering`, `Examined`, `AfterUpdate` and `Exporting` are optional: the loop calls them where they
+exist.
 """
 
 from __future__ import annotations
@@ -41,6 +42,18 @@ class Stateful(Protocol):
 
     def state(self) -> dict[str, Tensor]:
         """These tensors themselves, not copies: loading fills them in place."""
+        ...
+
+
+@runtime_checkable
+class Caching(Protocol):
+    """A task that may keep what its network makes of the data, and read that in their place."""
+
+    def fill_cache(self, reads: int) -> str | None:
+        """Fills it, before the first step; returns what a user should know. None: there is none.
+
+        reads: rows that will be read in all.
+        """
         ...
 
 

@@ -123,7 +123,26 @@ def test_every_step_is_a_place_to_stop(request_of, loaded, monkeypatch):
     assert len(calls) == 2
 
 
-def test_batches_say_which_pictures_they_draw(request_of, loaded):
+def test_previews_that_take_long_are_few(request_of, loaded, monkeypatch):
+    """At most a tenth of the time goes into them: of 50 steps of 1 s, three at 2 s each."""
+    now = 0.0
+
+    def preview(x_0_hat):
+        nonlocal now
+        now += 2.0
+        return loaded.pipe.codec.decode(x_0_hat)
+
+    monkeypatch.setattr(type(loaded.pipe.codec), "preview", lambda codec, x_0_hat: preview(x_0_hat))
+    events = draw(request_of(num_steps=50), loaded, {}, clock=lambda: now)
+    previews = 0
+    for event in events:
+        now += 1.0
+        previews += isinstance(event, Preview)
+    assert previews == 3
+
+
+def test_batches_say_which_pictures_they_draw(request_of, loaded, monkeypatch):
+    monkeypatch.setattr("textdiff.app.drawing.PREVIEW_SHARE", 10.0)
     events = draw(request_of(num_images=3, batch_size=2), loaded, {}, clock=count().__next__)
     previews = [event for event in events if isinstance(event, Preview)]
     assert [(each.first, len(each.pictures)) for each in previews] == [(0, 2)] * 4 + [(2, 1)] * 4

@@ -65,7 +65,7 @@ def test_a_split_fills_its_own_rows(config, decoded):
 
 
 def test_a_fill_that_was_stopped_goes_on(config, decoded, monkeypatch):
-    monkeypatch.setattr("textdiff.data.pixel_cache.CHUNK", 2)
+    monkeypatch.setattr("textdiff.data.row_cache.CHUNK", 2)
     own = folder_source.decode_image
 
     def stopped(path, settings):

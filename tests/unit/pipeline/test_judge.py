@@ -61,7 +61,7 @@ def steps_of_candidate(pipe: TextToImage, plan: DrawPlan, p: int, j: int) -> lis
     )
     guide = None
     if plan.guide is not None:
-        guide = ClipGuide.towards(plan.guide, [PROMPTS[p]], config, seeds=[seed])
+        guide = ClipGuide.towards(plan.guide, [PROMPTS[p]], config, pipe.codec, seeds=[seed])
     noise = ImageNoise([seed], pipe.codec.shape)
     return list(pipe.process.draw(network, plan, noise, pipe.codec, guide))
 

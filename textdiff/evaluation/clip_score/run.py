@@ -56,7 +56,7 @@ def judge_drawn(settings: ClipScoreSettings, model: str, device: str) -> Judged:
     """
     pipe = TextToImage.load(model, device)
     config = data_of_run(settings.data, "--model", model)
-    config = fit_data(config, pipe.config.unet.image_size, f"--model {model}")
+    config = fit_data(config, pipe.config.image_size, f"--model {model}")
     data = open_data(config, settings.split)
     clip = ClipModel.load(settings.judge) if settings.judge else pipe.clip
     by = features_by(clip, settings.judge or f"{model}/clip", settings, device)

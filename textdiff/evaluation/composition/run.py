@@ -68,7 +68,7 @@ def compose(settings: CompositionSettings, device: str) -> Composed:
         pipe = TextToImage.load(settings.model, device)
         involved = involved_in(pipe, settings.model, settings)
         config = data_of_run(settings.data, "--model", settings.model)
-        config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+        config = fit_data(config, pipe.config.image_size, f"--model {settings.model}")
     else:
         assert settings.images is not None  # the settings' own check
         given, config = open_given(settings.images, settings.data)

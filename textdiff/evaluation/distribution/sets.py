@@ -72,7 +72,7 @@ def drawn_pictures(
     if settings.model is not None:
         pipe = TextToImage.load(settings.model, device)
         config = data_of_run(given, "--model", settings.model)
-        config = fit_data(config, pipe.config.unet.image_size, f"--model {settings.model}")
+        config = fit_data(config, pipe.config.image_size, f"--model {settings.model}")
         drawn = draw(
             by,
             pipe,

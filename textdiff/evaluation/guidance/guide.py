@@ -53,10 +53,13 @@ def as_evaluator(clip: ClipModel | NoisedClip, at: str) -> tuple[ClipModel, str]
 
     A noised CLIP has two image towers where it kept a clean copy for timesteps below `clean_below`.
     At x_t the noised tower does nearly all of the guiding, so it is the one to ask; it takes a
-    picture for one of timestep `clean_below`, the least that it was trained on.
+    picture for one of timestep `clean_below`, the least that it was trained on. One that reads
+    latents is asked in the form in which it read pictures.
     """
     if not isinstance(clip, NoisedClip):
         return clip, "pictures without noise"
+    if clip.latents is not None:
+        return clip.clean().freeze(), "pictures, as it did before it was made to read latents"
     timestep = clip.config.clean_below if at == "x_t" else 0
     reads = f"pictures of timestep {timestep}" if timestep else "pictures without noise"
     return clip.at(timestep).freeze(), reads

@@ -35,7 +35,7 @@ def draw_timed(pipe: TextToImage, plan: DrawPlan, title: str = "") -> tuple[Pict
         for step in pipe.steps(plan):
             bar.update()
             if step.index == 0:
-                batches.append(pipe.codec.decode(step.x_t))
+                batches.append(pipe.pictures(plan, step.x_t))
         seconds = time.perf_counter() - start  # bytes on the CPU: the device is done
     return torch.cat(batches), seconds / len(plan.prompts)
 

@@ -32,8 +32,9 @@ from textdiff.types import Denoise, Images, PerSample, Pictures
 class Inversion:
     """Pictures that went to noise and back.
 
-    noise, again: (n, C, H, W) float32 on the CPU; `again` is the pictures as drawn from the noise,
-    not clipped.
+    noise: (n, C, H, W) float32 on the CPU, of what is diffused.
+    again: (n, 3, S, S) float32 on the CPU, the pictures as drawn from the noise, not clipped; a VAE
+        adds its own error to them.
     """
 
     num_steps: int
@@ -67,7 +68,8 @@ def there_and_back(
         x_0 = pipe.codec.encode(pictures.images[rows].to(pipe.device))
         noise = last_of(invert(denoise, schedule, grid, x_0))
         noises.append(noise.cpu())
-        drawn.append(last_of(sample(denoise, schedule, DDIM(), grid, noise, no_noise)).cpu())
+        x_0 = last_of(sample(denoise, schedule, DDIM(), grid, noise, no_noise))
+        drawn.append(pipe.codec.images(x_0).cpu())
     return Inversion(len(grid), torch.cat(noises), torch.cat(drawn))
 
 
@@ -84,7 +86,7 @@ def no_noise() -> NoReturn:
 def rmse_of(pictures: Pictures, again: Images) -> PerSample:
     """Root mean square error of each picture in grey levels, (n,).
 
-    again: (n, C, H, W) in [-1, 1], neither clipped nor rounded.
+    again: (n, 3, S, S) in [-1, 1], neither clipped nor rounded.
     """
     return (to_levels(again.double()) - pictures).square().flatten(1).mean(1).sqrt()
 

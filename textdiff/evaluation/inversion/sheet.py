@@ -9,7 +9,7 @@ from textdiff.data import labelled_grid, to_pil
 from textdiff.evaluation.inversion.measure import Inversion, rmse_of
 from textdiff.evaluation.pictures import PromptedPictures
 from textdiff.files import replacing
-from textdiff.pictures import PictureCodec
+from textdiff.pictures import PictureCodec, to_uint8
 
 NOISE_RANGE = 3.0  # standard deviations shown as black to white
 
@@ -31,7 +31,7 @@ def save_sheet(
         for inversion in inversions:
             rmse = rmse_of(pictures.images[row], inversion.again[row]).item()
             cells += to_pil(codec.decode(inversion.noise[row] / NOISE_RANGE))
-            cells += to_pil(codec.decode(inversion.again[row]))
+            cells += to_pil(to_uint8(inversion.again[row]))
             labels += [f"noise, {inversion.num_steps} steps", f"back, RMSE {rmse:.1f}"]
     with replacing(path) as temporary:
         sheet = labelled_grid(cells, labels, columns=1 + 2 * len(inversions))

@@ -6,7 +6,7 @@ hits (levels, images or captions), averaged over noises ──► means, interva
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,7 @@ from textdiff.metrics.features import Captions, captions_of
 from textdiff.metrics.noised import NoisedEncoder, even_timesteps, fixed_noise, noised_features
 from textdiff.metrics.retrieval import Numbers, chance_recall, image_text_retrieval
 from textdiff.metrics.zero_shot import class_weights, zero_shot_logits, zero_shot_ranks
+from textdiff.pictures import PictureCodec, PixelCodec
 from textdiff.types import Features, Images, Pictures
 
 METRICS = {  # what is ranked, and the last rank that is a hit
@@ -64,6 +65,7 @@ def measure_noised_clip(
     template: str = "{}",
     seed: int = 0,
     limit: int | None = None,
+    codec: PictureCodec | None = None,
 ) -> NoisedClipResult:
     """Curves of both CLIPs and of their difference, by metric.
 
@@ -73,17 +75,19 @@ def measure_noised_clip(
         template: with {} for a class's caption.
         seed: of the noise.
         limit: search among the first so many images; None: all.
+        codec: of what is noised, latents that the clean CLIP sees decoded; None: pixels are.
 
     Raises:
         DataError: too many images cannot be used. CheckpointError: features that are not finite.
     """
     gallery = gallery_of(data, limit)
     schedule = NoiseSchedule.from_config(ScheduleConfig(**noised.schedule_config))
-    shape = gallery.images.shape[1:]
+    codec = codec or PixelCodec(noised.image_size)
+    shape, images = codec.shape, codec.images
     noises = [fixed_noise(gallery.ids, shape, seed, draw) for draw in range(draws)]
     prompts = [template.replace("{}", name) for name in gallery.classes]
     encoders: dict[str, tuple[ClipModel | NoisedClip, NoisedEncoder]] = {
-        "clean": (clean, lambda x_t, timestep: clean.encode_image(x_t)),
+        "clean": (clean, lambda x_t, timestep: clean.encode_image(images(x_t))),
         "noised": (noised, noised.encode_image),
     }
     hits = {
@@ -96,6 +100,7 @@ def measure_noised_clip(
             noises=noises,
             prompts=prompts,
             schedule=schedule,
+            to_x_0=codec.encode,
         )
         for name, (clip, encode) in encoders.items()
     }
@@ -166,12 +171,14 @@ def hits_of(
     noises: Sequence[Images],
     prompts: Sequence[str],
     schedule: NoiseSchedule,
+    to_x_0: Callable[[Pictures], Images],
 ) -> dict[str, Hits]:
     """Hits of one CLIP by metric; queries are images, or captions in text to image.
 
     Args:
         name: "clean" or "noised".
         prompts: (c) texts of the classes.
+        to_x_0: what is noised.
 
     Raises:
         CheckpointError: features that are not finite.
@@ -187,8 +194,8 @@ def hits_of(
     for timestep in timesteps:
         rankings = []
         for eps in noises:
-            features = checked(noised_features(encode, gallery.images, eps, timestep, schedule))
-            rankings.append(ranks_by_query(features, texts, weights, gallery))
+            features = noised_features(encode, gallery.images, eps, timestep, schedule, to_x_0)
+            rankings.append(ranks_by_query(checked(features), texts, weights, gallery))
         for metric, (query, k) in METRICS.items():
             ranks = torch.stack([ranking[query] for ranking in rankings])
             levels[metric].append((ranks <= k).double().mean(dim=0))

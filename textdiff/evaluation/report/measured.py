@@ -64,7 +64,7 @@ def of_model(run: RunFiles, settings: ReportSettings) -> Iterator[Part]:
     if isinstance(config, str):
         yield from nothing(run, settings, config, NO_DATA)
         return
-    config = fit_data(config, pipe.config.unet.image_size, f"--run {settings.run}")
+    config = fit_data(config, pipe.config.image_size, f"--run {settings.run}")
     involved = involved_in(pipe, settings.run, settings)
     clips = load_evaluators("--judge", settings.judges, device, involved)
     cache = open_cache(settings.feature_cache, settings.data)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from textdiff.data.base import CaptionedImages
 from textdiff.data.order import EndlessOrder
 from textdiff.data.training_data import TrainingData
 from textdiff.training.draws import QUARTERS, Draws, Key, draw, uniform_timesteps
-from textdiff.types import Conditioning, Images, PerSample, Pictures, Timesteps
+from textdiff.types import Conditioning, Images, PerSample, Timesteps
 
 CHUNK = 64  # pictures at a time
 CANDIDATES = 8  # pictures looked at for each that is taken, so that captions differ
@@ -22,12 +22,13 @@ CANDIDATES = 8  # pictures looked at for each that is taken, so that captions di
 
 @dataclass(frozen=True)
 class Probe:
-    """Pictures (n, 3, S, S) uint8, or what stands for them, and a caption of each.
+    """Pictures (n, 3, S, S) uint8, or what stands for them (embeddings, rows of latents), and a
+    caption of each.
 
     split, ids: where they stand in the data.
     """
 
-    images: Pictures
+    images: Tensor
     captions: list[str]
     split: str = ""
     ids: Sequence[int] = ()
@@ -36,7 +37,7 @@ class Probe:
         return len(self.captions)
 
 
-def first_of(data: CaptionedImages, count: int) -> Probe:
+def first_of(data: TrainingData, count: int) -> Probe:
     """The first `count` images, fewer if there are not so many, with their first captions.
 
     Raises:
@@ -60,8 +61,8 @@ def spread_over(data: TrainingData, count: int, seed: int) -> Probe:
     return Probe(images, [data.captions[index][0] for index in used], data.split, used)
 
 
-def pictures_all_over(data: CaptionedImages, count: int, seed: int) -> Iterator[Pictures]:
-    """Up to `count` images from all over `data`, in batches.
+def pictures_all_over(data: TrainingData, count: int, seed: int) -> Iterator[Tensor]:
+    """Up to `count` rows from all over `data`, in batches.
 
     Raises:
         DataError: as `CaptionedImages.read`.
@@ -75,12 +76,13 @@ def pictures_all_over(data: CaptionedImages, count: int, seed: int) -> Iterator[
 class FixedNoise:
     """Noise and timesteps of the rows of a probe, a function of these numbers alone.
 
-    shape: of one picture.
+    shape: of one picture. posterior: x_0 is drawn, too.
     """
 
     seed: int
     shape: tuple[int, ...]
     num_timesteps: int
+    posterior: bool = False
 
     def in_quarter(self, quarter: int, count: int) -> Draws:
         """Timesteps from one quarter of them, 0 the least noisy."""
@@ -95,10 +97,14 @@ class FixedNoise:
         draws.timestep = torch.full((count,), int(level * self.num_timesteps))
         return draws
 
+    def of_x_0(self, batch: int, count: int) -> Tensor | None:
+        """(count, *shape), by which x_0 of further rows is drawn; None: it is not."""
+        return self._draw("x_0", self.seed, batch, count=count).posterior
+
     def _draw(self, *of: str | int, count: int) -> Draws:
         keys: list[Key] = [(*of, row) for row in range(count)]
         timesteps = uniform_timesteps(self.num_timesteps)
-        return draw(keys, self.shape, timesteps, caption_drop=0.0)
+        return draw(keys, self.shape, timesteps, caption_drop=0.0, posterior=self.posterior)
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,8 @@ class Denoised:
     """What a network makes of noised pictures.
 
     loss: (B,), by which held-out pictures are judged.
-    x_0_hat: its guess of x_0, in the range of pictures, to which samplers clip it too; None where
-        it predicts something else.
+    x_0_hat: its guess of x_0, in the range of x_0, to which samplers clip it too; None where it
+        predicts something else.
     """
 
     loss: PerSample
@@ -117,4 +123,4 @@ class Denoised:
     x_0_hat: Images | None
 
 
-Denoiser = Callable[[Pictures, Draws, Conditioning], Denoised]
+Denoiser = Callable[[Tensor, Draws, Conditioning], Denoised]

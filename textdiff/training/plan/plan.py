@@ -1,4 +1,4 @@
-"""What a training will take: measured in two short steps, carried on to its batch and its length."""
+"""What a training will take: two small steps, measured, and carried on to its batch and length."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """Bytes from step to step. others: of tensors that are none of these: frozen networks, tables."""
+    """Bytes from step to step. others: of tensors that are none of these, such as frozen networks
+    and tables."""
 
     weights: int
     gradients: int

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from textdiff.config import Settings
 from textdiff.data.config import RunData
 from textdiff.diffusion.config import DensityConfig
-from textdiff.training.config import ClipTrainConfig
+from textdiff.training.config import ClipTrainConfig, Kept
 
 
 class NoiseConfig(DensityConfig):
@@ -65,6 +65,15 @@ class FinetuneClipSettings(Settings):
         "auto", description="continue the newest good checkpoint: if there is one, always, or never"
     )
     seed: int = Field(0, description="of the timestep layers, order, noise and everything else")
+    codec: str | None = Field(
+        None,
+        description="VAE whose noised latents it reads, that of the model of noise.schedule-from; "
+        "none: the one in that model's folder, if it draws latents",
+    )
+    latents: Kept = Field(
+        "sampled",
+        description="of a model of latents: they are drawn from what the VAE says, or its mean",
+    )
     train_text: bool = Field(False, description="train the text tower too; else it stays as it was")
     distill: float = Field(
         0.0,

@@ -18,7 +18,7 @@ from textdiff.diffusion.config import (
 )
 from textdiff.models.config import UNetConfig
 from textdiff.pipeline.config import SamplingConfig
-from textdiff.training.config import TrainConfig
+from textdiff.training.config import Kept, TrainConfig
 from textdiff.training.settings.checked import CheckedRunSettings
 
 
@@ -39,6 +39,16 @@ class TrainSettings(CheckedRunSettings):
         LAST_LAYER,
         description="layers of CLIP's text tower that the U-Net attends to, side by side: 0, the "
         "words before any layer; k, after k layers; -1, after the last",
+    )
+    codec: str | None = Field(
+        None,
+        description="VAE whose latents are diffused: a run folder of train-vae, a folder or hub "
+        "name of diffusers' AutoencoderKL; none: pixels are",
+    )
+    latents: Kept = Field(
+        "sampled",
+        description="codec: x_0 is drawn from what the VAE says of a picture, anew at each step, "
+        "or its mean",
     )
     caption_drop: float = Field(
         0.1, ge=0, le=1, description="share of captions replaced by the empty one, for guidance"
@@ -81,6 +91,10 @@ class TrainSettings(CheckedRunSettings):
                 "objective.loss min_snr with schedule.zero_terminal_snr: the weight of the last "
                 "step, where sampling starts, would be 0; use another loss"
             )
+        if self.codec is not None:
+            self._check_codec()
+        elif "latents" in self.model_fields_set:
+            raise ValueError(f"latents {self.latents} without a codec; give the VAE, --codec")
         others = {"prediction", "objective", "schedule"}
         if self.process == "gaussian":
             others = {"binary"}
@@ -92,11 +106,26 @@ class TrainSettings(CheckedRunSettings):
                 )
         return self
 
+    def _check_codec(self) -> None:
+        if self.process == "binary":
+            raise ValueError(
+                "process binary with a codec: its pixels are black or white, a VAE's latents are "
+                "not; leave out codec"
+            )
+        if self.objective.loss in ("hybrid", "vlb"):
+            raise ValueError(
+                f"objective.loss {self.objective.loss} with a codec: its bound is on bits/dim of "
+                "pixels; use simple, or another loss of latents"
+            )
+
     @model_validator(mode="before")
     @classmethod
     def _same_image_size(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The U-Net is checked against the data's image size, not against its own default."""
+        """The U-Net is checked against the data's image size, not against its own default. That of
+        latents is known when the VAE is."""
         data, unet = values.get("data", {}), values.get("unet", {})
+        if values.get("codec") is not None:
+            return values
         if not isinstance(data, dict) or not isinstance(unet, dict):
             return values  # not sections: refused by their own types
         size = data.get("image_size", DataConfig().image_size)

@@ -9,13 +9,17 @@ from textdiff.data.open import open_data
 from textdiff.diffusion.config import ScheduleConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.pipeline.config import ModelConfig
+from textdiff.pipeline.loading import VAE_FOLDER
 from textdiff.training.captions import CaptionFeatures
-from textdiff.training.fresh_noised_clip import fresh_noised_clip
+from textdiff.training.fresh_noised_clip import fresh_noised_clip, start_from_pixels
 from textdiff.training.held_out import open_held_out
+from textdiff.training.latent_images import latent_images
+from textdiff.training.latents import LatentEncoder, fixed_of
 from textdiff.training.pairs import check_batch, check_pairs
-from textdiff.training.run import TrainingSpec
+from textdiff.training.run import TrainingSpec, nothing
 from textdiff.training.settings.noised_clip import FinetuneClipSettings
 from textdiff.training.tasks.noised_clip import Distillation, NoisedClipTask
+from textdiff.vae import LatentCodec, Vae
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -25,8 +29,12 @@ FIXED = ("train_text", "distill", "distill_by_signal", "max_shift")
 FIXED_NOISE = ("clean_share", "clean_below")
 
 
-def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> TrainingSpec:
+def noised_clip_spec(
+    settings: FinetuneClipSettings, model: ModelConfig, vae: Vae | None = None
+) -> TrainingSpec:
     """Loads the data and the CLIP, for the x_t of `model`.
+
+    vae: whose latents these are; None: pixels.
 
     Raises:
         UsageError, DataError, CheckpointError: what `settings` name cannot be used.
@@ -34,8 +42,14 @@ def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> Trai
     data, held_out = open_data(settings.data, "train"), open_held_out(settings.data)
     noise, distill = settings.noise, settings.distill
     clip = fresh_noised_clip(
-        settings.init, model, clean_below=noise.clean_below, seed=settings.seed
+        settings.init, model, clean_below=noise.clean_below, seed=settings.seed, vae=vae
     )
+    latents, read = None, data
+    if vae is not None:
+        latents = LatentEncoder(LatentCodec(vae, model.image_size), settings.latents)
+        if not distill and not settings.max_shift:  # both look at the pictures themselves
+            read = latent_images(data, latents)
+        start_from_pixels(clip, data, latents)
     train = settings.train.for_tower(clip.clip.tower_kind)
     settings = settings.model_copy(update={"train": train})
 
@@ -45,6 +59,8 @@ def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> Trai
             check_batch(train.batch_size, processes=processes, otherwise=", or --distill")
             check_pairs(data)
         clip.to(accelerator.device)
+        if vae is not None:
+            vae.to(accelerator.device)
         texts = None if settings.train_text else CaptionFeatures(clip, data.all_captions)
         distillation = None
         if distill:
@@ -61,11 +77,13 @@ def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> Trai
             held_out=held_out,
             eval_images=settings.eval_images,
             max_shift=settings.max_shift,
+            latents=latents,
+            data=read,
         )
 
     return TrainingSpec(
         build_task=build_task,
-        data=data,
+        data=read,
         config=train,
         settings=settings,
         seed=settings.seed,
@@ -75,7 +93,9 @@ def noised_clip_spec(settings: FinetuneClipSettings, model: ModelConfig) -> Trai
             "init": clip.config.source_weights,
             "schedule": clip.schedule_config,
             "noise": {"density": noise.density, "power": noise.power},
+            **({} if vae is None else fixed_of(vae, settings.latents)),
         },
+        prepare=nothing if vae is None else lambda folder: vae.save(folder / VAE_FOLDER),
         next_steps=_next_steps(settings),
     )
 

@@ -13,17 +13,21 @@ from textdiff.pipeline.text_to_image import TextToImage
 from textdiff.training.captions import CaptionEmbeddings
 from textdiff.training.fresh_model import (
     check_same_clip,
+    codec_of,
     fit_unet,
     fresh_pipeline,
     preview_prompts,
     write_model,
 )
 from textdiff.training.held_out import open_held_out
+from textdiff.training.latent_images import LatentImages, latent_images
+from textdiff.training.latents import LatentEncoder, fixed_of
 from textdiff.training.picture_embeddings import PictureEmbeddings, load_picture_embeddings
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.text_to_image import TrainSettings
 from textdiff.training.tasks.binary import BinaryTask
 from textdiff.training.tasks.diffusion import DiffusionTask
+from textdiff.vae import LatentCodec, Vae
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -41,11 +45,13 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
     """
     data, held_out = open_data(settings.data, "train"), open_held_out(settings.data)
     clip = ClipModel.load(settings.clip).freeze()
+    vae = None if settings.codec is None else Vae.load(settings.codec)
+    codec = codec_of(vae, settings.data.image_size, settings.process)
     unet = fit_unet(
         settings.unet,
         clip=clip,
         text_layers=settings.text_layers,
-        image_size=settings.data.image_size,
+        codec=codec,
         process=settings.process,
         loss=settings.objective.loss,
         use_pooled=settings.use_pooled,
@@ -59,25 +65,32 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         prediction=settings.prediction,
         schedule=settings.schedule,
         binary=settings.binary,
+        vae=settings.codec,
+        vae_factor=1 if vae is None else vae.factor,
         unet=unet,
     )
-    pipe = fresh_pipeline(config, clip=clip, seed=settings.seed)
+    pipe = fresh_pipeline(config, clip=clip, seed=settings.seed, vae=vae)
     pictures = None
     if settings.embeddings is not None:
         splits = [data] if held_out is None else [data, held_out]
         pictures = load_picture_embeddings(settings.embeddings, clip, splits)
 
+    latents, seen = None, data
+    if isinstance(codec, LatentCodec):
+        latents = LatentEncoder(codec, settings.latents)
+        seen = latent_images(data, latents)
+
     def build_task(accelerator: Accelerator) -> DiffusionTask | BinaryTask:
         pipe.to(accelerator.device)
-        return _task(settings, pipe, data, held_out, pictures)
+        return _task(settings, pipe, seen, held_out, pictures, latents)
 
     return TrainingSpec(
         build_task=build_task,
-        data=data,
+        data=seen,
         config=settings.train,
         settings=settings,
         seed=settings.seed,
-        fixed=_fixed(settings, pictures),
+        fixed=_fixed(settings, pictures, vae),
         ema_decay=settings.ema_decay,
         check=lambda folder: check_same_clip(folder, clip),
         prepare=lambda folder: write_model(folder, pipe),
@@ -97,9 +110,10 @@ def _next_steps(settings: TrainSettings, data: CaptionedImages) -> dict[str, lis
 def _task(
     settings: TrainSettings,
     pipe: TextToImage,
-    data: CaptionedImages,
+    data: CaptionedImages | LatentImages,
     held_out: CaptionedImages | None,
     pictures: PictureEmbeddings | None,
+    latents: LatentEncoder | None,
 ) -> DiffusionTask | BinaryTask:
     """The task of the kind of diffusion that `settings` name."""
     preview = settings.preview
@@ -117,6 +131,7 @@ def _task(
         caption_drop=settings.caption_drop,
         pictures=pictures,
         image_drop=settings.image_drop,
+        latents=latents,
         held_out=held_out,
         eval_images=settings.eval_images,
         seen=data,
@@ -126,7 +141,9 @@ def _task(
     )
 
 
-def _fixed(settings: TrainSettings, pictures: PictureEmbeddings | None) -> dict[str, Any]:
+def _fixed(
+    settings: TrainSettings, pictures: PictureEmbeddings | None, vae: Vae | None
+) -> dict[str, Any]:
     """Dotted keys, as in the settings; `TextToImage.load` compares some with model.yaml."""
     sections = {
         f"{section}.{key}": value
@@ -136,4 +153,6 @@ def _fixed(settings: TrainSettings, pictures: PictureEmbeddings | None) -> dict[
     decoder = {}
     if pictures is not None:
         decoder = {"embeddings": pictures.fingerprint, "image_drop": settings.image_drop}
-    return {**settings.model_dump(mode="json", include=set(FIXED)), **sections, **decoder}
+    of_vae = {} if vae is None else fixed_of(vae, settings.latents)
+    fixed = settings.model_dump(mode="json", include=set(FIXED))
+    return {**fixed, **sections, **decoder, **of_vae}

@@ -18,7 +18,7 @@ from textdiff.training.draws import QUARTERS, Draws
 from textdiff.training.learning.probe import Denoised
 from textdiff.training.learning.references import PixelStatistics, single_binary_pixels
 from textdiff.training.tasks.text_to_image import TextToImageTask
-from textdiff.types import Batch, Conditioning, Images, Pictures, Timesteps
+from textdiff.types import Batch, Conditioning, Images, Timesteps
 
 
 @dataclass(kw_only=True)
@@ -39,7 +39,7 @@ class BinaryTask(TextToImageTask):
         terms = bound_term(self.schedule, prediction, x_0, x_t, timestep)
         return {"loss": self.schedule.num_timesteps * terms}
 
-    def denoised(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Denoised:
+    def denoised(self, images: Tensor, draws: Draws, conditioning: Conditioning) -> Denoised:
         """By L_t in bits/dim."""
         x_0, x_t, timestep, prediction = self._predict(self.model, images, draws, conditioning)
         loss = bound_term(self.schedule, prediction, x_0, x_t, timestep)
@@ -61,7 +61,7 @@ class BinaryTask(TextToImageTask):
         return f"at most {bound:.4f} bits/dim (from the least noisy quarter: {quarters})"
 
     def _predict(
-        self, model: nn.Module, images: Pictures, draws: Draws, conditioning: Conditioning
+        self, model: nn.Module, images: Tensor, draws: Draws, conditioning: Conditioning
     ) -> tuple[Images, Images, Timesteps, BinaryPrediction]:
         """x_0, x_t, the timesteps, and what `model` makes of them."""
         x_0, eps, timestep = self.on_device(images, draws)

@@ -22,7 +22,7 @@ from textdiff.training.draws import QUARTERS, Draws
 from textdiff.training.learning.probe import Denoised
 from textdiff.training.learning.references import PixelStatistics, single_gaussian_pixels
 from textdiff.training.tasks.text_to_image import TextToImageTask
-from textdiff.types import Batch, Conditioning, Images, PerSample, Pictures, Timesteps
+from textdiff.types import Batch, Conditioning, Images, PerSample, Timesteps
 
 
 @dataclass(kw_only=True)
@@ -81,14 +81,15 @@ class DiffusionTask(TextToImageTask):
                 self.importance.update(gather(timestep), gather(terms))
             self.unseen.clear()
 
-    def denoised(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Denoised:
+    def denoised(self, images: Tensor, draws: Draws, conditioning: Conditioning) -> Denoised:
         """By L_simple of eps."""
         x_0, eps, timestep = self.on_device(images, draws)
         x_t = self.schedule.add_noise(x_0, eps, timestep)
         output = self.pipe.network(conditioning)(x_t, timestep)
         prediction = from_output(self.pipe.config.prediction, self.schedule, output, x_t, timestep)
         loss = simple_loss(eps, prediction.eps)
-        return Denoised(loss, x_0, x_t, timestep, prediction.x_0.clamp(-1, 1))
+        x_0_hat = prediction.x_0.clamp(-1, 1) if self.pipe.codec.bounded else prediction.x_0
+        return Denoised(loss, x_0, x_t, timestep, x_0_hat)
 
     def single_pixels(self, pixels: PixelStatistics, x_t: Images, timestep: Timesteps) -> Images:
         return single_gaussian_pixels(self.schedule, pixels, x_t, timestep)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 from typing import ClassVar
@@ -21,6 +21,8 @@ from textdiff.models.unet import UNet
 from textdiff.pipeline import TextToImage
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.training.draws import Draws, draw, keys_of, uniform_timesteps
+from textdiff.training.latent_images import LatentImages
+from textdiff.training.latents import LatentEncoder
 from textdiff.training.learning.answer import model_answer
 from textdiff.training.learning.errors import (
     Errors,
@@ -41,7 +43,7 @@ from textdiff.training.learning.text import text_response
 from textdiff.training.picture_embeddings import PictureEmbeddings
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.sample_grid import draw_samples
-from textdiff.types import Batch, Conditioning, Images, PerSample, Pictures, Timesteps
+from textdiff.types import Batch, Conditioning, Images, PerSample, Timesteps
 
 TRAINED = "train"  # the split that batches are of
 COUNTED = 256  # images whose pixels' mean and variance are known
@@ -57,6 +59,7 @@ class TextToImageTask(ABC):
         caption_drop: share of captions that are replaced by the empty one.
         pictures: embeddings of the pictures, which an unCLIP decoder sees; None: it is none.
         image_drop: share of them that are replaced by 0.
+        latents: makes latents of pictures, for a U-Net that diffuses these; None: it does not.
         held_out: split to evaluate on, None without one.
         eval_images: how many of it per quarter of the timesteps.
         seen: what it is trained on, to tell learning by heart from not learning; None: not asked.
@@ -73,9 +76,10 @@ class TextToImageTask(ABC):
     caption_drop: float
     pictures: PictureEmbeddings | None = None
     image_drop: float = 0.0
+    latents: LatentEncoder | None = None
     held_out: CaptionedImages | None = None
     eval_images: int = 64
-    seen: CaptionedImages | None = None
+    seen: CaptionedImages | LatentImages | None = None
     prompts: Sequence[str] = ()
     prompt_ids: Sequence[int] = ()
     preview: SamplingConfig = field(default_factory=SamplingConfig)
@@ -89,7 +93,7 @@ class TextToImageTask(ABC):
         """As `Task.losses`."""
 
     @abstractmethod
-    def denoised(self, images: Pictures, draws: Draws, conditioning: Conditioning) -> Denoised:
+    def denoised(self, images: Tensor, draws: Draws, conditioning: Conditioning) -> Denoised:
         """What the network makes of noised pictures, and the loss that they are judged by."""
 
     @abstractmethod
@@ -124,6 +128,7 @@ class TextToImageTask(ABC):
             self.draw_timesteps,
             self.caption_drop,
             None if self.pictures is None else self.image_drop,
+            posterior=self._draws_x_0,
         )
 
     def conditioning(self, batch: Batch, draws: Draws) -> Conditioning:
@@ -141,12 +146,29 @@ class TextToImageTask(ABC):
             return text
         return self.pictures.beside(text, self.pictures.of(probe.split, probe.ids))
 
-    def on_device(self, images: Pictures, draws: Draws) -> tuple[Images, Images, Timesteps]:
-        """x_0, eps and timestep, where the U-Net is."""
+    @property
+    def _draws_x_0(self) -> bool:
+        return self.latents is not None and self.latents.sampled
+
+    def fill_cache(self, reads: int) -> str | None:
+        """As `Caching`: of latents."""
+        if self.latents is None or not isinstance(self.seen, LatentImages):
+            return None
+        return self.seen.fill(self.latents, reads)
+
+    def on_device(self, images: Tensor, draws: Draws) -> tuple[Images, Images, Timesteps]:
+        """x_0, eps and timestep, where the U-Net is. images: as `Batch.image`."""
         device = self.pipe.device
-        x_0 = self.pipe.codec.encode(images.to(device, non_blocking=True))
+        x_0 = self._encoded(images, draws.posterior)
         eps = draws.eps.to(device, non_blocking=True)
         return x_0, eps, draws.timestep.to(device, non_blocking=True)
+
+    def _encoded(self, images: Tensor, eps: Images | None) -> Images:
+        """x_0, where the U-Net is. eps: by which latents are drawn; None: they are not."""
+        images = images.to(self.pipe.device, non_blocking=True)
+        if self.latents is None:
+            return self.pipe.codec.encode(images)
+        return self.latents.x_0(images, eps)
 
     def evaluate(self, step: int, run: RunFolder) -> dict[str, float]:
         """Draws the sample grid; returns the numbers of held-out images."""
@@ -169,6 +191,7 @@ class TextToImageTask(ABC):
             return {}
         probe = spread_over(self.seen, EXAMINED, self.seed)
         _, errors = self._errors(probe)
+        probe = self._encoded_once(probe)
         response = text_response(self.denoised, probe, self.conditioning_of(probe), self._noise)
         values = errors.values("training") if errors else {}
         return values | (response.values() if response else {})
@@ -190,12 +213,21 @@ class TextToImageTask(ABC):
         """Of training pictures, or where they are not known of held-out ones."""
         data = self.seen or self.held_out
         assert data is not None  # nothing is asked then
-        batches = map(self.pipe.codec.encode, pictures_all_over(data, COUNTED, self.seed))
+        rows = enumerate(pictures_all_over(data, COUNTED, self.seed))
+        batches = (self._encoded(images, self._noise.of_x_0(k, len(images))) for k, images in rows)
         return PixelStatistics.of(batches).to(self.pipe.device)
 
+    def _encoded_once(self, probe: Probe) -> Probe:
+        """Latents are encoded for all timesteps that are asked about."""
+        if self.latents is None or probe.images.is_floating_point():
+            return probe
+        return replace(probe, images=self.latents.rows(probe.images))
+
     def _denoised(self, probe: Probe) -> Iterator[tuple[int, Denoised]]:
+        probe = self._encoded_once(probe)
         return denoise_quarters(self.denoised, probe, self.conditioning_of(probe), self._noise)
 
     @property
     def _noise(self) -> FixedNoise:
-        return FixedNoise(self.seed, self.pipe.codec.shape, self.pipe.schedule.num_timesteps)
+        T = self.pipe.schedule.num_timesteps
+        return FixedNoise(self.seed, self.pipe.codec.shape, T, posterior=self._draws_x_0)

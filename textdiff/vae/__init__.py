@@ -1,0 +1,5 @@
+"""Variational autoencoders of pictures: what latent diffusion diffuses, and back again."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

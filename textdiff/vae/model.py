@@ -1,0 +1,192 @@
+"""A VAE of pictures: diffusers' `AutoencoderKL`, with what diffusion must know of its latents.
+
+    images (B, 3, H, W) in [-1, 1] ── moments ──► q(z|x): mean, logvar (B, C, H/f, W/f)
+    z (B, C, h, w) ── decode ──► images (B, 3, f h, f w)
+
+Latents are here as the network has them; `LatentStatistics` scales them, `LatentCodec` does both.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from textdiff.checkpoint import save_tensors, weights_hash
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.files import write_text
+from textdiff.latent_space import LatentSpace
+from textdiff.randomness import seed_of
+from textdiff.types import Images
+from textdiff.vae.config import VaeConfig, factor_of
+from textdiff.vae.posterior import Posterior
+from textdiff.vae.source import (
+    CLASS,
+    CONFIG,
+    WEIGHTS,
+    build_network,
+    find_folder,
+    load_network,
+    read_options,
+)
+from textdiff.vae.statistics import (
+    LatentStatistics,
+    how_to_measure,
+    read_statistics,
+    statistics_of_config,
+)
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+SCALES = ("scaling_factor", "shift_factor", "latents_mean", "latents_std")  # in config.json
+
+
+@dataclass
+class Vae:
+    """A frozen network, and the statistics of its latents; None: nobody has measured them.
+
+    source: where it came from, for messages.
+    """
+
+    network: AutoencoderKL
+    statistics: LatentStatistics | None = None
+    source: str = "this VAE"
+
+    @staticmethod
+    def build(config: VaeConfig, seed: int) -> AutoencoderKL:
+        """A network to be trained, its weights a function of the seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(seed, "vae"))
+            return build_network(config.to_diffusers())
+
+    @staticmethod
+    def load(source: str | Path, device: str | torch.device = "cpu") -> Vae:
+        """`source`: a run folder of train-vae, a folder or pipeline folder of diffusers, a model
+        folder with vae/, or a hub name. Frozen, in eval mode.
+
+        Raises:
+            CheckpointError: no VAE there, or weights or statistics that do not fit it.
+            UsageError: a hub name whose files are not on disk and cannot be downloaded.
+        """
+        folder = find_folder(source)
+        options = read_options(folder)
+        network = load_network(folder, options)
+        vae = Vae(network.to(device), source=str(source)).frozen()
+        facts = {"channels": vae.latent_channels, "vae": vae.identity}
+        vae.statistics = read_statistics(folder, **facts) or statistics_of_config(
+            options, where=str(folder / CONFIG), **facts
+        )
+        return vae
+
+    def frozen(self) -> Vae:
+        """Itself, in eval mode, its weights without gradients."""
+        self.network.requires_grad_(False).eval()
+        return self
+
+    def save(self, folder: str | Path) -> None:
+        """Writes config.json, diffusion_pytorch_model.safetensors and, where there are statistics,
+        latents.json; `AutoencoderKL.from_pretrained` loads the folder too."""
+        folder = Path(folder)
+        save_tensors(folder / WEIGHTS, self.network.state_dict())
+        if self.statistics:
+            self.statistics.save(folder)
+        write_text(folder / CONFIG, json.dumps(self._options(), indent=2) + "\n")
+
+    def _options(self) -> dict[str, Any]:
+        """config.json: the network, and the scale for those who read no latents.json."""
+        options = {k: v for k, v in self.network.config.items() if not k.startswith("_")}
+        options = {"_class_name": CLASS, **options}
+        for key in SCALES:
+            options.pop(key, None)
+        if self.statistics:
+            options |= {
+                "scaling_factor": self.statistics.scaling_factor,
+                "latents_mean": self.statistics.mean.tolist(),
+                "latents_std": self.statistics.std.tolist(),
+            }
+        return options
+
+    def moments(self, images: Images) -> Posterior:
+        """q(z|x) of images (B, 3, H, W) in [-1, 1]; f must divide H and W. float32."""
+        x = images.to(self.device, self.network.dtype)
+        output = self.network.encoder(x)
+        if self.network.quant_conv is not None:
+            output = self.network.quant_conv(output)
+        return Posterior.of_output(output)
+
+    def decode(self, z: Images) -> Images:
+        """float32 images (B, 3, f h, f w), about [-1, 1] and not clipped, of latents that are not
+        normalised; gradients flow to z."""
+        return self.network.decode(z.to(self.device, self.network.dtype)).sample.float()
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def to(self, device: str | torch.device) -> Vae:
+        """Itself, moved."""
+        self.network.to(device)
+        return self
+
+    @property
+    def factor(self) -> int:
+        """f: pixels a side per place of the latents."""
+        return factor_of(self.network.config.block_out_channels)
+
+    @property
+    def latent_channels(self) -> int:
+        return self.network.config.latent_channels
+
+    def latent_shape(self, image_size: int) -> tuple[int, int, int]:
+        """(C, h, h) of the latents of square pictures.
+
+        Raises:
+            UsageError: f does not divide the size.
+        """
+        if image_size < 1 or image_size % self.factor:
+            raise UsageError(size_message(image_size, self.factor))
+        side = image_size // self.factor
+        return self.latent_channels, side, side
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of the weights, the same on every device."""
+        return weights_hash(self.network)
+
+    @property
+    def space(self) -> LatentSpace:
+        """Of its latents, normalised. Raises CheckpointError as `measured`."""
+        statistics = self.measured()
+        return LatentSpace(
+            vae=self.identity,
+            mean=tuple(statistics.mean.tolist()),
+            std=tuple(statistics.std.tolist()),
+        )
+
+    def measured(self) -> LatentStatistics:
+        """The statistics.
+
+        Raises:
+            CheckpointError: nobody has measured them; says what to run.
+        """
+        if self.statistics is None:
+            raise CheckpointError(
+                f"{self.source} has no statistics of its latents (no latents.json, and its "
+                f"{CONFIG} names no scaling_factor), so diffusion would not know their scale; "
+                f"measure them: {how_to_measure(self.source)}"
+            )
+        return self.statistics
+
+
+def size_message(image_size: int, factor: int) -> str:
+    """Why a VAE of this factor takes no pictures of this size, and what would do."""
+    near = max(1, round(image_size / factor)) * factor
+    return (
+        f"image size {image_size} cannot be halved {factor.bit_length() - 1} times, as this VAE of "
+        f"factor {factor} does; use a multiple of {factor}, such as {near}"
+    )
