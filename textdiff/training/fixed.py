@@ -15,6 +15,7 @@ from textdiff.errors import CheckpointError
 NAMED_BY = {
     "init": "another CLIP than --init names now",
     "vae": "another VAE than --codec names now",
+    "vae_init": "another VAE than --init names now",
 }
 
 

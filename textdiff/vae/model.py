@@ -58,11 +58,14 @@ class Vae:
     source: str = "this VAE"
 
     @staticmethod
-    def build(config: VaeConfig, seed: int) -> AutoencoderKL:
-        """A network to be trained, its weights a function of the seed."""
+    def build(config: VaeConfig, seed: int, image_size: int = 32) -> AutoencoderKL:
+        """A network to be trained, its weights a function of the seed.
+
+        image_size: of the pictures that it is trained on, for its config; it takes others too.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(seed, "vae"))
-            return build_network(config.to_diffusers())
+            return build_network({**config.to_diffusers(), "sample_size": image_size})
 
     @staticmethod
     def load(source: str | Path, device: str | torch.device = "cpu") -> Vae:
@@ -137,6 +140,11 @@ class Vae:
     def factor(self) -> int:
         """f: pixels a side per place of the latents."""
         return factor_of(self.network.config.block_out_channels)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures that it was trained on."""
+        return self.network.config.sample_size
 
     @property
     def latent_channels(self) -> int:
