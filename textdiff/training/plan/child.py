@@ -53,9 +53,10 @@ def run(job: StepJob) -> StepReading:
     """In a process of its own."""
     file = Path(job.out).with_suffix(".job.json")
     file.write_text(json.dumps(asdict(job)), encoding="utf-8")
+    print(f"measuring a training step at batch {job.batch} ...", file=sys.stderr, flush=True)
     done = subprocess.run(
         [sys.executable, "-m", "textdiff.training.plan.step", str(file)],
-        stdout=sys.stderr,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         check=False,

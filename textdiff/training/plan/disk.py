@@ -23,7 +23,9 @@ def disk_parts(settings: Settings, step: StepReading, rows: int) -> list[Part]:
     else:
         parts.append(Part("the towers as an open_clip folder", held.weights))
     data: DataConfig | None = getattr(settings, "data", None)
-    if data is not None and data.cache != "off" and data.source != "scenes":
+    if data is not None and data.cache != "off" and step.latent_bytes:
+        parts.append(Part("latents of the pictures", step.latent_bytes * rows))
+    elif data is not None and data.cache != "off" and data.source != "scenes":
         size = 3 * data.image_size**2 * rows
         parts.append(Part(f"resized pictures, cache {data.cache}", size))
     return parts

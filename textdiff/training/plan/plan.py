@@ -93,6 +93,7 @@ def make_plan(settings: Settings) -> Plan:
             live=options.on_gpu,
             evaluate=False,
             captions=options.data_images,
+            cached=caches_latents(training_settings(settings)),
         )
         readings = measure_twice(job, folder)
     return assemble(settings, readings, [*notes, *told])
@@ -223,6 +224,12 @@ def precision_for(options: PlanOptions, asked: str) -> tuple[str, list[str]]:
     if bf16_pays("cpu"):
         return "bf16", []
     return "no", ["measured in fp32, as bf16 is slow here; in bf16 it takes less memory"]
+
+
+def caches_latents(training: Settings) -> bool:
+    """Whether training reads latents from a cache."""
+    data = getattr(training, "data", None)
+    return isinstance(data, DataConfig) and data.cache != "off"
 
 
 def without_caches(training: Settings, precision: str) -> Settings:

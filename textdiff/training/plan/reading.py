@@ -16,6 +16,7 @@ class StepJob:
     live: live tensors and FLOPs, as on a GPU, in place of the process.
     evaluate: an evaluation and a checkpoint besides, after the steps.
     captions: of data that are not here; None: those that are.
+    cached: latents are read from a cache, so that no step encodes pictures.
     """
 
     task: TaskName
@@ -25,6 +26,7 @@ class StepJob:
     live: bool
     evaluate: bool
     captions: int | None
+    cached: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class StepReading:
     setup: bytes held at most before the first step.
     evaluation: bytes held at most until an evaluation and a checkpoint were done; 0: not measured.
     capacity: bytes of memory there.
+    latent_bytes: of a picture's latents as a cache keeps them; 0: pixels are diffused.
     rows: samples of the data. texts: their distinct captions. text_bytes: of one of them as it is
         kept; 0: none is.
     """
@@ -80,6 +83,7 @@ class StepReading:
     rows: int
     texts: int
     text_bytes: int
+    latent_bytes: int
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> StepReading:

@@ -15,13 +15,15 @@ from textdiff.training.settings.clip import TrainClipSettings
 from textdiff.training.settings.noised_clip import FinetuneClipSettings
 from textdiff.training.settings.prior import TrainPriorSettings
 from textdiff.training.settings.text_to_image import TrainSettings
+from textdiff.training.settings.vae import TrainVaeSettings
 
-TaskName = Literal["train", "train-clip", "finetune-clip", "train-prior"]
+TaskName = Literal["train", "train-clip", "finetune-clip", "train-prior", "train-vae"]
 SCHEMAS: dict[TaskName, type[Settings]] = {
     "train": TrainSettings,
     "train-clip": TrainClipSettings,
     "finetune-clip": FinetuneClipSettings,
     "train-prior": TrainPriorSettings,
+    "train-vae": TrainVaeSettings,
 }
 assert tuple(SCHEMAS) == get_args(TaskName)
 # the utilisation that a U-Net of 100M parameters reached on an H200, see docs/speed.md

@@ -11,6 +11,7 @@ from textdiff.training.settings.clip import TrainClipSettings
 from textdiff.training.settings.noised_clip import FinetuneClipSettings
 from textdiff.training.settings.prior import TrainPriorSettings
 from textdiff.training.settings.text_to_image import TrainSettings
+from textdiff.training.settings.vae import TrainVaeSettings
 
 
 def spec_of(task: TaskName, settings: Settings) -> TrainingSpec:
@@ -28,9 +29,13 @@ def spec_of(task: TaskName, settings: Settings) -> TrainingSpec:
 
         return clip_spec(cast(TrainClipSettings, settings))
     if task == "finetune-clip":
-        from textdiff.training.specs.noised_clip import noised_clip_spec
+        from textdiff.training.specs.noised_clip import for_model, noised_clip_spec
 
-        return noised_clip_spec(cast(FinetuneClipSettings, settings))
+        return noised_clip_spec(*for_model(cast(FinetuneClipSettings, settings)))
+    if task == "train-vae":
+        from textdiff.training.specs.vae import vae_spec
+
+        return vae_spec(cast(TrainVaeSettings, settings))
     from textdiff.training.specs.prior import prior_spec
 
     return prior_spec(cast(TrainPriorSettings, settings))

@@ -1,7 +1,7 @@
 """What stands in for data and weights that need not be here: memory and time do not depend on them.
 
 pictures of noise with captions that fill the text tower's context;  random weights for a CLIP of
-open_clip's list
+open_clip's list;  a VAE of Stable Diffusion's shape with random weights for one of the hub
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from PIL import Image
 
 from textdiff.clip.source import RANDOM, is_listed
@@ -18,9 +19,15 @@ from textdiff.config import Settings
 from textdiff.data.config import DataConfig
 from textdiff.errors import UsageError
 from textdiff.training.plan.settings import TaskName
+from textdiff.vae.config import VaeConfig
+from textdiff.vae.model import Vae
+from textdiff.vae.statistics import LatentStatistics
 
 PICTURES = 32  # distinct ones, with a caption each
 WORDS = 300  # of a caption: more than any text tower takes
+STABLE_DIFFUSION = VaeConfig(
+    block_channels=(128, 256, 512, 512), layers_per_block=2, norm_groups=32, attention=True
+)
 
 
 def with_stand_ins(
@@ -42,6 +49,11 @@ def with_stand_ins(
             model = value.rpartition("/")[0]
             changes[name] = f"{model}/{RANDOM}"
             notes.append(f"random weights stand in for those of {value}")
+    codec = getattr(settings, "codec", None)
+    if isinstance(codec, str) and not Path(codec).expanduser().exists():
+        write_vae(folder / "vae", cast(DataConfig, settings.data).image_size)  # type: ignore[attr-defined]
+        changes["codec"] = str(folder / "vae")
+        notes.append(f"a VAE of Stable Diffusion's shape with random weights stands in for {codec}")
     if without_data:
         if getattr(settings, "embeddings", None) is not None:
             raise UsageError(
@@ -54,6 +66,17 @@ def with_stand_ins(
         changes["data"] = DataConfig(**noise, image_size=data.image_size)
         notes.append("noise stands in for the pictures, captions fill the text tower's context")
     return settings.model_copy(update=changes), notes
+
+
+def write_vae(folder: Path, image_size: int) -> None:
+    """Random weights of Stable Diffusion's autoencoder: 84M parameters, f 8, 4 channels."""
+    network = Vae.build(STABLE_DIFFUSION, 0, image_size)
+    channels = STABLE_DIFFUSION.latent_channels
+    vae = Vae(network)
+    vae.statistics = LatentStatistics(
+        torch.zeros(channels), torch.ones(channels), count=0, data="none", vae=vae.identity
+    )
+    vae.save(folder)
 
 
 def write_noise(folder: Path, size: int) -> None:

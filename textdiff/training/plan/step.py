@@ -15,18 +15,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
 
 from textdiff.attention import use_fused_kernels
 from textdiff.config import Settings, build
@@ -35,21 +35,20 @@ from textdiff.memory import forget_peak, peak_bytes, usable_bytes
 from textdiff.training.captions import LIMIT_BYTES, CaptionEmbeddings
 from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.evaluate import evaluate
+from textdiff.training.latent_images import BYTES
+from textdiff.training.latents import LatentEncoder
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
+from textdiff.training.plan.flops import counter
 from textdiff.training.plan.live import LiveBytes, all_tensors, held_bytes
 from textdiff.training.plan.reading import Cost, Held, StepJob, StepReading
 from textdiff.training.plan.settings import SCHEMAS
 from textdiff.training.plan.specs import spec_of
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.settings.text_to_image import TrainSettings
+from textdiff.training.settings.vae import TrainVaeSettings
 from textdiff.types import Batch
 
-# which torch's own table lacks
-CPU_ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
-}
 STEPS = 3
 
 
@@ -79,8 +78,11 @@ def measure(job: StepJob) -> StepReading:
         if job.live:
             use_fused_kernels()
             norms_in_fp32(trainer.task.model)
+        latents = getattr(trainer.task, "latents", None)
+        encoder = latents if isinstance(latents, LatentEncoder) else None
         setup = peak_bytes()
-        with closing(trainer.micro_batches()) as steps:
+        with closing(trainer.micro_batches()) as pictures:
+            steps = as_latents(pictures, encoder) if encoder and job.cached else pictures
             trainer.train_step(next(steps))
             cost = live_cost(trainer, steps) if job.live else process_cost(trainer, steps)
         evaluation = evaluated(trainer) if job.evaluate else 0
@@ -101,7 +103,17 @@ def measure(job: StepJob) -> StepReading:
         rows=len(spec.data),
         texts=len({text for texts in spec.data.captions for text in texts}),
         text_bytes=0 if texts is None or texts.table is None else texts.row_bytes,
+        latent_bytes=0 if encoder is None else BYTES * math.prod(encoder.row_shape),
     )
+
+
+def as_latents(steps: Iterator[list[Batch]], encoder: LatentEncoder) -> Iterator[list[Batch]]:
+    """Batches as a cache of latents gives them; which latents these are changes no memory."""
+    rng = torch.Generator().manual_seed(0)
+    for micro_batches in steps:
+        shapes = [(len(batch.captions), *encoder.row_shape) for batch in micro_batches]
+        rows = [torch.randn(shape, generator=rng).half() for shape in shapes]
+        yield [replace(b, image=r) for b, r in zip(micro_batches, rows, strict=True)]
 
 
 def capacity_of(device: torch.device) -> int:
@@ -139,9 +151,9 @@ def live_cost(trainer: Trainer, steps: Iterator[list[Batch]]) -> Cost:
     micro_batches = next(steps)
     with LiveBytes() as live:
         trainer.train_step(micro_batches)
-    with FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION) as counter:
+    with counter() as counted:
         trainer.train_step(next(steps))
-    return Cost([live.peak], flops=counter.get_total_flops())
+    return Cost([live.peak], flops=counted.get_total_flops())
 
 
 def norms_in_fp32(model: nn.Module) -> None:
@@ -195,6 +207,8 @@ def _at_batch(settings: Settings, job: StepJob) -> Settings:
     }
     if isinstance(settings, TrainSettings) and not job.evaluate:
         changes["preview"] = settings.preview.model_copy(update={"num_prompts": 0})
+    if isinstance(settings, TrainVaeSettings):
+        changes["statistics_images"] = 16
     return settings.model_copy(update=changes)
 
 
