@@ -1,7 +1,7 @@
 """Floating-point operations while code runs, a multiplication and an addition counting as two.
 
-torch's own counter, and what it leaves out: attention by a CPU's fused kernel. With rows of N queries
-and L keys of width d,
+torch's own counter, and what it leaves out: attention by a CPU's fused kernel. With rows of N
+queries and L keys of width d,
 
     forward   q k^T and a v                      2 products, 4 N L d
     backward  q k^T again, and four gradients    5 products, 10 N L d
