@@ -39,11 +39,11 @@ from pathlib import Path
 
 import evaluation_sides as sides
 import psutil
-from memory import GIBIBYTE, MEBIBYTE, forget_peak, peak_bytes
 from protocol import protocol
 from rounds import ratio, shown, spread, table
 
 from textdiff.evaluation.results import write_numbers
+from textdiff.memory import GIBIBYTE, MEBIBYTE, forget_peak, peak_bytes
 
 FEW = {"rows": 64, "kernel_rows": 64, "pictures": 4}  # before the clock starts
 PICTURE_SIZE = 256

@@ -23,7 +23,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from memory import MEBIBYTE, forget_peak, peak_bytes
 from protocol import protocol
 
 from textdiff.clip.config import ClipConfig
@@ -31,6 +30,7 @@ from textdiff.clip.model import ClipModel
 from textdiff.data.embeddings import Embeddings, write_embeddings
 from textdiff.data.loader import batches
 from textdiff.evaluation.results import write_numbers
+from textdiff.memory import MEBIBYTE, forget_peak, peak_bytes
 from textdiff.models.prior_config import CodesConfig, TransformerConfig
 from textdiff.pipeline.prior.config import PriorKind
 from textdiff.pipeline.prior.space import space_of

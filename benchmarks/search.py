@@ -29,13 +29,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from memory import MEBIBYTE, forget_peak, peak_bytes
 from protocol import protocol
 from rounds import ratio, shown, spread, table
 from torch import Tensor
 
 from textdiff.errors import missing_packages
 from textdiff.evaluation.results import write_numbers
+from textdiff.memory import MEBIBYTE, forget_peak, peak_bytes
 from textdiff.retrieval.exact import nearest_rows
 from textdiff.retrieval.planes import Planes, StoredRows
 from textdiff.retrieval.shard import ROWS

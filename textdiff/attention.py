@@ -47,6 +47,12 @@ OWN_PRODUCTS = PlainLimit(half=256, full=64)  # attend_plain
 TORCH_MATH = PlainLimit(half=128, full=0)  # SDPBackend.MATH
 
 
+def use_fused_kernels() -> None:
+    """From now on in this process, as on a GPU: no plain form is taken."""
+    global OWN_PRODUCTS, TORCH_MATH  # of a process that measures for a GPU
+    OWN_PRODUCTS = TORCH_MATH = PlainLimit(half=0, full=0)
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax attention by the faster kernel.
 

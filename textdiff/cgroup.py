@@ -1,9 +1,11 @@
-"""How much processor time the control group of this process (a container, a batch job) may use.
+"""How much processor time and memory the control group of this process (a container, a batch job)
+may use.
 
     /proc/self/cgroup ──► folders of the group and of those above it ──► the tightest limit
 
 Version 2 (docs.kernel.org/admin-guide/cgroup-v2): cpu.max holds "quota period" in microseconds, and
-cpu.stat the time used so far. Version 1 has cpu.cfs_quota_us, cpu.cfs_period_us and cpuacct.usage.
+cpu.stat the time used so far, memory.max bytes. Version 1 has cpu.cfs_quota_us, cpu.cfs_period_us,
+cpuacct.usage and memory.limit_in_bytes, where a number beyond any memory means none.
 Elsewhere than on Linux there is no limit to read.
 """
 
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+NO_LIMIT = 2**60  # bytes
 
 
 @dataclass(frozen=True)
@@ -34,21 +37,31 @@ class CpuLimit:
 
 def cpu_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> CpuLimit | None:
     """The tightest limit on this process; None: it has none."""
-    folders = dict.fromkeys(_folders(root, membership))
+    folders = dict.fromkeys(_folders(root, membership, "cpu"))
     limits = [CpuLimit(cores, folder) for folder in folders if (cores := _limit(folder)) > 0]
     return min(limits, key=lambda limit: limit.cores, default=None)
 
 
-def _folders(root: Path, membership: Path) -> Iterator[Path]:
+def memory_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int | None:
+    """Bytes, the tightest limit on this process; None: it has none."""
+    limits = [
+        _number(_text(folder / name))
+        for folder in dict.fromkeys(_folders(root, membership, "memory"))
+        for name in ("memory.max", "memory.limit_in_bytes")
+    ]
+    return int(min((each for each in limits if 0 < each < NO_LIMIT), default=0)) or None
+
+
+def _folders(root: Path, membership: Path, controller: str) -> Iterator[Path]:
     """Of the group and of each above it. Inside a container the outermost may be all there is."""
     for line in _text(membership).splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         mount = root / controllers
         group = Path(path.lstrip("/"))
         yield from (mount / part for part in (group, *group.parents))
-        yield from (root / "cpu" / part for part in (group, *group.parents) if controllers)
+        yield from (root / controller / part for part in (group, *group.parents) if controllers)
 
 
 def _limit(folder: Path) -> float:

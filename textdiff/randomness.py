@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,6 +33,15 @@ def seed_of(*parts: Part) -> int:
     """A number in 0..2^63-1 from the parts, to hash by or for the global generators, of whose seeds
     torch reads 32 bits on the CPU; for draws of samples see `Stream`."""
     return int.from_bytes(_digest(parts, 8), "big") >> 1
+
+
+@contextmanager
+def weights_drawn_by(seed: int) -> Iterator[None]:
+    """Modules that are built on the CPU within have weights that are a function of `seed`; torch's
+    global generator goes on outside as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def key_of(*parts: Part) -> int:

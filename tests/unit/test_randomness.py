@@ -11,7 +11,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textdiff.randomness import Stream, key_of, normal, normals, seed_of, uniform, words_for
+from textdiff.randomness import (
+    Stream,
+    key_of,
+    normal,
+    normals,
+    seed_of,
+    uniform,
+    weights_drawn_by,
+    words_for,
+)
 from textdiff.sampling import ImageNoise
 
 # of Stream("sampling", 0, 1), one after the other
@@ -159,3 +168,17 @@ def test_permutations_are_even():
 
 def test_a_name_that_is_not_utf8_is_a_key_too():
     assert key_of("caf\udce9.png") != key_of("café.png")
+
+
+def test_weights_are_a_function_of_the_seed_and_other_draws_go_on():
+    def weights(seed: int) -> torch.Tensor:
+        with weights_drawn_by(seed):
+            return torch.nn.Linear(3, 2).weight
+
+    torch.manual_seed(0)
+    expected = torch.rand(2)
+    torch.manual_seed(0)
+    first = torch.rand(1)
+    assert torch.equal(weights(5), weights(5))
+    assert not torch.equal(weights(5), weights(6))
+    assert torch.equal(torch.cat([first, torch.rand(1)]), expected)

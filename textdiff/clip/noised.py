@@ -39,6 +39,7 @@ from textdiff.config import build, read_yaml, to_yaml
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.latent_space import LatentSpace
+from textdiff.randomness import weights_drawn_by
 from textdiff.timesteps import known_timestep
 from textdiff.types import Features, Images, Timesteps
 
@@ -73,8 +74,7 @@ class NoisedClip(nn.Module):
         self.clean_visual: nn.Module | None = None
         if config.clean_below:
             self.clean_visual = copy.deepcopy(clip.model.visual).requires_grad_(False)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with weights_drawn_by(seed):
             self.time = TimestepShift([joint.width for joint in self._joints])
         self.time.to(clip.mean.device)
         self.train(clip.training)

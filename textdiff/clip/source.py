@@ -27,10 +27,12 @@ from textdiff.clip.folder_config import check_model, check_preprocess
 from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.randomness import weights_drawn_by
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
 LOCAL_PREFIX = "local-dir:"
+RANDOM = "random"  # in place of a tag: untrained weights, by which a training is planned
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,14 @@ def load(name: str) -> Source:
         UsageError: unknown MODEL or TAG, weights that are not on disk and cannot be downloaded, or
             an architecture whose text tower is not open_clip's own.
     """
-    if name.startswith(LOCAL_PREFIX) or Path(name).exists() or name[:1] in "/.~":
-        return _load_folder(Path(name.removeprefix(LOCAL_PREFIX)).expanduser())
-    return _load_pretrained(name)
+    if is_listed(name):
+        return _load_listed(name)
+    return _load_folder(Path(name.removeprefix(LOCAL_PREFIX)).expanduser())
+
+
+def is_listed(name: str) -> bool:
+    """Whether `load` looks for `name` in open_clip's list, and not for a folder."""
+    return not (name.startswith(LOCAL_PREFIX) or Path(name).exists() or name[:1] in "/.~")
 
 
 def instantiate(
@@ -81,8 +88,7 @@ def instantiate(
     custom_text = arguments.pop("custom_text", False)
     if "timm_model_name" in arguments["vision_cfg"]:
         arguments["vision_cfg"]["timm_model_pretrained"] = False
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with weights_drawn_by(seed):
         module = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**arguments)
     preprocess = merge_preprocess_dict(PreprocessCfg(), preprocess_cfg)
     open_clip.set_model_preprocess_cfg(module, {**preprocess, "size": module.visual.image_size})
@@ -179,7 +185,7 @@ def _check_shapes(module: nn.Module, tensors: dict[str, torch.Tensor], folder: P
             )
 
 
-def _load_pretrained(name: str) -> Source:
+def _load_listed(name: str) -> Source:
     import open_clip
 
     model, _, tag = name.rpartition("/")
@@ -195,6 +201,9 @@ def _load_pretrained(name: str) -> Source:
             )
         raise UsageError(f"open_clip has no model '{model}'; did you mean '{near[0]}/{tag}'?")
     model = model.replace("/", "-")
+    if tag == RANDOM:
+        model_cfg = open_clip.get_model_config(model)
+        return Source(instantiate(model_cfg, {}), model_cfg, open_clip.get_tokenizer(model))
     pretrained = open_clip.get_pretrained_cfg(model, tag)
     if not pretrained:
         tags = open_clip.list_pretrained_tags_by_model(model)

@@ -48,6 +48,9 @@ COMMANDS = {
         "train_prior", "TrainPriorSettings", "train a prior from captions to image embeddings"
     ),
     "train-vae": Command("train_vae", "TrainVaeSettings", "train a VAE, for diffusion in latents"),
+    "plan": Command(
+        "plan", "PlanSettings", "what a training will take: memory, largest batch, time, disk"
+    ),
     "sample": Command("sample", "SampleSettings", "draw pictures of prompts"),
     "export": Command("export", "ExportSettings", "write a model as a folder for diffusers"),
     "features": Command(
@@ -201,7 +204,8 @@ def run(argv: list[str]) -> None:
     from textdiff.config import parse_flags
 
     module = importlib.import_module(f"textdiff.commands.{command.module}")
-    schema = getattr(module, command.settings)
+    schema_for = getattr(module, "SCHEMA_FOR", None)  # where they depend on the flags
+    schema = schema_for(flags) if schema_for else getattr(module, command.settings)
     shown = " ".join([name, *(f"[{key}]" for key in command.positional)])
     module.run(parse_flags(schema, flags, f"textdiff {shown}", command.about))
 

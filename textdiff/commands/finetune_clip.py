@@ -15,23 +15,17 @@ def run(settings: FinetuneClipSettings) -> None:
     Raises:
         UsageError, DataError, CheckpointError: before anything is written.
     """
-    from textdiff.data.config import fit_data
-    from textdiff.data.of_run import data_of_run
     from textdiff.files import check_folder
-    from textdiff.training.fresh_noised_clip import check_apart, read_process, read_vae
+    from textdiff.training.fresh_noised_clip import check_apart
     from textdiff.training.launch import start_all_processes
     from textdiff.training.run import run_training
-    from textdiff.training.specs.noised_clip import noised_clip_spec
+    from textdiff.training.specs.noised_clip import for_model, noised_clip_spec
 
     schedule_from = settings.noise.schedule_from
     check_folder("--run-dir", settings.run_dir)
     check_apart(settings.run_dir, "init", settings.init)
     check_apart(settings.run_dir, "noise.schedule-from", schedule_from)
-    model = read_process(schedule_from)
-    vae = read_vae(model, schedule_from, settings.codec)
-    origin = f"--noise.schedule-from {schedule_from}"
-    data = data_of_run(settings.data, "--noise.schedule-from", schedule_from)
-    data = fit_data(data, model.image_size, origin)
+    settings, model, vae = for_model(settings)
     start_all_processes()
-    spec = noised_clip_spec(settings.model_copy(update={"data": data}), model, vae)
+    spec = noised_clip_spec(settings, model, vae)
     run_training(spec, run_dir=settings.run_dir, resume=settings.resume)

@@ -50,7 +50,7 @@ def run(settings: UnclipEvalSettings) -> None:
     device = pick_device(settings.device)
     decoder = load_decoder(settings.decoder, device)
     involved = involved_in(decoder, settings.decoder, settings)
-    priors = {folder: decoder.prior(folder) for folder in settings.priors}
+    priors = {folder: decoder.unclip.prior(folder) for folder in settings.priors}
     model = None
     if settings.model is not None:
         model = load_model(settings.model, decoder, device)

@@ -75,7 +75,7 @@ def model_protocol(
     from textdiff.checkpoint import weights_hash
 
     weights, clip = weights_hash(pipe.unet), pipe.clip.weights_hash()
-    prior = None if config is None else pipe.prior_of(config)
+    prior = None if config is None else pipe.unclip.prior_of(config)
     return ModelProtocol(
         name=name,
         step=pipe.step,

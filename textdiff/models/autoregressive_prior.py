@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textdiff.models.autoregressive import log_joint
-from textdiff.models.caption_tokens import caption_tokens
+from textdiff.models.caption_tokens import run_caption
 from textdiff.models.causal import CausalBlocks, Seen
 from textdiff.models.codes import Codes, EmbeddingCodes, PrincipalComponents
 from textdiff.models.prior_config import AutoregressivePriorConfig
@@ -88,7 +88,7 @@ class AutoregressivePrior(nn.Module):
         """
         tokens = [self.dot_embedding(dots)[:, None], self.code_embedding(codes[:, :-1])]
         start = self.start_embedding.to(tokens[0].dtype).expand(len(codes), -1, -1)
-        seen = self._run_caption(conditioning)
+        seen = run_caption(self, conditioning)
         states, _ = self._run(torch.cat([start, *tokens], dim=1), 0, seen)
         return self.to_logits(states[:, 1:]), self.to_dot_logits(states[:, 0])
 
@@ -100,7 +100,7 @@ class AutoregressivePrior(nn.Module):
     @torch.no_grad()
     def bind(self, conditioning: Conditioning) -> Seen:
         """The caption, run once for all that is drawn of it. Raises ValueError as `forward`."""
-        return self._run_caption(conditioning)
+        return run_caption(self, conditioning)
 
     @torch.no_grad()
     def begin(self, bound: Seen) -> tuple[DotLogits, Seen]:
@@ -129,16 +129,6 @@ class AutoregressivePrior(nn.Module):
             return self.to_logits(states[:, 0])
 
         return next_logits
-
-    def _run_caption(self, conditioning: Conditioning) -> Seen:
-        tokens, mask = caption_tokens(
-            conditioning,
-            self.config,
-            self.encoder_hidden_states_proj,
-            self.embedding_proj,
-            self.positional_embedding,
-        )
-        return self.transformer_blocks.see(tokens, mask)
 
     def _run(self, tokens: Tensor, place: int, seen: Seen) -> tuple[TokenFeatures, Seen]:
         """What becomes of tokens (B, N, width); place: of the first one, 0 that of the start."""

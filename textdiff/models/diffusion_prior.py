@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from textdiff.embeddings import timestep_embedding
-from textdiff.models.caption_tokens import caption_tokens
+from textdiff.models.caption_tokens import run_caption
 from textdiff.models.causal import CausalBlocks, Seen
 from textdiff.models.embeddings import TimestepEmbedding
 from textdiff.models.prior_config import DiffusionPriorConfig
@@ -70,7 +70,7 @@ class DiffusionPrior(nn.Module):
         Raises:
             ValueError: conditioning that does not fit the config.
         """
-        seen = conditioning if isinstance(conditioning, Seen) else self._run(conditioning)
+        seen = conditioning if isinstance(conditioning, Seen) else run_caption(self, conditioning)
         sinusoids = timestep_embedding(timestep, self.config.width).to(x_t.dtype)
         rows = [self.time_embedding(sinusoids), self.proj_in(x_t)]
         query = self.prd_embedding.to(x_t.dtype).expand(len(x_t), -1, -1)
@@ -83,14 +83,4 @@ class DiffusionPrior(nn.Module):
     @torch.no_grad()
     def bind(self, conditioning: Conditioning) -> Seen:
         """`conditioning` for `forward` at any timestep. Raises ValueError as `forward`."""
-        return self._run(conditioning)
-
-    def _run(self, conditioning: Conditioning) -> Seen:
-        tokens, mask = caption_tokens(
-            conditioning,
-            self.config,
-            self.encoder_hidden_states_proj,
-            self.embedding_proj,
-            self.positional_embedding,
-        )
-        return self.transformer_blocks.see(tokens, mask)
+        return run_caption(self, conditioning)

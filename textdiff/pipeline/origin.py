@@ -30,8 +30,8 @@ from textdiff.errors import CheckpointError, UsageError
 from textdiff.models.unet import UNet
 from textdiff.pipeline.config import SECTIONS, SamplingConfig, flat_settings, sampling_only
 from textdiff.pipeline.cost import Evaluations, evaluations
+from textdiff.pipeline.embedding_source import TEXT
 from textdiff.pipeline.plan import DrawPlan
-from textdiff.pipeline.unclip import TEXT
 from textdiff.vae import Vae
 
 CHUNK = "textdiff"

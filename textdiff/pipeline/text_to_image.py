@@ -39,6 +39,7 @@ from textdiff.models.unet import UNet
 from textdiff.pictures import CHANNELS, PictureCodec
 from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pipeline.embedding_source import EmbeddingSource
 from textdiff.pipeline.init import Init, square_picture
 from textdiff.pipeline.judge import ClipJudge, check_judge
 from textdiff.pipeline.loading import (
@@ -57,24 +58,13 @@ from textdiff.pipeline.origin import keywords, read_origin
 from textdiff.pipeline.plan import (
     DrawPlan,
     DrawStep,
-    check_image,
     check_prompts,
     check_settings,
     rounds_of,
     settle_threshold,
 )
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
-from textdiff.pipeline.unclip import (
-    TEXT,
-    check_inverted,
-    check_prior,
-    check_sources,
-    drawn_embeddings,
-    inverted,
-    picture_embedding,
-    text_embeddings,
-    varied_embedding,
-)
+from textdiff.pipeline.unclip import check_inverted, inverted, picture_embedding
 from textdiff.precision import bf16_pays
 from textdiff.sampling.noise import ImageNoise
 from textdiff.types import Conditioning, Denoise, Features, Network, Pictures, Samples
@@ -186,6 +176,11 @@ class TextToImage:
             return LatentCodec(self.vae, self.config.image_size)
         return CODECS[self.config.process](self.config)
 
+    @cached_property
+    def unclip(self) -> EmbeddingSource:
+        """Whose embeddings an unCLIP decoder draws."""
+        return EmbeddingSource(self.clip, self.config.unet, self.priors)
+
     @property
     def space(self) -> LatentSpace | None:
         """Which latents are diffused; None: pixels are."""
@@ -282,8 +277,56 @@ class TextToImage:
                 long; without, it is cut with a warning.
             CheckpointError: no CLIP where `clip_guide` says.
         """
+        plan = self._checked(prompts, config or SamplingConfig(), first, init, clip_image)
+        return self.unclip.of_prompts(plan) if image is None else self.unclip.given(plan, image)
+
+    def plan_from(
+        self,
+        prompts: str | Sequence[str],
+        config: SamplingConfig,
+        *,
+        first: int = 0,
+        init_image: Image.Image | Tensor | None = None,
+        mask: Image.Image | Tensor | None = None,
+        clip_image: Image.Image | Tensor | None = None,
+        vary: Image.Image | Tensor | None = None,
+        vary_to: Image.Image | Tensor | None = None,
+    ) -> DrawPlan:
+        """`plan`, of pictures of any size: PIL, or uint8 (3, H, W).
+
+        vary: whose embedding an unCLIP decoder draws; vary_to: towards whose it goes by
+            `config.unclip.share`.
+
+        Raises:
+            UsageError, CheckpointError: as `plan`; a mask of another size than its picture.
+            BadImage: a picture that cannot be converted.
+        """
+        size = self.config.image_size
+        plan = self._checked(
+            prompts,
+            config,
+            first,
+            Init.from_pictures(init_image, mask, config.strength, size),
+            None if clip_image is None else square_picture("clip_image", clip_image, size),
+        )
+        if vary is None and vary_to is None:
+            return self.unclip.of_prompts(plan)
+        plan = self.unclip.varied(plan, vary, vary_to)
+        if vary is None or not config.unclip.keep_noise:
+            return plan
+        return replace(plan, x_T=self._inverted(plan, vary))
+
+    def _checked(
+        self,
+        prompts: str | Sequence[str],
+        config: SamplingConfig,
+        first: int,
+        init: Init | None,
+        clip_image: Pictures | None,
+    ) -> DrawPlan:
+        """A plan that lacks a decoder's embeddings. Raises as `plan`."""
         prompts = [prompts] if isinstance(prompts, str) else prompts
-        config = settle_threshold(config or SamplingConfig(), self.config)
+        config = settle_threshold(config, self.config)
         self._warn_once(
             check_prompts(
                 [*prompts, config.negative_prompt],
@@ -293,12 +336,6 @@ class TextToImage:
             )
         )
         check_settings(config, len(self.config.unet.block_channels), init)
-        prior_weights = None
-        if image is None:
-            decoder = self.config.unet.image_dim is not None
-            check_sources(config.unclip, decoder=decoder, vary=False, vary_to=False)
-            image, prior_weights = self._embeddings(prompts, config, first)
-        check_image(image, len(prompts), self.config.unet)
         grid = self.process.plan_grid(config, init)
         guide = self.guide(config)
         targets = check_target(guide, prompts, config.clip_guidance.prompts, clip_image)
@@ -324,59 +361,9 @@ class TextToImage:
             clip_image=clip_image,
             init=init,
             first=first,
-            image=image,
             judge=judge,
-            prior_weights=prior_weights,
             rounds=rounds_of(config.selection, len(grid)),
         )
-
-    def plan_from(
-        self,
-        prompts: str | Sequence[str],
-        config: SamplingConfig,
-        *,
-        first: int = 0,
-        init_image: Image.Image | Tensor | None = None,
-        mask: Image.Image | Tensor | None = None,
-        clip_image: Image.Image | Tensor | None = None,
-        vary: Image.Image | Tensor | None = None,
-        vary_to: Image.Image | Tensor | None = None,
-    ) -> DrawPlan:
-        """`plan`, of pictures of any size: PIL, or uint8 (3, H, W).
-
-        vary: whose embedding an unCLIP decoder draws; vary_to: towards whose it goes by
-            `config.unclip.share`.
-
-        Raises:
-            UsageError, CheckpointError: as `plan`; a mask of another size than its picture.
-            BadImage: a picture that cannot be converted.
-        """
-        size = self.config.image_size
-        prompts = [prompts] if isinstance(prompts, str) else prompts
-        image = None
-        if vary is not None or vary_to is not None:
-            check_sources(
-                config.unclip,
-                decoder=self.config.unet.image_dim is not None,
-                vary=vary is not None,
-                vary_to=vary_to is not None,
-            )
-        if vary is not None:
-            varied = varied_embedding(self.clip, config.unclip, vary, vary_to)
-            image = varied.expand(len(prompts), -1)
-        plan = self.plan(
-            prompts,
-            config,
-            first=first,
-            init=Init.from_pictures(init_image, mask, config.strength, size),
-            clip_image=None
-            if clip_image is None
-            else square_picture("clip_image", clip_image, size),
-            image=image,
-        )
-        if vary is None or not config.unclip.keep_noise:
-            return plan
-        return replace(plan, x_T=self._inverted(plan, vary))
 
     def steps(self, plan: DrawPlan) -> Iterator[DrawStep]:
         """Draws the plan's pictures, batch by batch, step by step."""
@@ -417,37 +404,6 @@ class TextToImage:
                     x_t=step.x_t,
                     x_0_hat=step.x_0_hat,
                 )
-
-    def _embeddings(
-        self, prompts: Sequence[str], config: SamplingConfig, first: int
-    ) -> tuple[Features | None, str | None]:
-        """Those that the settings' prior draws, and its hash; None where they name none."""
-        if config.unclip.prior == TEXT:
-            return text_embeddings(self.clip, prompts), None
-        prior = self.prior_of(config)
-        if prior is None:
-            return None, None
-        return drawn_embeddings(prior, prompts, config, first), prior.weights_hash()
-
-    def prior_of(self, config: SamplingConfig) -> Prior | None:
-        """That the settings name; None: they name none, or the text embedding in its place. Raises
-        as `prior`."""
-        name = config.unclip.prior
-        return None if name in (None, TEXT) else self.prior(name)
-
-    def prior(self, name: str) -> Prior:
-        """Of `priors`, or the folder of one, which is then kept there.
-
-        Raises:
-            CheckpointError: no prior there. UsageError: it is of another CLIP.
-        """
-        from textdiff.pipeline.prior import Prior
-
-        if name not in self.priors:
-            prior = Prior.load(name, self.device)
-            check_prior(name, prior, self.clip)
-            self.priors[name] = prior
-        return self.priors[name]
 
     def _inverted(self, plan: DrawPlan, picture: Image.Image | Tensor) -> Tensor:
         """x_T (C, H, W) that gives the picture back. Raises as `check_inverted`."""

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from textdiff.clip.features import image_features, text_features
 from textdiff.clip.model import ClipModel
-from textdiff.data.embedding_space import check_same_space
 from textdiff.diffusion.config import ProcessType
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.embeddings import slerp
@@ -29,62 +28,12 @@ from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import square_picture
 from textdiff.pipeline.plan import DrawPlan
 from textdiff.pipeline.prior.config import PriorSampling
-from textdiff.pipeline.prior.space import space_of
 from textdiff.pipeline.sections import UnclipConfig
 from textdiff.sampling import invert
 from textdiff.types import Denoise, Features, Samples
 
 if TYPE_CHECKING:
     from textdiff.pipeline.prior import Prior
-
-TEXT = "text"  # in place of a prior's folder
-
-
-def check_sources(config: UnclipConfig, *, decoder: bool, vary: bool, vary_to: bool) -> None:
-    """Raises UsageError for settings of unCLIP that contradict each other, lack something, or do
-    not go with the model.
-
-    Args:
-        vary, vary_to: whether these pictures are there.
-    """
-    given = {
-        "prior": config.prior is not None,
-        "vary": vary,
-        "vary_to": vary_to,
-        "text_from": config.text_from is not None,
-        "text_to": config.text_to is not None,
-        "share": config.share is not None,
-        "keep_noise": config.keep_noise,
-    }
-    names = [name for name, there in given.items() if there]
-    if not decoder:
-        if names:
-            raise UsageError(
-                f"{names[0]} with a model that is no unCLIP decoder; leave it out, or give a model "
-                "that was trained with --embeddings"
-            )
-        return
-    if given["prior"] and vary:
-        raise UsageError("prior and vary both give the embedding to draw; leave one of them out")
-    if not vary:
-        for name in names:
-            if name != "prior":
-                raise UsageError(f"{name} without vary; give the picture that it is about")
-        return
-    if given["text_from"] != given["text_to"]:
-        raise UsageError("text_from and text_to belong together; give both")
-    if vary_to and given["text_to"]:
-        raise UsageError("vary_to and text_to both say where to; leave one of them out")
-    if given["share"] != (vary_to or given["text_to"]):
-        raise UsageError(
-            "share says how far to go to vary_to or text_to; "
-            + ("give one of them" if given["share"] else "give it, from 0 to 1")
-        )
-
-
-def check_prior(name: str, prior: Prior, clip: ClipModel) -> None:
-    """Raises UsageError if the prior draws embeddings of another CLIP than the decoder's."""
-    check_same_space(f"prior {name}", prior.config.space, "the decoder", space_of(clip))
 
 
 def drawn_embeddings(

@@ -63,9 +63,9 @@ class CaptionEmbeddings:
         self.clip, self.layers = clip, tuple(layers)
         self.rows = {caption: row for row, caption in enumerate(distinct)}
         self.length = self._common_length(int(tokens.lengths.max()))
-        row_bytes = 4 * (self.length * clip.text_width * len(layers) + clip.embed_dim)
+        self.row_bytes = 4 * (self.length * clip.text_width * len(layers) + clip.embed_dim)
         self.table = None
-        if len(distinct) * row_bytes <= limit_bytes:
+        if len(distinct) * self.row_bytes <= limit_bytes:
             chunks = [distinct[i : i + CHUNK] for i in range(0, len(distinct), CHUNK)]
             self.table = Conditioning.cat([self._conditioning(chunk) for chunk in chunks])
 

@@ -22,7 +22,7 @@ from textdiff.pictures import BitCodec, PictureCodec, PixelCodec
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.loading import CLIP_FOLDER, MODEL_FILE, VAE_FOLDER
 from textdiff.pipeline.text_to_image import TextToImage
-from textdiff.randomness import seed_of
+from textdiff.randomness import seed_of, weights_drawn_by
 from textdiff.vae import LatentCodec, Vae
 
 
@@ -98,8 +98,7 @@ def fresh_pipeline(
     config: ModelConfig, *, clip: ClipModel, seed: int, vae: Vae | None = None
 ) -> TextToImage:
     """A pipeline around a fresh U-Net, its weights a function of the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(seed, "unet"))
+    with weights_drawn_by(seed_of(seed, "unet")):
         unet = UNet(config.unet)
     return TextToImage(unet, clip, config, vae=vae)
 

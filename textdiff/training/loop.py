@@ -167,7 +167,7 @@ class Trainer:
             StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived; a checkpoint was
                 saved first.
         """
-        self._ahead = ahead = Ahead(self._prepared())
+        self._ahead = ahead = Ahead(self.micro_batches())
         with stop_on_signal() as stop, self._meter() as meter, closing(ahead) as steps:
             if self.progress.step == 0:
                 with meter.paused():
@@ -206,8 +206,8 @@ class Trainer:
             workers=self.workers,
         )
 
-    def _prepared(self) -> Generator[list[Batch], None, None]:
-        """`_batches`, with what the task does for each on the CPU done."""
+    def micro_batches(self) -> Generator[list[Batch], None, None]:
+        """Those of each step to come, with what the task does for each on the CPU done."""
         with closing(self._batches()) as steps:
             for step, micro_batches in enumerate(steps, self.progress.step):
                 if isinstance(self.task, Preparing):

@@ -15,10 +15,9 @@ from PIL import Image
 
 from tests.helpers.unets import remade
 from textdiff import TextToImage
-from textdiff.clip import ClipModel
 from textdiff.commands.cli import run
 from textdiff.embeddings import scaled_feature, slerp
-from textdiff.errors import CheckpointError, UsageError
+from textdiff.errors import CheckpointError
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.origin import read_origin
 from textdiff.pipeline.prior import Prior
@@ -74,22 +73,6 @@ def test_slerp_between_opposite_ends_is_refused():
 
 
 # Whose embedding
-
-
-def test_a_prior_gives_the_embeddings_of_the_prompts(decoder, tiny_prior):
-    prior = Prior.load(tiny_prior, "cpu")
-    config = SamplingConfig(**FEW, seed=3, prior=str(tiny_prior), prior_steps=4)
-    plan = decoder.plan(["red circle", "green cross"], config, first=2)
-    expected = prior(["red circle", "green cross"], first=2, num_steps=4, seed=3)
-    torch.testing.assert_close(plan.image, expected)
-    assert plan.prior_weights == prior.weights_hash()
-
-
-def test_text_in_place_of_a_prior_gives_the_captions_own_embedding(decoder):
-    plan = decoder.plan("red circle", SamplingConfig(**FEW, prior="text"))
-    expected = text_embeddings(decoder.clip, ["red circle"])
-    assert torch.equal(plan.image, expected)
-    assert plan.prior_weights is None
 
 
 def test_a_picture_gives_its_own_embedding(decoder, picture):
@@ -167,69 +150,6 @@ def test_guidance_pushes_away_from_what_it_is_said_to(decoder, over):
         "caption": lambda: x_0_of("", given),
     }[over]()
     torch.testing.assert_close(step.x_0_hat, uncond + 3 * (cond - uncond), rtol=1e-3, atol=1e-3)
-
-
-# Refused
-
-
-@pytest.mark.parametrize(
-    ("settings", "pictures", "message"),
-    [
-        ({}, [], "unCLIP decoder, which draws from the embedding of a picture; give a prior"),
-        ({"prior": "text"}, ["vary"], "prior and vary both give the embedding"),
-        ({}, ["vary_to"], "vary_to without vary"),
-        ({"share": 0.5}, ["vary"], "share says how far .* give one of them"),
-        ({}, ["vary", "vary_to"], "share says how far .* from 0 to 1"),
-        ({"text_from": "a", "share": 0.5}, ["vary"], "text_from and text_to belong together"),
-        (
-            {"text_from": "a", "text_to": "b", "share": 0.5},
-            ["vary", "vary_to"],
-            "vary_to and text_to both say where to",
-        ),
-        ({"keep_noise": True, "sampler": "unipc"}, ["vary"], "keep_noise takes DDIM back"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(decoder, picture, settings, pictures, message):
-    with pytest.raises(UsageError, match=message):
-        decoder("red circle", **FEW, **settings, **dict.fromkeys(pictures, picture))
-
-
-@pytest.mark.parametrize("settings", [{"prior": "text"}, {"keep_noise": True}])
-def test_a_model_that_is_no_decoder_refuses_a_prior(pipe, settings):
-    with pytest.raises(UsageError, match="with a model that is no unCLIP decoder"):
-        pipe("red circle", **FEW, **settings)
-
-
-def test_a_model_that_is_no_decoder_refuses_a_picture_to_vary(pipe, picture):
-    with pytest.raises(UsageError, match="vary with a model that is no unCLIP decoder"):
-        pipe("red circle", **FEW, vary=picture)
-
-
-def test_a_prior_of_another_clip_is_refused_with_both_hashes(
-    tmp_path, decoder, tiny_prior, other_clip
-):
-    prior = Prior.load(tiny_prior, "cpu")
-    clip = ClipModel.load(other_clip)
-    space = prior.config.space.model_copy(update={"clip_weights": clip.weights_hash()})
-    config = prior.config.model_copy(update={"space": space})
-    Prior(prior.network, clip, config).save(tmp_path / "prior")
-    hashes = f"{clip.weights_hash()}.*{decoder.clip.weights_hash()}"
-    with pytest.raises(UsageError, match=hashes):
-        decoder("red circle", **FEW, prior=str(tmp_path / "prior"))
-
-
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (torch.ones(2, 3), r"embeddings \(2, 3\) for 1 pictures"),
-        (torch.full((1, 32), math.nan), "NaN"),
-        (torch.zeros(1, 32), "a row of zeros"),
-    ],
-)
-def test_embeddings_that_cannot_be_drawn_are_refused(decoder, image, message):
-    assert decoder.clip.embed_dim == 32
-    with pytest.raises(UsageError, match=message):
-        decoder.plan("red circle", SamplingConfig(**FEW), image=image)
 
 
 # From PNGs

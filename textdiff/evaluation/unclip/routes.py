@@ -74,7 +74,7 @@ def routes_of(
         return text_embeddings(decoder.clip, prompts[:count])
 
     def of_prior(folder: str) -> Route:
-        prior = decoder.prior(folder)
+        prior = decoder.unclip.prior(folder)
 
         def draw(count: int) -> Features:
             return drawn_embeddings(prior, prompts[:count], config, 0).cpu()
@@ -84,7 +84,7 @@ def routes_of(
     def of_pictures(count: int) -> Features:
         return F.normalize(image_features(decoder.clip, real[:count]), dim=1)
 
-    names = prior_names({folder: decoder.prior(folder).config.kind for folder in priors})
+    names = prior_names({folder: decoder.unclip.prior(folder).config.kind for folder in priors})
     routes = [Route(TEXT_EMBEDDING, decoder, of_text, size), *map(of_prior, priors)]
     routes.append(Route(OWN_EMBEDDING, decoder, of_pictures, size))
     if model is None:

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING
 
 from textdiff.clip.model import ClipModel
 from textdiff.data.base import CaptionedImages
+from textdiff.data.config import fit_data
+from textdiff.data.of_run import data_of_run
 from textdiff.data.open import open_data
 from textdiff.diffusion.config import ScheduleConfig
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.pipeline.config import ModelConfig
 from textdiff.pipeline.loading import VAE_FOLDER
 from textdiff.training.captions import CaptionFeatures
-from textdiff.training.fresh_noised_clip import fresh_noised_clip, start_from_pixels
+from textdiff.training.fresh_noised_clip import (
+    fresh_noised_clip,
+    read_process,
+    read_vae,
+    start_from_pixels,
+)
 from textdiff.training.held_out import open_held_out
 from textdiff.training.latent_images import LatentImages, latent_images
 from textdiff.training.latents import LatentEncoder, fixed_of
@@ -28,6 +35,22 @@ if TYPE_CHECKING:
 # what must not change while a run lasts
 FIXED = ("train_text", "distill", "distill_by_signal", "max_shift")
 FIXED_NOISE = ("clean_share", "clean_below")
+
+
+def for_model(
+    settings: FinetuneClipSettings,
+) -> tuple[FinetuneClipSettings, ModelConfig, Vae | None]:
+    """Settings with the data of the model whose noise they name, what that model is, and its VAE.
+
+    Raises:
+        UsageError, DataError, CheckpointError: no such model, or data and codec that are not its.
+    """
+    name = settings.noise.schedule_from
+    model = read_process(name)
+    vae = read_vae(model, name, settings.codec)
+    data = data_of_run(settings.data, "--noise.schedule-from", name)
+    data = fit_data(data, model.image_size, f"--noise.schedule-from {name}")
+    return settings.model_copy(update={"data": data}), model, vae
 
 
 def noised_clip_spec(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from textdiff.clip.model import ClipModel
 from textdiff.data.embedding_space import check_same_space
 from textdiff.data.embeddings import EmbeddedImages, Embeddings, read_embeddings
@@ -14,7 +12,7 @@ from textdiff.models.autoregressive_prior import AutoregressivePrior
 from textdiff.pipeline.prior.config import PriorConfig
 from textdiff.pipeline.prior.prior import Prior, build_network
 from textdiff.pipeline.prior.space import space_of
-from textdiff.randomness import seed_of
+from textdiff.randomness import seed_of, weights_drawn_by
 from textdiff.training.captions import CaptionEmbeddings
 from textdiff.training.fresh_model import check_same_clip
 from textdiff.training.run import TrainingSpec
@@ -121,8 +119,7 @@ def fresh_prior(config: PriorConfig, clip: ClipModel, data: EmbeddedImages, seed
     Raises:
         UsageError: more components than the rows have.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(seed, "prior"))
+    with weights_drawn_by(seed_of(seed, "prior")):
         network = build_network(config)
     if isinstance(network, AutoregressivePrior):
         fit_codes(network, data)
