@@ -20,6 +20,7 @@ from tests.helpers.paths import ROOT
 LAYERS = [
     {"errors", "types", "randomness", "precision", "attention", "byte_pairs", "recipes", "cgroup"},
     {"config", "files", "devices", "embeddings", "timesteps", "cuda_graphs", "cores"},
+    {"manifests", "locks"},
     {"checkpoint", "sealed", "threads"},
     {"pictures", "clip", "diffusion", "models", "data"},
     {"guidance", "sampling", "metrics"},

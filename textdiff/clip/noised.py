@@ -34,6 +34,7 @@ from textdiff.clip.tokens import Tokens
 from textdiff.config import build, read_yaml, to_yaml
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
+from textdiff.manifests import verify_if_listed, write_manifest
 from textdiff.timesteps import known_timestep
 from textdiff.types import Features, Images, Timesteps
 
@@ -79,6 +80,7 @@ class NoisedClip(nn.Module):
                 f"no noised CLIP in {folder}: it has no {CONFIG}; give a run folder of "
                 "'textdiff finetune-clip'"
             )
+        verify_if_listed(folder)
         config = _read_config(folder / CONFIG)
         noised = cls(ClipModel.load(folder / CLEAN_FOLDER), config)
         tensors = checkpoint.load_tensors(folder / WEIGHTS)
@@ -92,6 +94,7 @@ class NoisedClip(nn.Module):
         checkpoint.save_tensors(folder / WEIGHTS, self.state_dict())
         # The config last: a folder without one is none.
         write_text(folder / CONFIG, to_yaml(self.config))
+        write_manifest(folder, [WEIGHTS, CONFIG])
 
     def clean(self) -> ClipModel:
         """A copy without timestep that gives the features of t = 0. Its scale is the fine-tuned

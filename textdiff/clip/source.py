@@ -27,6 +27,7 @@ from textdiff.clip.folder_config import check_model, check_preprocess
 from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.manifests import MANIFEST, verify_if_listed, write_manifest
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -108,15 +109,19 @@ def save(source: Source, folder: str | Path) -> None:
             source.tokenizer.save_pretrained(staged)
         checkpoint.save_tensors(staged / WEIGHTS, tensors)
         (staged / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        # The config last: a folder without one is none.
-        for path in sorted(staged.iterdir(), key=lambda path: path.name == CONFIG):
-            path.replace(folder / path.name)
+        write_manifest(staged, [path.name for path in staged.iterdir()])
+        # Who reads meanwhile finds no manifest, and the config last: a folder without one is none.
+        (folder / MANIFEST).unlink(missing_ok=True)
+        names = {path.name for path in staged.iterdir()} - {CONFIG, MANIFEST}
+        for name in (*sorted(names), CONFIG, MANIFEST):
+            (staged / name).replace(folder / name)
 
 
 def _load_folder(folder: Path) -> Source:
     config = _read_config(folder)
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"no CLIP in {folder}: it has no {WEIGHTS}")
+    verify_if_listed(folder)
     try:
         _check_text_tower(config["model_cfg"])
     except UsageError as error:
@@ -136,6 +141,7 @@ def _load_folder(folder: Path) -> Source:
         raise CheckpointError(
             f"open_clip cannot build what {folder / CONFIG} describes: {_one_line(error)}"
         ) from error
+    checkpoint.check_finite(tensors, folder / WEIGHTS)
     module.load_state_dict(tensors, strict=True)
     return Source(module, model_cfg, tokenizer)
 

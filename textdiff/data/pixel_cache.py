@@ -1,30 +1,28 @@
 """Resized pixels on disk, so that each picture is decoded once and read from memory ever after.
 
-    <cache>/pixels-<key>/images.npy  (N, 3, S, S) uint8, a row per entry of the source
-                         done.npy    (N,) uint8, 1: this row holds its picture
+    <cache>/pixels-<key>/images.npy, sums.npy  a row per entry of the source, see `pixel_file`
+                         done.npy              (N,) uint8, 1: this row holds its picture
 
 The key covers names, sizes and times of change of the files, and all settings that decide how a
 picture looks. Rows are marked after their pixels are on disk, so that a fill that was stopped goes
-on where it was. Rows that no split asks for stay holes in the file and take no space.
+on where it was. Rows that no split asks for stay holes in the file and take no space. One that the
+disk has spoilt counts as missing: its picture is decoded again.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
+import logging
 import os
 import shutil
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import PIL
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -32,8 +30,21 @@ from textdiff.cores import usable_cores
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import OVERSAMPLING, BadImage
 from textdiff.data.entries import Entry
+from textdiff.data.made_once import make_once
+from textdiff.data.pixel_file import (
+    DamagedRowError,
+    PixelFile,
+    Shape,
+    make_array,
+    make_pixel_file,
+    mapped,
+    write_rows,
+)
 from textdiff.errors import DataError
+from textdiff.locks import locked
 
+DONE = "done.npy"
+FORMAT = 2  # raise it when what stands in a cache changes its meaning
 CHUNK = 128  # pictures between two flushes
 LOOKS = ("image_size", "resize", "resample", "min_side", "max_pixels", "outside_files")
 
@@ -50,34 +61,39 @@ class Versioned(Protocol):
 class PixelCache:
     """The pictures of one source at one size. Pickled as the name of its folder."""
 
-    def __init__(self, folder: Path, shape: tuple[int, int, int, int]) -> None:
+    def __init__(self, folder: Path, shape: Shape) -> None:
         """Makes the folder unless it is there.
 
         Raises:
             DataError: it cannot be made or used.
         """
         self.folder = folder
+        self._damaged: set[int] = set()  # rows
         try:
-            if not folder.is_dir():
-                _make(folder, shape)
-            if _array(str(folder / "images.npy"), "r").shape != shape:
-                raise ValueError("another shape")
+            make_once(folder, lambda staging: _make(staging, shape))
+            self._pixels = PixelFile(folder, shape)
+            if mapped(folder / DONE).shape != shape[:1]:
+                raise ValueError(f"{DONE} of another shape")
         except OSError as error:
-            raise DataError(
-                f"cache folder {folder.parent} cannot be used: {error}; set data.cache_dir or "
-                "TEXTDIFF_CACHE to a folder that can be written, or data.cache to off"
-            ) from None
+            raise _unusable(folder, error) from None
         except ValueError as error:
             raise DataError(f"{folder} is damaged ({error}): delete it and start again") from None
 
     def get(self, row: int) -> Tensor | None:
-        """(3, S, S) uint8; None if this row has not been filled."""
-        if not _array(str(self.folder / "done.npy"), "r")[row]:
+        """(3, S, S) uint8; None if this row has not been filled, or is damaged."""
+        if not mapped(self.folder / DONE)[row]:
             return None
-        return torch.from_numpy(np.array(_array(str(self.folder / "images.npy"), "r")[row]))
+        try:
+            return self._pixels[row]
+        except DamagedRowError as error:
+            if row not in self._damaged:
+                self._damaged.add(row)
+                logging.getLogger(__name__).warning("%s: its picture is decoded again", error)
+            return None
 
     def missing(self, rows: Sequence[int]) -> list[int]:
-        done = _array(str(self.folder / "done.npy"), "r")
+        """Those that have not been filled."""
+        done = mapped(self.folder / DONE)
         return [row for row in rows if not done[row]]
 
     def fill(
@@ -93,6 +109,9 @@ class PixelCache:
         Args:
             read: a row's picture (3, S, S) uint8; raises BadImage.
             note_bad: takes rows that cannot be read, with their reasons, as soon as they are met.
+
+        Raises:
+            DataError: the disk is full, or what else keeps rows from being written.
         """
 
         def attempt(row: int) -> Tensor | str:
@@ -101,12 +120,10 @@ class PixelCache:
             except BadImage as error:
                 return error.reason
 
-        with _locked(self.folder / "lock"), ThreadPoolExecutor(usable_cores()) as pool:
+        with locked(self.folder / "lock", wait=True), ThreadPoolExecutor(usable_cores()) as pool:
             missing = self.missing(rows)
             if not missing:
                 return
-            images = _array(str(self.folder / "images.npy"), "r+")
-            done = _array(str(self.folder / "done.npy"), "r+")
             with tqdm(
                 total=len(rows),
                 initial=len(rows) - len(missing),
@@ -117,26 +134,34 @@ class PixelCache:
             ) as bar:
                 for first in range(0, len(missing), CHUNK):
                     chunk = missing[first : first + CHUNK]
-                    filled, bad = [], {}
+                    filled, bad = {}, {}
                     for row, result in zip(chunk, pool.map(attempt, chunk), strict=True):
                         if isinstance(result, str):
                             bad[row] = result
                         else:
-                            images[row] = result.numpy()
-                            filled.append(row)
-                    images.flush()
-                    done[filled] = 1
-                    done.flush()
+                            filled[row] = result.numpy()
+                    try:
+                        self._pixels.write(filled)
+                        write_rows(self.folder / DONE, dict.fromkeys(filled, 1))
+                    except OSError as error:
+                        raise _unusable(self.folder, error) from None
                     bar.update(len(chunk))
                     if bad:
                         note_bad(bad)
+
+
+def _unusable(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        f"cache folder {folder.parent} cannot be used: {error}; set data.cache_dir or "
+        "TEXTDIFF_CACHE to a folder that can be written, or data.cache to off"
+    )
 
 
 def cache_for(source: Versioned, config: DataConfig) -> PixelCache:
     """The cache of a source's pictures as `config` makes them. Raises DataError."""
     names = [entry.identifier for entry in source.entries]
     looks = {name: getattr(config, name) for name in LOOKS}
-    content = [PIL.__version__, OVERSAMPLING, looks, names, source.version()]
+    content = [FORMAT, PIL.__version__, OVERSAMPLING, looks, names, source.version()]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     side = config.image_size
     return PixelCache(cache_root(config) / f"pixels-{key}", (len(names), 3, side, side))
@@ -153,37 +178,7 @@ def free_bytes(config: DataConfig) -> int:
     return shutil.disk_usage(next(p for p in (root, *root.parents) if p.exists())).free
 
 
-@functools.lru_cache(maxsize=16)
-def _array(file: str, mode: Literal["r", "r+"]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """Opened once per process; kept out of the cache so that workers do not receive a copy."""
-    array: np.memmap[Any, np.dtype[np.uint8]] = np.load(file, mmap_mode=mode)
-    return array
-
-
-def _make(folder: Path, shape: tuple[int, int, int, int]) -> None:
-    """Empty arrays, of holes, under another name, then renamed: never half made."""
-    staging = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
-    staging.mkdir(parents=True)
-    try:
-        for name, dimensions in (("images.npy", shape), ("done.npy", shape[:1])):
-            np.lib.format.open_memmap(staging / name, "w+", np.uint8, dimensions).flush()
-        staging.rename(folder)
-        _array.cache_clear()  # of a folder of this name that was deleted
-    except OSError:
-        if not folder.is_dir():  # if it is, another process was first
-            raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """One process at a time, where the system has such locks; freed if the process dies."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with file.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _make(folder: Path, shape: Shape) -> None:
+    """Empty arrays, of holes."""
+    make_pixel_file(folder, shape)
+    make_array(folder / DONE, np.uint8, shape[:1])

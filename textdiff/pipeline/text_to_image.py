@@ -34,6 +34,7 @@ from textdiff.devices import pick_device
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.embeddings import scaled_feature
 from textdiff.files import write_text
+from textdiff.manifests import write_manifest
 from textdiff.models.unet import UNet
 from textdiff.pictures import PictureCodec
 from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
@@ -123,10 +124,11 @@ class TextToImage:
         folder = Path(folder).expanduser()
         config = read_config(folder)
         weights, state = find_weights(folder, step=step)
-        check_trained_as(config, state.get("fixed", {}), folder / MODEL_FILE, weights.parent)
+        fixed = state.get("fixed", {})
+        check_trained_as(config, fixed, folder / MODEL_FILE, weights.parent)
         unet = UNet(config.unet)
         checkpoint.load_module(unet, checkpoint.load_tensors(weights), weights)
-        clip = load_clip(folder, config)
+        clip = load_clip(folder, config, fixed.get("clip_weights"))
         return cls(unet, clip, config, state.get("step")).freeze().to(device)
 
     def freeze(self) -> TextToImage:
@@ -150,6 +152,7 @@ class TextToImage:
         self.clip.save(folder / CLIP_FOLDER)
         checkpoint.save_tensors(folder / WEIGHTS_FILE, self.unet.state_dict())
         write_text(folder / MODEL_FILE, to_yaml(self.config))
+        write_manifest(folder, [WEIGHTS_FILE, MODEL_FILE])
 
     @property
     def device(self) -> torch.device:

@@ -14,8 +14,8 @@ import shutil
 import uuid
 from pathlib import Path
 
-from textdiff.checkpoint import MANIFEST, sha256_of
 from textdiff.files import write_text
+from textdiff.manifests import MANIFEST, sha256_of
 from textdiff.training.task import Exporting
 
 EXPORT = "export.json"
@@ -43,8 +43,9 @@ def ensure_export(task: Exporting, run: Path, checkpoint: Path) -> bool:
             for name in names
             if (staging / name).is_file()
         }
-        (run / EXPORT).unlink(missing_ok=True)
-        for name in files:
+        for name in (EXPORT, MANIFEST):
+            (run / name).unlink(missing_ok=True)
+        for name in sorted(files, key=lambda name: name == MANIFEST):
             (run / name).parent.mkdir(parents=True, exist_ok=True)
             (staging / name).replace(run / name)
     finally:

@@ -12,7 +12,11 @@ from textdiff.data.training_data import TrainingData
 from textdiff.errors import CheckpointError
 
 # fixed by the hash of weights: which flag names what has them
-NAMED_BY = {"init": "another CLIP than --init names now"}
+NAMED_BY = {
+    "init": "another CLIP than --init names now",
+    "clip_weights": "another CLIP than --clip names now",
+}
+LATER = {"clip_weights"}  # not in checkpoints of the first versions: let through where missing
 
 
 def about_data(data: TrainingData) -> dict[str, Any]:
@@ -59,6 +63,7 @@ def _differences(
     saved_data: Mapping[str, Any],
     data: Mapping[str, Any],
 ) -> Iterator[str]:
+    fixed = {key: value for key, value in fixed.items() if key in saved or key not in LATER}
     others = {key: text for key, text in NAMED_BY.items() if saved.get(key) != fixed.get(key)}
     if others:  # what the weights bring with them differs then, too
         yield from others.values()
@@ -88,17 +93,18 @@ def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
 
 
 def _unequal(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    old, new = _flat(before), _flat(now)
+    old, new = flat(before), flat(now)
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             yield f"{key} = {old.get(key)}, now it is {new.get(key)}"
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
+    values: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
+            values |= flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+            values[f"{prefix}{key}"] = value
+    return values

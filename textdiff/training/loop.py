@@ -1,6 +1,6 @@
 """The one training loop: every task, one process or many.
 
-    micro-batches ──► task.losses ──► mean ──► backward ──► clip ──► AdamW ──► EMA
+    micro-batches ──► task.losses ──► mean ──► backward ──► clip ──► guard ──► AdamW ──► EMA
     every so often:   metrics.jsonl,  held-out evaluation from EMA (at step 0 too),  checkpoint
 
 A step's samples, noise and dropout are functions of (seed, step, sample id), so a resumed run needs
@@ -10,7 +10,6 @@ weights, EMA, optimizer and the step number, and nothing else, to continue to th
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Generator
 from contextlib import closing, nullcontext
@@ -26,7 +25,6 @@ from textdiff.data.cost import cache_pixels, choose_workers, slow_loading
 from textdiff.data.loader import batches
 from textdiff.errors import (
     CheckpointError,
-    NonFiniteLossError,
     StoppedBySignalError,
     UsageError,
 )
@@ -40,6 +38,8 @@ from textdiff.training.ema import EMA
 from textdiff.training.evaluate import evaluate
 from textdiff.training.exports import ensure_export
 from textdiff.training.fixed import about_data
+from textdiff.training.guard import Guard
+from textdiff.training.health import Health
 from textdiff.training.learning.cost import affordable
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
@@ -100,6 +100,7 @@ class Trainer:
         self.scaler = accelerator.scaler  # fp16 only
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
+        self.guard = Guard(task, run, accelerator, config.max_skipped_steps, Health())
         self.workers = 0 if config.workers == "auto" else config.workers
         self._ahead: Ahead[list[Batch]] | None = None  # while `train` lasts
         self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch
@@ -151,9 +152,10 @@ class Trainer:
         """Runs to the end of the budget; the last step is evaluated and saved.
 
         Raises:
-            NonFiniteLossError: names step, samples and the last good checkpoint.
-            StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived; a checkpoint was
-                saved first.
+            NonFiniteLossError: too many steps were not finite, or the weights are not; names
+                samples and the newest checkpoint from before the loss rose.
+            StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived, or the launcher has
+                gone; a checkpoint was saved first.
         """
         self._ahead = ahead = Ahead(self._prepared())
         with stop_on_signal() as stop, self._meter() as meter, closing(ahead) as steps:
@@ -168,14 +170,18 @@ class Trainer:
                 meter.waited += self._late
                 meter.add(values, flush=done)
                 stopped = on_any(self.accelerator, stop.received) and not done
+                evaluates = done or (self._every(self.config.eval_every) and not stopped)
+                saves = done or stopped or self._every(self.config.checkpoint_every)
                 with meter.paused():
-                    if done or (self._every(self.config.eval_every) and not stopped):
+                    if evaluates or saves:
+                        self.guard.check(self._state(), self.progress.step)
+                    if evaluates:
                         self._evaluate(examine=done or self._examine())
-                    if done or stopped or self._every(self.config.checkpoint_every):
+                    if saves:
                         folder = self.save()
                 if stopped:
                     raise StoppedBySignalError(
-                        f"stopped by a signal at step {self.progress.step}; saved {folder}; "
+                        f"stopped by {stop.reason} at step {self.progress.step}; saved {folder}; "
                         "run the same command again to continue"
                     )
                 if done:
@@ -222,7 +228,8 @@ class Trainer:
         return f"{share:.0%} of the time goes into drawing batches and noise"
 
     def train_step(self, micro_batches: list[Batch]) -> dict[str, float]:
-        """One optimizer step; returns this process's mean of each value that the task reported.
+        """One optimizer step; returns this process's mean of each value that the task reported,
+        none of a step that was left out.
 
         Raises:
             NonFiniteLossError: as `train`.
@@ -232,6 +239,7 @@ class Trainer:
         set_lr(self.optimizer, lr)
         torch.manual_seed(seed_of(self.seed, "modules", step, self.accelerator.process_index))
         self.model.train()
+        self.guard.before_step()
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         finite: list[Tensor] = []  # whether each sample's own loss is
@@ -252,11 +260,8 @@ class Trainer:
             self._late = time.monotonic() - start if has_finished(self.accelerator.device) else 0.0
         means = _read(values_of_step)
         samples = torch.cat([batch.sample_ids for batch in micro_batches])
-        if not math.isfinite(means["loss"]):
-            samples = samples[~torch.cat(finite).cpu()]
-        self._check_finite("loss", means["loss"], samples)
-        if self.scaler is None:  # fp16's scaler skips such a step by itself
-            self._check_finite("gradient norm", means["grad_norm"], samples)
+        if not self.guard.lets(step, means["loss"], means["grad_norm"], samples, torch.cat(finite)):
+            return {}
         self._update()
         return {**means, "lr": lr}
 
@@ -265,20 +270,6 @@ class Trainer:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         return nn.utils.clip_grad_norm_(self.task.model.parameters(), self.config.max_grad_norm)
-
-    def _check_finite(self, name: str, value: float, samples: Tensor) -> None:
-        """Ends the run where `value` is not finite on any process; `samples`: ids to name."""
-        if not on_any(self.accelerator, not math.isfinite(value)):
-            return
-        if math.isfinite(value):
-            raise NonFiniteLossError(f"another process met a {name} that is not finite")
-        ids = samples.tolist()
-        good, _ = checkpoint.newest_good(self.run.checkpoints)
-        raise NonFiniteLossError(
-            f"the {name} is {value} at step {self.progress.step} (samples {ids[:8]}"
-            f"{', ...' if len(ids) > 8 else ''}); last good checkpoint: {good or 'none'}; "
-            "lower --train.lr or look at these samples"
-        )
 
     def _update(self) -> None:
         if self.scaler is not None:
@@ -328,6 +319,7 @@ class Trainer:
             optimizer=self.optimizer,
             ema=self.ema,
             scaler=self.scaler,
+            health=self.guard.health,
             task=self.task.state() if isinstance(self.task, Stateful) else {},
             fixed=self.fixed,
             about_data=self.about_data,

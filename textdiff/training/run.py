@@ -19,6 +19,7 @@ from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
 from textdiff.training.run_folder import RunFolder
+from textdiff.training.run_lock import run_lock
 from textdiff.training.task import Task
 
 if TYPE_CHECKING:
@@ -63,11 +64,18 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
         resume: auto, must or never, see `Trainer.resume`.
 
     Raises:
-        UsageError, CheckpointError: before anything is written.
+        UsageError, CheckpointError: before anything is written; another run has the folder.
         NonFiniteLossError, StoppedBySignalError: see `Trainer.train`.
     """
-    data, accelerator = spec.data, accelerator_for(spec.config.precision)
+    accelerator = accelerator_for(spec.config.precision)
     folder = RunFolder(run_dir, accelerator.is_main_process)
+    with run_lock(folder.path, accelerator):
+        _train(spec, accelerator, folder, resume)
+
+
+def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resume: str) -> None:
+    """`run_training` in a folder that is ours."""
+    data = spec.data
     threads = use_training_threads(accelerator, spec.config, folder.checkpoints)
     precision = accelerator.mixed_precision
     trainer = Trainer(

@@ -1,7 +1,8 @@
 """What the loop trains.
 
 A task has the methods of `Task`. Those of `Stateful`, `Preparing`, `InWords`, `Answering`,
-`Examined`, `AfterUpdate` and `Exporting` are optional: the loop calls them where they exist.
+`Examined`, `AfterUpdate`, `AfterSkip` and `Exporting` are optional: the loop calls them where they
+exist.
 """
 
 from __future__ import annotations
@@ -91,6 +92,16 @@ class AfterUpdate(Protocol):
     """A task with something to do after each optimizer step, e.g. to clamp a scale."""
 
     def after_update(self) -> None: ...
+
+
+@runtime_checkable
+class AfterSkip(Protocol):
+    """A task that keeps something of a step until `after_update`, which a step that is left out
+    never reaches."""
+
+    def after_skip(self) -> None:
+        """Forgets it."""
+        ...
 
 
 @runtime_checkable
