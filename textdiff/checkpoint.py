@@ -13,9 +13,9 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textdiff.errors import CheckpointError
 from textdiff.files import flush, read_json, replacing, write_text
@@ -24,6 +24,7 @@ from textdiff.manifests import MANIFEST, verify_manifest, write_manifest
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+ModuleT = TypeVar("ModuleT", bound="nn.Module")
 STATE = "state.json"
 STATE_TYPES = {
     **dict.fromkeys(("step", "ema_updates"), int),
@@ -113,6 +114,25 @@ def check_finite(tensors: Mapping[str, Tensor], where: str | Path) -> None:
         )
 
 
+def build_module(
+    make: Callable[[], ModuleT], tensors: Mapping[str, Tensor], where: str | Path
+) -> ModuleT:
+    """What `make` makes, with `tensors` in it.
+
+    It is made without memory first, so that a config cannot ask for more than its weights fill.
+
+    Raises:
+        CheckpointError: as `load_module`.
+    """
+    import torch
+
+    with torch.device("meta"):
+        check_shapes(make(), tensors, where)
+    module = make()
+    load_module(module, tensors, where)
+    return module
+
+
 def load_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path) -> None:
     """Copies `tensors` into `module`, all of them, each of the right shape and finite.
 
@@ -120,6 +140,14 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str | P
         CheckpointError: names the first tensor that is missing, unknown, of another shape or not
             finite.
     """
+    check_shapes(module, tensors, where)
+    check_finite(tensors, where)
+    module.load_state_dict(dict(tensors))
+
+
+def check_shapes(module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path) -> None:
+    """Raises CheckpointError naming the first tensor that is missing, unknown or of another shape
+    than in `module`."""
     own = module.state_dict()
     for name, tensor in own.items():
         if name not in tensors:
@@ -132,8 +160,6 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str | P
     for name in tensors:
         if name not in own:
             raise CheckpointError(f"{where} holds '{name}', which the model's config does not know")
-    check_finite(tensors, where)
-    module.load_state_dict(dict(tensors))
 
 
 def save_checkpoint(

@@ -27,6 +27,7 @@ from textdiff.clip.folder_config import check_model, check_preprocess
 from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.files import read_json
 from textdiff.manifests import MANIFEST, verify_if_listed, write_manifest
 
 CONFIG = "open_clip_config.json"
@@ -154,7 +155,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
             f"no CLIP in {folder}: it {what}; give a folder with {CONFIG} and {WEIGHTS}"
         )
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {_one_line(error)}") from None
     parts = config.get("model_cfg") if isinstance(config, dict) else None

@@ -126,8 +126,8 @@ class TextToImage:
         weights, state = find_weights(folder, step=step)
         fixed = state.get("fixed", {})
         check_trained_as(config, fixed, folder / MODEL_FILE, weights.parent)
-        unet = UNet(config.unet)
-        checkpoint.load_module(unet, checkpoint.load_tensors(weights), weights)
+        tensors = checkpoint.load_tensors(weights)
+        unet = checkpoint.build_module(lambda: UNet(config.unet), tensors, weights)
         clip = load_clip(folder, config, fixed.get("clip_weights"))
         return cls(unet, clip, config, state.get("step")).freeze().to(device)
 

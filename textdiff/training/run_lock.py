@@ -25,7 +25,8 @@ LOCK = ".lock"
 FOLDERS = ("", "checkpoints", "clip", "clean", "vae", "samples", "samples/timeline")
 STAGED = r"(staging-step-\d+|export|saving)-\w+|mode-[0-9a-f]{8}"
 NAMES = (
-    r"ATTRIBUTION|config|export|latents|manifest|metrics|model|prior|step-\d+|timeline|\w*clip\w*"
+    r"ATTRIBUTION|config|export|latents|manifest|metrics|model|noised\w*|prior|step-\d+|timeline|"
+    r"\w*clip\w*"
 )
 FILE = rf"({NAMES})-[0-9a-f]{{8}}\.(jsonl?|png|safetensors|txt|yaml)"
 LEFTOVER = re.compile(rf"\.({STAGED}|{FILE})")

@@ -95,8 +95,8 @@ class Prior:
         weights, state = find_weights(folder, WEIGHTS_FILE, step)
         trained = state.get("fixed", {}).get("prior", {})
         check_described(config.fixed(), trained, folder / PRIOR_FILE, weights.parent)
-        network = build_network(config)
-        checkpoint.load_module(network, checkpoint.load_tensors(weights), weights)
+        tensors = checkpoint.load_tensors(weights)
+        network = checkpoint.build_module(lambda: build_network(config), tensors, weights)
         clip = ClipModel.load(folder / CLIP_FOLDER)
         if (found := clip.weights_hash()) != config.space.clip_weights:
             raise CheckpointError(
