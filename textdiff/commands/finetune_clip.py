@@ -18,6 +18,7 @@ def run(settings: FinetuneClipSettings) -> None:
     from textdiff.data.config import fit_data
     from textdiff.data.of_run import data_of_run
     from textdiff.files import check_folder
+    from textdiff.training.dry_run import dry_run
     from textdiff.training.fresh_noised_clip import check_apart, read_process
     from textdiff.training.launch import start_all_processes
     from textdiff.training.run import run_training
@@ -33,4 +34,7 @@ def run(settings: FinetuneClipSettings) -> None:
     data = fit_data(data, model.unet.image_size, origin)
     start_all_processes()
     spec = noised_clip_spec(settings.model_copy(update={"data": data}), model)
-    run_training(spec, run_dir=settings.run_dir, resume=settings.resume)
+    if settings.dry_run:
+        dry_run(spec, settings.run_dir)
+    else:
+        run_training(spec, run_dir=settings.run_dir, resume=settings.resume)

@@ -59,6 +59,11 @@ class Health:
         """Whether the loss gave back half of what it had gained, or half of itself."""
         return self.recent - self.lowest > max(self.first - self.lowest, abs(self.lowest)) / 2
 
+    @property
+    def steady(self) -> bool:
+        """Whether one would go on from here: no rise, and the last step was taken."""
+        return not self.rose and not self.in_a_row
+
     def to_json(self) -> dict[str, float]:
         return asdict(self)
 

@@ -126,7 +126,7 @@ class Trainer:
             if policy == "must":
                 raise CheckpointError(f"--resume must: no checkpoint under {self.run.checkpoints}")
             return
-        self.progress = Progress(*read_checkpoint(folder, self._state()))
+        self.progress = Progress(*read_checkpoint(folder, self.state()))
         self.accelerator.print(f"resuming from {folder}")
         self._export(folder)
 
@@ -157,11 +157,11 @@ class Trainer:
             StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived, or the launcher has
                 gone; a checkpoint was saved first.
         """
-        self._ahead = ahead = Ahead(self._prepared())
+        self._ahead = ahead = Ahead(self.batches())
         with stop_on_signal() as stop, self._meter() as meter, closing(ahead) as steps:
             if self.progress.step == 0:
                 with meter.paused():
-                    self._evaluate(examine=False)
+                    self.evaluate(examine=False)
             self.progress.started = time.monotonic()
             for micro_batches in meter.loading(steps):
                 values = self.train_step(micro_batches)
@@ -174,9 +174,9 @@ class Trainer:
                 saves = done or stopped or self._every(self.config.checkpoint_every)
                 with meter.paused():
                     if evaluates or saves:
-                        self.guard.check(self._state(), self.progress.step)
+                        self.guard.check(self.state(), self.progress.step)
                     if evaluates:
-                        self._evaluate(examine=done or self._examine())
+                        self.evaluate(examine=done or self._examine())
                     if saves:
                         folder = self.save()
                 if stopped:
@@ -188,7 +188,7 @@ class Trainer:
                     break
 
     def _batches(self) -> Generator[list[Batch], None, None]:
-        """The micro-batches of each step to come, this process's share of them."""
+        """As they are read."""
         return batches(
             self.data,
             seed=self.seed,
@@ -200,8 +200,9 @@ class Trainer:
             workers=self.workers,
         )
 
-    def _prepared(self) -> Generator[list[Batch], None, None]:
-        """`_batches`, with what the task does for each on the CPU done."""
+    def batches(self) -> Generator[list[Batch], None, None]:
+        """This process's micro-batches of each step to come, and what the task does for each on
+        the CPU done."""
         with closing(self._batches()) as steps:
             for step, micro_batches in enumerate(steps, self.progress.step):
                 if isinstance(self.task, Preparing):
@@ -282,7 +283,7 @@ class Trainer:
         if self.ema:
             self.ema.update()
 
-    def _evaluate(self, examine: bool) -> None:
+    def evaluate(self, examine: bool) -> None:
         """On the main process; the others wait."""
         if self.accelerator.is_main_process:
             evaluate(self.task, self.run, self.progress.step, ema=self.ema, examine=examine)
@@ -298,7 +299,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             folder = write_checkpoint(
                 self.run.checkpoints,
-                self._state(),
+                self.state(),
                 step=self.progress.step,
                 seconds=self.progress.elapsed(),
                 keep=self.config.keep_checkpoints,
@@ -312,7 +313,7 @@ class Trainer:
         if self.accelerator.is_main_process and isinstance(self.task, Exporting):
             ensure_export(self.task, self.run.path, folder)
 
-    def _state(self) -> TrainingState:
+    def state(self) -> TrainingState:
         return TrainingState(
             name=self.task.name,
             model=self.task.model,

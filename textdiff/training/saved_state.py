@@ -70,9 +70,10 @@ class TrainingState:
 def write_checkpoint(
     folder: Path, state: TrainingState, *, step: int, seconds: float, keep: int
 ) -> Path:
-    """Writes the checkpoint of `step` under `folder`, of which the newest `keep` stay and, besides,
-    the newest from before the loss rose."""
-    spared = newest_steady(folder, before=step) if state.health.rose else None
+    """Writes the checkpoint of `step` under `folder`, of which the newest `keep` stay and, while
+    the run is not steady, the newest from before besides."""
+    health = state.health
+    spared = None if health.steady else newest_steady(folder, before=step - health.in_a_row)
     values = {
         "seconds": seconds,
         "ema_updates": state.ema.updates if state.ema else 0,
@@ -86,7 +87,7 @@ def write_checkpoint(
 
 
 def newest_steady(root: Path, before: int) -> Path | None:
-    """The newest good checkpoint under `root` of a step below `before` whose loss had not risen."""
+    """The newest good checkpoint under `root` of a step below `before` that was steady."""
     for step, folder in checkpoint.steps_of(root).items():
         if step >= before:
             continue
@@ -96,7 +97,7 @@ def newest_steady(root: Path, before: int) -> Path | None:
             health.fill(checkpoint.load_state(folder).get("health", {}))
         except CheckpointError:
             continue
-        if not health.rose:
+        if health.steady:
             return folder
     return None
 

@@ -349,17 +349,19 @@ def test_a_rate_that_ruins_the_weights_leaves_no_ruined_checkpoint(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("lr", ["0.3", "10"])
 def test_the_way_back_leads_to_before_the_rise_however_many_were_saved_since(
-    tmp_path, configs, shapes, tiny_clip, monkeypatch
+    tmp_path, configs, shapes, tiny_clip, monkeypatch, lr
 ):
-    """Step 2 is from before; 10, 12, ... are ruined, though their weights are finite."""
+    """Step 2 is from before; the later ones are ruined, though their weights are finite."""
     train(configs, shapes, tiny_clip, tmp_path / "run", "--train.steps", "2", *BARE)
     poison(monkeypatch, lambda step: step >= 20)
-    more = ["--train.lr", "10", "--train.steps", "30", *BARE]
+    more = ["--train.lr", lr, "--train.steps", "30", *BARE]
     with pytest.raises(NonFiniteLossError, match=r"before the loss rose: \S*/step-000002;"):
         train(configs, shapes, tiny_clip, tmp_path / "run", *more)
-    kept = checkpoint.steps_of(tmp_path / "run" / "checkpoints")
-    assert list(kept) == [22, 20, 2]
+    newest, *_, oldest = checkpoint.steps_of(tmp_path / "run" / "checkpoints")
+    assert newest > 4
+    assert oldest == 2
 
 
 def test_ema_has_the_warm_up_form():

@@ -85,6 +85,16 @@ def test_the_newest_from_before_the_rise_is_found_and_kept(tmp_path):
     assert newest_steady(tmp_path, before=2) is None
 
 
+def test_checkpoints_of_steps_left_out_do_not_drive_out_the_one_before(tmp_path):
+    state = state_of({})
+    state.health.see(1.0)
+    for step in (1, 2, 3, 4, 5):
+        if step >= 3:
+            state.health.skip()
+        write_checkpoint(tmp_path, state, step=step, seconds=0.0, keep=1)
+    assert list(checkpoint.steps_of(tmp_path)) == [5, 1]
+
+
 @pytest.mark.parametrize(
     ("before", "now"), [({"loss": "a"}, {"loss": "b"}), ({"loss": "a"}, {}), ({}, {"loss": 0})]
 )
