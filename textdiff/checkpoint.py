@@ -74,10 +74,16 @@ def load_foreign_tensors(path: str | Path) -> dict[str, Tensor]:
     tensors and plain values and refuses whatever else a pickle can hold.
 
     Raises:
-        CheckpointError: no such file, or one that holds anything but named tensors.
+        CheckpointError: no such file, one that holds anything but named tensors, or a torch whose
+            restricted reader has a known hole (CVE-2026-24747).
     """
     import torch
 
+    if torch.__version__ < (2, 10):  # type: ignore[operator]
+        raise CheckpointError(
+            f"{path}: torch {torch.__version__} is not safe with such files (CVE-2026-24747); "
+            "use torch 2.10 or later, or weights in .safetensors"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
