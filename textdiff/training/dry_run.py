@@ -29,6 +29,7 @@ from textdiff.training.loop import Trainer
 from textdiff.training.memory import peak_memory
 from textdiff.training.meter import shown_time
 from textdiff.training.processes import main_value
+from textdiff.training.room import shown_bytes
 from textdiff.training.run import TrainingSpec
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import read_checkpoint
@@ -83,9 +84,9 @@ def dry_run(spec: TrainingSpec, run_dir: str | Path) -> None:
     where = "on the GPU" if accelerator.device.type == "cuda" else "in memory"
     accelerator.print(
         f"dry run passed: {STEPS} steps, an evaluation, a checkpoint written and read back\n"
-        f"  memory  {_shown(found.memory)} {where} at most\n"
-        f"  disk    {_shown(needed)} ({config.keep_checkpoints} + 1 checkpoints of "
-        f"{_shown(found.checkpoint_bytes)}), {_shown(free)} free\n"
+        f"  memory  {shown_bytes(found.memory)} {where} at most\n"
+        f"  disk    {shown_bytes(needed)} ({config.keep_checkpoints} + 1 checkpoints of "
+        f"{shown_bytes(found.checkpoint_bytes)}), {shown_bytes(free)} free\n"
         f"  time    {shown_time(found.seconds(config))} for {config.steps:,} steps of "
         f"{1000 * found.step:.0f} ms, evaluations of {shown_time(found.evaluation)} and "
         f"checkpoints of {shown_time(found.checkpoint)}\n"
@@ -93,8 +94,8 @@ def dry_run(spec: TrainingSpec, run_dir: str | Path) -> None:
     )
     if needed > WARNED_SHARE * free:
         raise UsageError(
-            f"--run-dir {run_dir}: the run needs {_shown(needed)}, {_shown(free)} are free; make "
-            "room, name another place, or lower --train.keep-checkpoints"
+            f"--run-dir {run_dir}: the run needs {shown_bytes(needed)}, {shown_bytes(free)} are "
+            "free; make room, name another place, or lower --train.keep-checkpoints"
         )
 
 
@@ -166,7 +167,3 @@ def _read_back(trainer: Trainer, saved: Path) -> None:
 
 def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _shown(size: float) -> str:
-    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"

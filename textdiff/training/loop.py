@@ -286,7 +286,10 @@ class Trainer:
     def evaluate(self, examine: bool) -> None:
         """On the main process; the others wait."""
         if self.accelerator.is_main_process:
-            evaluate(self.task, self.run, self.progress.step, ema=self.ema, examine=examine)
+            try:
+                evaluate(self.task, self.run, self.progress.step, ema=self.ema, examine=examine)
+            except OSError as error:  # of pictures that it writes
+                self.run.note_trouble("an evaluation cannot be written", error)
         self.accelerator.wait_for_everyone()
 
     def _examine(self) -> bool:

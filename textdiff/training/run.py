@@ -18,6 +18,7 @@ from textdiff.training.config import TrainConfig
 from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
+from textdiff.training.room import check_room, checkpoint_bytes
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.run_lock import run_lock
 from textdiff.training.task import Task
@@ -95,6 +96,8 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
         accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}: {how}")
         accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
         return
+    size = checkpoint_bytes(trainer.task.model, averaged=trainer.ema is not None)
+    check_room(folder.path, size, spec.config.keep_checkpoints)
     if accelerator.is_main_process:
         spec.prepare(folder.path)
         if data.attribution:
@@ -121,6 +124,7 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
         f"{trainer.progress.elapsed() / 60:.1f} minutes"
     )
     accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
+    folder.check()
 
 
 def report_rejected(accelerator: Accelerator, data: TrainingData) -> None:
