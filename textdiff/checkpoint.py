@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ModuleT = TypeVar("ModuleT", bound="nn.Module")
 STATE = "state.json"
-STATE_TYPES = {
+STATE_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("step", "ema_updates"), int),
     "seconds": (int, float),
     **dict.fromkeys(("health", "fixed", "data"), dict),

@@ -62,14 +62,15 @@ class PixelFile:
     def __getitem__(self, row: int) -> Tensor:
         """(3, S, S) uint8. Raises DamagedRowError."""
         pixels = np.array(mapped(self.folder / IMAGES)[row])
-        if zlib.crc32(pixels) != mapped(self.folder / SUMS)[row]:
+        if zlib.crc32(pixels.data) != mapped(self.folder / SUMS)[row]:
             raise DamagedRowError(f"row {row} of {self.folder / IMAGES} is damaged")
         return torch.from_numpy(pixels)
 
     def write(self, rows: dict[int, NDArray[np.uint8]]) -> None:
         """Pictures (3, S, S) by row: on disk when it returns. Raises OSError."""
         write_rows(self.folder / IMAGES, rows)
-        write_rows(self.folder / SUMS, {row: np.uint32(zlib.crc32(p)) for row, p in rows.items()})
+        sums = {row: zlib.crc32(np.ascontiguousarray(p).data) for row, p in rows.items()}
+        write_rows(self.folder / SUMS, sums)
 
 
 def add_sums(folder: Path) -> None:
@@ -82,7 +83,7 @@ def add_sums(folder: Path) -> None:
         return
     images = mapped(folder / IMAGES)
     with replacing(folder / SUMS) as temporary:
-        np.save(temporary, np.array([zlib.crc32(np.array(row)) for row in images], np.uint32))
+        np.save(temporary, np.array([zlib.crc32(np.array(row).data) for row in images], np.uint32))
 
 
 def write_rows(file: Path, rows: dict[int, Any]) -> None:

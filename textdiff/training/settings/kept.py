@@ -19,7 +19,7 @@ class CkptListSettings(Settings):
     """The checkpoints of a run."""
 
     run: Run
-    json: JsonOut = None
+    json: JsonOut = None  # type: ignore[assignment]  # of a deprecated method's name
 
 
 class CkptInfoSettings(Settings):
@@ -27,14 +27,14 @@ class CkptInfoSettings(Settings):
 
     run: Run
     step: Step = None
-    json: JsonOut = None
+    json: JsonOut = None  # type: ignore[assignment]  # of a deprecated method's name
 
 
 class CkptVerifySettings(Settings):
     """Whether all files are as they were written."""
 
     run: str = Field(description="run folder, exported model, prior or CLIP")
-    json: JsonOut = None
+    json: JsonOut = None  # type: ignore[assignment]  # of a deprecated method's name
 
 
 class CkptExportSettings(Settings):
