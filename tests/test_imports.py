@@ -18,8 +18,10 @@ from tests.helpers.paths import ROOT
 
 # Lower layers first. A room may import lower layers and itself, not the others of its layer.
 LAYERS = [
-    {"errors", "types", "randomness", "precision", "attention", "byte_pairs", "recipes", "cgroup"},
+    {"errors", "types", "randomness", "precision", "attention", "byte_pairs", "recipes", "cgroup"}
+    | {"plain_yaml"},
     {"config", "files", "devices", "embeddings", "timesteps", "cuda_graphs", "cores", "memory"},
+    {"manifests", "locks"},
     {"checkpoint", "sealed", "threads", "pictures", "latent_space"},
     {"clip", "diffusion", "models", "data", "vae"},
     {"guidance", "sampling", "metrics"},

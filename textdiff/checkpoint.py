@@ -13,26 +13,24 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textdiff.errors import CheckpointError
-from textdiff.files import flush, replacing, write_text
+from textdiff.files import flush, read_json, replacing, write_text
+from textdiff.manifests import MANIFEST, verify_manifest, write_manifest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MANIFEST = "manifest.json"
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file, in hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+ModuleT = TypeVar("ModuleT", bound="nn.Module")
+STATE = "state.json"
+STATE_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("step", "ema_updates"), int),
+    "seconds": (int, float),
+    **dict.fromkeys(("health", "fixed", "data"), dict),
+}
 
 
 def save_tensors(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
@@ -76,10 +74,16 @@ def load_foreign_tensors(path: str | Path) -> dict[str, Tensor]:
     tensors and plain values and refuses whatever else a pickle can hold.
 
     Raises:
-        CheckpointError: no such file, or one that holds anything but named tensors.
+        CheckpointError: no such file, one that holds anything but named tensors, or a torch whose
+            restricted reader has a known hole (CVE-2026-24747).
     """
     import torch
 
+    if torch.__version__ < (2, 10):  # type: ignore[operator]
+        raise CheckpointError(
+            f"{path}: torch {torch.__version__} is not safe with such files (CVE-2026-24747); "
+            "use torch 2.10 or later, or weights in .safetensors"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -95,12 +99,61 @@ def load_foreign_tensors(path: str | Path) -> dict[str, Tensor]:
     return dict(content)
 
 
-def load_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path) -> None:
-    """Copies `tensors` into `module`, all of them, each of the right shape.
+def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or infinity; None: all are finite."""
+    import torch
+
+    names = [name for name, tensor in tensors.items() if tensor.is_floating_point()]
+    if not names:
+        return None
+    finite = torch.stack([tensors[name].isfinite().all().cpu() for name in names])
+    return None if finite.all() else names[int(finite.int().argmin())]
+
+
+def check_finite(tensors: Mapping[str, Tensor], where: str | Path) -> None:
+    """Raises CheckpointError naming the first of `tensors`, from `where`, with NaN or infinity."""
+    name = first_not_finite(tensors)
+    if name is not None:
+        raise CheckpointError(
+            f"{where}: '{name}' holds values that are not finite, so that nothing can be computed "
+            "with it; take an earlier checkpoint, or train it again with a lower learning rate"
+        )
+
+
+def build_module(
+    make: Callable[[], ModuleT], tensors: Mapping[str, Tensor], where: str | Path
+) -> ModuleT:
+    """What `make` makes, with `tensors` in it.
+
+    It is made without memory first, so that a config cannot ask for more than its weights fill.
 
     Raises:
-        CheckpointError: names the first tensor that is missing, unknown or of another shape.
+        CheckpointError: as `load_module`.
     """
+    import torch
+
+    with torch.device("meta"):
+        check_shapes(make(), tensors, where)
+    module = make()
+    load_module(module, tensors, where)
+    return module
+
+
+def load_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path) -> None:
+    """Copies `tensors` into `module`, all of them, each of the right shape and finite.
+
+    Raises:
+        CheckpointError: names the first tensor that is missing, unknown, of another shape or not
+            finite.
+    """
+    check_shapes(module, tensors, where)
+    check_finite(tensors, where)
+    module.load_state_dict(dict(tensors))
+
+
+def check_shapes(module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path) -> None:
+    """Raises CheckpointError naming the first tensor that is missing, unknown or of another shape
+    than in `module`."""
     own = module.state_dict()
     for name, tensor in own.items():
         if name not in tensors:
@@ -113,7 +166,6 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str | P
     for name in tensors:
         if name not in own:
             raise CheckpointError(f"{where} holds '{name}', which the model's config does not know")
-    module.load_state_dict(dict(tensors))
 
 
 def save_checkpoint(
@@ -122,6 +174,7 @@ def save_checkpoint(
     tensors: Mapping[str, Mapping[str, Tensor]],
     state: Mapping[str, Any],
     keep: int,
+    spared: Path | None = None,
 ) -> Path:
     """Writes `root/step-NNNNNN` and removes all but the newest `keep` up to this step.
 
@@ -130,6 +183,7 @@ def save_checkpoint(
     Args:
         tensors: file stem -> named tensors.
         state: what else a resumed run needs, as JSON.
+        spared: an older checkpoint that stays besides.
 
     Raises:
         CheckpointError: what was written does not read back as it should.
@@ -144,12 +198,8 @@ def save_checkpoint(
     try:
         for stem, group in tensors.items():
             save_tensors(staging / f"{stem}.safetensors", group)
-        write_text(staging / "state.json", json.dumps({"step": step, **state}, indent=1))
-        files = {
-            path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
-            for path in sorted(staging.iterdir())
-        }
-        write_text(staging / MANIFEST, json.dumps({"files": files}, indent=1))
+        write_text(staging / STATE, json.dumps({"step": step, **state}, indent=1))
+        write_manifest(staging, [path.name for path in staging.iterdir()])
         flush(staging)
         if target.exists():  # left by a run that went further before it was resumed from earlier
             shutil.rmtree(target)
@@ -159,7 +209,8 @@ def save_checkpoint(
         shutil.rmtree(staging, ignore_errors=True)
     verify(target)
     for old in [path for path in checkpoints(root) if _step(path) <= step][keep:]:
-        shutil.rmtree(old)
+        if old != spared:
+            shutil.rmtree(old)
     return target
 
 
@@ -188,22 +239,12 @@ def verify(folder: str | Path) -> None:
     Raises:
         CheckpointError: names the first file that is missing or differs.
     """
-    folder = Path(folder)
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        files = {name: (entry["size"], entry["sha256"]) for name, entry in manifest.items()}
+        verify_manifest(Path(folder))
     except FileNotFoundError:
         raise CheckpointError(
             f"{folder} has no {MANIFEST}: it was not written to its end"
         ) from None
-    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
-        raise CheckpointError(f"{folder / MANIFEST} cannot be read: {error}") from None
-    for name, (size, sha256) in files.items():
-        path = folder / name
-        if not path.is_file():
-            raise CheckpointError(f"{path} is missing though {MANIFEST} lists it")
-        if path.stat().st_size != size or sha256_of(path) != sha256:
-            raise CheckpointError(f"{path} differs from what {MANIFEST} says: the file is damaged")
 
 
 def newest_good(root: str | Path) -> tuple[Path | None, list[str]]:
@@ -229,8 +270,22 @@ def newest_good(root: str | Path) -> tuple[Path | None, list[str]]:
 
 
 def load_state(folder: str | Path) -> dict[str, Any]:
-    """The JSON state of a checkpoint that has been verified."""
-    return json.loads((Path(folder) / "state.json").read_text(encoding="utf-8"))
+    """The JSON state of a checkpoint.
+
+    Raises:
+        CheckpointError: it cannot be read, or is none. FileNotFoundError: there is none.
+    """
+    file = Path(folder) / STATE
+    try:
+        state = read_json(file)
+    except ValueError as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from None
+    if not isinstance(state, dict) or "step" not in state:
+        raise CheckpointError(f"{file} is no state of a training: it has no step")
+    for key, kinds in STATE_TYPES.items():
+        if key in state and (not isinstance(state[key], kinds) or isinstance(state[key], bool)):
+            raise CheckpointError(f"{file}: {key} is a {type(state[key]).__name__}")
+    return state
 
 
 def weights_hash(module: nn.Module) -> str:

@@ -23,6 +23,7 @@ import pydantic
 import yaml
 
 from textdiff.errors import UsageError
+from textdiff.plain_yaml import parse_yaml
 from textdiff.recipes import recipes
 
 # a field may be called json: pydantic's method of that name is deprecated and not used here
@@ -199,11 +200,11 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """A YAML file that holds a mapping (an empty file is an empty one)."""
     path = Path(path)
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         hint = _nearest_recipe(path)
         raise UsageError(f"config file {path} does not exist{hint}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise UsageError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if tree is None:
         return {}
@@ -277,8 +278,8 @@ def value_of(text: str, annotation: Any) -> Any:
     if text[:1] != "[" or not _is_list(annotation) or str in typing.get_args(annotation):
         return text
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except ValueError:
         return text  # pydantic will say what is wrong with it
 
 

@@ -56,15 +56,19 @@ def read_sealed(
         raise DataError(f"{path} cannot be read as {what}: {error}") from None
     try:
         seal = json.loads(metadata[KEY])
-        said, sha256 = seal["about"], seal["sha256"]
-    except (ValueError, KeyError, TypeError):
+        said, sha256 = str(seal["about"]), seal["sha256"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{path} is no file of {what}; '{written_by}' writes one") from None
     if digest(said, tensors) != sha256:
         raise DataError(f"{path} is damaged: its content is not what was written")
-    about = json.loads(said)
-    if about["format"] != number:
+    try:
+        about = json.loads(said)
+        found = about["format"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{path} does not say what it holds: {error!r:.100}") from None
+    if found != number:
         raise DataError(
-            f"{path} is a file of {what} of format {about['format']}, this version reads "
+            f"{path} is a file of {what} of format {found}, this version reads "
             f"{number}; write it again with '{written_by}'"
         )
     return about, tensors

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 
 from textdiff import checkpoint
 from textdiff.checkpoint import (
-    MANIFEST,
     checkpoints,
+    first_not_finite,
     load_module,
     load_state,
     load_tensors,
@@ -25,6 +25,7 @@ from textdiff.checkpoint import (
     weights_hash,
 )
 from textdiff.errors import CheckpointError
+from textdiff.manifests import MANIFEST
 
 TENSORS = {"unet": {"weight": torch.arange(6.0).view(2, 3)}, "ema": {"weight": torch.ones(3)}}
 
@@ -228,6 +229,20 @@ def test_module_takes_all_tensors_or_none(tensors, complaint):
     with pytest.raises(CheckpointError, match=complaint):
         load_module(module, tensors, "file")
     assert weights_hash(module) == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_module_takes_no_values_that_are_not_finite(value):
+    module = torch.nn.Linear(2, 2)
+    before = weights_hash(module)
+    tensors = {"weight": torch.zeros(2, 2), "bias": torch.tensor([0.0, value])}
+    with pytest.raises(CheckpointError, match="file: 'bias' holds values that are not finite"):
+        load_module(module, tensors, "file")
+    assert weights_hash(module) == before
+
+
+def test_integers_are_finite():
+    assert first_not_finite({"counts": torch.tensor([1, 2])}) is None
 
 
 def test_hash_depends_on_values_names_and_types_alone():

@@ -114,7 +114,9 @@ class ClipConfig(Settings):
 class NoisedClipConfig(Settings):
     """Contents of noised.yaml: the noised pictures x_t that a noised CLIP was trained on."""
 
-    image_size: int = Field(ge=1, description="side of x_t, in pixels or in places of latents")
+    image_size: int = Field(
+        ge=1, le=16_384, description="side of x_t, in pixels or in places of latents"
+    )
     latents: LatentSpace | None = Field(None, description="which latents it reads; none: pixels")
     schedule: dict[str, Any] = Field(
         description="noise schedule, as diffusion's ScheduleConfig; this room reads T alone"
@@ -137,6 +139,9 @@ class NoisedClipConfig(Settings):
 
     @pydantic.model_validator(mode="after")
     def _leaves_timesteps(self) -> NoisedClipConfig:
+        timesteps = self.schedule.get("num_timesteps")
+        if type(timesteps) is not int or not 1 <= timesteps <= 100_000:
+            raise ValueError(f"schedule.num_timesteps is {timesteps!r:.60}, not a number of steps")
         if self.clean_below >= self.num_timesteps:
             raise ValueError(
                 f"clean_below {self.clean_below} leaves none of the timesteps 0.."

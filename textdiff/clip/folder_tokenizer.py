@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError
+from textdiff.files import read_json
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIGS = ("special_tokens_map.json", "tokenizer_config.json")  # later ones win
@@ -74,7 +74,7 @@ def _special_tokens(folder: Path, vocabulary: dict[str, int]) -> dict[str, str]:
         if not path.is_file():
             continue
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = read_json(path)
         except (ValueError, OSError) as error:
             raise CheckpointError(f"{path} cannot be read as JSON: {error}") from None
         if not isinstance(config, dict):

@@ -27,6 +27,8 @@ from textdiff.clip.folder_config import check_model, check_preprocess
 from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.files import read_json
+from textdiff.manifests import MANIFEST, verify_if_listed, write_manifest
 from textdiff.randomness import weights_drawn_by
 
 CONFIG = "open_clip_config.json"
@@ -114,15 +116,19 @@ def save(source: Source, folder: str | Path) -> None:
             source.tokenizer.save_pretrained(staged)
         checkpoint.save_tensors(staged / WEIGHTS, tensors)
         (staged / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        # The config last: a folder without one is none.
-        for path in sorted(staged.iterdir(), key=lambda path: path.name == CONFIG):
-            path.replace(folder / path.name)
+        write_manifest(staged, [path.name for path in staged.iterdir()])
+        # Who reads meanwhile finds no manifest, and the config last: a folder without one is none.
+        (folder / MANIFEST).unlink(missing_ok=True)
+        names = {path.name for path in staged.iterdir()} - {CONFIG, MANIFEST}
+        for name in (*sorted(names), CONFIG, MANIFEST):
+            (staged / name).replace(folder / name)
 
 
 def _load_folder(folder: Path) -> Source:
     config = _read_config(folder)
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"no CLIP in {folder}: it has no {WEIGHTS}")
+    verify_if_listed(folder)
     try:
         _check_text_tower(config["model_cfg"])
     except UsageError as error:
@@ -142,6 +148,7 @@ def _load_folder(folder: Path) -> Source:
         raise CheckpointError(
             f"open_clip cannot build what {folder / CONFIG} describes: {_one_line(error)}"
         ) from error
+    checkpoint.check_finite(tensors, folder / WEIGHTS)
     module.load_state_dict(tensors, strict=True)
     return Source(module, model_cfg, tokenizer)
 
@@ -154,7 +161,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
             f"no CLIP in {folder}: it {what}; give a folder with {CONFIG} and {WEIGHTS}"
         )
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {_one_line(error)}") from None
     parts = config.get("model_cfg") if isinstance(config, dict) else None

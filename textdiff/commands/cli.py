@@ -136,6 +136,24 @@ COMMANDS = {
         "find pictures by text, by picture, by both with weights",
         ("index", "text"),
     ),
+    "ckpt list": Command(
+        "ckpt_list", "CkptListSettings", "the checkpoints that a run keeps", ("run",)
+    ),
+    "ckpt info": Command(
+        "ckpt_info", "CkptInfoSettings", "what is in a checkpoint of a run", ("run",)
+    ),
+    "ckpt verify": Command(
+        "ckpt_verify",
+        "CkptVerifySettings",
+        "whether the files of a run, model or CLIP are as they were written",
+        ("run",),
+    ),
+    "ckpt export": Command(
+        "ckpt_export",
+        "CkptExportSettings",
+        "the model of one checkpoint as a folder of its own",
+        ("run",),
+    ),
     "plot schedules": Command(
         "plot_schedules",
         "PlotSchedulesSettings",

@@ -16,6 +16,7 @@ def run(settings: FinetuneClipSettings) -> None:
         UsageError, DataError, CheckpointError: before anything is written.
     """
     from textdiff.files import check_folder
+    from textdiff.training.dry_run import dry_run
     from textdiff.training.fresh_noised_clip import check_apart
     from textdiff.training.launch import start_all_processes
     from textdiff.training.run import run_training
@@ -28,4 +29,7 @@ def run(settings: FinetuneClipSettings) -> None:
     settings, model, vae = for_model(settings)
     start_all_processes()
     spec = noised_clip_spec(settings, model, vae)
-    run_training(spec, run_dir=settings.run_dir, resume=settings.resume)
+    if settings.dry_run:
+        dry_run(spec, settings.run_dir)
+    else:
+        run_training(spec, run_dir=settings.run_dir, resume=settings.resume)

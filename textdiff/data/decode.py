@@ -13,7 +13,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -43,6 +43,7 @@ OTHER_SUFFIXES = frozenset(
     - SUFFIXES
 )
 WHITE = (255, 255, 255)
+STRIP = 256  # rows that are converted at once
 OVERSAMPLING = 2  # of a JPEG that is decoded at a reduced size, before the resize filter
 
 
@@ -155,10 +156,9 @@ def _decode_reduced(image: Image.Image, config: DataConfig) -> None:
 
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # a broken EXIF block does not spoil the pixels
-        return image
+    with suppress(Exception):  # a broken EXIF block does not spoil the pixels
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -167,19 +167,26 @@ def _on_white(image: Image.Image) -> Image.Image:
         image = _from_16_bit(image)
     elif image.mode == "F":
         raise BadImage("floating-point pixels")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    rgb = Image.new("RGB", image.size)
+    for top in range(0, image.height, STRIP):  # copies of all of a large picture take gigabytes
+        box = (0, top, image.width, min(top + STRIP, image.height))
+        rgba = image.crop(box).convert("RGBA")
         white = Image.new("RGBA", rgba.size, (*WHITE, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+        rgb.paste(Image.alpha_composite(white, rgba).convert("RGB"), box)
+    return rgb
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
-    """Grey 0..65535 -> 0..255. PIL's own conversion would clip at 255."""
-    grey = np.asarray(image).astype(np.int64)
+    """Grey 0..65535 -> 0..255, rounded. PIL's own conversion would clip at 255."""
+    grey = np.asarray(image)
     if grey.min() < 0 or grey.max() > 65535:
         raise BadImage("32-bit pixels")
-    return Image.fromarray(np.round(grey / 257).astype(np.uint8))
+    rounded = np.empty(grey.shape, np.uint8)
+    for top in range(0, len(grey), STRIP):
+        rounded[top : top + STRIP] = (grey[top : top + STRIP].astype(np.int64) + 128) // 257
+    return Image.fromarray(rounded)
 
 
 def _square(image: Image.Image, config: DataConfig) -> Image.Image:

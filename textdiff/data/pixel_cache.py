@@ -26,6 +26,7 @@ from textdiff.data.decode import OVERSAMPLING, BadImage
 from textdiff.data.entries import Entry
 from textdiff.data.row_cache import RowCache
 
+FORMAT = 2  # raise it when what stands in a cache changes its meaning
 LOOKS = ("image_size", "resize", "resample", "min_side", "max_pixels", "outside_files")
 
 
@@ -52,6 +53,9 @@ class PixelCache(RowCache):
         Args:
             read: a row's picture (3, S, S) uint8; raises BadImage.
             note_bad: takes rows that cannot be read, with their reasons, as soon as they are met.
+
+        Raises:
+            DataError: the disk is full, or what else keeps rows from being written.
         """
         doing = "resizing pictures into the cache"
         with self.filling(rows, doing) as chunks, ThreadPoolExecutor(usable_cores()) as pool:
@@ -86,7 +90,7 @@ def cache_for(source: Versioned, config: DataConfig) -> PixelCache:
     """The cache of a source's pictures as `config` makes them. Raises DataError."""
     names = [entry.identifier for entry in source.entries]
     looks = {name: getattr(config, name) for name in LOOKS}
-    content = [PIL.__version__, OVERSAMPLING, looks, names, source.version()]
+    content = [FORMAT, PIL.__version__, OVERSAMPLING, looks, names, source.version()]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     side = config.image_size
     return PixelCache(cache_root(config) / f"pixels-{key}", (len(names), 3, side, side))

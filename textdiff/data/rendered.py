@@ -1,29 +1,35 @@
 """Pictures that are drawn rather than read: rendered once into a folder of the cache.
 
-    pictures, one by one -> <folder>/images.npy (N, 3, S, S) uint8, beside texts about them
+    pictures, one by one -> <folder>/images.npy, sums.npy (see `row_file`), beside texts
 
-The folder is made under another name and renamed, so that it is never half full.
+The folder is never half full, see `made_once`.
 """
 
 from __future__ import annotations
 
-import functools
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from textdiff.data.made_once import make_once
+from textdiff.data.row_file import (
+    DamagedRowError,
+    RowFile,
+    Shape,
+    add_sums,
+    make_row_file,
+)
 from textdiff.errors import DataError
+
+CHUNK = 128  # pictures between two flushes
 
 
 class RenderedPictures:
-    """The pictures in `folder`, rendered if it is not there. Pickled as the name of a file.
+    """The pictures in `folder`, rendered if it is not there. Pickled as the name of a folder.
 
     Args:
         render: yields the pictures, each (3, S, S) uint8.
@@ -46,10 +52,10 @@ class RenderedPictures:
         what: str,
     ) -> None:
         try:
-            if not folder.is_dir():
-                _make(folder, render, (count, 3, side, side), texts, what)
-            self._file = str(folder / "images.npy")
-            _pixels(self._file)
+            shape = (count, 3, side, side)
+            make_once(folder, lambda staging: _fill(staging, render, shape, texts, what))
+            add_sums(folder)
+            self._pixels = RowFile(folder, shape)
         except OSError as error:
             raise DataError(
                 f"cache folder {folder.parent} cannot be used: {error}; set data.cache_dir or "
@@ -59,44 +65,36 @@ class RenderedPictures:
             raise DataError(f"{folder} is damaged ({error}): delete it and start again") from None
 
     def __getitem__(self, index: int) -> Tensor:
-        """(3, S, S) uint8."""
-        return torch.from_numpy(np.array(_pixels(self._file)[index]))
+        """(3, S, S) uint8. Raises DataError: it is damaged."""
+        try:
+            return self._pixels[index]
+        except DamagedRowError as error:
+            raise DataError(f"{error}: delete {self._pixels.folder} and start again") from None
 
 
-@functools.lru_cache(maxsize=8)
-def _pixels(file: str) -> NDArray[np.uint8]:
-    """Opened once per process; kept out of the source so that workers do not receive a copy."""
-    return np.load(file, mmap_mode="r")
-
-
-def _make(
+def _fill(
     folder: Path,
     render: Callable[[], Iterable[NDArray[np.uint8]]],
-    shape: tuple[int, int, int, int],
+    shape: Shape,
     texts: Mapping[str, str],
     what: str,
 ) -> None:
-    staging = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
-    staging.mkdir(parents=True)
-    try:
-        images = np.lib.format.open_memmap(staging / "images.npy", "w+", np.uint8, shape)
-        side = shape[-1]
-        progress = tqdm(
-            render(),
-            total=shape[0],
-            desc=f"rendering {what} at {side}x{side}",
-            leave=False,
-            disable=None,
-        )
-        for row, picture in enumerate(progress):
-            images[row] = picture
-        images.flush()
-        for name, content in texts.items():
-            (staging / name).write_text(content, "utf-8")
-        try:
-            staging.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # if it is, another process wrote the same content first
-                raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    make_row_file(folder, shape)
+    pixels = RowFile(folder, shape)
+    side = shape[-1]
+    progress = tqdm(
+        render(),
+        total=shape[0],
+        desc=f"rendering {what} at {side}x{side}",
+        leave=False,
+        disable=None,
+    )
+    rows: dict[int, NDArray[np.uint8]] = {}
+    for row, picture in enumerate(progress):
+        rows[row] = picture
+        if len(rows) == CHUNK:
+            pixels.write(rows)
+            rows.clear()
+    pixels.write(rows)
+    for name, content in texts.items():
+        (folder / name).write_text(content, "utf-8")

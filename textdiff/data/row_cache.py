@@ -1,34 +1,40 @@
 """Rows of one shape on disk, each computed once and read from memory ever after.
 
-    <folder>/<name>.npy (N, ...)   a row per thing that is cached
-             done.npy   (N,)       0: this row is not there yet; else uint8 1, or, where rows are
-                                   hashed, uint64, the first bytes of the row's SHA-256
+    <folder>/<name>.npy, sums.npy  a row per thing that is cached, see `row_file`
+             done.npy              (N,) uint8, 1: this row is there
              about.json            what the rows are of, where their maker says it
 
-Rows are marked after they are on disk, so that a fill that was stopped goes on where it was; a row
-whose hash is not the one it was marked with counts as missing. Rows that nobody asks for stay holes
-in the file and take no space.
+Rows are marked after they are on disk, so that a fill that was stopped goes on where it was. Rows
+that nobody asks for stay holes in the file and take no space. One that the disk has spoilt counts
+as missing when it is read.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
-import shutil
-import uuid
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from textdiff.data.made_once import make_once
+from textdiff.data.row_file import (
+    DamagedRowError,
+    RowFile,
+    Shape,
+    make_array,
+    make_row_file,
+    mapped,
+    write_rows,
+)
 from textdiff.errors import DataError
+from textdiff.locks import locked
 
 CHUNK = 128  # rows between two flushes
 DONE, ABOUT = "done.npy", "about.json"
@@ -39,7 +45,6 @@ class RowCache:
 
     Args:
         shape: (N, ...) of all rows. name: of their file, without its ending.
-        hashed: keep the hash of each row, so that one that was spoilt is told.
         about: what the rows are of, as JSON.
 
     Raises:
@@ -49,32 +54,29 @@ class RowCache:
     def __init__(
         self,
         folder: Path,
-        shape: tuple[int, ...],
+        shape: Shape,
         *,
         name: str = "images",
         dtype: str = "uint8",
-        hashed: bool = False,
         about: Mapping[str, Any] | None = None,
     ) -> None:
-        self.folder, self.hashed = folder, hashed
-        self._rows, self._done = str(folder / f"{name}.npy"), str(folder / DONE)
-        layout = {
-            f"{name}.npy": (shape, dtype),
-            DONE: (shape[:1], "uint64" if hashed else "uint8"),
-        }
+        self.folder, file = folder, f"{name}.npy"
+        self._damaged: set[int] = set()  # rows that were told
+
+        def make(staging: Path) -> None:
+            make_row_file(staging, shape, file, dtype)
+            make_array(staging / DONE, np.uint8, shape[:1])
+            if about:
+                (staging / ABOUT).write_text(json.dumps(about, indent=1), "utf-8")
+
         try:
-            if not folder.is_dir():
-                _make(folder, layout, about)
+            make_once(folder, make)
             self._check_about(about or {})
-            for file, expected in layout.items():
-                array = _array(str(folder / file), "r")
-                if (array.shape, array.dtype.name) != expected:
-                    raise ValueError("another shape")
+            self._rows = RowFile(folder, shape, file, dtype)
+            if mapped(folder / DONE).shape != shape[:1]:
+                raise ValueError(f"{DONE} of another shape")
         except OSError as error:
-            raise DataError(
-                f"cache folder {folder.parent} cannot be used: {error}; set data.cache_dir or "
-                "TEXTDIFF_CACHE to a folder that can be written, or data.cache to off"
-            ) from None
+            raise _unusable(folder, error) from None
         except ValueError as error:
             raise DataError(f"{folder} is damaged ({error}): delete it and start again") from None
 
@@ -90,37 +92,48 @@ class RowCache:
                 )
 
     def get(self, row: int) -> Tensor | None:
-        """A copy of this row; None if it has not been filled."""
-        if not _array(self._done, "r")[row]:
+        """A copy of this row; None if it has not been filled, or is damaged."""
+        if not mapped(self.folder / DONE)[row]:
             return None
-        return torch.from_numpy(np.array(_array(self._rows, "r")[row]))
+        try:
+            return self._rows[row]
+        except DamagedRowError as error:
+            if row not in self._damaged:
+                self._damaged.add(row)
+                logging.getLogger(__name__).warning("%s: it is made again", error)
+            return None
 
     def missing(self, rows: Sequence[int]) -> list[int]:
-        """Those that are not there."""
-        done = _array(self._done, "r")
+        """Those that have not been filled."""
+        done = mapped(self.folder / DONE)
         return [row for row in rows if not done[row]]
 
     def spoilt(self, rows: Sequence[int]) -> list[int]:
-        """Those that were filled, and have another hash now. None where rows are not hashed."""
-        if not self.hashed:
-            return []
-        content, done = _array(self._rows, "r"), _array(self._done, "r")
-        return [row for row in rows if done[row] and done[row] != _mark(content[row])]
+        """Those that were filled, and are damaged now."""
+        done = mapped(self.folder / DONE)
+        return [row for row in rows if done[row] and self.get(row) is None]
 
     def forget(self, rows: Sequence[int]) -> None:
         """Makes these missing."""
-        done = _array(self._done, "r+")
-        done[list(rows)] = 0
-        done.flush()
+        self._mark(rows, 0)
 
     def write(self, rows: Sequence[int], values: Sequence[NDArray[Any]]) -> None:
-        """Puts these rows on disk, then marks them."""
-        content, done = _array(self._rows, "r+"), _array(self._done, "r+")
-        for row, value in zip(rows, values, strict=True):
-            content[row] = value
-        content.flush()
-        done[list(rows)] = [_mark(content[row]) for row in rows] if self.hashed else 1
-        done.flush()
+        """Puts these rows on disk, then marks them.
+
+        Raises:
+            DataError: the disk is full, or what else keeps them from being written.
+        """
+        try:
+            self._rows.write(dict(zip(rows, values, strict=True)))
+        except OSError as error:
+            raise _unusable(self.folder, error) from None
+        self._mark(rows, 1)
+
+    def _mark(self, rows: Sequence[int], done: int) -> None:
+        try:
+            write_rows(self.folder / DONE, dict.fromkeys(rows, done))
+        except OSError as error:
+            raise _unusable(self.folder, error) from None
 
     @contextmanager
     def filling(
@@ -133,7 +146,7 @@ class RowCache:
 
         again: looks at the rows first, for those to `forget`.
         """
-        with _locked(self.folder / "lock"):
+        with locked(self.folder / "lock", wait=True):
             if again is not None:
                 again()
             missing = self.missing(rows)
@@ -155,49 +168,8 @@ def _chunks(rows: list[int], bar: tqdm[Any]) -> Iterator[list[int]]:
         bar.update(len(chunk))
 
 
-def _mark(row: NDArray[Any]) -> int:
-    """Of a row that is there; 0 is for those that are not."""
-    digest = hashlib.sha256(np.ascontiguousarray(row).tobytes()).digest()
-    return int.from_bytes(digest[:8], "little") or 1
-
-
-@functools.lru_cache(maxsize=32)
-def _array(file: str, mode: Literal["r", "r+"]) -> np.memmap[Any, np.dtype[Any]]:
-    """Opened once per process; kept out of the cache so that workers do not receive a copy."""
-    array: np.memmap[Any, np.dtype[Any]] = np.load(file, mmap_mode=mode)
-    return array
-
-
-def _make(
-    folder: Path,
-    layout: Mapping[str, tuple[tuple[int, ...], str]],
-    about: Mapping[str, Any] | None,
-) -> None:
-    """Empty arrays, of holes, under another name, then renamed: never half made."""
-    staging = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
-    staging.mkdir(parents=True)
-    try:
-        for name, (shape, dtype) in layout.items():
-            np.lib.format.open_memmap(staging / name, "w+", np.dtype(dtype), shape).flush()
-        if about:
-            (staging / ABOUT).write_text(json.dumps(about, indent=1), "utf-8")
-        staging.rename(folder)
-        _array.cache_clear()  # of a folder of this name that was deleted
-    except OSError:
-        if not folder.is_dir():  # if it is, another process was first
-            raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """One process at a time, where the system has such locks; freed if the process dies."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with file.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _unusable(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        f"cache folder {folder.parent} cannot be used: {error}; set data.cache_dir or "
+        "TEXTDIFF_CACHE to a folder that can be written, or data.cache to off"
+    )

@@ -21,7 +21,7 @@ from textdiff.data.pixel_cache import cache_root
 from textdiff.data.shards import Shard
 from textdiff.data.text import as_utf_8, shown
 from textdiff.errors import DataError
-from textdiff.files import write_text
+from textdiff.files import read_json, write_text
 
 FORMAT = 1  # of the index file
 BLOCK = tarfile.BLOCKSIZE
@@ -55,7 +55,7 @@ def members_of(shard: Shard, config: DataConfig) -> list[Member]:
     key = hashlib.sha256(json.dumps([FORMAT, *astuple(shard)]).encode()).hexdigest()[:16]
     file = cache_root(config) / "shards" / f"{key}.json"
     try:
-        return [Member(*row) for row in json.loads(file.read_text(encoding="utf-8"))]
+        return [Member(*row) for row in read_json(file)]
     except (OSError, ValueError, TypeError):  # not there, or damaged
         members = read_headers(shard)
     try:

@@ -66,7 +66,7 @@ def read_column(file: Path) -> Column | None:
             return Column(
                 prompts, [column.crop((0, top, column.width, top + height)) for top in tops]
             )
-    except (OSError, ValueError, SyntaxError, TypeError):
+    except (OSError, ValueError, SyntaxError, TypeError, RecursionError):
         return None
 
 

@@ -9,13 +9,12 @@ one and outputs and gradients stay the same. Only safetensors are read.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError
-from textdiff.files import follow_umask
+from textdiff.files import follow_umask, read_json
 from textdiff.interop.unet_layout import layout_from_diffusers, layout_to_diffusers
 from textdiff.models.unet import UNet
 
@@ -62,9 +61,8 @@ def unet_from_diffusers(folder_or_model: str | Path | UNet2DConditionModel) -> U
     else:
         options, tensors = dict(folder_or_model.config), folder_or_model.state_dict()
         where = f"this {type(folder_or_model).__name__}"
-    unet = UNet(layout_from_diffusers(options, where)).eval()
-    checkpoint.load_module(unet, tensors, where)
-    return unet
+    config = layout_from_diffusers(options, where)
+    return checkpoint.build_module(lambda: UNet(config), tensors, where).eval()
 
 
 def folded(unet: UNet) -> UNet:
@@ -94,7 +92,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
             "wrote, or a pipeline's folder with unet/ in it"
         )
     try:
-        options = json.loads(path.read_text(encoding="utf-8"))
+        options = read_json(path)
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from None
     class_name = options.get("_class_name", CLASS) if isinstance(options, dict) else None

@@ -11,10 +11,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pydantic
 from pydantic import Field
 
 from textdiff.config import Settings
+
+# Far beyond what anybody trains: a file may come from anywhere, and what it asks for is made before
+# it can be compared with weights. Without memory, but it takes its time.
+MOST, MOST_LAYERS = 65_536, 256
+Channels = Annotated[int, Field(le=MOST)]
+Layers = Annotated[int, Field(le=MOST_LAYERS)]
 
 
 class UNetConfig(Settings):
@@ -25,34 +33,47 @@ class UNetConfig(Settings):
     `block_channels[i] // head_dim` there.
     """
 
-    image_size: int = Field(32, description="pixels a side of the images", ge=1)
-    in_channels: int = Field(3, description="channels of the noised image", ge=1)
+    image_size: int = Field(32, description="pixels a side of the images", ge=1, le=16_384)
+    in_channels: int = Field(3, description="channels of the noised image", ge=1, le=MOST)
     out_channels: int | None = Field(
-        None, description="channels of the prediction, variance aside; none: as in_channels", ge=1
+        None,
+        description="channels of the prediction, variance aside; none: as in_channels",
+        ge=1,
+        le=MOST,
     )
     learned_variance: bool = Field(False, description="output 2C channels, the last C for variance")
     patch_size: int = Field(
-        1, description="fold squares of this side into channels before the first level", ge=1
+        1, description="fold squares of this side into channels before the first level", ge=1, le=64
     )
-    block_channels: tuple[int, ...] = Field(
-        (64, 128, 192), description="channels per level, from full size downwards", min_length=1
+    block_channels: tuple[Channels, ...] = Field(
+        (64, 128, 192),
+        description="channels per level, from full size downwards",
+        min_length=1,
+        max_length=12,
     )
-    layers_per_block: int | tuple[int, ...] = Field(
+    layers_per_block: Layers | tuple[Layers, ...] = Field(
         2, description="residual blocks on the way down, for all levels or one number per level"
     )
     attention: tuple[bool, ...] = Field(
         (False, True, True), description="per level: attend to the image itself and to the text"
     )
-    head_dim: int = Field(32, description="width of one attention head", ge=1)
-    transformer_layers: int = Field(1, description="transformer blocks per attention", ge=1)
-    cross_attention_dim: int = Field(256, description="width of the text's token features", ge=1)
+    head_dim: int = Field(32, description="width of one attention head", ge=1, le=MOST)
+    transformer_layers: int = Field(
+        1, description="transformer blocks per attention", ge=1, le=MOST_LAYERS
+    )
+    cross_attention_dim: int = Field(
+        256, description="width of the text's token features", ge=1, le=MOST
+    )
     pooled_dim: int | None = Field(
-        None, description="width of the pooled text feature; none: it is not used", ge=1
+        None, description="width of the pooled text feature; none: it is not used", ge=1, le=MOST
     )
     image_dim: int | None = Field(
-        None, description="unCLIP: width of the picture's CLIP embedding; none: no decoder", ge=1
+        None,
+        description="unCLIP: width of the picture's CLIP embedding; none: no decoder",
+        ge=1,
+        le=MOST,
     )
-    norm_groups: int = Field(32, description="groups of the group norms", ge=1)
+    norm_groups: int = Field(32, description="groups of the group norms", ge=1, le=MOST)
     time_scale_shift: bool = Field(
         True, description="timestep scales and shifts the second norm of a block; false: is added"
     )

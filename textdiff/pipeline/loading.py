@@ -15,6 +15,7 @@ from textdiff import checkpoint
 from textdiff.clip.model import ClipModel
 from textdiff.config import SettingsT, build, read_yaml
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.manifests import verify_if_listed
 from textdiff.pipeline.config import ModelConfig
 from textdiff.vae import Vae
 
@@ -60,6 +61,7 @@ def find_weights(
     Raises:
         CheckpointError: no such checkpoint, or none that can be used.
     """
+    verify_if_listed(folder)
     exported = folder / name
     if step is not None:
         found = _checkpoint_at(folder, step)
@@ -122,9 +124,11 @@ def check_described(
             )
 
 
-def load_clip(folder: Path, config: ModelConfig) -> ClipModel:
+def load_clip(folder: Path, config: ModelConfig, weights: str | None = None) -> ClipModel:
     """The CLIP in `folder`: the one that `config` names is where it came from, and may be a name
     that is looked up on the network.
+
+    weights: hash of those of the training; None: not known.
 
     Raises:
         CheckpointError: none there, or not that of the U-Net's training.
@@ -141,6 +145,11 @@ def load_clip(folder: Path, config: ModelConfig) -> ClipModel:
         raise CheckpointError(
             f"{source} has text features of width {width}, the U-Net of {folder} was "
             f"trained on {config.unet.cross_attention_dim}; put the CLIP of its training there"
+        )
+    if weights is not None and clip.weights_hash() != weights:
+        raise CheckpointError(
+            f"{source} is not the CLIP that the U-Net of {folder} was trained on; put that one "
+            f"there: {config.clip!r} was its source"
         )
     return clip
 

@@ -35,6 +35,7 @@ from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.embeddings import scaled_feature
 from textdiff.files import write_text
 from textdiff.latent_space import LatentSpace
+from textdiff.manifests import write_manifest
 from textdiff.models.unet import UNet
 from textdiff.pictures import CHANNELS, PictureCodec
 from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
@@ -122,9 +123,9 @@ class TextToImage:
         weights, state = find_weights(folder, step=step)
         fixed = state.get("fixed", {})
         check_trained_as(config, fixed, folder / MODEL_FILE, weights.parent)
-        unet = UNet(config.unet)
-        checkpoint.load_module(unet, checkpoint.load_tensors(weights), weights)
-        clip = load_clip(folder, config)
+        tensors = checkpoint.load_tensors(weights)
+        unet = checkpoint.build_module(lambda: UNet(config.unet), tensors, weights)
+        clip = load_clip(folder, config, fixed.get("clip_weights"))
         vae = load_vae(folder, config, fixed)
         return cls(unet, clip, config, state.get("step"), vae=vae).freeze().to(device)
 
@@ -153,6 +154,7 @@ class TextToImage:
             self.vae.save(folder / VAE_FOLDER)
         checkpoint.save_tensors(folder / WEIGHTS_FILE, self.unet.state_dict())
         write_text(folder / MODEL_FILE, to_yaml(self.config))
+        write_manifest(folder, [WEIGHTS_FILE, MODEL_FILE])
 
     @property
     def device(self) -> torch.device:

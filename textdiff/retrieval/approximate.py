@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from textdiff.checkpoint import sha256_of
 from textdiff.errors import DataError, require_extra
 from textdiff.files import replacing
+from textdiff.manifests import sha256_of
 from textdiff.retrieval.exact import Nearest, nearest_rows
 from textdiff.retrieval.manifest import ListsEntry
 from textdiff.retrieval.planes import StoredRows, UnitRows

@@ -9,7 +9,6 @@ removed are listed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 from textdiff.errors import DataError
 from textdiff.evaluation.features.extractor import ExtractorProtocol
 from textdiff.evaluation.results import OMIT_NONE, as_text, from_json, to_json
-from textdiff.files import write_text
+from textdiff.files import read_json, write_text
 
 MANIFEST = "manifest.json"
 FORMAT = 1  # raise it when what stands in an index changes its meaning
@@ -131,7 +130,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Raises DataError: no index, one of another format, or a manifest that is damaged."""
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(
             f"{folder} is no index: it has no {MANIFEST}; 'textdiff index build' makes one"

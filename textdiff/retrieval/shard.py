@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch.nn.functional as F
 
-from textdiff.checkpoint import load_tensors, save_tensors, sha256_of
+from textdiff.checkpoint import load_tensors, save_tensors
 from textdiff.errors import CheckpointError, DataError
+from textdiff.manifests import sha256_of
 from textdiff.retrieval.manifest import ShardEntry
 from textdiff.retrieval.planes import Planes
 from textdiff.retrieval.texts import PackedTexts

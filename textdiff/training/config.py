@@ -76,6 +76,12 @@ class TrainConfig(OptimizerConfig):
         description="U-Net: keep what enters each block alone and compute it again for the "
         "gradients: less memory, a third more time",
     )
+    max_skipped_steps: int = Field(
+        10,
+        ge=0,
+        description="steps left out in all, at most 3 in a row, because the loss or the gradient "
+        "is not finite; then the run ends with exit code 5",
+    )
     log_every: int = Field(50, ge=1, description="steps between lines in metrics.jsonl")
     eval_every: int = Field(1000, ge=1, description="steps between evaluations on the val split")
     checkpoint_every: int = Field(1000, ge=1, description="steps between checkpoints")

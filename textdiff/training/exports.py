@@ -14,8 +14,8 @@ import shutil
 import uuid
 from pathlib import Path
 
-from textdiff.checkpoint import MANIFEST, sha256_of
-from textdiff.files import write_text
+from textdiff.files import read_json, write_text
+from textdiff.manifests import MANIFEST, sha256_of
 from textdiff.training.task import Exporting
 
 EXPORT = "export.json"
@@ -43,8 +43,9 @@ def ensure_export(task: Exporting, run: Path, checkpoint: Path) -> bool:
             for name in names
             if (staging / name).is_file()
         }
-        (run / EXPORT).unlink(missing_ok=True)
-        for name in files:
+        for name in (EXPORT, MANIFEST):
+            (run / name).unlink(missing_ok=True)
+        for name in sorted(files, key=lambda name: name == MANIFEST):
             (run / name).parent.mkdir(parents=True, exist_ok=True)
             (staging / name).replace(run / name)
     finally:
@@ -57,7 +58,7 @@ def ensure_export(task: Exporting, run: Path, checkpoint: Path) -> bool:
 def exported_files(run: Path) -> list[str]:
     """Of the export in `run`, the weights; none without one."""
     try:
-        written = json.loads((run / EXPORT).read_text(encoding="utf-8"))
+        written = read_json(run / EXPORT)
         return sorted(name for name in written["files"] if name.endswith(".safetensors"))
     except (OSError, ValueError, LookupError, TypeError):
         return []
@@ -66,7 +67,7 @@ def exported_files(run: Path) -> list[str]:
 def is_current(run: Path, checkpoint: Path) -> bool:
     """Whether the export in `run` is that of `checkpoint`, whole and as it was written."""
     try:
-        written = json.loads((run / EXPORT).read_text(encoding="utf-8"))
+        written = read_json(run / EXPORT)
         if written["manifest"] != _identity(checkpoint):
             return False
         return all(

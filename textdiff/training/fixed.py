@@ -16,7 +16,9 @@ NAMED_BY = {
     "init": "another CLIP than --init names now",
     "vae_init": "another VAE than --init names now",
     "vae": "another VAE than --codec names now",
+    "clip_weights": "another CLIP than --clip names now",
 }
+LATER = {"clip_weights"}  # not in checkpoints of the first versions: let through where missing
 
 
 def about_data(data: TrainingData) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def _differences(
     saved_data: Mapping[str, Any],
     data: Mapping[str, Any],
 ) -> Iterator[str]:
+    fixed = {key: value for key, value in fixed.items() if key in saved or key not in LATER}
     others = {
         key: text
         for key, text in NAMED_BY.items()
@@ -96,17 +99,18 @@ def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
 
 
 def _unequal(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    old, new = _flat(before), _flat(now)
+    old, new = flat(before), flat(now)
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             yield f"{key} = {old.get(key)}, now it is {new.get(key)}"
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
+    values: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
+            values |= flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+            values[f"{prefix}{key}"] = value
+    return values

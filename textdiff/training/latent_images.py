@@ -4,8 +4,8 @@
                           about.json   VAE, data, and whether x_0 is sampled
 
 The key covers the VAE's weights, the data's fingerprint and version, which say how the pictures
-look, and what is kept. Rows are hashed: those that were spoilt are found when a training starts,
-and encoded again. See `data.row_cache`.
+look, and what is kept. Rows that the disk has spoilt are found when a training starts, and encoded
+again. See `data.row_cache`.
 
     bytes of a picture        pixels     mean and logvar     mean
     64 pixels, f 4, C 4       12,288     4,096               2,048
@@ -61,7 +61,6 @@ class LatentImages:
             (len(pictures), *encoder.row_shape),
             name="latents",
             dtype="float16",
-            hashed=True,
             about=about,
         )
 
@@ -160,7 +159,7 @@ class LatentImages:
         row = self.cache.get(index)
         if row is None:
             raise DataError(
-                f"{self.cache.folder} was emptied while it was read; start again to fill it"
+                f"{self.cache.folder} was spoilt while it was read; start again to fill it"
             )
         return row
 

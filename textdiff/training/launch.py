@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from textdiff.errors import UsageError
 from textdiff.threads import VARIABLES, set_by_launcher
+from textdiff.training.launcher import FIRST
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -54,6 +55,7 @@ def start_all_processes() -> None:
         where = [f"--nnodes={machines}", f"--node_rank={launched.machine_rank}"]
         where += [f"--{name}={os.environ[name.upper()]}" for name in ("master_addr", "master_port")]
     count = f"--nproc_per_node={launched.num_processes // machines}"
+    os.environ[FIRST] = str(launcher.pid)
     command = [sys.executable, "-m", "torch.distributed.run", *where, count, *sys.argv]
     os.execv(sys.executable, command)
 

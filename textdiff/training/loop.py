@@ -1,6 +1,6 @@
 """The one training loop: every task, one process or many.
 
-    micro-batches ──► task.losses ──► mean ──► backward ──► clip ──► AdamW ──► EMA
+    micro-batches ──► task.losses ──► mean ──► backward ──► clip ──► guard ──► AdamW ──► EMA
                   └─► the same of the task's adversary, where it has one
     every so often:   metrics.jsonl,  held-out evaluation from EMA (at step 0 too),  checkpoint
 
@@ -11,7 +11,6 @@ weights, EMA, optimizer and the step number, and nothing else, to continue to th
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Generator
 from contextlib import closing, nullcontext
@@ -27,7 +26,6 @@ from textdiff.data.cost import cache_pixels, choose_workers, slow_loading
 from textdiff.data.loader import batches
 from textdiff.errors import (
     CheckpointError,
-    NonFiniteLossError,
     StoppedBySignalError,
     UsageError,
 )
@@ -42,6 +40,8 @@ from textdiff.training.ema import EMA
 from textdiff.training.evaluate import evaluate
 from textdiff.training.exports import ensure_export, is_current
 from textdiff.training.fixed import about_data
+from textdiff.training.guard import Guard
+from textdiff.training.health import Health
 from textdiff.training.learning.cost import affordable
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
@@ -111,6 +111,7 @@ class Trainer:
         self.adversary = Adversary.of(task, accelerator)
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
+        self.guard = Guard(task, run, accelerator, config.max_skipped_steps, Health())
         self.workers = 0 if config.workers == "auto" else config.workers
         self._ahead: Ahead[list[Batch]] | None = None  # while `train` lasts
         self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch
@@ -136,7 +137,7 @@ class Trainer:
             if policy == "must":
                 raise CheckpointError(f"--resume must: no checkpoint under {self.run.checkpoints}")
             return
-        self.progress = Progress(*read_checkpoint(folder, self._state()))
+        self.progress = Progress(*read_checkpoint(folder, self.state()))
         self.accelerator.print(f"resuming from {folder}")
         self._export(folder)
 
@@ -163,15 +164,16 @@ class Trainer:
         """Runs to the end of the budget; the last step is evaluated and saved.
 
         Raises:
-            NonFiniteLossError: names step, samples and the last good checkpoint.
-            StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived; a checkpoint was
-                saved first.
+            NonFiniteLossError: too many steps were not finite, or the weights are not; names
+                samples and the newest checkpoint from before the loss rose.
+            StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived, or the launcher has
+                gone; a checkpoint was saved first.
         """
-        self._ahead = ahead = Ahead(self.micro_batches())
+        self._ahead = ahead = Ahead(self.batches())
         with stop_on_signal() as stop, self._meter() as meter, closing(ahead) as steps:
             if self.progress.step == 0:
                 with meter.paused():
-                    self._evaluate(examine=False)
+                    self.evaluate(examine=False)
             self.progress.started = time.monotonic()
             for micro_batches in meter.loading(steps):
                 values = self.train_step(micro_batches)
@@ -180,21 +182,25 @@ class Trainer:
                 meter.waited += self._late
                 meter.add(values, flush=done)
                 stopped = on_any(self.accelerator, stop.received) and not done
+                evaluates = done or (self._every(self.config.eval_every) and not stopped)
+                saves = done or stopped or self._every(self.config.checkpoint_every)
                 with meter.paused():
-                    if done or (self._every(self.config.eval_every) and not stopped):
-                        self._evaluate(examine=done or self._examine())
-                    if done or stopped or self._every(self.config.checkpoint_every):
+                    if evaluates or saves:
+                        self.guard.check(self.state(), self.progress.step)
+                    if evaluates:
+                        self.evaluate(examine=done or self._examine())
+                    if saves:
                         folder = self.save()
                 if stopped:
                     raise StoppedBySignalError(
-                        f"stopped by a signal at step {self.progress.step}; saved {folder}; "
+                        f"stopped by {stop.reason} at step {self.progress.step}; saved {folder}; "
                         "run the same command again to continue"
                     )
                 if done:
                     break
 
     def _batches(self) -> Generator[list[Batch], None, None]:
-        """The micro-batches of each step to come, this process's share of them."""
+        """As they are read."""
         return batches(
             self.data,
             seed=self.seed,
@@ -206,8 +212,9 @@ class Trainer:
             workers=self.workers,
         )
 
-    def micro_batches(self) -> Generator[list[Batch], None, None]:
-        """Those of each step to come, with what the task does for each on the CPU done."""
+    def batches(self) -> Generator[list[Batch], None, None]:
+        """This process's micro-batches of each step to come, with what the task does for each on
+        the CPU done."""
         with closing(self._batches()) as steps:
             for step, micro_batches in enumerate(steps, self.progress.step):
                 if isinstance(self.task, Preparing):
@@ -234,7 +241,8 @@ class Trainer:
         return f"{share:.0%} of the time goes into drawing batches and noise"
 
     def train_step(self, micro_batches: list[Batch]) -> dict[str, float]:
-        """One optimizer step; returns this process's mean of each value that the task reported.
+        """One optimizer step; returns this process's mean of each value that the task reported,
+        none of a step that was left out.
 
         Raises:
             NonFiniteLossError: as `train`.
@@ -245,6 +253,7 @@ class Trainer:
         set_lr(self.optimizer, lr)
         torch.manual_seed(seed_of(self.seed, "modules", step, self.accelerator.process_index))
         self.model.train()
+        self.guard.before_step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.adversary:
             self.adversary.start_step(step, share)
@@ -271,16 +280,13 @@ class Trainer:
             self._late = time.monotonic() - start if has_finished(self.accelerator.device) else 0.0
         means = _read(values_of_step)
         samples = torch.cat([batch.sample_ids for batch in micro_batches])
-        if not math.isfinite(means["loss"]):
-            samples = samples[~torch.cat(finite).cpu()]
         losses, norms = {"loss": means["loss"]}, {"gradient norm": means["grad_norm"]}
         if self.adversary and self.adversary.loss_name in means:
             name = self.adversary.name
             losses[f"{name}'s loss"] = means[self.adversary.loss_name]
             norms[f"{name}'s gradient norm"] = means[f"{name}/grad_norm"]
-        self._check_finite(losses, samples)
-        if self.scaler is None:  # fp16's scaler skips such a step by itself
-            self._check_finite(norms, samples)
+        if not self.guard.lets(step, losses, norms, samples, torch.cat(finite)):
+            return {}
         self._update()
         return {**means, "lr": lr}
 
@@ -289,26 +295,6 @@ class Trainer:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         return nn.utils.clip_grad_norm_(self.task.model.parameters(), self.config.max_grad_norm)
-
-    def _check_finite(self, values: dict[str, float], samples: Tensor) -> None:
-        """Ends the run where one of `values` is not finite on any process; `samples`: ids to
-        name."""
-        broken = {name: value for name, value in values.items() if not math.isfinite(value)}
-        if not on_any(self.accelerator, bool(broken)):
-            return
-        if not broken:
-            raise NonFiniteLossError(
-                f"another process met a {next(iter(values))} that is not finite"
-            )
-        ids = samples.tolist()
-        good, _ = checkpoint.newest_good(self.run.checkpoints)
-        what = " and ".join(f"the {name} is {value}" for name, value in broken.items())
-        rates = "--train.lr" if not self.adversary else f"--train.lr and --{self.adversary.name}.lr"
-        raise NonFiniteLossError(
-            f"{what} at step {self.progress.step} (samples {ids[:8]}"
-            f"{', ...' if len(ids) > 8 else ''}); last good checkpoint: {good or 'none'}; "
-            f"lower {rates} or look at these samples"
-        )
 
     def _update(self) -> None:
         if self.scaler is not None:
@@ -323,10 +309,13 @@ class Trainer:
         if self.ema:
             self.ema.update()
 
-    def _evaluate(self, examine: bool) -> None:
+    def evaluate(self, examine: bool) -> None:
         """On the main process; the others wait."""
         if self.accelerator.is_main_process:
-            evaluate(self.task, self.run, self.progress.step, ema=self.ema, examine=examine)
+            try:
+                evaluate(self.task, self.run, self.progress.step, ema=self.ema, examine=examine)
+            except OSError as error:  # of pictures that it writes
+                self.run.note_trouble("an evaluation cannot be written", error)
         self.accelerator.wait_for_everyone()
 
     def _examine(self) -> bool:
@@ -339,7 +328,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             write_checkpoint(
                 self.run.checkpoints,
-                self._state(),
+                self.state(),
                 step=self.progress.step,
                 seconds=self.progress.elapsed(),
                 keep=self.config.keep_checkpoints,
@@ -363,7 +352,7 @@ class Trainer:
             if main:
                 ensure_export(self.task, self.run.path, folder)
 
-    def _state(self) -> TrainingState:
+    def state(self) -> TrainingState:
         return TrainingState(
             name=self.task.name,
             model=self.task.model,
@@ -371,6 +360,7 @@ class Trainer:
             ema=self.ema,
             scaler=self.scaler,
             adversary=self.adversary,
+            health=self.guard.health,
             task=self.task.state() if isinstance(self.task, Stateful) else {},
             fixed=self.fixed,
             about_data=self.about_data,

@@ -106,13 +106,14 @@ class Meter:
         self.bar.close()
 
     def add(self, values: dict[str, float], flush: bool) -> None:
-        """The values of the step just done; `flush` writes them whatever `log_every` says."""
+        """The values of the step just done, none of one that was left out; `flush` writes them
+        whatever `log_every` says."""
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
-        self.count += 1
+        self.count += bool(values)
         self._watch()
-        if flush or self.progress.step % self.config.log_every == 0:
+        if self.count and (flush or self.progress.step % self.config.log_every == 0):
             self._write()
         self._show(flush)
 

@@ -18,7 +18,9 @@ from textdiff.training.config import TrainConfig
 from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
+from textdiff.training.room import check_room, checkpoint_bytes
 from textdiff.training.run_folder import RunFolder
+from textdiff.training.run_lock import run_lock
 from textdiff.training.task import Task
 
 if TYPE_CHECKING:
@@ -63,11 +65,18 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
         resume: auto, must or never, see `Trainer.resume`.
 
     Raises:
-        UsageError, CheckpointError: before anything is written.
+        UsageError, CheckpointError: before anything is written; another run has the folder.
         NonFiniteLossError, StoppedBySignalError: see `Trainer.train`.
     """
-    data, accelerator = spec.data, accelerator_for(spec.config.precision)
+    accelerator = accelerator_for(spec.config.precision)
     folder = RunFolder(run_dir, accelerator.is_main_process)
+    with run_lock(folder.path, accelerator):
+        _train(spec, accelerator, folder, resume)
+
+
+def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resume: str) -> None:
+    """`run_training` in a folder that is ours."""
+    data = spec.data
     threads = use_training_threads(accelerator, spec.config, folder.checkpoints)
     precision = accelerator.mixed_precision
     trainer = Trainer(
@@ -87,6 +96,8 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
         accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}: {how}")
         accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
         return
+    size = checkpoint_bytes(trainer.task.model, averaged=trainer.ema is not None)
+    check_room(folder.path, size, spec.config.keep_checkpoints)
     if accelerator.is_main_process:
         spec.prepare(folder.path)
         if data.attribution:
@@ -113,6 +124,7 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
         f"{trainer.progress.elapsed() / 60:.1f} minutes"
     )
     accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
+    folder.check()
 
 
 def report_rejected(accelerator: Accelerator, data: TrainingData) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +31,8 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"run folder {self.path} is a file; name another --run-dir")
         self._board: SummaryWriter | None = None
+        self._unwritten: list[str] = []  # lines of metrics
+        self._trouble = ""
 
     def start(self, settings: Settings, step: int, tensorboard: bool) -> None:
         """Writes config.yaml and cuts metrics that a resumed run will write again (> `step`), and
@@ -59,18 +64,53 @@ class RunFolder:
             )
 
     def log(self, step: int, values: dict[str, float]) -> None:
-        """One line of JSON and the same scalars to TensorBoard."""
+        """One line of JSON and the same scalars to TensorBoard.
+
+        A disk that takes no line does not end the run: the line is kept for the next time.
+        """
         if not self.main:
             return
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
-        if self._board:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+        self._unwritten.append(json.dumps({"step": step, **values}) + "\n")
+        try:
+            _append(self.path / "metrics.jsonl", "".join(self._unwritten).encode())
+            self._unwritten.clear()
+            if self._board:
+                for name, value in values.items():
+                    self._board.add_scalar(name, value, step)
+        except OSError as error:
+            self.note_trouble("metrics cannot be written", error)
+
+    def note_trouble(self, what: str, error: OSError) -> None:
+        """Says once that something beside the training failed; `check` will raise it."""
+        if not self._trouble:
+            print(f"training goes on, but {what}: {error}", file=sys.stderr)
+            self._trouble = f"{what}: {error}"
 
     def close(self) -> None:
         if self._board:
             self._board.close()
+
+    def check(self) -> None:
+        """Raises UsageError if something that the run should have left behind is not there."""
+        if self._trouble:
+            lost = f"; {len(self._unwritten)} lines of metrics are lost" if self._unwritten else ""
+            raise UsageError(
+                f"{self.path}: the training went on to its end, but {self._trouble}{lost}; make "
+                "room there"
+            )
+
+
+def _append(file: Path, content: bytes) -> None:
+    """All of it or nothing: half a line would spoil the next. Raises OSError."""
+    with file.open("ab", buffering=0) as handle:
+        before = handle.tell()
+        try:
+            written = handle.write(content)
+            if written != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        except OSError:
+            handle.truncate(before)
+            raise
 
 
 def _step(line: bytes) -> float | None:

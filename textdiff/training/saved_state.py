@@ -3,8 +3,8 @@
 <task>.safetensors   the weights              ema.safetensors    their average
 optimizer            its moments, by name     task               what the task itself remembers
 discriminator, discriminator_optimizer        the task's adversary, where it has one
-state.json           step, seconds, number of EMA updates, fp16's scale, threads on a CPU, fixed
-                     settings, data
+state.json           step, seconds, number of EMA updates, fp16's scale, threads on a CPU, health,
+                     fixed settings, data
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from textdiff import checkpoint
+from textdiff.errors import CheckpointError
 from textdiff.threads import threads_on
 from textdiff.training.adversary import Adversary
 from textdiff.training.ema import EMA
 from textdiff.training.fixed import check_fixed
+from textdiff.training.health import Health
 from textdiff.training.optimizer import load_optimizer, optimizer_tensors
 
 
@@ -32,6 +34,7 @@ class TrainingState:
     scaler: of losses in fp16, None in other precisions.
     task: tensors that the task remembers.
     fixed: settings as JSON; a resumed run must have exactly the same.
+    health: its losses so far.
     about_data: what `fixed.about_data` says of the data; for messages.
     adversary: the network that is trained against `model`, with its optimizer.
     """
@@ -43,46 +46,82 @@ class TrainingState:
     scaler: torch.amp.GradScaler | None
     task: dict[str, Tensor]
     fixed: dict[str, Any]
+    health: Health = field(default_factory=Health)
     about_data: dict[str, Any] = field(default_factory=dict)
     adversary: Adversary | None = None
+
+    def groups(self) -> dict[str, dict[str, Tensor]]:
+        """All tensors, by the stem of their file."""
+        groups = {
+            self.name: self.model.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer, self.model),
+        }
+        if self.ema:
+            groups["ema"] = self.ema.averages
+        if self.task:
+            groups["task"] = self.task
+        if self.adversary:
+            network, name = self.adversary.network, self.adversary.name
+            groups[name] = network.state_dict()
+            groups[f"{name}_optimizer"] = optimizer_tensors(self.adversary.optimizer, network)
+        return groups
+
+    def first_not_finite(self) -> str | None:
+        """`file: tensor` of the first that holds NaN or infinity; None: none does."""
+        for stem, tensors in self.groups().items():
+            name = checkpoint.first_not_finite(tensors)
+            if name is not None:
+                return f"{stem}: {name}"
+        return None
 
 
 def write_checkpoint(
     folder: Path, state: TrainingState, *, step: int, seconds: float, keep: int
 ) -> Path:
-    """Writes the checkpoint of `step` under `folder`, of which the newest `keep` stay."""
-    groups = {
-        state.name: state.model.state_dict(),
-        "optimizer": optimizer_tensors(state.optimizer, state.model),
-    }
-    if state.ema:
-        groups["ema"] = state.ema.averages
-    if state.task:
-        groups["task"] = state.task
-    if state.adversary:
-        network, name = state.adversary.network, state.adversary.name
-        groups[name] = network.state_dict()
-        groups[f"{name}_optimizer"] = optimizer_tensors(state.adversary.optimizer, network)
+    """Writes the checkpoint of `step` under `folder`, of which the newest `keep` stay and, while
+    the run is not steady, the newest from before besides."""
+    health = state.health
+    spared = None if health.steady else newest_steady(folder, before=step - health.in_a_row)
     values = {
         "seconds": seconds,
         "ema_updates": state.ema.updates if state.ema else 0,
         "scaler": state.scaler.state_dict() if state.scaler is not None else None,
         "threads": threads_on(next(state.model.parameters()).device.type),
+        "health": state.health.to_json(),
         "fixed": state.fixed,
         "data": state.about_data,
     }
-    return checkpoint.save_checkpoint(folder, step, groups, values, keep)
+    return checkpoint.save_checkpoint(folder, step, state.groups(), values, keep, spared)
+
+
+def newest_steady(root: Path, before: int) -> Path | None:
+    """The newest good checkpoint under `root` of a step below `before` that was steady."""
+    for step, folder in checkpoint.steps_of(root).items():
+        if step >= before:
+            continue
+        try:
+            checkpoint.verify(folder)
+            health = Health()
+            health.fill(checkpoint.load_state(folder).get("health", {}))
+        except CheckpointError:
+            continue
+        if health.steady:
+            return folder
+    return None
 
 
 def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
     """Fills `state`; returns the step of the checkpoint and the seconds of training until it.
 
     Raises:
-        CheckpointError: made with other settings, or of another model.
+        CheckpointError: made with other settings, of another model, or not finite.
     """
 
     def tensors(stem: str) -> dict[str, Tensor]:
-        return checkpoint.load_tensors(folder / f"{stem}.safetensors")
+        file = folder / f"{stem}.safetensors"
+        loaded = checkpoint.load_tensors(file)
+        checkpoint.check_finite(loaded, file)
+        return loaded
 
     values = checkpoint.load_state(folder)
     check_fixed(
@@ -112,4 +151,5 @@ def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
         load_optimizer(state.adversary.optimizer, network, tensors(f"{name}_optimizer"), where)
     if state.scaler is not None:
         state.scaler.load_state_dict(values["scaler"])
+    state.health.fill(values.get("health", {}))
     return values["step"], values["seconds"]

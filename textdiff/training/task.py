@@ -1,8 +1,8 @@
 """What the loop trains.
 
 A task has the methods of `Task`. Those of `Stateful`, `Caching`, `Preparing`, `InWords`,
-`Answering`, `Examined`, `AfterUpdate`, `Adversarial`, `Measuring` and `Exporting` are optional: the
-loop calls them where they exist.
+`Answering`, `Examined`, `AfterUpdate`, `AfterSkip`, `Adversarial`, `Measuring` and `Exporting` are
+optional: the loop calls them where they exist.
 """
 
 from __future__ import annotations
@@ -145,6 +145,16 @@ class Measuring(Protocol):
     def measure(self, accelerator: Accelerator) -> None:
         """Measures them with the weights as they stand. Called on all processes, before `export`
         on the main one."""
+        ...
+
+
+@runtime_checkable
+class AfterSkip(Protocol):
+    """A task that keeps something of a step until `after_update`, which a step that is left out
+    never reaches."""
+
+    def after_skip(self) -> None:
+        """Forgets it."""
         ...
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from textdiff.data import BadImage, DataConfig, decode_image
-from textdiff.data.decode import stated_size
+from textdiff.data.decode import STRIP, stated_size, to_rgb
 
 PLAIN = DataConfig(image_size=8, resample="nearest", min_side=4)
 
@@ -61,6 +61,25 @@ def test_a_path_reads_as_its_bytes(tmp_path):
 def test_modes_become_rgb_on_white(mode, value, expected):
     image = Image.new(mode, (8, 8), value)
     assert colour(decode_image(encoded(image), PLAIN)) == expected
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_strips_of_a_large_picture_are_those_of_the_whole(mode):
+    """Also the last one, which is lower."""
+    noise = np.random.default_rng(0).integers(0, 256, (2 * STRIP + 7, 9, 4), np.uint8)
+    image = Image.fromarray(noise).convert(mode)
+    if mode == "P":
+        image.info["transparency"] = bytes(range(256))
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    expected = Image.alpha_composite(white, rgba).convert("RGB")
+    assert np.array_equal(np.asarray(to_rgb(image)), np.asarray(expected))
+
+
+def test_every_grey_of_16_bits_is_rounded_to_the_nearest():
+    grey = np.arange(65536, dtype=np.uint16).reshape(1024, 64)
+    found = np.asarray(to_rgb(Image.fromarray(grey)))
+    assert np.array_equal(found[..., 0], np.round(grey / 257).astype(np.uint8))
 
 
 def test_cmyk():

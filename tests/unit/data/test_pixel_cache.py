@@ -1,5 +1,6 @@
 """The cache of resized pixels: same pixels, decoded once, stopped and continued, never stale."""
 
+import errno
 import os
 import pickle
 
@@ -7,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers.damage import DAMAGE
 from textdiff.data import DataConfig, batches, open_data
 from textdiff.data import folder as folder_source
+from textdiff.data.row_file import mapped
 from textdiff.errors import DataError
 
 COUNT = 6
@@ -121,6 +124,41 @@ def test_batches_are_the_same(config):
     steps = [batches(data, seed=0, batch_size=4) for data in (cached, open_data(config, "all"))]
     (first,), (second,) = (next(step) for step in steps)
     assert torch.equal(first.image, second.image) and first.captions == second.captions
+
+
+@pytest.mark.parametrize("name", ["images.npy", "sums.npy", "done.npy"])
+def test_a_row_that_is_damaged_is_decoded_again(config, decoded, caplog, name):
+    plain = open_data(config, "all")
+    expected = plain.images(range(COUNT))
+    file = open_data(config, "all").cache_pixels() / name
+    DAMAGE["last bit flipped"](file)
+    decoded.clear()
+    data = open_data(config, "all")
+    data.cache_pixels()
+    for _ in range(2):
+        assert torch.equal(data.images(range(COUNT)), expected)
+    assert set(decoded) == {plain.identifiers[-1]}
+    assert ("row 5" in caplog.text) == (name != "done.npy")
+    assert caplog.text.count("decoded again") <= 1
+
+
+@pytest.mark.parametrize("name", ["images.npy", "sums.npy", "done.npy"])
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "deleted"])
+def test_a_file_that_is_damaged_is_named(config, name, damage):
+    folder = open_data(config, "all").cache_pixels()
+    mapped.cache_clear()
+    DAMAGE[damage](folder / name)
+    with pytest.raises(DataError, match=r"is damaged|cannot be used"):
+        open_data(config, "all").cache_pixels()
+
+
+def test_a_full_disk_is_said(config, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("textdiff.data.row_file.write_rows", full)
+    with pytest.raises(DataError, match=r"cannot be used: .*No space left.*data\.cache"):
+        open_data(config, "all").cache_pixels()
 
 
 def test_a_folder_that_cannot_be_used(config, tmp_path):

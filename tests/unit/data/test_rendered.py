@@ -1,11 +1,13 @@
 """Rendered pictures: whole or not there, mapped, one winner of a race."""
 
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from tests.helpers.damage import DAMAGE
 from textdiff.data.rendered import RenderedPictures
 from textdiff.errors import DataError
 
@@ -29,17 +31,24 @@ def test_pictures_and_texts_are_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-def test_losing_the_race_for_the_folder_is_no_error(tmp_path):
-    def late():
-        pictures(tmp_path / "set")  # another process makes it meanwhile
-        yield from (np.full((3, 8, 8), 20 * i % 256, np.uint8) for i in range(3))
-
-    assert pictures(tmp_path / "set", render=late)[1][0, 0, 0] == 20
-    assert [path.name for path in tmp_path.iterdir()] == ["set"]
-
-
 def test_a_copy_is_small(tmp_path):
     assert len(pickle.dumps(pictures(tmp_path / "set", count=100))) < 1000
+
+
+@pytest.mark.parametrize("damage", ["bit flipped", "swapped", "truncated", "emptied", "deleted"])
+def test_a_damaged_folder_is_found_before_a_picture_is_used(tmp_path, damage):
+    pictures(tmp_path / "set", count=100)
+    shutil.copytree(tmp_path / "set", tmp_path / "damaged")
+    DAMAGE[damage](tmp_path / "damaged" / "images.npy")
+    with pytest.raises(DataError, match=r"damaged|cannot be used"):
+        damaged = pictures(tmp_path / "damaged", render=never, count=100)
+        [damaged[row] for row in range(100)]
+
+
+def test_pictures_of_another_shape_are_no_traceback(tmp_path):
+    pictures(tmp_path / "set", count=3)
+    with pytest.raises(DataError, match=r"is damaged \(images.npy has uint8 \(3, 3, 8, 8\)"):
+        pictures(tmp_path / "set", render=never, count=4)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

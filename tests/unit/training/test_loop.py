@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from textdiff.training.config import ClipTrainConfig, OptimizerConfig, TrainConf
 from textdiff.training.ema import EMA
 from textdiff.training.optimizer import build_optimizer, lr_factor
 from textdiff.training.progress import Progress
+from textdiff.training.tasks.diffusion import DiffusionTask
 
 ADAMW = torch.optim.AdamW
 
@@ -233,8 +235,9 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(
         "simple_loss",
         lambda target, output: simple_loss(target, NanGradient.apply(output)),
     )
+    none = ["--train.max-skipped-steps", "0"]
     with pytest.raises(NonFiniteLossError, match="gradient norm is nan at step 0"):
-        train(configs, shapes, tiny_clip, tmp_path / "run")
+        train(configs, shapes, tiny_clip, tmp_path / "run", *none)
     assert not list(checkpoint.checkpoints(tmp_path / "run" / "checkpoints"))
 
 
@@ -280,25 +283,85 @@ def test_tensorboard_gets_the_same_scalars(tiny_run):
 def test_non_finite_loss_names_step_samples_and_checkpoint(
     tmp_path, configs, shapes, tiny_clip, monkeypatch
 ):
-    from textdiff.training.tasks.diffusion import DiffusionTask
+    poisoned = poison(monkeypatch, lambda step: step >= 3)
+    none = ["--train.max-skipped-steps", "0"]
+    with pytest.raises(NonFiniteLossError, match=r"step 3 .*step-000002") as error:
+        train(configs, shapes, tiny_clip, tmp_path / "run", *BARE, *none)
+    assert f"(samples {poisoned});" in str(error.value)
+    assert error.value.exit_code == 5
+    assert next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints")).name == "step-000002"
 
+
+def poison(monkeypatch, at: Callable[[int], bool]) -> list[int]:
+    """The last sample's loss is not a number in the steps that `at` names; returns its ids."""
     losses, poisoned = DiffusionTask.losses, []
 
-    def poison(task, model, batch, step):
-        """From step 3 on the last sample's loss is not a number."""
+    def spoilt(task, model, batch, step):
         found = losses(task, model, batch, step)
-        if step < 3:
+        if not at(step):
             return found
         poisoned.append(int(batch.sample_ids[-1]))
         factor = torch.tensor([1.0] * (len(batch.captions) - 1) + [float("nan")])
         return {"loss": found["loss"] * factor}
 
-    monkeypatch.setattr(DiffusionTask, "losses", poison)
-    with pytest.raises(NonFiniteLossError, match=r"step 3 .*step-000002") as error:
-        train(configs, shapes, tiny_clip, tmp_path / "run", *BARE)
-    assert f"(samples {poisoned});" in str(error.value)
-    assert error.value.exit_code == 5
-    assert next(checkpoint.checkpoints(tmp_path / "run" / "checkpoints")).name == "step-000002"
+    monkeypatch.setattr(DiffusionTask, "losses", spoilt)
+    return poisoned
+
+
+BY_IMPORTANCE = [
+    *("--objective.loss", "vlb", "--objective.timesteps", "importance"),
+    *("--objective.buckets", "2", "--objective.history", "1"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", [[], BY_IMPORTANCE], ids=["simple", "importance"])
+def test_a_run_resumed_after_a_step_left_out_has_the_same_bits(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch, capsys, objective
+):
+    poisoned = poison(monkeypatch, {1, 4}.__contains__)
+    whole = train(configs, shapes, tiny_clip, tmp_path / "a", *BARE, *objective)
+    assert f"step 1 (samples [{poisoned[0]}]); so far 1 of the 10" in capsys.readouterr().out
+    for steps in ("2", "5", "6"):
+        parts = train(
+            *(configs, shapes, tiny_clip, tmp_path / "b", "--train.steps", steps, *BARE),
+            *objective,
+        )
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    for run_dir in (tmp_path / "a", tmp_path / "b"):
+        rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+        left_out = [(row["step"], row["skipped_steps"]) for row in rows if "skipped_steps" in row]
+        assert left_out == [(2, 1), (5, 2)]
+        assert [row["step"] for row in rows if "loss" in row] == [1, 3, 4, 6]
+
+
+@pytest.mark.slow
+def test_a_rate_that_ruins_the_weights_leaves_no_ruined_checkpoint(
+    tmp_path, configs, shapes, tiny_clip
+):
+    more = ["--train.lr", "1e38", "--train.warmup-steps", "0", "--train.steps", "30"]
+    often = ["--train.checkpoint-every", "1", *BARE]
+    with pytest.raises(NonFiniteLossError, match="no checkpoint is from before the loss rose"):
+        train(configs, shapes, tiny_clip, tmp_path / "run", *more, *often)
+    for folder in checkpoint.checkpoints(tmp_path / "run" / "checkpoints"):
+        for file in folder.glob("*.safetensors"):
+            assert checkpoint.first_not_finite(checkpoint.load_tensors(file)) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lr", ["0.3", "10"])
+def test_the_way_back_leads_to_before_the_rise_however_many_were_saved_since(
+    tmp_path, configs, shapes, tiny_clip, monkeypatch, lr
+):
+    """Step 2 is from before; the later ones are ruined, though their weights are finite."""
+    train(configs, shapes, tiny_clip, tmp_path / "run", "--train.steps", "2", *BARE)
+    poison(monkeypatch, lambda step: step >= 20)
+    more = ["--train.lr", lr, "--train.steps", "30", *BARE]
+    with pytest.raises(NonFiniteLossError, match=r"before the loss rose: \S*/step-000002;"):
+        train(configs, shapes, tiny_clip, tmp_path / "run", *more)
+    newest, *_, oldest = checkpoint.steps_of(tmp_path / "run" / "checkpoints")
+    assert newest > 4
+    assert oldest == 2
 
 
 def test_ema_has_the_warm_up_form():

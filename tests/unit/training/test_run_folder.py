@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import resource
 
 import pytest
 
 from textdiff.config import Settings
+from textdiff.errors import UsageError
+from textdiff.training import run_folder
 from textdiff.training.run_folder import RunFolder
 
 
@@ -48,3 +52,41 @@ def test_whole_files_are_cut_in_silence(tmp_path, capsys):
     (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(lines(1, 2, 3)) + b"\n")
     assert restarted(tmp_path, 2) == [1, 2]
     assert capsys.readouterr().out == ""
+
+
+def test_a_line_that_the_disk_did_not_take_comes_with_the_next(tmp_path, monkeypatch, capsys):
+    folder, append = RunFolder(tmp_path), run_folder._append
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run_folder, "_append", full)
+    folder.log(1, {"loss": 0.5})
+    folder.log(2, {"loss": 0.5})
+    monkeypatch.setattr(run_folder, "_append", append)
+    folder.log(3, {"loss": 0.5})
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert capsys.readouterr().err.count("training goes on, but metrics cannot be written") == 1
+    with pytest.raises(UsageError, match=r"went on to its end, but metrics cannot be written"):
+        folder.check()
+
+
+def test_half_a_line_is_taken_back(tmp_path):
+    """A file may grow to 40 bytes; the second line would end at 58."""
+    file = tmp_path / "metrics.jsonl"
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, limit[1]))
+    try:
+        run_folder._append(file, lines(1)[0] + b"\n")
+        with pytest.raises(OSError, match=r"too large|No space"):
+            run_folder._append(file, lines(2)[0] + b"\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert file.read_bytes() == lines(1)[0] + b"\n"
+
+
+def test_a_run_without_trouble_says_nothing(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.log(1, {"loss": 0.5})
+    folder.check()

@@ -10,7 +10,12 @@ import torch
 
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError
-from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
+from textdiff.training.saved_state import (
+    TrainingState,
+    newest_steady,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 
 def state_of(fixed: dict[str, Any], task: dict[str, torch.Tensor] | None = None) -> TrainingState:
@@ -43,6 +48,51 @@ def test_all_of_it_comes_back_in_place(tmp_path):
     assert torch.equal(fresh.model.weight, saved.model.weight)
     moments = [s.optimizer.state[s.model.weight]["exp_avg"] for s in (fresh, saved)]
     assert torch.equal(*moments)
+
+
+def test_health_comes_back_in_place(tmp_path):
+    saved, fresh = state_of({}), state_of({})
+    saved.health.see(0.5)
+    saved.health.skip()
+    read_checkpoint(written(tmp_path, saved), fresh)
+    assert fresh.health == saved.health
+    assert fresh.health.skipped == 1
+
+
+@pytest.mark.parametrize("stem", ["linear", "optimizer"])
+def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path, stem):
+    """Of a version that saved such."""
+    saved = state_of({})
+    tensors = {
+        "linear": saved.model.weight.data,
+        "optimizer": saved.optimizer.state[saved.model.weight]["exp_avg"],
+    }
+    tensors[stem][0] = float("inf")
+    folder = written(tmp_path, saved)
+    with pytest.raises(CheckpointError, match=rf"{stem}\.safetensors: 'weight\S*' holds values"):
+        read_checkpoint(folder, state_of({}))
+
+
+def test_the_newest_from_before_the_rise_is_found_and_kept(tmp_path):
+    state = state_of({})
+    state.health.see(1.0)
+    for step in (1, 2, 3, 4, 5):
+        if step == 3:
+            state.health.see(1e9)
+        write_checkpoint(tmp_path, state, step=step, seconds=0.0, keep=1)
+    assert list(checkpoint.steps_of(tmp_path)) == [5, 2]
+    assert newest_steady(tmp_path, before=5) == tmp_path / "step-000002"
+    assert newest_steady(tmp_path, before=2) is None
+
+
+def test_checkpoints_of_steps_left_out_do_not_drive_out_the_one_before(tmp_path):
+    state = state_of({})
+    state.health.see(1.0)
+    for step in (1, 2, 3, 4, 5):
+        if step >= 3:
+            state.health.skip()
+        write_checkpoint(tmp_path, state, step=step, seconds=0.0, keep=1)
+    assert list(checkpoint.steps_of(tmp_path)) == [5, 1]
 
 
 @pytest.mark.parametrize(

@@ -3,19 +3,18 @@ continued by a run of the same protocol."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from textdiff.errors import UsageError
 from textdiff.evaluation.guidance.sweep import Sweep, SweepProtocol
 from textdiff.evaluation.results import as_text, from_json, to_json
-from textdiff.files import write_text
+from textdiff.files import read_json, write_text
 
 
 def read_sweep(path: str | Path) -> Sweep:
     """What `write_sweep` wrote. Raises UsageError."""
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = read_json(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read as JSON: {error}") from None
     try:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from textdiff.checkpoint import MANIFEST, checkpoints, newest_good, sha256_of
+from textdiff.checkpoint import checkpoints, newest_good
 from textdiff.clip.noised import CONFIG as NOISED_CLIP_FILE
 from textdiff.clip.source import CONFIG as CLIP_FILE
 from textdiff.data.of_run import RUN_CONFIG
 from textdiff.errors import CheckpointError
 from textdiff.evaluation.report.log import Log, read_log
+from textdiff.manifests import read_manifest, sha256_of
 from textdiff.pipeline.loading import MODEL_FILE
 
 Kind: TypeAlias = Literal["text-to-image model", "CLIP", "noised CLIP", "run without weights"]
@@ -87,8 +87,7 @@ def hashes_of(folder: Path) -> list[WeightsFile]:
     except CheckpointError:  # said where the model is loaded
         return files
     assert newest is not None  # there are checkpoints, and none of them is bad
-    manifest = json.loads((newest / MANIFEST).read_text(encoding="utf-8"))["files"]
     return files + [
-        WeightsFile(f"{newest.relative_to(folder)}/{name}", entry["size"], entry["sha256"])
-        for name, entry in manifest.items()
+        WeightsFile(f"{newest.relative_to(folder)}/{name}", size, sha256)
+        for name, (size, sha256) in read_manifest(newest).items()
     ]

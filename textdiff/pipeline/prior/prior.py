@@ -27,6 +27,7 @@ from textdiff.devices import pick_device
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import CheckpointError
 from textdiff.files import write_text
+from textdiff.manifests import write_manifest
 from textdiff.models.autoregressive_prior import AutoregressivePrior
 from textdiff.models.bound import trimmed
 from textdiff.models.causal import Seen
@@ -73,8 +74,15 @@ class Prior:
     step: int | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device = "auto") -> Prior:
+    def load(
+        cls,
+        folder: str | Path,
+        device: str | torch.device = "auto",
+        step: int | None = None,
+    ) -> Prior:
         """From a run folder or an exported one, both networks frozen.
+
+        step: of the checkpoint of a run; None: the newest good one.
 
         Raises:
             CheckpointError: the folder is no prior, its weights cannot be used, or its CLIP is not
@@ -84,11 +92,11 @@ class Prior:
         device = pick_device(device) if isinstance(device, str) else device
         folder = Path(folder).expanduser()
         config = read_description(folder, PRIOR_FILE, PriorConfig, "textdiff train-prior")
-        weights, state = find_weights(folder, WEIGHTS_FILE)
+        weights, state = find_weights(folder, WEIGHTS_FILE, step)
         trained = state.get("fixed", {}).get("prior", {})
         check_described(config.fixed(), trained, folder / PRIOR_FILE, weights.parent)
-        network = build_network(config)
-        checkpoint.load_module(network, checkpoint.load_tensors(weights), weights)
+        tensors = checkpoint.load_tensors(weights)
+        network = checkpoint.build_module(lambda: build_network(config), tensors, weights)
         clip = ClipModel.load(folder / CLIP_FOLDER)
         if (found := clip.weights_hash()) != config.space.clip_weights:
             raise CheckpointError(
@@ -120,6 +128,7 @@ class Prior:
         folder = Path(folder).expanduser()
         self.describe(folder)
         checkpoint.save_tensors(folder / WEIGHTS_FILE, self.network.state_dict())
+        write_manifest(folder, [WEIGHTS_FILE, PRIOR_FILE])
 
     def weights_hash(self) -> str:
         """Of the network's weights."""

@@ -126,6 +126,7 @@ class OverfitCheck:
         """Ends early where a loss or a gradient is not finite."""
         self.task.model.load_state_dict(self.start)
         changes = {"lr": lr, "warmup_steps": 0, "max_minutes": None, "compile": False}
+        changes["max_skipped_steps"] = 0
         trainer = Trainer(
             task=self.task,
             data=self.spec.data,

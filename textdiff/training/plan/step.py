@@ -81,7 +81,7 @@ def measure(job: StepJob) -> StepReading:
         latents = getattr(trainer.task, "latents", None)
         encoder = latents if isinstance(latents, LatentEncoder) else None
         setup = peak_bytes()
-        with closing(trainer.micro_batches()) as pictures:
+        with closing(trainer.batches()) as pictures:
             steps = as_latents(pictures, encoder) if encoder and job.cached else pictures
             trainer.train_step(next(steps))
             cost = live_cost(trainer, steps) if job.live else process_cost(trainer, steps)

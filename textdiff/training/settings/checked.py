@@ -3,11 +3,20 @@ can say which part is broken."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+import pydantic
 from pydantic import Field
 
 from textdiff.config import Settings
+
+DryRun = Annotated[
+    bool,
+    Field(
+        description="three steps, an evaluation and a checkpoint that is read back; then what the "
+        "run will take of memory, disk and time; nothing is kept"
+    ),
+]
 
 
 class CheckedRunSettings(Settings):
@@ -22,3 +31,10 @@ class CheckedRunSettings(Settings):
         description="overfit: train on one batch for 200 steps, say which part is broken if that "
         "does not work (exit code 6), and write nothing; none: train",
     )
+    dry_run: DryRun = False
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_them(self) -> CheckedRunSettings:
+        if self.check and self.dry_run:
+            raise ValueError("check and dry_run are two things; give one of them")
+        return self

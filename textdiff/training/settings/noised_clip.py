@@ -10,6 +10,7 @@ from textdiff.config import Settings
 from textdiff.data.config import RunData
 from textdiff.diffusion.config import DensityConfig
 from textdiff.training.config import ClipTrainConfig, Kept
+from textdiff.training.settings.checked import DryRun
 
 
 class NoiseConfig(DensityConfig):
@@ -64,6 +65,7 @@ class FinetuneClipSettings(Settings):
     resume: Literal["auto", "must", "never"] = Field(
         "auto", description="continue the newest good checkpoint: if there is one, always, or never"
     )
+    dry_run: DryRun = False
     seed: int = Field(0, description="of the timestep layers, order, noise and everything else")
     codec: str | None = Field(
         None,

@@ -91,7 +91,7 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         config=settings.train,
         settings=settings,
         seed=settings.seed,
-        fixed=_fixed(settings, pictures, vae),
+        fixed={**_fixed(settings, pictures, vae), "clip_weights": clip.weights_hash()},
         ema_decay=settings.ema_decay,
         check=lambda folder: check_same_clip(folder, clip),
         prepare=lambda folder: write_model(folder, pipe),

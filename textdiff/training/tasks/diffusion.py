@@ -81,6 +81,10 @@ class DiffusionTask(TextToImageTask):
                 self.importance.update(gather(timestep), gather(terms))
             self.unseen.clear()
 
+    def after_skip(self) -> None:
+        """What a loss that is not finite says of a timestep is worth nothing."""
+        self.unseen.clear()
+
     def denoised(self, images: Tensor, draws: Draws, conditioning: Conditioning) -> Denoised:
         """By L_simple of eps."""
         x_0, eps, timestep = self.on_device(images, draws)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from textdiff.checkpoint import sha256_of
 from textdiff.errors import CheckpointError
 from textdiff.evaluation.report.run_files import open_run
+from textdiff.manifests import sha256_of
 
 
 def test_a_text_to_image_run(tiny_run):

@@ -1,0 +1,68 @@
+"""`textdiff ckpt list|info|verify|export`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tests.helpers.damage import DAMAGE
+from textdiff import TextToImage, checkpoint
+from textdiff.clip import ClipModel
+from textdiff.clip.noised import NoisedClip
+from textdiff.commands.cli import run
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.pipeline.prior import Prior
+
+
+def test_list_shows_steps_and_losses(tiny_run, tmp_path, capsys):
+    run(["ckpt", "list", str(tiny_run), "--json", str(tmp_path / "list.json")])
+    shown = capsys.readouterr().out
+    found = json.loads((tmp_path / "list.json").read_text())["checkpoints"]
+    assert [each["step"] for each in found] == [6, 4]
+    assert f"{found[0]['loss']:.4g}" in shown
+
+
+def test_info_shows_files_and_settings(tiny_run, capsys):
+    run(["ckpt", "info", str(tiny_run), "--step", "4"])
+    shown = capsys.readouterr().out
+    assert "step-000004" in shown
+    assert "fixed.schedule.name" in shown
+    assert "cosine" in shown
+    assert "unet.safetensors" in shown
+
+
+def test_verify_ends_with_4_and_names_the_file(run_copy, capsys):
+    run(["ckpt", "verify", str(run_copy)])
+    assert capsys.readouterr().out.count("as written") == 3
+    for name in ("ema", "optimizer"):
+        DAMAGE["bit flipped"](run_copy / "checkpoints" / "step-000004" / f"{name}.safetensors")
+    with pytest.raises(CheckpointError, match=r"ema\.safetensors differs from .* damaged$"):
+        run(["ckpt", "verify", str(run_copy)])
+
+
+@pytest.mark.parametrize("step", [4, 6])
+def test_export_of_a_model_has_the_averages_of_its_step(tiny_run, tmp_path, step):
+    run(["ckpt", "export", str(tiny_run), "--step", str(step), "--out", str(tmp_path / "out")])
+    weights = TextToImage.load(tmp_path / "out").unet.state_dict()
+    folder = tiny_run / "checkpoints" / f"step-{step:06d}"
+    averages = checkpoint.load_tensors(folder / "ema.safetensors")
+    assert all(torch.equal(weights[name], averages[name]) for name in averages)
+    run(["ckpt", "verify", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize(
+    ("fixture", "kind"),
+    [("tiny_clip", ClipModel), ("noised_with_clean", NoisedClip), ("tiny_prior", Prior)],
+)
+def test_export_of_other_kinds(request, tmp_path, fixture, kind):
+    folder = request.getfixturevalue(fixture)
+    run(["ckpt", "export", str(folder), "--out", str(tmp_path / "out")])
+    assert kind.load(tmp_path / "out").weights_hash() == kind.load(folder).weights_hash()
+
+
+def test_export_writes_over_nothing(tiny_run, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="has files in it"):
+        run(["ckpt", "export", str(tiny_run), "--out", str(tmp_path)])

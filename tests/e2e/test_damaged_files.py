@@ -1,0 +1,100 @@
+"""Every file of what we write, damaged in every way: found before anything is made with it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.damage import DAMAGE
+from textdiff import TextToImage
+from textdiff.clip import ClipModel
+from textdiff.clip.noised import NoisedClip
+from textdiff.commands.cli import run
+from textdiff.errors import CheckpointError
+from textdiff.manifests import MANIFEST, read_manifest
+from textdiff.pipeline.prior import Prior
+
+LOAD: dict[str, Callable[[Path], object]] = {
+    "model": TextToImage.load,
+    "prior": Prior.load,
+    "clip": ClipModel.load,
+    "noised clip": NoisedClip.load,
+}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, tiny_run, tiny_prior, tiny_clip, noised_with_clean) -> Path:
+    """A folder of each kind, by its name."""
+    folder = tmp_path_factory.mktemp("written")
+    TextToImage.load(tiny_run).save(folder / "model")
+    Prior.load(tiny_prior).save(folder / "prior")
+    ClipModel.load(tiny_clip).save(folder / "clip")
+    NoisedClip.load(noised_with_clean).save(folder / "noised clip")
+    return folder
+
+
+def listed_files(folder: Path) -> list[Path]:
+    """Relative to `folder`: those of its manifest and of those of folders in it."""
+    return sorted(
+        (manifest.parent / name).relative_to(folder)
+        for manifest in folder.rglob(MANIFEST)
+        for name in read_manifest(manifest.parent)
+    )
+
+
+@pytest.mark.parametrize("kind", LOAD)
+def test_a_manifest_lists_every_file(written, kind):
+    files = {path.relative_to(written / kind) for path in (written / kind).rglob("*.*")}
+    assert {path for path in files if path.name != MANIFEST} == set(listed_files(written / kind))
+    assert len(listed_files(written / kind)) >= 2
+
+
+@pytest.mark.parametrize("kind", LOAD)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_every_file_damaged_in_every_way_is_found(tmp_path, written, kind, damage):
+    for number, name in enumerate(listed_files(written / kind)):
+        folder = Path(shutil.copytree(written / kind, tmp_path / str(number)))
+        DAMAGE[damage](folder / name)
+        with pytest.raises(CheckpointError, match=name.name.partition(".")[0]):
+            LOAD[kind](folder)
+
+
+@pytest.mark.parametrize("kind", LOAD)
+def test_a_folder_without_manifests_is_read_as_one_of_another_program(tmp_path, written, kind):
+    folder = Path(shutil.copytree(written / kind, tmp_path / "copy"))
+    for manifest in folder.rglob(MANIFEST):
+        manifest.unlink()
+    LOAD[kind](folder)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_every_file_of_a_checkpoint_damaged_gives_way_to_the_one_before(
+    tmp_path, tiny_run, damage, caplog
+):
+    newest = "checkpoints/step-000006"
+    for number, name in enumerate(listed_files(tiny_run / newest)):
+        folder = Path(shutil.copytree(tiny_run, tmp_path / str(number)))
+        DAMAGE[damage](folder / newest / name)
+        assert TextToImage.load(folder).step == 4
+        assert "skipping a damaged checkpoint" in caplog.text
+        caplog.clear()
+
+
+def test_a_model_does_not_draw_with_another_clip_than_that_of_its_training(run_copy, other_clip):
+    shutil.rmtree(run_copy / "clip")
+    shutil.copytree(other_clip, run_copy / "clip")
+    with pytest.raises(CheckpointError, match="is not the CLIP that the U-Net"):
+        TextToImage.load(run_copy)
+
+
+@pytest.mark.parametrize("clip", ["deleted", "exchanged"])
+def test_a_run_does_not_go_on_with_another_clip(run_copy, configs, shapes, other_clip, clip):
+    shutil.rmtree(run_copy / "clip")
+    if clip == "exchanged":
+        shutil.copytree(other_clip, run_copy / "clip")
+    flags = ["--config", configs / "unet.yaml", "--data.source", shapes, "--clip", other_clip]
+    with pytest.raises(CheckpointError, match="another CLIP than --clip names now"):
+        run(["train", *map(str, flags), "--run-dir", str(run_copy), "--train.steps", "8"])

@@ -1,0 +1,112 @@
+"""Folders that know what their files were."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.helpers.damage import DAMAGE
+from textdiff import manifests
+from textdiff.errors import CheckpointError
+from textdiff.manifests import (
+    MANIFEST,
+    sha256_of,
+    verify_if_listed,
+    verify_manifest,
+    write_manifest,
+)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "a.safetensors").write_bytes(bytes(range(256)) * 8)
+    (tmp_path / "b.yaml").write_text("name: cosine\n")
+    (tmp_path / "notes.txt").write_text("mine")
+    write_manifest(tmp_path, ["a.safetensors", "b.yaml"])
+    return tmp_path
+
+
+def test_a_folder_as_it_was_written_passes(folder):
+    verify_manifest(folder)
+    verify_if_listed(folder)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["a.safetensors", "b.yaml"])
+def test_every_damage_to_every_file_is_found(folder, name, damage):
+    verify_manifest(folder)
+    DAMAGE[damage](folder / name)
+    with pytest.raises(CheckpointError, match=f"{name} (is missing|differs)"):
+        verify_manifest(folder)
+
+
+def test_a_file_that_is_not_listed_may_change(folder):
+    (folder / "notes.txt").write_text("changed")
+    verify_manifest(folder)
+
+
+def test_a_folder_of_another_program_has_no_manifest(tmp_path):
+    verify_if_listed(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        verify_manifest(tmp_path)
+
+
+def test_the_remedy_is_named(folder):
+    (folder / "b.yaml").write_text("name: linear\n")
+    with pytest.raises(CheckpointError, match=rf"remove {folder / MANIFEST}\)"):
+        verify_if_listed(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{}", '{"files": []}', '{"files": {}}', '{"files": {"a": 1}}', "[" * 100_000),
+        *('{"files": {"../a": {"size": 1, "sha256": "0"}}}', f'{{"files": {"1" * 5000}}}'),
+    ],
+    ids=str,
+)
+def test_a_manifest_of_something_else(folder, content):
+    (folder / MANIFEST).write_text(content)
+    with pytest.raises(CheckpointError, match=MANIFEST):
+        verify_if_listed(folder)
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
+TREES = st.recursive(
+    LEAVES,
+    lambda tree: (
+        st.lists(tree, max_size=3)
+        | st.dictionaries(st.sampled_from(["files", "a", "size", "sha256", "", ".."]), tree)
+    ),
+    max_leaves=9,
+)
+
+
+@given(content=st.binary(max_size=64) | TREES.map(lambda tree: json.dumps(tree).encode()))
+def test_whatever_stands_there_only_our_error_comes_out(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / MANIFEST).write_bytes(content)
+    with pytest.raises(CheckpointError):
+        verify_if_listed(folder)
+
+
+def test_what_has_not_changed_is_hashed_once(folder, monkeypatch):
+    path = folder / "a.safetensors"
+    os.utime(path, (1, 1))
+    first = sha256_of(path)
+    monkeypatch.setattr(manifests, "_sha256", lambda path: "another")
+    assert sha256_of(path) == first
+
+
+def test_what_has_just_changed_is_hashed_anew(folder):
+    """Two changes within a tick of the file system's clock have one time of change."""
+    path = folder / "a.safetensors"
+    first, status = sha256_of(path), path.stat()
+    DAMAGE["bit flipped"](path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert sha256_of(path) != first

@@ -1,0 +1,122 @@
+"""A training whose launcher was ended by a signal saves itself and ends, too."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.helpers.paths import ROOT
+from textdiff import checkpoint
+from textdiff.training import launcher
+from textdiff.training.launcher import FIRST, LAUNCHED, Launchers
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a matter of POSIX")
+
+
+@pytest.fixture(autouse=True)
+def _launched_by_nobody(monkeypatch):
+    monkeypatch.setattr(launcher, "PAUSE", 0.0)
+    for name in (FIRST, *LAUNCHED):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def sleeper():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_process_started_by_hand_may_outlive_its_parent(monkeypatch):
+    launchers = Launchers()
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    assert not launchers.gone()
+
+
+@pytest.mark.parametrize("name", LAUNCHED)
+def test_the_end_of_a_launcher_is_seen_though_nobody_asked_for_its_exit_code(
+    monkeypatch, sleeper, name
+):
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(os, "getppid", lambda: sleeper.pid)
+    launchers = Launchers()
+    assert not launchers.gone()
+    sleeper.kill()
+    while psutil.Process(sleeper.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert launchers.gone()
+    sleeper.wait()
+    assert launchers.gone()
+
+
+def test_the_first_launcher_of_two_is_watched_too(monkeypatch, sleeper):
+    monkeypatch.setenv(LAUNCHED[0], "no")
+    monkeypatch.setenv(FIRST, str(sleeper.pid))
+    launchers = Launchers()
+    assert not launchers.gone()
+    sleeper.kill()
+    sleeper.wait()
+    assert launchers.gone()
+    assert Launchers().gone()  # it was gone before the first look
+
+
+def trained_ids(folder) -> list[psutil.Process]:
+    """Processes that train into `folder`."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if str(folder) in words and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_a_signal_to_accelerate_launch_alone_saves_and_ends_all(
+    tmp_path, configs, shapes, processes, number
+):
+    run_dir = tmp_path / "run"
+    flags = ["--config", configs / "clip.yaml", "--data.source", shapes, "--run-dir", run_dir]
+    never = ["--train.steps", "1000000", "--train.eval-every", "1000000"]
+    accelerate = [sys.executable, "-m", "accelerate.commands.launch", "--cpu"]
+    how = ["--num_processes", processes, "--num_machines", "1", "--mixed_precision", "no"]
+    how += ["--dynamo_backend", "no", "--main_process_port", "0", "scripts/train_clip.py"]
+    started = subprocess.Popen(
+        list(map(str, [*accelerate, *how, *flags, *never])),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hf")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        log = run_dir / "metrics.jsonl"
+        wait_until(lambda: log.exists() and '"loss"' in log.read_text())
+        started.send_signal(number)
+        started.wait(timeout=120)
+        wait_until(lambda: not trained_ids(run_dir))
+    finally:
+        for process in trained_ids(run_dir):
+            process.kill()
+        started.wait()
+    folder, damaged = checkpoint.newest_good(run_dir / "checkpoints")
+    assert folder is not None
+    assert damaged == []

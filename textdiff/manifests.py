@@ -1,0 +1,107 @@
+"""What the files of a folder were when they were written: size and SHA-256 of each, as JSON.
+
+    manifest.json   {"files": {"unet.safetensors": {"size": 1234, "sha256": "..."}, ...}}
+
+Written last, read first: a file that was cut off, changed, emptied, removed or exchanged since is
+found before it is used. Files that the manifest does not list are no part of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from textdiff.errors import CheckpointError
+from textdiff.files import read_json, write_text
+
+MANIFEST = "manifest.json"
+SETTLED = 2.0  # seconds without a change after which equal times of change mean the same content
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file, in hex digits. What a process has hashed it does not hash again, unless size or
+    time of change differ."""
+    status = path.stat()
+    if time.time() - status.st_mtime < SETTLED:  # two changes within a tick would look like one
+        return _sha256(path)
+    return _known_sha256(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@functools.lru_cache(maxsize=4096)
+def _known_sha256(path: Path, _size: int, _mtime_ns: int, _inode: int) -> str:
+    return _sha256(path)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_manifest(folder: str | Path, names: Iterable[str]) -> None:
+    """Of the files `names` in `folder`, as they are now. Raises OSError."""
+    folder = Path(folder)
+    files = {
+        name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+        for name in sorted(names)
+    }
+    write_text(folder / MANIFEST, json.dumps({"files": files}, indent=1))
+
+
+def read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
+    """By name: size and SHA-256.
+
+    Raises:
+        CheckpointError: it cannot be read, or lists no files. FileNotFoundError: there is none.
+    """
+    file = folder / MANIFEST
+    try:
+        listed = read_json(file)["files"]
+        files = {name: (entry["size"], entry["sha256"]) for name, entry in listed.items()}
+    except FileNotFoundError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from None
+    strange = [name for name in files if Path(name).name != name]
+    if not files or strange:
+        what = f"lists {strange[0]!r}, which is not in its folder" if strange else "lists no files"
+        raise CheckpointError(f"{file} {what}: it is damaged")
+    return files
+
+
+def verify_manifest(folder: Path) -> None:
+    """Checks every file that the manifest of `folder` lists.
+
+    Raises:
+        CheckpointError: names the first file that is missing or differs. FileNotFoundError: the
+            folder has no manifest.
+    """
+    for name, (size, sha256) in read_manifest(folder).items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing though {MANIFEST} lists it")
+        if path.stat().st_size != size or sha256_of(path) != sha256:
+            raise CheckpointError(f"{path} differs from what {MANIFEST} says: the file is damaged")
+
+
+def verify_if_listed(folder: Path) -> None:
+    """The same of a folder that may have come without a manifest, from another program.
+
+    Raises:
+        CheckpointError: as `verify_manifest`.
+    """
+    try:
+        verify_manifest(folder)
+    except FileNotFoundError:
+        return
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error}; copy or write the folder again (or, where another program changed it on "
+            f"purpose, remove {folder / MANIFEST})"
+        ) from None
