@@ -34,13 +34,20 @@ NAMED = 8  # samples in a message
 
 
 class Guard:
-    """Of one run. budget: steps that may be left out in all. health: see there."""
+    """Of one run. budget: steps that may be left out in all. health: see there. rates: flags of
+    learning rates that may be too high, for messages."""
 
     def __init__(
-        self, task: Task, run: RunFolder, accelerator: Accelerator, budget: int, health: Health
+        self,
+        task: Task,
+        run: RunFolder,
+        accelerator: Accelerator,
+        budget: int,
+        health: Health,
+        rates: str = "--train.lr",
     ) -> None:
         self.task, self.run, self.accelerator = task, run, accelerator
-        self.budget, self.health = budget, health
+        self.budget, self.health, self.rates = budget, health, rates
         self.scaler = accelerator.scaler
         self._statistics = BatchStatistics(task.model)
 
@@ -84,7 +91,9 @@ class Guard:
         if over:
             # weights of this streak are those of its first step: what was saved since has them too
             lost = bad.step + 1 - self.health.in_a_row
-            raise NonFiniteLossError(f"{bad}; {over}; {way_back(self.run.checkpoints, lost)}")
+            raise NonFiniteLossError(
+                f"{bad}; {over}; {way_back(self.run.checkpoints, lost, self.rates)}"
+            )
         self._statistics.put_back()
         if self.scaler is not None:
             self.scaler.update()
@@ -102,21 +111,21 @@ class Guard:
         if broken is not None:
             raise NonFiniteLossError(
                 f"after step {step} there are values that are not finite in {broken}: not saved; "
-                f"{way_back(self.run.checkpoints, step)}"
+                f"{way_back(self.run.checkpoints, step, self.rates)}"
             )
 
 
-def way_back(checkpoints: Path, lost: int) -> str:
+def way_back(checkpoints: Path, lost: int, rates: str) -> str:
     """From where to go on where the weights of step `lost`, and any later ones, are of no use."""
     steady = newest_steady(checkpoints, before=lost)
     if steady is None:
         return (
-            "no checkpoint is from before the loss rose: lower --train.lr and name another "
+            f"no checkpoint is from before the loss rose: lower {rates} and name another "
             "--run-dir, or look at these samples"
         )
     return (
         f"newest checkpoint from before the loss rose: {steady}; move later ones away and lower "
-        "--train.lr, or look at these samples"
+        f"{rates}, or look at these samples"
     )
 
 

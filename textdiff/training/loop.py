@@ -111,7 +111,9 @@ class Trainer:
         self.adversary = Adversary.of(task, accelerator)
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
-        self.guard = Guard(task, run, accelerator, config.max_skipped_steps, Health())
+        rates = "--train.lr" if not self.adversary else f"--train.lr and --{self.adversary.name}.lr"
+        budget = config.max_skipped_steps
+        self.guard = Guard(task, run, accelerator, budget, Health(), rates)
         self.workers = 0 if config.workers == "auto" else config.workers
         self._ahead: Ahead[list[Batch]] | None = None  # while `train` lasts
         self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch

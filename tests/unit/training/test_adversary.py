@@ -123,6 +123,7 @@ def test_a_call_without_its_weights_gives_the_same_and_keeps_gradients_to_the_in
 
 def test_a_loss_of_it_that_is_not_finite_is_named(trainer, monkeypatch):
     steps_of(trainer, 1)
+    trainer.guard.budget = 0
     loss = discriminator.discriminator_loss
     monkeypatch.setattr(
         discriminator, "discriminator_loss", lambda real, fake: loss(real, fake) * float("nan")
@@ -135,6 +136,7 @@ def test_a_loss_of_it_that_is_not_finite_is_named(trainer, monkeypatch):
 
 def test_a_gradient_of_it_that_is_not_finite_is_named(trainer, monkeypatch):
     steps_of(trainer, 1)
+    trainer.guard.budget = 0
     loss = discriminator.discriminator_loss
 
     def spoilt(real, fake):

@@ -33,7 +33,8 @@ def guard(tmp_path, accelerator=ONE_PROCESS, budget: int = 10) -> Guard:
 
 def lets(guard: Guard, step: int, loss: float = 1.0, grad_norm: float = 1.0) -> bool:
     finite = torch.tensor([True, loss == loss, True])
-    return guard.lets(step, loss, grad_norm, torch.tensor([7, 8, 9]), finite)
+    losses, norms = {"loss": loss}, {"gradient norm": grad_norm}
+    return guard.lets(step, losses, norms, torch.tensor([7, 8, 9]), finite)
 
 
 def test_a_finite_step_is_taken(tmp_path):
