@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from textdiff.training.adversary import frozen_call
-from textdiff.training.task import Rival
+from textdiff.training.task import Adversary
 from textdiff.types import Images, PerSample
 from textdiff.vae.adversarial import adaptive_weight, discriminator_loss, generator_loss
 
@@ -24,10 +24,10 @@ Reduce = Callable[[Tensor], Tensor]  # the mean of a tensor over all processes
 
 @dataclass
 class Discriminator:
-    """rival: network and optimizer. weight: of the decoder's part. start: steps before it counts
-    and is trained. mean: over processes."""
+    """weight: of the decoder's part. start: steps before it counts and is trained. mean: over
+    processes."""
 
-    rival: Rival
+    adversary: Adversary
     weight: float
     start: int
     mean: Reduce = lambda tensor: tensor
@@ -46,7 +46,7 @@ class Discriminator:
             reconstruction: loss that the adaptive weight balances it with.
             last: weights of the decoder's last layer.
         """
-        generator = generator_loss(frozen_call(self.rival.network, x_hat))
+        generator = generator_loss(frozen_call(self.adversary.network, x_hat))
         gradients = (self._gradient(each, last) for each in (reconstruction, generator))
         weight = adaptive_weight(*gradients)
         self._pair = x, x_hat.detach()

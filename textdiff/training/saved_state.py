@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError
 from textdiff.threads import threads_on
-from textdiff.training.adversary import Adversary
+from textdiff.training.adversary import AdversaryStep
 from textdiff.training.ema import EMA
 from textdiff.training.fixed import check_fixed
 from textdiff.training.health import Health
@@ -48,7 +48,7 @@ class TrainingState:
     fixed: dict[str, Any]
     health: Health = field(default_factory=Health)
     about_data: dict[str, Any] = field(default_factory=dict)
-    adversary: Adversary | None = None
+    adversary: AdversaryStep | None = None
 
     def groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors, by the stem of their file."""

@@ -17,7 +17,7 @@ from textdiff.commands.cli import run
 from textdiff.data.loader import batches
 from textdiff.errors import CheckpointError, NonFiniteLossError, UsageError
 from textdiff.training import discriminator
-from textdiff.training.adversary import Adversary, frozen_call
+from textdiff.training.adversary import AdversaryStep, frozen_call
 from textdiff.training.draws import keys_of
 from textdiff.vae.adversarial import PatchDiscriminator
 
@@ -47,16 +47,16 @@ def moved(before: dict[str, torch.Tensor], network) -> list[str]:
 
 
 def test_every_optimizer_moves_all_its_weights_unlike_in_diffusers_10605(trainer):
-    network, rival = trainer.task.model, trainer.task.discriminator.rival.network
-    before, rival_before = weights(network), weights(rival)
+    network, adversary = trainer.task.model, trainer.task.discriminator.adversary.network
+    before, rival_before = weights(network), weights(adversary)
     steps_of(trainer, 1)
-    assert moved(rival_before, rival) == [], "it starts at step 1"
+    assert moved(rival_before, adversary) == [], "it starts at step 1"
     assert moved(before, network)
     before = weights(network)
     values = steps_of(trainer, 1)[0]
     assert set(moved(before, network)) == set(before)
     # while all verdicts are within the margin, the gradients of the last bias cancel
-    assert set(moved(rival_before, rival)) >= set(rival_before) - {"body.8.bias"}
+    assert set(moved(rival_before, adversary)) >= set(rival_before) - {"body.8.bias"}
     assert math.isfinite(values["adaptive_weight"]) and values["adaptive_weight"] > 0
     for name in ("loss", "real", "fake", "grad_norm"):
         assert math.isfinite(values[f"discriminator/{name}"])
@@ -72,11 +72,11 @@ def test_its_numbers_are_told_from_its_first_step_on(trainer):
 def test_the_generators_loss_gives_the_discriminator_no_gradient(trainer):
     """Its only gradients are those of its own loss: of the batch that the step saw."""
     steps_of(trainer, 1)
-    rival = trainer.task.discriminator.rival.network
+    adversary = trainer.task.discriminator.adversary.network
     (batch,) = next(batches(trainer.data, seed=0, batch_size=4, start_step=1))
     trainer.adversary.start_step(1, 0.0)
     trainer.task.losses(trainer.model, batch, 1)["loss"].mean().backward()
-    assert all(p.grad is None for p in rival.parameters())
+    assert all(p.grad is None for p in adversary.parameters())
 
 
 def test_the_adaptive_weight_is_that_of_the_gradients_at_the_last_layer(trainer):
@@ -92,7 +92,7 @@ def test_the_adaptive_weight_is_that_of_the_gradients_at_the_last_layer(trainer)
         if part == "l1":
             (x - x_hat).abs().mean().backward()
         else:
-            (-task.discriminator.rival.network(x_hat)).mean().backward()
+            (-task.discriminator.adversary.network(x_hat)).mean().backward()
         norms.append(task.model.last_layer.grad.norm())
     torch.testing.assert_close(weight, norms[0] / (norms[1] + 1e-6), rtol=1e-4, atol=0)
 
@@ -152,7 +152,7 @@ def test_fp16_is_refused(trainer):
         scaler = torch.amp.GradScaler("cpu")
 
     with pytest.raises(UsageError, match="fp16 does not go with a discriminator; use"):
-        Adversary(trainer.task, Scaled())
+        AdversaryStep(trainer.task, Scaled())
 
 
 @pytest.fixture

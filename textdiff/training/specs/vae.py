@@ -15,7 +15,7 @@ from textdiff.training.held_out import open_held_out
 from textdiff.training.perceptual import perceptual_distance
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.vae import DiscriminatorConfig, TrainVaeSettings
-from textdiff.training.task import Rival
+from textdiff.training.task import Adversary
 from textdiff.training.tasks.vae import VaeTask
 from textdiff.training.vae_network import VaeNetwork
 from textdiff.vae.adversarial import PatchDiscriminator
@@ -110,7 +110,7 @@ def _discriminator(
         torch.manual_seed(seed_of(seed, DISCRIMINATOR))
         network = PatchDiscriminator(config.channels, config.layers)
     return Discriminator(
-        Rival(DISCRIMINATOR, network, config),
+        Adversary(DISCRIMINATOR, network, config),
         weight=config.weight,
         start=config.start,
         mean=partial(accelerator.reduce, reduction="mean"),

@@ -27,7 +27,7 @@ from textdiff.training.learning.vae import VaeNumbers
 from textdiff.training.perceptual import Distance
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.settings.vae import Objective, VaeLossConfig
-from textdiff.training.task import Rival
+from textdiff.training.task import Adversary
 from textdiff.training.vae_network import VaeNetwork
 from textdiff.training.vae_sheet import draw_reconstructions
 from textdiff.types import Batch, Images, PerSample, Pictures, Samples
@@ -157,8 +157,8 @@ class VaeTask:
         return x, eps.to(x)
 
     @property
-    def adversary(self) -> Rival | None:
-        return self.discriminator.rival if self.discriminator else None
+    def adversary(self) -> Adversary | None:
+        return self.discriminator.adversary if self.discriminator else None
 
     def adversary_losses(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         if self.discriminator is None or not self.discriminator.counts(step):
