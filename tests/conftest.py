@@ -58,8 +58,8 @@ def shapes(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def configs(tmp_path_factory) -> Path:
-    """A folder with clip.yaml, noised_clip.yaml, unet.yaml and prior.yaml, small enough to train in
-    seconds."""
+    """A folder with clip.yaml, noised_clip.yaml, unet.yaml, prior.yaml and vae.yaml: small enough
+    to train in seconds."""
 
     def write(folder: Path) -> None:
         folder.mkdir()
@@ -67,6 +67,7 @@ def configs(tmp_path_factory) -> Path:
         (folder / "noised_clip.yaml").write_text(command.TINY_NOISED_CLIP)
         (folder / "unet.yaml").write_text(command.TINY_UNET)
         (folder / "prior.yaml").write_text(command.TINY_PRIOR)
+        (folder / "vae.yaml").write_text(command.TINY_VAE)
 
     return prepared_once(tmp_path_factory, "configs", write)
 
@@ -206,6 +207,20 @@ def tiny_priors(tmp_path_factory, configs, tiny_embeddings) -> Path:
 def tiny_prior(tiny_priors) -> Path:
     """A run folder of `textdiff train-prior`, the diffusion prior."""
     return tiny_priors / "diffusion"
+
+
+@pytest.fixture(scope="session")
+def tiny_vae_run(tmp_path_factory, shapes, configs) -> Path:
+    """A run folder of `textdiff train-vae`, with a discriminator from the third step on."""
+    from textdiff.commands.cli import run
+
+    flags = ["--config", str(configs / "vae.yaml"), "--data.source", str(shapes)]
+    flags += ["--discriminator.weight", "0.5", "--discriminator.start", "2"]
+    return prepared_once(
+        tmp_path_factory,
+        "vae run",
+        lambda folder: run(["train-vae", *flags, "--run-dir", str(folder)]),
+    )
 
 
 @pytest.fixture(scope="session")

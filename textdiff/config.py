@@ -31,7 +31,7 @@ warnings.filterwarnings("ignore", message='Field name "json"')
 
 # Settings that name a place to write to, in every command. A shell expands `~` in `--out ~/x`, but
 # not in `--out=~/x`, and nobody does in a YAML file.
-OUTPUTS = frozenset({"run_dir", "out", "json", "plot", "grid"})
+OUTPUTS = frozenset({"run_dir", "out", "json", "plot", "grid", "sheet"})
 
 
 class Settings(pydantic.BaseModel):

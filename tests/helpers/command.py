@@ -47,6 +47,19 @@ preview: {num_prompts: 2, num_steps: 2}
 eval_images: 4
 data: {image_size: 16, min_side: 4, max_bad_fraction: 0.5}
 """
+TINY_VAE = """
+vae: {block_channels: [8, 8, 16], latent_channels: 2, norm_groups: 4}
+train:
+  steps: 6
+  batch_size: 4
+  warmup_steps: 1
+  log_every: 1
+  eval_every: 3
+  checkpoint_every: 2
+  precision: "no"
+eval_images: 4
+data: {image_size: 16, min_side: 4, max_bad_fraction: 0.5}
+"""
 TINY_PRIOR = """
 transformer: {width: 16, heads: 2, layers: 1}
 schedule: {name: cosine, num_timesteps: 100}

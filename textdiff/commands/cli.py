@@ -47,6 +47,7 @@ COMMANDS = {
     "train-prior": Command(
         "train_prior", "TrainPriorSettings", "train a prior from captions to image embeddings"
     ),
+    "train-vae": Command("train_vae", "TrainVaeSettings", "train a VAE, for diffusion in latents"),
     "sample": Command("sample", "SampleSettings", "draw pictures of prompts"),
     "export": Command("export", "ExportSettings", "write a model as a folder for diffusers"),
     "features": Command(
@@ -90,6 +91,7 @@ COMMANDS = {
         "UnclipEvalSettings",
         "whose embedding a decoder draws best: priors, text, beside a model without one",
     ),
+    "vae": Command("vae", "VaeEvalSettings", "how faithful a VAE is, and what its latents are"),
     "report": Command(
         "report", "ReportSettings", "a page of a run: numbers, curves, pictures, how to repeat it"
     ),

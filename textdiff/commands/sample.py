@@ -7,7 +7,6 @@ there; nothing is overwritten.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 # Settings that leave a picture as it is: with these alone, --from draws it to the bit.
 SAME_PICTURE = frozenset({"from_picture", "out", "columns", "device", "graphs", "strict"})
+OF_VAE = frozenset({"num_images", "seed", "first", "out", "columns", "device"})
 
 
 class SampleSettings(SamplingConfig):
@@ -33,6 +33,11 @@ class SampleSettings(SamplingConfig):
 
     model: str | None = Field(
         None, description="run folder or exported model; with --from: none is the picture's"
+    )
+    vae: str | None = Field(
+        None,
+        description="in place of a model: draw z ~ N(0, I) and decode it by this VAE (a run folder "
+        "of train-vae, a folder of diffusers, or a hub name)",
     )
     prompt: list[str] = Field([], description="one or more prompts")
     prompt_file: str | None = Field(None, description="text file with one prompt per line")
@@ -87,6 +92,9 @@ def run(settings: SampleSettings) -> None:
     from textdiff.pipeline.origin import READERS, Origin, file_sha256, read_origin
     from textdiff.threads import settle_threads, threads_on
 
+    if settings.vae is not None:
+        draw_from_vae(settings, settings.vae)
+        return
     given, origin = settings.model_fields_set, None
     if settings.from_picture is not None:
         origin = read_origin(settings.from_picture)
@@ -119,6 +127,20 @@ def run(settings: SampleSettings) -> None:
         for origin in Origin.of_rows(plan, wanted, model=model, pictures=hashes, threads=threads)
     ]
     print(save(pictures, origins, Path(settings.out), settings.columns))
+
+
+def draw_from_vae(settings: SampleSettings, vae: str) -> None:
+    """Raises UsageError: a setting that is of text-to-image models."""
+    from textdiff.commands.sample_vae import sample_vae
+
+    others = sorted(settings.model_fields_set - OF_VAE - {"vae"})
+    if others:
+        raise UsageError(
+            "--vae draws from N(0, I), with no prompt and no text-to-image model; leave out "
+            f"{others[0]}"
+        )
+    values = {name: getattr(settings, name) for name in OF_VAE}
+    sample_vae(vae, **{**values, "out": Path(settings.out)})
 
 
 def with_settings_of(settings: SampleSettings, origin: Origin) -> SampleSettings:
@@ -186,7 +208,7 @@ def to_draw(settings: SampleSettings, same: Origin | None) -> tuple[list[str], s
 def save(pictures: Sequence[Image], origins: Sequence[Origin], out: Path, columns: int) -> str:
     """Writes each picture and a grid of all beside what `out` holds; says what is where."""
     from textdiff.data import labelled_grid
-    from textdiff.data.picture_files import save_png
+    from textdiff.data.picture_files import next_number, save_png
     from textdiff.files import replacing
 
     start = max(origins[0].index, next_number(out))
@@ -207,10 +229,3 @@ def label_of(origin: Origin) -> str:
     """What the grid says under a picture: its prompt, and how far it went."""
     share = origin.config.unclip.share
     return origin.prompt if share is None else f"{origin.prompt} {share:g}".strip()
-
-
-def next_number(folder: Path) -> int:
-    """One more than the highest number of a picture or a grid there; 0 in an empty one."""
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    found = [re.match(r"(?:grid-)?(\d{5,})\b", name) for name in names]
-    return max((int(match[1]) + 1 for match in found if match), default=0)

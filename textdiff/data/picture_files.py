@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,10 @@ def save_png(picture: Image, path: str | Path, origin: Mapping[str, Any]) -> Non
     data = png_bytes(picture, origin)
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def next_number(folder: Path) -> int:
+    """One more than the highest number of a picture or a grid there; 0 in an empty one."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    found = [re.match(r"(?:grid-)?(\d{5,})\b", name) for name in names]
+    return max((int(match[1]) + 1 for match in found if match), default=0)

@@ -1,6 +1,7 @@
 """The one training loop: every task, one process or many.
 
     micro-batches ──► task.losses ──► mean ──► backward ──► clip ──► AdamW ──► EMA
+                  └─► the same of the task's adversary, where it has one
     every so often:   metrics.jsonl,  held-out evaluation from EMA (at step 0 too),  checkpoint
 
 A step's samples, noise and dropout are functions of (seed, step, sample id), so a resumed run needs
@@ -32,13 +33,14 @@ from textdiff.errors import (
 )
 from textdiff.models.unet import UNet
 from textdiff.randomness import seed_of
+from textdiff.training.adversary import AdversaryStep
 from textdiff.training.ahead import Ahead
 from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.compiling import compile_network, pays
 from textdiff.training.config import TrainConfig
 from textdiff.training.ema import EMA
 from textdiff.training.evaluate import evaluate
-from textdiff.training.exports import ensure_export
+from textdiff.training.exports import ensure_export, is_current
 from textdiff.training.fixed import about_data
 from textdiff.training.learning.cost import affordable
 from textdiff.training.meter import Meter
@@ -49,7 +51,15 @@ from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
 from textdiff.training.signals import stop_on_signal
-from textdiff.training.task import AfterUpdate, Caching, Exporting, Preparing, Stateful, Task
+from textdiff.training.task import (
+    AfterUpdate,
+    Caching,
+    Exporting,
+    Measuring,
+    Preparing,
+    Stateful,
+    Task,
+)
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
@@ -66,7 +76,7 @@ class Trainer:
         fixed: settings as JSON that a resumed run must not change; saved in every checkpoint.
 
     Raises:
-        UsageError: activation checkpointing of a model that has none.
+        UsageError: activation checkpointing of a model that has none, or fp16 with an adversary.
     """
 
     def __init__(
@@ -98,6 +108,7 @@ class Trainer:
             compile_network(task.model, or_eager=True)
         self.optimizer = build_optimizer(task.model, config)
         self.scaler = accelerator.scaler  # fp16 only
+        self.adversary = AdversaryStep.of(task, accelerator)
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
         self.workers = 0 if config.workers == "auto" else config.workers
@@ -229,11 +240,14 @@ class Trainer:
             NonFiniteLossError: as `train`.
         """
         step = self.progress.step
-        lr = self.config.lr * lr_factor(self.config, step, self._share())
+        share = self._share()
+        lr = self.config.lr * lr_factor(self.config, step, share)
         set_lr(self.optimizer, lr)
         torch.manual_seed(seed_of(self.seed, "modules", step, self.accelerator.process_index))
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.adversary:
+            self.adversary.start_step(step, share)
         sums: dict[str, Tensor] = {}
         finite: list[Tensor] = []  # whether each sample's own loss is
         for index, batch in enumerate(micro_batches):
@@ -244,9 +258,13 @@ class Trainer:
                 finite.append(values["loss"].detach().isfinite().expand(len(batch.sample_ids)))
                 values = {name: value.float().mean() for name, value in values.items()}
                 self.accelerator.backward(values["loss"] / len(micro_batches))
+            if self.adversary:
+                values |= self.adversary.backward(batch, step, of=len(micro_batches), last=last)
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / len(micro_batches)
         values_of_step = {**sums, "grad_norm": self._clip_gradients()}
+        if self.adversary:
+            values_of_step |= self.adversary.clip_gradients()
         if self._ahead is not None and looks_ahead(self.accelerator.device):
             start = time.monotonic()
             self._ahead.fetch()
@@ -255,9 +273,14 @@ class Trainer:
         samples = torch.cat([batch.sample_ids for batch in micro_batches])
         if not math.isfinite(means["loss"]):
             samples = samples[~torch.cat(finite).cpu()]
-        self._check_finite("loss", means["loss"], samples)
+        losses, norms = {"loss": means["loss"]}, {"gradient norm": means["grad_norm"]}
+        if self.adversary and self.adversary.loss_name in means:
+            name = self.adversary.name
+            losses[f"{name}'s loss"] = means[self.adversary.loss_name]
+            norms[f"{name}'s gradient norm"] = means[f"{name}/grad_norm"]
+        self._check_finite(losses, samples)
         if self.scaler is None:  # fp16's scaler skips such a step by itself
-            self._check_finite("gradient norm", means["grad_norm"], samples)
+            self._check_finite(norms, samples)
         self._update()
         return {**means, "lr": lr}
 
@@ -267,18 +290,24 @@ class Trainer:
             self.scaler.unscale_(self.optimizer)
         return nn.utils.clip_grad_norm_(self.task.model.parameters(), self.config.max_grad_norm)
 
-    def _check_finite(self, name: str, value: float, samples: Tensor) -> None:
-        """Ends the run where `value` is not finite on any process; `samples`: ids to name."""
-        if not on_any(self.accelerator, not math.isfinite(value)):
+    def _check_finite(self, values: dict[str, float], samples: Tensor) -> None:
+        """Ends the run where one of `values` is not finite on any process; `samples`: ids to
+        name."""
+        broken = {name: value for name, value in values.items() if not math.isfinite(value)}
+        if not on_any(self.accelerator, bool(broken)):
             return
-        if math.isfinite(value):
-            raise NonFiniteLossError(f"another process met a {name} that is not finite")
+        if not broken:
+            raise NonFiniteLossError(
+                f"another process met a {next(iter(values))} that is not finite"
+            )
         ids = samples.tolist()
         good, _ = checkpoint.newest_good(self.run.checkpoints)
+        what = " and ".join(f"the {name} is {value}" for name, value in broken.items())
+        rates = "--train.lr" if not self.adversary else f"--train.lr and --{self.adversary.name}.lr"
         raise NonFiniteLossError(
-            f"the {name} is {value} at step {self.progress.step} (samples {ids[:8]}"
+            f"{what} at step {self.progress.step} (samples {ids[:8]}"
             f"{', ...' if len(ids) > 8 else ''}); last good checkpoint: {good or 'none'}; "
-            "lower --train.lr or look at these samples"
+            f"lower {rates} or look at these samples"
         )
 
     def _update(self) -> None:
@@ -287,6 +316,8 @@ class Trainer:
             self.scaler.update()
         else:
             self.optimizer.step()
+        if self.adversary:
+            self.adversary.update()
         if isinstance(self.task, AfterUpdate):
             self.task.after_update()
         if self.ema:
@@ -306,21 +337,31 @@ class Trainer:
     def save(self) -> Path:
         """Writes a checkpoint on the main process; the others wait. Returns its folder."""
         if self.accelerator.is_main_process:
-            folder = write_checkpoint(
+            write_checkpoint(
                 self.run.checkpoints,
                 self._state(),
                 step=self.progress.step,
                 seconds=self.progress.elapsed(),
                 keep=self.config.keep_checkpoints,
             )
-            self._export(folder)
+        folder = self.run.checkpoints / f"step-{self.progress.step:06d}"
+        self._export(folder)
         self.accelerator.wait_for_everyone()
-        return self.run.checkpoints / f"step-{self.progress.step:06d}"
+        return folder
 
     def _export(self, folder: Path) -> None:
-        """Writes what is derived from the checkpoint in `folder`, where it is not there yet."""
-        if self.accelerator.is_main_process and isinstance(self.task, Exporting):
-            ensure_export(self.task, self.run.path, folder)
+        """Writes what is derived from the checkpoint in `folder`, where it is not there yet. All
+        processes call it."""
+        if not isinstance(self.task, Exporting):
+            return
+        main = self.accelerator.is_main_process
+        if not on_any(self.accelerator, main and not is_current(self.run.path, folder)):
+            return
+        with self.ema.applied() if self.ema else nullcontext():
+            if isinstance(self.task, Measuring):
+                self.task.measure(self.accelerator)
+            if main:
+                ensure_export(self.task, self.run.path, folder)
 
     def _state(self) -> TrainingState:
         return TrainingState(
@@ -329,6 +370,7 @@ class Trainer:
             optimizer=self.optimizer,
             ema=self.ema,
             scaler=self.scaler,
+            adversary=self.adversary,
             task=self.task.state() if isinstance(self.task, Stateful) else {},
             fixed=self.fixed,
             about_data=self.about_data,

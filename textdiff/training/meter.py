@@ -56,6 +56,7 @@ class Meter:
         self.name, self.config, self.progress, self.run = name, config, progress, run
         self.accelerator = accelerator
         self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}  # steps that had each: not all have all
         self.count = 0
         self.waited, self.slow_loading = 0.0, slow_loading
         self.windows = 0  # written so far
@@ -108,6 +109,7 @@ class Meter:
         """The values of the step just done; `flush` writes them whatever `log_every` says."""
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
         self.count += 1
         self._watch()
         if flush or self.progress.step % self.config.log_every == 0:
@@ -122,7 +124,7 @@ class Meter:
             self.accelerator.print(line)
 
     def _write(self) -> None:
-        means = torch.tensor([value / self.count for value in self.sums.values()])
+        means = torch.tensor([value / self.counts[name] for name, value in self.sums.items()])
         if self.accelerator.num_processes > 1:
             means = self.accelerator.reduce(means.to(self.accelerator.device), "mean")
         values: dict[str, float] = dict(zip(self.sums, means.tolist(), strict=True))
@@ -137,7 +139,7 @@ class Meter:
             self.said_slow = True
         self.windows += 1
         self.means = f", loss {values['loss']:.4f}, {speed:.0f} images/s"
-        self.sums, self.count, self.since, self.waited = {}, 0, now, 0.0
+        self.sums, self.counts, self.count, self.since, self.waited = {}, {}, 0, now, 0.0
 
     def _show(self, flush: bool) -> None:
         now = time.monotonic()

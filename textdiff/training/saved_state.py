@@ -2,6 +2,7 @@
 
 <task>.safetensors   the weights              ema.safetensors    their average
 optimizer            its moments, by name     task               what the task itself remembers
+discriminator, discriminator_optimizer        the task's adversary, where it has one
 state.json           step, seconds, number of EMA updates, fp16's scale, threads on a CPU, fixed
                      settings, data
 """
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from textdiff import checkpoint
 from textdiff.threads import threads_on
+from textdiff.training.adversary import AdversaryStep
 from textdiff.training.ema import EMA
 from textdiff.training.fixed import check_fixed
 from textdiff.training.optimizer import load_optimizer, optimizer_tensors
@@ -31,6 +33,7 @@ class TrainingState:
     task: tensors that the task remembers.
     fixed: settings as JSON; a resumed run must have exactly the same.
     about_data: what `fixed.about_data` says of the data; for messages.
+    adversary: the network that is trained against `model`, with its optimizer.
     """
 
     name: str
@@ -41,6 +44,7 @@ class TrainingState:
     task: dict[str, Tensor]
     fixed: dict[str, Any]
     about_data: dict[str, Any] = field(default_factory=dict)
+    adversary: AdversaryStep | None = None
 
 
 def write_checkpoint(
@@ -55,6 +59,10 @@ def write_checkpoint(
         groups["ema"] = state.ema.averages
     if state.task:
         groups["task"] = state.task
+    if state.adversary:
+        network, name = state.adversary.network, state.adversary.name
+        groups[name] = network.state_dict()
+        groups[f"{name}_optimizer"] = optimizer_tensors(state.adversary.optimizer, network)
     values = {
         "seconds": seconds,
         "ema_updates": state.ema.updates if state.ema else 0,
@@ -97,6 +105,11 @@ def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
         saved = tensors("task")
         for name, tensor in state.task.items():
             tensor.copy_(saved[name])
+    if state.adversary:
+        network, name = state.adversary.network, state.adversary.name
+        checkpoint.load_module(network, tensors(name), folder / f"{name}.safetensors")
+        where = str(folder / f"{name}_optimizer")
+        load_optimizer(state.adversary.optimizer, network, tensors(f"{name}_optimizer"), where)
     if state.scaler is not None:
         state.scaler.load_state_dict(values["scaler"])
     return values["step"], values["seconds"]

@@ -1,19 +1,24 @@
 """What the loop trains.
 
 A task has the methods of `Task`. Those of `Stateful`, `Caching`, `Preparing`, `InWords`,
-`Answering`, `Examined`, `AfterUpdate` and `Exporting` are optional: the loop calls them where they
-exist.
+`Answering`, `Examined`, `AfterUpdate`, `Adversarial`, `Measuring` and `Exporting` are optional: the
+loop calls them where they exist.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from textdiff.training.config import OptimizerConfig
 from textdiff.training.run_folder import RunFolder
 from textdiff.types import Batch
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 class Task(Protocol):
@@ -106,11 +111,48 @@ class AfterUpdate(Protocol):
     def after_update(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Adversary:
+    """A network that is trained against the task's own.
+
+    name: in metrics, messages and file names. config: of its optimizer.
+    """
+
+    name: str
+    network: nn.Module
+    config: OptimizerConfig
+
+
+@runtime_checkable
+class Adversarial(Protocol):
+    """A task that may have an adversary."""
+
+    @property
+    def adversary(self) -> Adversary | None:
+        """The same at each call; None: it is trained without."""
+        ...
+
+    def adversary_losses(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        """As `Task.losses`, of the adversary, called right after `losses` of the same batch; empty
+        where it is not trained yet. `network` is the adversary's, wrapped for several processes."""
+        ...
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """A task whose export tells numbers of the training data."""
+
+    def measure(self, accelerator: Accelerator) -> None:
+        """Measures them with the weights as they stand. Called on all processes, before `export`
+        on the main one."""
+        ...
+
+
 @runtime_checkable
 class Exporting(Protocol):
     """A task that, after each checkpoint, writes its model in a form of its own."""
 
     def export(self, folder: Path) -> None:
         """Writes into `folder`, whose files are then moved into the run folder. Called on the main
-        process alone."""
+        process alone; the model has its averaged weights, where there are any."""
         ...

@@ -115,17 +115,16 @@ def statistics_of_config(
     Raises:
         CheckpointError: of another number of channels, or no scale.
     """
-    if options.get("latents_mean") is not None and options.get("latents_std") is not None:
-        means, stds = options["latents_mean"], options["latents_std"]
-    elif options.get("scaling_factor") is not None:
-        factor = options["scaling_factor"]
-        means = [options.get("shift_factor") or 0.0] * channels
-        stds = [1 / factor if factor else 0.0] * channels
-    else:
+    by_channel = [options.get(key) for key in ("latents_mean", "latents_std")]
+    shift, factor = options.get("shift_factor"), options.get("scaling_factor")
+    if None in by_channel and factor is None:
         return None
     try:
-        mean = torch.tensor(means, dtype=torch.float32)
-        std = torch.tensor(stds, dtype=torch.float32)
+        if None in by_channel:
+            mean = torch.full((channels,), float(shift or 0))
+            std = 1 / torch.full((channels,), float(factor))
+        else:
+            mean, std = (torch.tensor(values, dtype=torch.float32) for values in by_channel)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{where} names no statistics of latents: {error}") from None
     statistics = LatentStatistics(mean, std, 0, f"as {where} says", vae)

@@ -6,11 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.helpers.command import launch
 from tests.helpers.two_processes import run_in_two_processes
 from tests.helpers.workers import prepared_once
 from textdiff.commands.cli import run
+from textdiff.data import open_data
+from textdiff.data.of_run import read_data
+from textdiff.metrics.latents import measure_latents
+from textdiff.vae import Vae
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +31,8 @@ JOBS = {
     "clip in groups": ["train-clip", "--train.encoder-batch-size", "1"],
     "clip by sigmoid": ["train-clip", "--loss.kind", "sigmoid"],
     "noised clip": ["finetune-clip", "--distill", "0.5"],
+    # the discriminator from the first step on, so that all five are of both optimizers
+    "vae": ["train-vae", "--discriminator.weight", "0.5", "--discriminator.start", "0"],
     "diffusion prior": ["train-prior", "--kind", "diffusion"],
     "autoregressive prior": ["train-prior", "--kind", "autoregressive"],
 }
@@ -43,6 +50,7 @@ def job(configs, shapes, tiny_clip, tiny_run, tiny_embeddings):
             *("--noise.schedule-from", tiny_run),
         ],
         "train-prior": ["--config", configs / "prior.yaml", "--embeddings", tiny_embeddings],
+        "train-vae": ["--config", configs / "vae.yaml", *data],
     }
     steps = ["--train.steps", "5", "--train.log-every", "1"]
 
@@ -78,6 +86,16 @@ def test_two_processes_give_the_curve_of_one_with_twice_the_batch(tmp_path, job,
     assert len(one) == 5
     assert one[0] != pytest.approx(one[-1], rel=1e-3)  # it learned: the curve says something
     assert curve(together / name) == pytest.approx(one, rel=2e-4)
+
+
+def test_two_processes_export_the_statistics_of_one(together):
+    """Measured by both: what one process says of the same weights."""
+    vae = Vae.load(together / "vae")
+    data = open_data(read_data(together / "vae" / "config.yaml"), "train")
+    measured = measure_latents(vae, data)
+    assert torch.equal(vae.measured().mean, measured.mean)
+    assert torch.equal(vae.measured().std, measured.std)
+    assert vae.measured().count == measured.count == len(data)
 
 
 def test_accelerate_launches_as_many_processes_as_it_is_told(tmp_path, job, together):

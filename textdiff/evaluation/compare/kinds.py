@@ -30,6 +30,7 @@ from textdiff.evaluation.prior.result import PriorProtocol
 from textdiff.evaluation.prompt_following.measure import PromptFollowingProtocol
 from textdiff.evaluation.retrieval.measure import RetrievalProtocol
 from textdiff.evaluation.unclip.result import UnclipProtocol
+from textdiff.evaluation.vae.result import VaeProtocol
 from textdiff.evaluation.zero_shot.result import ZeroShotProtocol
 
 
@@ -177,6 +178,14 @@ KINDS = (
         subject=("noised", "clean"),
         also=("timesteps", "searched", "captions", "classes"),
         row="{name}",
+    ),
+    Kind(
+        command="vae",
+        protocol=VaeProtocol,
+        subject=("vae",),
+        also=("pictures",),
+        row="{name}",
+        digits=".3f",
     ),
     Kind(
         command="unclip",

@@ -45,6 +45,7 @@ from textdiff.evaluation.prompt_following.measure import (
 from textdiff.evaluation.results import json_fields, to_json
 from textdiff.evaluation.retrieval.measure import RetrievalProtocol, RetrievalResult
 from textdiff.evaluation.unclip.result import UnclipResult
+from textdiff.evaluation.vae.result import VaeResult
 from textdiff.evaluation.zero_shot.result import (
     ClassesProtocol,
     PromptsProtocol,
@@ -63,6 +64,7 @@ RESULTS = {
     "likelihood": LikelihoodResult,
     "prior": PriorResult,
     "noised-clip": NoisedClipResult,
+    "vae": VaeResult,
     "unclip": UnclipResult,
     "guidance": Sweep,
 }

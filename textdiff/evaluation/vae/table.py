@@ -1,0 +1,35 @@
+"""The tables of `textdiff vae`."""
+
+from __future__ import annotations
+
+from textdiff.evaluation.tables import estimate_cells, print_notes, print_table, with_interval
+from textdiff.evaluation.vae.result import VaeResult
+from textdiff.metrics.sample_size import too_few
+
+FORMATS = {"PSNR": ".2f", "SSIM": ".4f", "KL,": ",.0f", "KID": ".5f", "R@1": ".1%"}
+
+
+def print_vae(result: VaeResult, source: str) -> None:
+    """What is measured of pictures, then the channels of their latents. source: whose pictures."""
+    rows = [estimate_cells(name, each, _digits(name)) for name, each in result.estimates()]
+    title = f"Reconstructions of {result.pictures} pictures of {source}"
+    print_table(title, ["", "value", "95% interval"], rows)
+    print_table(
+        "Latents by channel, 95% intervals",
+        ["", "mean", "standard deviation", "nats from N(0, 1)", "KL, bits a picture"],
+        [
+            [
+                str(number),
+                with_interval(channel.mean, 1, ".2f"),
+                with_interval(channel.std, 1, ".2f"),
+                with_interval(channel.distance, 1, ".3f"),
+                with_interval(channel.kl_bits, 1, ",.0f"),
+            ]
+            for number, channel in enumerate(result.channels)
+        ],
+    )
+    print_notes(too_few("mean", result.pictures))
+
+
+def _digits(name: str) -> str:
+    return next((form for start, form in FORMATS.items() if name.startswith(start)), ".1%")
