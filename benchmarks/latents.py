@@ -1,6 +1,6 @@
 """What latents save in drawing, and what guidance by a CLIP costs in them.
 
-    python benchmarks/latents.py --model runs/latent --pixels runs/pixel64 --noised runs/latent-noised
+    python benchmarks/latents.py --model runs/latent --pixels runs/pixels --noised runs/noised
 
 All draw the same prompts by DDIM in the same steps and batch, decoded at the end:
 
