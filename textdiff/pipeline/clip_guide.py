@@ -226,10 +226,12 @@ def check_reads(
     check_space(name, clip, space, on_x_t)
     side = model.image_size if clip.latents is None else model.unet.image_size
     if clip.image_size != side:
-        what = "pictures" if clip.latents is None else "latents"
+        read = f"pictures of {clip.image_size} pixels a side"
+        if clip.latents is not None:
+            read = f"latents of {clip.image_size} places a side"
         raise UsageError(
-            f"{name} reads {what} {clip.image_size} a side, the U-Net draws {side}; fine-tune the "
-            "CLIP on the pictures of this model"
+            f"{name} reads {read}, the U-Net draws {side}; fine-tune the CLIP on the pictures of "
+            "this model"
         )
     ours, theirs = model.schedule.model_dump(), ScheduleConfig(**clip.schedule_config).model_dump()
     for key in ours if on_x_t else ():
