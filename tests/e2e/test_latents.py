@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import yaml
 from tests.helpers.two_processes import run_in_two_processes
 from tests.helpers.vaes import vae_folder
 from textdiff import TextToImage, checkpoint
-from textdiff.clip import NoisedClip
+from textdiff.clip import ClipModel, NoisedClip
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.vae import Vae
@@ -155,6 +156,7 @@ def test_a_picture_is_not_drawn_again_by_another_vae(on_model, tiny_latent_model
     pipe = TextToImage.load(model)
     pipe.vae.network.decoder.conv_out.bias.data += 1
     pipe.vae.__dict__.pop("identity", None)
+    pipe.vae.statistics = replace(pipe.vae.statistics, vae=pipe.vae.identity)
     shutil.rmtree(model)
     pipe.save(model)
     picture = str(tmp_path / "out" / "00000-seed0.png")
@@ -167,21 +169,31 @@ def test_inversion(on_model, tmp_path):
     on_model("inversion", *flags, "--json", tmp_path / "i.json", "--grid", tmp_path / "i.png")
     found = json.loads((tmp_path / "i.json").read_text())
     assert found["model"]["vae"] and found["model"]["image_size"] == 16
-    assert found["round_trips"]["4"]["rmse"]["mean"] > 0
+    assert found["results"]["4"]["rmse"]["mean"] > 0
 
 
-def test_prompt_following(on_model, tiny_clip, tmp_path):
-    flags = ["--num-steps", "2", "--num-prompts", "2", "--split", "all", "--clip", tiny_clip]
+def test_prompt_following(on_model, other_clip, tmp_path):
+    flags = ["--num-steps", "2", "--num-prompts", "2", "--judge", other_clip]
     on_model("prompt-following", *flags, "--json", tmp_path / "p.json")
     assert json.loads((tmp_path / "p.json").read_text())["model"]["vae"]
 
 
+@pytest.fixture
+def judge(tiny_clip, tmp_path) -> Path:
+    """A second CLIP that took no part."""
+    clip = ClipModel.load(tiny_clip)
+    clip.model.logit_scale.data.sub_(0.5)
+    clip.save(tmp_path / "judge")
+    return tmp_path / "judge"
+
+
 @pytest.mark.parametrize("guide", ["clean", "latents"])
-def test_guidance(on_model, other_clip, latent_noised, tmp_path, monkeypatch, guide):
+def test_guidance(on_model, other_clip, judge, latent_noised, tmp_path, monkeypatch, guide):
     monkeypatch.setattr("textdiff.evaluation.held_out.measure.FRECHET_RESAMPLES", 5)
     monkeypatch.setattr("textdiff.evaluation.held_out.measure.RESAMPLES", 50)
     flags = ["--num-prompts", "3", "--num-steps", "2", "--split", "train", "--scales", "1"]
-    flags += ["--clip-scales", "0", "2", "--judges", other_clip, "--json", tmp_path / "g.json"]
+    flags += ["--clip-scales", "0", "2", "--judges", other_clip, judge]
+    flags += ["--json", tmp_path / "g.json"]
     if guide == "latents":
         flags += ["--clip-guide", latent_noised]
     on_model("guidance", *flags)

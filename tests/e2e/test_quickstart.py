@@ -130,11 +130,17 @@ def test_configs_of_priors_can_be_read(kind):
     assert settings_of(["train-prior", "--config", config, *required]).kind == kind
 
 
+def test_config_of_the_vae_can_be_read():
+    config = str(ROOT / "configs" / "vae_openmoji.yaml")
+    found = settings_of(["train-vae", "--config", config, "--run-dir", "run"])
+    assert (found.data.source, found.data.image_size, found.vae.factor) == ("openmoji", 64, 4)
+
+
 def test_every_config_is_read_by_a_test():
     there = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
     read = {"openmoji", "plain_openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
     read |= {"clip_openmoji_long", "noised_clip_openmoji", "evaluator_resnet_openmoji"}
     read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
     read |= {"quickstart_sampling", "scenes", "scenes_clip", "decoder_scenes", "decoder_openmoji"}
-    read |= {"prior_diffusion", "prior_autoregressive"}
+    read |= {"prior_diffusion", "prior_autoregressive", "vae_openmoji"}
     assert there == read

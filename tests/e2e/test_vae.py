@@ -170,10 +170,11 @@ def test_prompts_are_not_for_a_vae(fails, tmp_path):
 def test_a_discriminator_whose_loss_is_nan_ends_the_run(
     fails, tmp_path, configs, shapes, monkeypatch
 ):
-    from textdiff.training.tasks import vae
+    from textdiff.training import discriminator
 
-    loss = vae.discriminator_loss
-    monkeypatch.setattr(vae, "discriminator_loss", lambda a, b: loss(a, b) * float("nan"))
+    loss = discriminator.discriminator_loss
+    spoilt = lambda real, fake: loss(real, fake) * float("nan")  # noqa: E731
+    monkeypatch.setattr(discriminator, "discriminator_loss", spoilt)
     flags = ["--config", configs / "vae.yaml", "--data", shapes, "--run-dir", tmp_path / "run"]
     flags += ["--discriminator.weight", 1, "--discriminator.start", 2]
     said = fails(5, "train-vae", *flags)

@@ -11,6 +11,7 @@ Everything behind it stays, so that fine-tuning starts from what the tower knows
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -20,11 +21,16 @@ from torch import Tensor, nn
 from textdiff.errors import UsageError
 from textdiff.types import Features, Images
 
+if TYPE_CHECKING:
+    from open_clip.modified_resnet import ModifiedResNet
+    from open_clip.transformer import VisionTransformer
+
 RESNET_STEM = 4  # the stride of a ResNet's stem
 
 
 def read_latents(visual: nn.Module, channels: int, side: int) -> None:
     """Gives an open_clip image tower a random first layer for latents (B, channels, side, side).
+    Its `image_size` stays that of the pictures.
 
     Raises:
         UsageError: a tower of another kind, or one whose size latents do not fit.
@@ -49,11 +55,11 @@ def patch_side(side: int, grid: int) -> int:
     return min(divisors, key=lambda p: abs(side / p - grid))
 
 
-def _transformer(visual: nn.Module, channels: int, side: int) -> None:
+def _transformer(visual: VisionTransformer, channels: int, side: int) -> None:
     width, grid = visual.conv1.out_channels, visual.grid_size[0]
     patch = patch_side(side, grid)
     visual.conv1 = nn.Conv2d(channels, width, patch, stride=patch, bias=False)
-    visual.image_size, visual.patch_size = (side, side), (patch, patch)
+    visual.patch_size = (patch, patch)
     visual.grid_size = (side // patch, side // patch)
     positions = resized_positions(visual.positional_embedding.detach(), side // patch)
     visual.positional_embedding = nn.Parameter(positions)
@@ -70,7 +76,7 @@ def resized_positions(positions: Features, grid: int) -> Features:
     return torch.cat([own, maps.flatten(2)[0].T])
 
 
-def _resnet(visual: nn.Module, channels: int, side: int) -> None:
+def _resnet(visual: ModifiedResNet, channels: int, side: int) -> None:
     wanted = visual.image_size // RESNET_STEM
     larger, rest = divmod(side, wanted)
     smaller, left = divmod(wanted, side)
@@ -91,11 +97,10 @@ def _resnet(visual: nn.Module, channels: int, side: int) -> None:
     visual.conv1 = nn.Sequential(enlarged, conv)
     if larger < RESNET_STEM:
         visual.avgpool = nn.Identity()
-    visual.image_size = side
 
 
 @torch.no_grad()
-def fit_to_pixels(visual: nn.Module, latents: Images, embedded: Images) -> None:
+def fit_to_pixels(visual: VisionTransformer, latents: Images, embedded: Images) -> None:
     """Sets the first layer of a transformer that reads latents to what, by least squares, makes of
     the latents of pictures what the old one made of their pixels.
 

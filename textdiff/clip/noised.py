@@ -63,7 +63,7 @@ class NoisedClip(nn.Module):
         super().__init__()
         self.clip, self.config = clip, config
         # in a list, so that it is no part of this module: what read pictures
-        self._of_pictures: list[nn.Module] = []
+        self._of_pictures: list[Any] = []
         if config.latents is not None:
             self._of_pictures = [copy.deepcopy(clip.model.visual)]
             with torch.random.fork_rng(devices=[]):

@@ -15,7 +15,7 @@ from textdiff.data.open import source_kind
 from textdiff.errors import DataError, UsageError
 
 RUN_CONFIG = "config.yaml"
-PARTS = ("clip", "clean")  # folders of a run that are models themselves
+PARTS = ("clip", "clean", "vae")  # folders of a run that are models themselves
 LOOKS = ("image_size", "resize", "resample")
 IN_FOLDERS = ("folder", "drawn", "coco", "karpathy")  # kinds of data
 

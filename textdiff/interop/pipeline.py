@@ -92,6 +92,11 @@ def pipeline_to_diffusers(
             "a model of black-and-white pictures has no diffusers scheduler; only Gaussian "
             "diffusion can be exported"
         )
+    if pipe.vae is not None:
+        raise UsageError(
+            f"{kind} pipelines draw pixels, this model draws latents of a VAE; its unet/ and vae/ "
+            "are no such pipeline"
+        )
     refuse_decoder(unet.config)
     if kind == "stock":
         _check_stock(pipe, sampler, clip)

@@ -13,7 +13,7 @@ import torch
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.pictures import to_float
 from textdiff.randomness import Stream, normals
-from textdiff.types import Features, Images, Pictures, Timesteps
+from textdiff.types import Features, Images, Pictures, Samples, Timesteps
 
 CHUNK = 256
 
@@ -29,10 +29,10 @@ def fixed_noise(ids: Sequence[int], shape: Sequence[int], seed: int = 0, draw: i
 def noised_features(
     encode: NoisedEncoder,
     image: Pictures,
-    eps: Images,
+    eps: Samples,
     timestep: int,
     schedule: NoiseSchedule,
-    to_x_0: Callable[[Pictures], Images] = to_float,
+    to_x_0: Callable[[Pictures], Samples] = to_float,
 ) -> Features:
     """Features (n, D) of uint8 pictures (n, 3, H, W) at one timestep, not normalised.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-class Adversary:
+class AdversaryStep:
     """What the loop does with the second network of `task`.
 
     Raises:
@@ -32,21 +32,22 @@ class Adversary:
     """
 
     def __init__(self, task: Adversarial, accelerator: Accelerator) -> None:
-        rival = task.adversary
-        assert rival is not None
+        adversary = task.adversary
+        assert adversary is not None
         if accelerator.scaler is not None:
             raise UsageError(
-                f"precision fp16 does not go with a {rival.name}; use --train.precision bf16 or no"
+                f"precision fp16 does not go with a {adversary.name}; use --train.precision bf16 "
+                "or no"
             )
-        self.task, self.accelerator, self.name = task, accelerator, rival.name
-        self.network, self.config = rival.network, rival.config
+        self.task, self.accelerator, self.name = task, accelerator, adversary.name
+        self.network, self.config = adversary.network, adversary.config
         self.network.to(accelerator.device)
         self.wrapped = accelerator.prepare_model(self.network)
         self.optimizer = build_optimizer(self.network, self.config)
         self._pending = False  # whether this step has gradients for it
 
     @classmethod
-    def of(cls, task: Task, accelerator: Accelerator) -> Adversary | None:
+    def of(cls, task: Task, accelerator: Accelerator) -> AdversaryStep | None:
         """None where the task has none."""
         if not isinstance(task, Adversarial) or task.adversary is None:
             return None

@@ -14,8 +14,8 @@ from textdiff.errors import CheckpointError
 # fixed by the hash of weights: which flag names what has them
 NAMED_BY = {
     "init": "another CLIP than --init names now",
-    "vae": "another VAE than --codec names now",
     "vae_init": "another VAE than --init names now",
+    "vae": "another VAE than --codec names now",
 }
 
 

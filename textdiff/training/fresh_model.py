@@ -11,8 +11,8 @@ import torch
 from textdiff.checkpoint import checkpoints
 from textdiff.clip.model import ClipModel
 from textdiff.config import build, to_yaml
-from textdiff.data.base import CaptionedImages
 from textdiff.data.order import EndlessOrder
+from textdiff.data.training_data import TrainingData
 from textdiff.diffusion.config import ProcessType
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
@@ -104,7 +104,7 @@ def fresh_pipeline(
 
 
 def preview_prompts(
-    data: CaptionedImages, pipe: TextToImage, *, count: int, config: SamplingConfig
+    data: TrainingData, pipe: TextToImage, *, count: int, config: SamplingConfig
 ) -> dict[str, int]:
     """`count` captions from all over the data, no two alike, that the text tower sees whole, and
     the index of an image of each; a function of `config.seed`.

@@ -33,7 +33,7 @@ from textdiff.errors import (
 )
 from textdiff.models.unet import UNet
 from textdiff.randomness import seed_of
-from textdiff.training.adversary import Adversary
+from textdiff.training.adversary import AdversaryStep
 from textdiff.training.ahead import Ahead
 from textdiff.training.allocator import keep_freed_memory
 from textdiff.training.compiling import compile_network, pays
@@ -108,7 +108,7 @@ class Trainer:
             compile_network(task.model, or_eager=True)
         self.optimizer = build_optimizer(task.model, config)
         self.scaler = accelerator.scaler  # fp16 only
-        self.adversary = Adversary.of(task, accelerator)
+        self.adversary = AdversaryStep.of(task, accelerator)
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
         self.workers = 0 if config.workers == "auto" else config.workers

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from textdiff import checkpoint
 from textdiff.threads import threads_on
-from textdiff.training.adversary import Adversary
+from textdiff.training.adversary import AdversaryStep
 from textdiff.training.ema import EMA
 from textdiff.training.fixed import check_fixed
 from textdiff.training.optimizer import load_optimizer, optimizer_tensors
@@ -44,7 +44,7 @@ class TrainingState:
     task: dict[str, Tensor]
     fixed: dict[str, Any]
     about_data: dict[str, Any] = field(default_factory=dict)
-    adversary: Adversary | None = None
+    adversary: AdversaryStep | None = None
 
 
 def write_checkpoint(

@@ -112,7 +112,7 @@ class AfterUpdate(Protocol):
 
 
 @dataclass(frozen=True)
-class Rival:
+class Adversary:
     """A network that is trained against the task's own.
 
     name: in metrics, messages and file names. config: of its optimizer.
@@ -125,16 +125,16 @@ class Rival:
 
 @runtime_checkable
 class Adversarial(Protocol):
-    """A task that may have a rival; see `adversary`."""
+    """A task that may have an adversary."""
 
     @property
-    def adversary(self) -> Rival | None:
+    def adversary(self) -> Adversary | None:
         """The same at each call; None: it is trained without."""
         ...
 
     def adversary_losses(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """As `Task.losses`, of the rival, called right after `losses` of the same batch; empty
-        where it is not trained yet. `network` is the rival's, wrapped for several processes."""
+        """As `Task.losses`, of the adversary, called right after `losses` of the same batch; empty
+        where it is not trained yet. `network` is the adversary's, wrapped for several processes."""
         ...
 
 

@@ -116,16 +116,12 @@ class Vae:
 
     def moments(self, images: Images) -> Posterior:
         """q(z|x) of images (B, 3, H, W) in [-1, 1]; f must divide H and W. float32."""
-        x = images.to(self.device, self.network.dtype)
-        output = self.network.encoder(x)
-        if self.network.quant_conv is not None:
-            output = self.network.quant_conv(output)
-        return Posterior.of_output(output)
+        return encode(self.network, images.to(self.device, self.network.dtype))
 
     def decode(self, z: Images) -> Images:
         """float32 images (B, 3, f h, f w), about [-1, 1] and not clipped, of latents that are not
         normalised; gradients flow to z."""
-        return self.network.decode(z.to(self.device, self.network.dtype)).sample.float()
+        return decode(self.network, z.to(self.device, self.network.dtype))
 
     @property
     def device(self) -> torch.device:
@@ -189,6 +185,21 @@ class Vae:
                 f"measure them: {how_to_measure(self.source)}"
             )
         return self.statistics
+
+
+def encode(network: AutoencoderKL, images: Images) -> Posterior:
+    """As `Vae.moments`, of images where the network is."""
+    output = network.encoder(images)
+    if network.quant_conv is not None:
+        output = network.quant_conv(output)
+    return Posterior.of_output(output)
+
+
+def decode(network: AutoencoderKL, z: Images) -> Images:
+    """As `Vae.decode`, of latents where the network is."""
+    if network.post_quant_conv is not None:
+        z = network.post_quant_conv(z)
+    return network.decoder(z).float()
 
 
 def size_message(image_size: int, factor: int) -> str:

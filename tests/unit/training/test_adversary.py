@@ -16,8 +16,9 @@ from textdiff import checkpoint
 from textdiff.commands.cli import run
 from textdiff.data.loader import batches
 from textdiff.errors import CheckpointError, NonFiniteLossError, UsageError
-from textdiff.training.adversary import Adversary, frozen_call
-from textdiff.training.tasks import vae as task_file
+from textdiff.training import discriminator
+from textdiff.training.adversary import AdversaryStep, frozen_call
+from textdiff.training.draws import keys_of
 from textdiff.vae.adversarial import PatchDiscriminator
 
 
@@ -46,16 +47,16 @@ def moved(before: dict[str, torch.Tensor], network) -> list[str]:
 
 
 def test_every_optimizer_moves_all_its_weights_unlike_in_diffusers_10605(trainer):
-    network, rival = trainer.task.model, trainer.task.discriminator.network
-    before, rival_before = weights(network), weights(rival)
+    network, adversary = trainer.task.model, trainer.task.discriminator.adversary.network
+    before, rival_before = weights(network), weights(adversary)
     steps_of(trainer, 1)
-    assert moved(rival_before, rival) == [], "it starts at step 1"
+    assert moved(rival_before, adversary) == [], "it starts at step 1"
     assert moved(before, network)
     before = weights(network)
     values = steps_of(trainer, 1)[0]
     assert set(moved(before, network)) == set(before)
     # while all verdicts are within the margin, the gradients of the last bias cancel
-    assert set(moved(rival_before, rival)) >= set(rival_before) - {"body.8.bias"}
+    assert set(moved(rival_before, adversary)) >= set(rival_before) - {"body.8.bias"}
     assert math.isfinite(values["adaptive_weight"]) and values["adaptive_weight"] > 0
     for name in ("loss", "real", "fake", "grad_norm"):
         assert math.isfinite(values[f"discriminator/{name}"])
@@ -71,11 +72,11 @@ def test_its_numbers_are_told_from_its_first_step_on(trainer):
 def test_the_generators_loss_gives_the_discriminator_no_gradient(trainer):
     """Its only gradients are those of its own loss: of the batch that the step saw."""
     steps_of(trainer, 1)
-    rival = trainer.task.discriminator.network
+    adversary = trainer.task.discriminator.adversary.network
     (batch,) = next(batches(trainer.data, seed=0, batch_size=4, start_step=1))
     trainer.adversary.start_step(1, 0.0)
     trainer.task.losses(trainer.model, batch, 1)["loss"].mean().backward()
-    assert all(p.grad is None for p in rival.parameters())
+    assert all(p.grad is None for p in adversary.parameters())
 
 
 def test_the_adaptive_weight_is_that_of_the_gradients_at_the_last_layer(trainer):
@@ -86,13 +87,13 @@ def test_the_adaptive_weight_is_that_of_the_gradients_at_the_last_layer(trainer)
     norms = []
     for part in ("l1", "generator"):
         task.model.zero_grad()
-        x, eps = task.drawn(batch.image, task_file.keys_of(batch, 0, 1))
+        x, eps = task.drawn(batch.image, keys_of(batch, 0, 1))
         x_hat = task.model(x, eps)[2]
         if part == "l1":
             (x - x_hat).abs().mean().backward()
         else:
-            (-task.discriminator.network(x_hat)).mean().backward()
-        norms.append(task.model.autoencoder.decoder.conv_out.weight.grad.norm())
+            (-task.discriminator.adversary.network(x_hat)).mean().backward()
+        norms.append(task.model.last_layer.grad.norm())
     torch.testing.assert_close(weight, norms[0] / (norms[1] + 1e-6), rtol=1e-4, atol=0)
 
 
@@ -122,9 +123,9 @@ def test_a_call_without_its_weights_gives_the_same_and_keeps_gradients_to_the_in
 
 def test_a_loss_of_it_that_is_not_finite_is_named(trainer, monkeypatch):
     steps_of(trainer, 1)
-    loss = task_file.discriminator_loss
+    loss = discriminator.discriminator_loss
     monkeypatch.setattr(
-        task_file, "discriminator_loss", lambda real, fake: loss(real, fake) * float("nan")
+        discriminator, "discriminator_loss", lambda real, fake: loss(real, fake) * float("nan")
     )
     with pytest.raises(NonFiniteLossError, match="the discriminator's loss is nan at step 1") as e:
         steps_of(trainer, 1)
@@ -134,12 +135,12 @@ def test_a_loss_of_it_that_is_not_finite_is_named(trainer, monkeypatch):
 
 def test_a_gradient_of_it_that_is_not_finite_is_named(trainer, monkeypatch):
     steps_of(trainer, 1)
-    loss = task_file.discriminator_loss
+    loss = discriminator.discriminator_loss
 
     def spoilt(real, fake):
         return loss(real, fake) + 0 * (real - real.detach()).sqrt().flatten(1).mean(1)
 
-    monkeypatch.setattr(task_file, "discriminator_loss", spoilt)
+    monkeypatch.setattr(discriminator, "discriminator_loss", spoilt)
     with pytest.raises(NonFiniteLossError, match="the discriminator's gradient norm is nan"):
         steps_of(trainer, 1)
 
@@ -149,7 +150,7 @@ def test_fp16_is_refused(trainer):
         scaler = torch.amp.GradScaler("cpu")
 
     with pytest.raises(UsageError, match="fp16 does not go with a discriminator; use"):
-        Adversary(trainer.task, Scaled())
+        AdversaryStep(trainer.task, Scaled())
 
 
 @pytest.fixture

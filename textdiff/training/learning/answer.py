@@ -1,6 +1,6 @@
 """The verdict on a line of metrics.jsonl, whatever was trained: for tasks, and for readers of logs.
 
-held-out values ──► of a text-to-image model, a CLIP or a noised CLIP ──► one to three lines
+held-out values ──► of a text-to-image model, a CLIP, a noised CLIP or a VAE ──► one to three lines
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import fmean
 
+from textdiff.training.learning.vae import VaeNumbers
 from textdiff.training.learning.words import Evidence, recall_verdict, verdict
 
 DIRECTIONS = ("image_to_text", "text_to_image")
@@ -16,7 +17,7 @@ RECALL_AT_TIMESTEP, CHANCE_AT_TIMESTEP = "held_out/R@5_t", "held_out/chance_R@5"
 
 def answer(values: Mapping[str, float], step: int) -> list[str]:
     """One to three lines; none where `values` hold nothing to judge by."""
-    kinds = (clip_answer, noised_clip_answer, model_answer)
+    kinds = (clip_answer, noised_clip_answer, VaeNumbers.verdict, model_answer)
     return next((lines for kind in kinds if (lines := kind(values, step))), [])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textdiff.clip.model import ClipModel
+from textdiff.data.base import CaptionedImages
 from textdiff.data.config import fit_data
 from textdiff.data.of_run import data_of_run
 from textdiff.data.open import open_data
@@ -20,7 +21,7 @@ from textdiff.training.fresh_noised_clip import (
     start_from_pixels,
 )
 from textdiff.training.held_out import open_held_out
-from textdiff.training.latent_images import latent_images
+from textdiff.training.latent_images import LatentImages, latent_images
 from textdiff.training.latents import LatentEncoder, fixed_of
 from textdiff.training.pairs import check_batch, check_pairs
 from textdiff.training.run import TrainingSpec, nothing
@@ -67,7 +68,8 @@ def noised_clip_spec(
     clip = fresh_noised_clip(
         settings.init, model, clean_below=noise.clean_below, seed=settings.seed, vae=vae
     )
-    latents, read = None, data
+    latents: LatentEncoder | None = None
+    read: CaptionedImages | LatentImages = data
     if vae is not None:
         latents = LatentEncoder(LatentCodec(vae, model.image_size), settings.latents)
         if not distill and not settings.max_shift:  # both look at the pictures themselves

@@ -76,7 +76,8 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         splits = [data] if held_out is None else [data, held_out]
         pictures = load_picture_embeddings(settings.embeddings, clip, splits)
 
-    latents, seen = None, data
+    latents: LatentEncoder | None = None
+    seen: CaptionedImages | LatentImages = data
     if isinstance(codec, LatentCodec):
         latents = LatentEncoder(codec, settings.latents)
         seen = latent_images(data, latents)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,12 +10,14 @@ import torch
 from textdiff.data.open import open_data
 from textdiff.errors import UsageError
 from textdiff.randomness import seed_of
+from textdiff.training.discriminator import Discriminator
 from textdiff.training.held_out import open_held_out
 from textdiff.training.perceptual import perceptual_distance
 from textdiff.training.run import TrainingSpec
 from textdiff.training.settings.vae import DiscriminatorConfig, TrainVaeSettings
-from textdiff.training.task import Rival
-from textdiff.training.tasks.vae import VaeNetwork, VaeTask
+from textdiff.training.task import Adversary
+from textdiff.training.tasks.vae import VaeTask
+from textdiff.training.vae_network import VaeNetwork
 from textdiff.vae.adversarial import PatchDiscriminator
 from textdiff.vae.model import Vae, size_message
 
@@ -53,13 +56,10 @@ def vae_spec(settings: TrainVaeSettings) -> TrainingSpec:
             loss=loss,
             data=data,
             perceptual=perceptual.to(accelerator.device) if perceptual else None,
-            discriminator=_discriminator(settings.discriminator, settings.seed),
-            discriminator_weight=settings.discriminator.weight,
-            discriminator_start=settings.discriminator.start,
+            discriminator=_discriminator(settings.discriminator, settings.seed, accelerator),
             statistics_images=settings.statistics_images,
             held_out=held_out,
             eval_images=settings.eval_images,
-            accelerator=accelerator,
         )
 
     return TrainingSpec(
@@ -101,13 +101,20 @@ def _start(settings: TrainVaeSettings) -> Vae:
     return Vae(Vae.build(settings.vae, settings.seed, size))
 
 
-def _discriminator(config: DiscriminatorConfig, seed: int) -> Rival | None:
+def _discriminator(
+    config: DiscriminatorConfig, seed: int, accelerator: Accelerator
+) -> Discriminator | None:
     if not config.weight:
         return None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, DISCRIMINATOR))
         network = PatchDiscriminator(config.channels, config.layers)
-    return Rival(DISCRIMINATOR, network, config)
+    return Discriminator(
+        Adversary(DISCRIMINATOR, network, config),
+        weight=config.weight,
+        start=config.start,
+        mean=partial(accelerator.reduce, reduction="mean"),
+    )
 
 
 def _fixed_discriminator(config: DiscriminatorConfig) -> dict[str, Any] | None:
