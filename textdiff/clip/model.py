@@ -212,8 +212,8 @@ class ClipModel(nn.Module):
         """What a U-Net sees of `prompts`, all padded to one length.
 
         Token features behind a prompt's end are 0 and masked, or with `padding` what the tower
-        makes of its padding, and not masked, as in Stable Diffusion. The pooled feature is the projected
-        one scaled to norm sqrt(E), so that its elements have mean square 1.
+        makes of its padding, and not masked, as in Stable Diffusion. The pooled feature is the
+        projected one scaled to norm sqrt(E), so that its elements have mean square 1.
 
         Args:
             prompts: `Tokens` keep the length they have.

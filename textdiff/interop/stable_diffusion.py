@@ -1,4 +1,4 @@
-"""A latent model as a folder of diffusers' own `StableDiffusionPipeline`, which needs nothing of ours.
+"""A latent model as a folder of diffusers' own `StableDiffusionPipeline`, without code of ours.
 
     unet/ vae/ scheduler/ text_encoder/ tokenizer/  model_index.json  README.md
 
@@ -72,9 +72,7 @@ def stable_diffusion_to_diffusers(
     scheduler = scheduler_to_diffusers(
         pipe.schedule, pipe.config.prediction, sampler, variance, clip=False
     )
-    scheduler.register_to_config(
-        steps_offset=1
-    )  # the pipeline's; trailing spacing has no use of it
+    scheduler.register_to_config(steps_offset=1)  # or the pipeline warns; trailing ignores it
 
     (folder / INDEX).unlink(missing_ok=True)
     tokenizer = padding_tokenizer(pipe.clip)
@@ -94,11 +92,11 @@ def check_stable_diffusion(pipe: TextToImage) -> None:
     refuse_decoder(unet)
     if pipe.vae is None:
         raise UsageError(
-            "StableDiffusionPipeline draws latents, this model draws pixels; export it without a VAE"
+            "StableDiffusionPipeline draws latents, and this model pixels; take --pipeline bundled"
         )
     if not model.text_padding:
         raise UsageError(
-            "StableDiffusionPipeline gives the U-Net no mask of the text, so that it attends to the "
+            "StableDiffusionPipeline gives the U-Net no mask of the text, so it attends to the "
             "padding behind a prompt, which this model never saw; train with --text-padding true"
         )
     if unet.pooled_dim:
@@ -135,7 +133,8 @@ def padding_text_model(clip: ClipModel, tokenizer: CLIPTokenizer, folder: Path) 
     padding, 0; written to `folder` and read back.
 
     Raises:
-        UsageError: as `text_encoder_to_transformers`. CheckpointError: the outputs differ from ours.
+        UsageError: as `text_encoder_to_transformers`.
+        CheckpointError: the outputs differ from ours.
     """
     from transformers import CLIPTextModel
 
