@@ -114,7 +114,7 @@ def test_a_training_that_cannot_start_cannot_be_planned(unet_flags, tmp_path):
     done = textdiff("plan", *unet_flags, "--data.source", tmp_path / "nowhere")
     assert done.returncode == 3
     assert "nowhere" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
-    with pytest.raises(TextdiffError, match="unet.cross_attention_dim is 5") as raised:
+    with pytest.raises(TextdiffError, match=r"unet\.cross_attention_dim is 5") as raised:
         run(["plan", *unet_flags, "--unet.cross-attention-dim", "5"])
     assert raised.value.exit_code == 2
 
