@@ -136,11 +136,31 @@ def test_config_of_the_vae_can_be_read():
     assert (found.data.source, found.data.image_size, found.vae.factor) == ("openmoji", 64, 4)
 
 
+@pytest.mark.parametrize(
+    ("name", "size"), [("latent_openmoji", 64), ("gpu/pixel64", 64), ("gpu/latent256", 256)]
+)
+def test_configs_of_larger_pictures_can_be_read(name, size):
+    config = str(ROOT / "configs" / f"{name}.yaml")
+    required = ["--clip", "clip", "--run-dir", "run"]
+    required += ["--codec", "vae"] if name == "gpu/latent256" else []
+    found = settings_of(["train", "--config", config, *required])
+    assert found.data.image_size == size
+    assert (found.codec is None) == (name == "gpu/pixel64")
+
+
 def test_every_config_is_read_by_a_test():
-    there = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
+    folders = (ROOT / "configs", ROOT / "configs" / "gpu")
+    there = {path.stem for folder in folders for path in folder.glob("*.yaml")}
     read = {"openmoji", "plain_openmoji", "clip_openmoji", "judge_openmoji", "openmoji_binary"}
     read |= {"clip_openmoji_long", "noised_clip_openmoji", "evaluator_resnet_openmoji"}
     read |= {"quickstart", "quickstart_data", "quickstart_clip", "quickstart_judge"}
     read |= {"quickstart_sampling", "scenes", "scenes_clip", "decoder_scenes", "decoder_openmoji"}
-    read |= {"prior_diffusion", "prior_autoregressive", "vae_openmoji"}
+    read |= {
+        "latent_openmoji",
+        "pixel64",
+        "latent256",
+        "prior_diffusion",
+        "prior_autoregressive",
+        "vae_openmoji",
+    }
     assert there == read

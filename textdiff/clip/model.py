@@ -207,11 +207,13 @@ class ClipModel(nn.Module):
         prompts: Tokens | list[str],
         length: int | None = None,
         layers: Sequence[int] = LAST_LAYER,
+        padding: bool = False,
     ) -> Conditioning:
         """What a U-Net sees of `prompts`, all padded to one length.
 
-        Token features behind a prompt's end are 0 and masked. The pooled feature is the projected
-        one scaled to norm sqrt(E), so that its elements have mean square 1.
+        Token features behind a prompt's end are 0 and masked, or with `padding` what the tower
+        makes of its padding, and not masked, as in Stable Diffusion. The pooled feature is the
+        projected one scaled to norm sqrt(E), so that its elements have mean square 1.
 
         Args:
             prompts: `Tokens` keep the length they have.
@@ -236,13 +238,16 @@ class ClipModel(nn.Module):
             )
         tokens = prompts if isinstance(prompts, Tokens) else self.tokenize(prompts, length)
         with torch.autocast(self.mean.device.type, enabled=False):  # cached or not, the same bits
-            features = self.encode_text(tokens)
+            features = self.encode_text(tokens, trim=not padding)
             shown = [self._layer_states(features, tokens, layer) for layer in layers]
+        pooled = scaled_feature(features.projected)
+        if padding:
+            return Conditioning(torch.cat(shown, dim=-1), pooled)
         missing = tokens.ids.shape[1] - features.tokens.shape[1]
         real = torch.cat(shown, dim=-1).masked_fill(~features.mask.unsqueeze(-1), 0.0)
         return Conditioning(
             tokens=F.pad(real, (0, 0, 0, missing)),
-            pooled=scaled_feature(features.projected),
+            pooled=pooled,
             mask=F.pad(features.mask, (0, missing)),
         )
 

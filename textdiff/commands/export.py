@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from textdiff.config import Settings
 from textdiff.errors import UsageError
+
+if TYPE_CHECKING:
+    from textdiff.pipeline import TextToImage
 
 OF_PICTURES = {"pipeline", "sampler", "variance", "threshold"}
 
@@ -23,7 +26,8 @@ class ExportSettings(Settings):
     pipeline: Literal["bundled", "stock"] = Field(
         "bundled",
         description="bundled: the folder brings its pipeline, which diffusers runs with "
-        "trust_remote_code; stock: for diffusers' IFPipeline, which some models fit",
+        "trust_remote_code; stock: for diffusers' IFPipeline, or StableDiffusionPipeline where the "
+        "model draws latents, which some models fit",
     )
     sampler: Literal["ddim", "ddpm", "dpmpp", "dpmpp_sde"] | None = Field(
         None, description="what the scheduler does; none: ddim, for stock ddpm"
@@ -68,8 +72,13 @@ def run(settings: ExportSettings) -> None:
         prior_to_diffusers(Prior.load(settings.model, "cpu"), settings.out)
         print(f"{settings.out}/README.md has the lines that draw embeddings")
         return
+    pipe = TextToImage.load(settings.model, "cpu")
+    if pipe.vae is not None and settings.pipeline == "stock":
+        export_latents(pipe, settings)
+        print(f'DiffusionPipeline.from_pretrained("{settings.out}"); more in its README.md')
+        return
     pipeline_to_diffusers(
-        TextToImage.load(settings.model, "cpu"),
+        pipe,
         settings.out,
         settings.pipeline,
         settings.sampler,
@@ -78,3 +87,17 @@ def run(settings: ExportSettings) -> None:
     )
     how = ", trust_remote_code=True" if settings.pipeline == "bundled" else ""
     print(f'DiffusionPipeline.from_pretrained("{settings.out}"{how}); more in its README.md')
+
+
+def export_latents(pipe: TextToImage, settings: ExportSettings) -> None:
+    """For StableDiffusionPipeline. Raises as `stable_diffusion_to_diffusers`."""
+    from textdiff.interop.stable_diffusion import stable_diffusion_to_diffusers
+
+    if "threshold" in settings.model_fields_set and settings.threshold != "none":
+        raise UsageError(
+            f"--threshold {settings.threshold}: latents have no bounds to be kept in; leave it out"
+        )
+    if settings.variance == "learned":
+        raise UsageError("--variance learned: no latent model has one; leave it out")
+    variance = "fixed_small" if settings.variance == "auto" else settings.variance
+    stable_diffusion_to_diffusers(pipe, settings.out, settings.sampler or "ddim", variance)

@@ -11,7 +11,8 @@ diffusers and transformers hold all parts; textdiff is not needed to draw. Two k
 
 No stock pipeline takes our prompts as they are. Those in pixel space give the U-Net neither the
 mask of the text (padding would be attended to) nor a pooled feature (`class_labels`), and call the
-tokenizer for 77 tokens; the Stable Diffusion ones need an autoencoder besides. What is possible:
+tokenizer for 77 tokens; the Stable Diffusion ones need an autoencoder besides, see
+`stable_diffusion`. What is possible:
 
     mask      attention to a set equals attention to several copies of all of it. Prompts repeated
               to a common length need no padding, so no mask: `prompt_embeds` made by the lines in
@@ -94,10 +95,15 @@ def pipeline_to_diffusers(
         )
     if pipe.vae is not None:
         raise UsageError(
-            f"{kind} pipelines draw pixels, this model draws latents of a VAE; its unet/ and vae/ "
-            "are no such pipeline"
+            "the bundled pipeline and IFPipeline draw pixels, this model draws latents of a VAE; "
+            "export it for StableDiffusionPipeline, --pipeline stock"
         )
     refuse_decoder(unet.config)
+    if pipe.config.text_padding:
+        raise UsageError(
+            "only StableDiffusionPipeline, which draws latents, attends to the padding of the text "
+            "as this model does (text_padding); train one without"
+        )
     if kind == "stock":
         _check_stock(pipe, sampler, clip)
     learned = unet.config.learned_variance

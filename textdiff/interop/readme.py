@@ -76,7 +76,35 @@ that take it (DDPM, DPM-Solver++), in place of `num_inference_steps`:
     timesteps=[round(T - i * T / N) - 1 for i in range(N)]
 """
 
+STABLE_DIFFUSION = """\
+# A text-to-image model for diffusers
+
+Exported by textdiff; loading and drawing need diffusers and transformers alone.
+
+```python
+from diffusers import StableDiffusionPipeline
+
+pipe = StableDiffusionPipeline.from_pretrained(FOLDER)
+pipe("a red apple", num_inference_steps=50, guidance_scale=3.0).images[0].save("apple.png")
+```
+
+There is no safety checker. The noise to start from may be given as `latents` (B, C, H, W). Where
+textdiff is installed, these lines take the noise of its picture 3 of seed 0, and so draw what
+`textdiff sample --seed 0 --first 3` draws with the same settings, where the number of steps divides
+the schedule's:
+
+```python
+from textdiff import TextToImage
+
+latents = TextToImage.load(RUN).noise(1, seed=0, first=3)
+pipe("a red apple", latents=latents)
+```
+
+The VAE's latents are scaled within it, channel by channel: its scaling_factor is 1.
+"""
+
 
 def readme_of(kind: str) -> str:
     """The text for a folder of this kind."""
-    return {"bundled": BUNDLED, "stock": STOCK}[kind]
+    texts = {"bundled": BUNDLED, "stock": STOCK, "stable diffusion": STABLE_DIFFUSION}
+    return texts[kind]

@@ -37,6 +37,9 @@ class ModelConfig(Settings):
     text_layers: TextLayers = Field(
         LAST_LAYER, description="layers of its text tower that the U-Net attends to"
     )
+    text_padding: bool = Field(
+        False, description="it attends to what the tower makes of padding too"
+    )
     process: ProcessType = Field("gaussian", description="noise, or flips of black and white")
     prediction: PredictionType = Field("eps", description="gaussian: what the U-Net outputs")
     schedule: ScheduleConfig = ScheduleConfig()

@@ -102,6 +102,7 @@ def check_trained_as(
         "process": config.process,
         "prediction": config.prediction,
         "text_layers": list(config.text_layers),
+        "text_padding": config.text_padding,
     }
     for section in ("schedule", "binary"):
         values = getattr(config, section).model_dump(mode="json")

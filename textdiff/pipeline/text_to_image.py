@@ -190,7 +190,10 @@ class TextToImage:
 
     def conditioning(self, prompts: list[str]) -> Conditioning:
         """What the U-Net sees of `prompts`, from those layers of CLIP that it was trained on."""
-        return self.clip.conditioning(prompts, layers=self.config.text_layers)
+        config = self.config
+        return self.clip.conditioning(
+            prompts, layers=config.text_layers, padding=config.text_padding
+        )
 
     def conditioning_of(self, prompts: list[str], pictures: Pictures) -> Conditioning:
         """What the U-Net sees of `pictures` (B, 3, H, W) uint8 and their prompts: in an unCLIP

@@ -50,9 +50,11 @@ class CaptionEmbeddings:
         captions: Iterable[str],
         layers: Sequence[int] = LAST_LAYER,
         *,
+        padding: bool = False,
         limit_bytes: int = LIMIT_BYTES,
     ):
-        """layers: as of `ClipModel.conditioning`."""
+        """layers, padding: as of `ClipModel.conditioning`; with padding rows have the whole
+        context."""
         distinct = sorted({"", *captions})
         tokens = clip.tokenize(distinct)
         if tokens.num_truncated:
@@ -60,9 +62,10 @@ class CaptionEmbeddings:
                 "%d of %d captions are longer than the text tower's %d tokens and were cut",
                 tokens.num_truncated, len(distinct), clip.context_length,
             )  # fmt: skip
-        self.clip, self.layers = clip, tuple(layers)
+        self.clip, self.layers, self.padding = clip, tuple(layers), padding
         self.rows = {caption: row for row, caption in enumerate(distinct)}
-        self.length = self._common_length(int(tokens.lengths.max()))
+        longest = clip.context_length if padding else int(tokens.lengths.max())
+        self.length = self._common_length(longest)
         self.row_bytes = 4 * (self.length * clip.text_width * len(layers) + clip.embed_dim)
         self.table = None
         if len(distinct) * self.row_bytes <= limit_bytes:
@@ -84,7 +87,7 @@ class CaptionEmbeddings:
         return self.table[torch.tensor([self.rows[caption] for caption in captions])]
 
     def _conditioning(self, captions: list[str]) -> Conditioning:
-        return self.clip.conditioning(captions, self.length, self.layers)
+        return self.clip.conditioning(captions, self.length, self.layers, self.padding)
 
 
 class CaptionFeatures:

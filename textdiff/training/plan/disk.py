@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from textdiff.config import Settings
 from textdiff.data.config import DataConfig
-from textdiff.training.config import TrainConfig
 from textdiff.training.plan.memory import Part
 from textdiff.training.plan.reading import StepReading
+from textdiff.training.plan.settings import train_of
 from textdiff.training.settings.prior import TrainPriorSettings
 from textdiff.training.settings.text_to_image import TrainSettings
 
 
 def disk_parts(settings: Settings, step: StepReading, rows: int) -> list[Part]:
     """rows: pictures of the data."""
-    train: TrainConfig = settings.train  # type: ignore[attr-defined]  # every training has it
-    held, kept = step.held, train.keep_checkpoints
+    held, kept = step.held, train_of(settings).keep_checkpoints
     each = held.weights + held.optimizer + held.average
     parts = [Part(f"checkpoints: {kept} kept, one more while it is written", (kept + 1) * each)]
     if isinstance(settings, (TrainSettings, TrainPriorSettings)):

@@ -10,6 +10,7 @@ import pydantic
 from pydantic import Field, model_validator
 
 from textdiff.config import Settings, config_file, leaves, read_yaml, short_flags
+from textdiff.training.config import TrainConfig
 from textdiff.training.plan.gpus import GpuKind
 from textdiff.training.settings.clip import TrainClipSettings
 from textdiff.training.settings.noised_clip import FinetuneClipSettings
@@ -118,6 +119,13 @@ def training_settings(settings: Settings) -> Settings:
         for name in settings.model_fields_set & schema.model_fields.keys()
     }
     return schema.model_construct(_fields_set=set(given), **given)
+
+
+def train_of(settings: Settings) -> TrainConfig:
+    """Every training has it."""
+    train = settings.train  # type: ignore[attr-defined]
+    assert isinstance(train, TrainConfig)
+    return train
 
 
 def _flags(argv: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
     python -m textdiff.training.plan.step JOB.json ──► StepReading as JSON, in the job's `out`
 
 settings ── as the command builds it ──► Trainer ── a first step, which makes the optimizer's state
-  for this machine:  `STEPS` more, with the peak of the process and the seconds of each; then an
+  for this machine:  three more, with the peak of the process and the seconds of each; then an
                      evaluation and a checkpoint, whose peak a large batch may exceed or not
   for a GPU:         two more: the peak of live tensors in one, the FLOPs of the other
 
@@ -12,13 +12,10 @@ For a GPU attention takes its fused kernel, and norms compute in fp32 as CUDA's 
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
 import math
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -26,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from textdiff.attention import use_fused_kernels
 from textdiff.config import Settings, build
@@ -34,22 +31,19 @@ from textdiff.errors import TextdiffError
 from textdiff.memory import forget_peak, peak_bytes, usable_bytes
 from textdiff.training.captions import LIMIT_BYTES, CaptionEmbeddings
 from textdiff.training.cpu_threads import use_training_threads
-from textdiff.training.evaluate import evaluate
 from textdiff.training.latent_images import BYTES
 from textdiff.training.latents import LatentEncoder
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
-from textdiff.training.plan.flops import counter
-from textdiff.training.plan.live import LiveBytes, all_tensors, held_bytes
-from textdiff.training.plan.reading import Cost, Held, StepJob, StepReading
-from textdiff.training.plan.settings import SCHEMAS
+from textdiff.training.plan.cost import evaluated, live_cost, norms_in_fp32, process_cost
+from textdiff.training.plan.live import all_tensors, held_bytes
+from textdiff.training.plan.reading import Held, StepJob, StepReading
+from textdiff.training.plan.settings import SCHEMAS, train_of
 from textdiff.training.plan.specs import spec_of
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.settings.text_to_image import TrainSettings
 from textdiff.training.settings.vae import TrainVaeSettings
 from textdiff.types import Batch
-
-STEPS = 3
 
 
 def measure(job: StepJob) -> StepReading:
@@ -123,50 +117,6 @@ def capacity_of(device: torch.device) -> int:
     return usable_bytes()
 
 
-def process_cost(trainer: Trainer, steps: Iterator[list[Batch]]) -> Cost:
-    """Of the process, or on a GPU of what PyTorch took of its memory."""
-    device, peaks, seconds = trainer.accelerator.device, [], []
-    for micro_batches in itertools.islice(steps, STEPS):
-        forget_peak()
-        start = time.perf_counter()
-        trainer.train_step(micro_batches)
-        seconds.append(time.perf_counter() - start)
-        on_gpu = device.type == "cuda"
-        peaks.append(torch.cuda.max_memory_reserved(device) if on_gpu else peak_bytes())
-    return Cost(peaks, seconds)
-
-
-def evaluated(trainer: Trainer) -> int:
-    """The peak of the process until an evaluation and a checkpoint are done."""
-    if trainer.config.tensorboard:
-        with contextlib.suppress(ImportError):
-            import torch.utils.tensorboard  # noqa: F401  # whose code takes memory too
-    evaluate(trainer.task, trainer.run, trainer.progress.step, ema=trainer.ema, examine=True)
-    trainer.save()
-    return peak_bytes()
-
-
-def live_cost(trainer: Trainer, steps: Iterator[list[Batch]]) -> Cost:
-    """Of tensors, on whatever device, and FLOPs."""
-    micro_batches = next(steps)
-    with LiveBytes() as live:
-        trainer.train_step(micro_batches)
-    with counter() as counted:
-        trainer.train_step(next(steps))
-    return Cost([live.peak], flops=counted.get_total_flops())
-
-
-def norms_in_fp32(model: nn.Module) -> None:
-    """What CUDA's autocast does, and a CPU's does not: layer and group norms read and give fp32."""
-
-    def cast(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (inputs[0].float(), *inputs[1:])
-
-    for module in model.modules():
-        if isinstance(module, (nn.GroupNorm, nn.LayerNorm)):
-            module.register_forward_pre_hook(cast)
-
-
 def held_by(trainer: Trainer) -> Held:
     """Between steps; gradients count although they are let go."""
     parameters = list(trainer.task.model.parameters())
@@ -193,7 +143,7 @@ def held_by(trainer: Trainer) -> Held:
 
 def _at_batch(settings: Settings, job: StepJob) -> Settings:
     """`settings` for what `job` asks, without what that does not need."""
-    train = settings.train  # type: ignore[attr-defined]  # every training has it
+    train = train_of(settings)
     changes: dict[str, Any] = {
         "train": train.model_copy(
             update={

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from textdiff.training.plan.devices import DevicePlan
 from textdiff.training.plan.line import Estimate
 from textdiff.training.plan.memory import Part
-from textdiff.training.plan.plan import DevicePlan, Plan
+from textdiff.training.plan.plan import Plan
 
 
 def lines_of(plan: Plan) -> list[str]:

@@ -40,6 +40,11 @@ class TrainSettings(CheckedRunSettings):
         description="layers of CLIP's text tower that the U-Net attends to, side by side: 0, the "
         "words before any layer; k, after k layers; -1, after the last",
     )
+    text_padding: bool = Field(
+        False,
+        description="let the U-Net attend to what the text tower makes of the padding behind a "
+        "caption too: slower, but as diffusers' StableDiffusionPipeline does, for an export to it",
+    )
     codec: str | None = Field(
         None,
         description="VAE whose latents are diffused: a run folder of train-vae, a folder or hub "

@@ -61,6 +61,7 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
     config = ModelConfig(
         clip=settings.clip,
         text_layers=settings.text_layers,
+        text_padding=settings.text_padding,
         process=settings.process,
         prediction=settings.prediction,
         schedule=settings.schedule,
@@ -127,7 +128,9 @@ def _task(
     )
     return task(
         pipe=pipe,
-        embed=CaptionEmbeddings(pipe.clip, captions, pipe.config.text_layers),
+        embed=CaptionEmbeddings(
+            pipe.clip, captions, pipe.config.text_layers, padding=pipe.config.text_padding
+        ),
         seed=settings.seed,
         caption_drop=settings.caption_drop,
         pictures=pictures,
@@ -156,4 +159,5 @@ def _fixed(
         decoder = {"embeddings": pictures.fingerprint, "image_drop": settings.image_drop}
     of_vae = {} if vae is None else fixed_of(vae, settings.latents)
     fixed = settings.model_dump(mode="json", include=set(FIXED))
-    return {**fixed, **sections, **decoder, **of_vae}
+    padding = {"text_padding": True} if settings.text_padding else {}
+    return {**fixed, **padding, **sections, **decoder, **of_vae}
