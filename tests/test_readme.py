@@ -17,6 +17,7 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 OF_LAUNCHERS = {
     *("--config", "--help", "--cpu", "--num_processes", "--num_machines", "--machine_rank"),
     *("--main_process_ip", "--main_process_port", "--nproc_per_node"),
+    *("--time", "--requeue", "--open-mode", "--signal"),
 }
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 

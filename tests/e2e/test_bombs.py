@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from tests.helpers.command import python
+from tests.helpers.damage import forget
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.errors import TextdiffError
-from textdiff.manifests import MANIFEST
 from textdiff.pipeline.prior import Prior
 
 # reads what is named, and says by how much the most memory that the process held grew, in MB
@@ -42,9 +42,7 @@ print(peak() - before)
 def model(tiny_run, tmp_path) -> Path:
     """An exported model as it comes from anybody: without a manifest."""
     TextToImage.load(tiny_run).save(tmp_path / "model")
-    for manifest in (tmp_path / "model").rglob(MANIFEST):
-        manifest.unlink()
-    return tmp_path / "model"
+    return forget(tmp_path / "model")
 
 
 def change(file: Path, before: str, after: str) -> None:
@@ -92,8 +90,7 @@ def test_settings_of_a_model(model, before, after):
     ],
 )
 def test_settings_of_a_clip(tiny_clip, tmp_path, key, value):
-    folder = Path(shutil.copytree(tiny_clip, tmp_path / "clip"))
-    (folder / MANIFEST).unlink()
+    folder = forget(Path(shutil.copytree(tiny_clip, tmp_path / "clip")))
     config = json.loads((folder / "open_clip_config.json").read_text())
     config["model_cfg"]["text_cfg"][key] = value
     (folder / "open_clip_config.json").write_text(json.dumps(config))
@@ -103,8 +100,7 @@ def test_settings_of_a_clip(tiny_clip, tmp_path, key, value):
 
 @pytest.mark.parametrize("content", ["[" * 100_000, f'{{"model_cfg": {"1" * 5000}}}'], ids=len)
 def test_json_of_a_clip(tiny_clip, tmp_path, content):
-    folder = Path(shutil.copytree(tiny_clip, tmp_path / "clip"))
-    (folder / MANIFEST).unlink()
+    folder = forget(Path(shutil.copytree(tiny_clip, tmp_path / "clip")))
     (folder / "open_clip_config.json").write_text(content)
     with pytest.raises(TextdiffError, match=r"open_clip_config\.json cannot be read as JSON"):
         ClipModel.load(folder)
@@ -112,8 +108,7 @@ def test_json_of_a_clip(tiny_clip, tmp_path, content):
 
 @pytest.mark.parametrize("timesteps", ["10000000000000", "many", "-1", "1.5"])
 def test_settings_of_a_noised_clip(noised_with_clean, tmp_path, timesteps):
-    folder = Path(shutil.copytree(noised_with_clean, tmp_path / "clip"))
-    (folder / MANIFEST).unlink()
+    folder = forget(Path(shutil.copytree(noised_with_clean, tmp_path / "clip")))
     change(folder / "noised.yaml", "num_timesteps: 100", f"num_timesteps: {timesteps}")
     with pytest.raises(TextdiffError, match="num_timesteps"):
         NoisedClip.load(folder)
@@ -123,7 +118,7 @@ def test_settings_of_a_noised_clip(noised_with_clean, tmp_path, timesteps):
 def test_settings_of_a_prior(tiny_priors, tmp_path, key):
     prior = Prior.load(tiny_priors / "autoregressive")
     prior.save(tmp_path / "prior")
-    (tmp_path / "prior" / MANIFEST).unlink()
+    forget(tmp_path / "prior")
     value = getattr(prior.config.transformer, key, None) or getattr(prior.config.codes, key)
     change(tmp_path / "prior" / "prior.yaml", f"{key}: {value}\n", f"{key}: 1000000000\n")
     with pytest.raises(TextdiffError, match=r"prior\.yaml"):

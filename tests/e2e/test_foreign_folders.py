@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.damage import forget
 from textdiff.clip.source import CONFIG
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError
@@ -25,7 +26,7 @@ class Planted(PreTrainedTokenizerFast):
 
 def plant(clip: Path, marker: Path, kwargs: dict[str, object] | None) -> None:
     """Makes the CLIP's tokenizer one of a class in a file beside it, which touches `marker`."""
-    config = json.loads((clip / CONFIG).read_text())
+    config = json.loads((forget(clip) / CONFIG).read_text())
     text = {"hf_tokenizer_name": "."} | ({} if kwargs is None else {"tokenizer_kwargs": kwargs})
     config["model_cfg"]["text_cfg"] |= text
     (clip / CONFIG).write_text(json.dumps(config))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.damage import forget
 from tests.helpers.indexes import build, opened
 from tests.helpers.payloads import Canary
 from textdiff import TextToImage, checkpoint
@@ -102,9 +103,7 @@ def test_in_a_resumed_run(run_copy, canary, kind, file, configs, shapes, tiny_cl
     ],
 )
 def test_in_a_clip_folder(request, tmp_path, canary, kind, fixture, load, file):
-    folder = Path(shutil.copytree(request.getfixturevalue(fixture), tmp_path / "clip"))
-    for manifest in folder.rglob(MANIFEST):
-        manifest.unlink()
+    folder = forget(Path(shutil.copytree(request.getfixturevalue(fixture), tmp_path / "clip")))
     (folder / file).write_bytes(canary.files()[kind])
     # what open_clip and transformers would take in its place
     for name in ("open_clip_pytorch_model.bin", "pytorch_model.bin", "model.pt"):
@@ -119,8 +118,7 @@ def test_in_an_exported_model_and_a_prior(tmp_path, canary, kind, tiny_run, tiny
     for load, name in ((TextToImage.load, "model/unet"), (Prior.load, "prior/prior")):
         file = tmp_path / f"{name}.safetensors"
         file.write_bytes(canary.files()[kind])
-        (file.parent / MANIFEST).unlink()
-        assert file.name in refused(lambda load=load, file=file: load(file.parent))
+        assert file.name in refused(lambda load=load, file=file: load(forget(file.parent)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -171,8 +169,7 @@ def test_in_the_settings_of_a_model(run_copy, canary):
 )
 def test_in_the_config_of_a_clip(tmp_path, canary, tiny_clip, change, monkeypatch):
     """Which also brings what such names would lead to."""
-    folder = Path(shutil.copytree(tiny_clip, tmp_path / "folder"))
-    (folder / MANIFEST).unlink()
+    folder = forget(Path(shutil.copytree(tiny_clip, tmp_path / "folder")))
     config = json.loads((folder / "open_clip_config.json").read_text())
     for key, value in change.items():
         own = config["model_cfg"].get(key)

@@ -72,7 +72,6 @@ train:
   log_every: 1
   eval_every: 4
   checkpoint_every: 2
-  keep_checkpoints: 1
   precision: "no"
 """
 

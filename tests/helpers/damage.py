@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from textdiff.manifests import MANIFEST
+
 
 def truncate(path: Path) -> None:
     """Its second half is gone."""
@@ -33,6 +35,14 @@ def swap(path: Path) -> None:
     """Another file of the same length has its name: all bytes but the first 200 are reversed."""
     content = path.read_bytes()
     path.write_bytes(content[:200] + content[200:][::-1] if len(content) > 400 else content[::-1])
+
+
+def forget(folder: Path) -> Path:
+    """No manifest in the folder says what its files were, as if another program had written them;
+    returns it."""
+    for manifest in folder.rglob(MANIFEST):
+        manifest.unlink()
+    return folder
 
 
 DAMAGE: dict[str, Callable[[Path], None]] = {

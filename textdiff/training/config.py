@@ -85,7 +85,7 @@ class TrainConfig(OptimizerConfig):
     log_every: int = Field(50, ge=1, description="steps between lines in metrics.jsonl")
     eval_every: int = Field(1000, ge=1, description="steps between evaluations on the val split")
     checkpoint_every: int = Field(1000, ge=1, description="steps between checkpoints")
-    keep_checkpoints: int = Field(2, ge=1, description="checkpoints kept")
+    keep_checkpoints: int = Field(2, ge=2, description="newest checkpoints kept")
     tensorboard: bool = Field(True, description="write tensorboard/ too where it is installed")
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.helpers.damage import forget
 from tests.helpers.host_reads import NoHostRead
 from textdiff import checkpoint
 from textdiff.clip import ClipModel, NoisedClip, NoisedClipConfig
@@ -382,7 +383,7 @@ def test_comes_back_from_its_folder(tmp_path, noised):
 @pytest.fixture
 def folder(tmp_path):
     learned(clean_clip("vit")).save(tmp_path)
-    return tmp_path
+    return forget(tmp_path)
 
 
 def test_a_folder_without_its_config_is_none(folder):

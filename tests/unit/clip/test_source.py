@@ -99,7 +99,8 @@ def test_save_leaves_nothing_else_behind_and_overwrites(tmp_path):
     model.save(tmp_path)
     model.model.logit_scale.data.zero_()
     model.save(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["metrics.jsonl", CONFIG, WEIGHTS]
+    names = ["manifest.json", "metrics.jsonl", CONFIG, WEIGHTS]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
     assert ClipModel.load(tmp_path).weights_hash() == model.weights_hash()
 
 

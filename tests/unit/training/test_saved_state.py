@@ -91,8 +91,8 @@ def test_checkpoints_of_steps_left_out_do_not_drive_out_the_one_before(tmp_path)
     for step in (1, 2, 3, 4, 5):
         if step >= 3:
             state.health.skip()
-        write_checkpoint(tmp_path, state, step=step, seconds=0.0, keep=1)
-    assert list(checkpoint.steps_of(tmp_path)) == [5, 1]
+        write_checkpoint(tmp_path, state, step=step, seconds=0.0, keep=2)
+    assert list(checkpoint.steps_of(tmp_path)) == [5, 4, 1]  # 2 has the weights of 3, untried
 
 
 @pytest.mark.parametrize(
