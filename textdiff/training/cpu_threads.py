@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textdiff import checkpoint
+from textdiff.errors import CheckpointError
 from textdiff.threads import Threads, choose_threads, use_threads, variable_of_user
 from textdiff.training.config import TrainConfig
 from textdiff.training.processes import lowest
@@ -64,7 +65,7 @@ def recorded_threads(checkpoints: Path) -> int | None:
     for folder in checkpoint.checkpoints(checkpoints):
         try:
             number = checkpoint.load_state(folder)["threads"]
-        except (OSError, ValueError, LookupError, TypeError):  # damaged: `resume` will say so
+        except (CheckpointError, LookupError):  # damaged: `resume` will say so
             continue
         return number if isinstance(number, int) and number > 0 else None
     return None

@@ -277,6 +277,7 @@ def other_space(latent_noised, folder, **changes):
         assert before in text
         text = text.replace(before, after)
     (folder / "noised.yaml").write_text(text)
+    (folder / "manifest.json").unlink()
     return str(folder)
 
 
