@@ -36,7 +36,7 @@ class ScheduleConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _count_betas(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _count_betas(cls, values: Any) -> Any:
         """Explicit betas say T themselves."""
         betas = values.get("betas") if isinstance(values, dict) else None
         if isinstance(betas, (list, tuple)) and betas:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tests.helpers.paths import ROOT
+from tests.helpers.two_processes import free_port
 from textdiff.errors import NonFiniteLossError
 from textdiff.training.guard import BadStep, BatchStatistics, Guard, bad_step
 from textdiff.training.health import Health
@@ -140,3 +145,54 @@ def test_what_is_not_finite_is_not_saved(tmp_path, spoilt):
     )
     with pytest.raises(NonFiniteLossError, match=rf"after step 4 .* not finite in {spoilt}: "):
         guard(tmp_path).check(state, 4)
+
+
+IN_TWO = """
+import sys
+from types import SimpleNamespace
+import torch
+from textdiff.training.guard import Guard
+from textdiff.training.health import Health
+from textdiff.training.launch import accelerator_for
+from textdiff.training.run_folder import RunFolder
+
+accelerator = accelerator_for("no")
+rank = accelerator.process_index
+task = SimpleNamespace(model=torch.nn.Linear(1, 1))
+run = RunFolder(sys.argv[1], accelerator.is_main_process)
+guard = Guard(task, run, accelerator, 10, Health())
+nan = float("nan")
+for step, bad in enumerate((None, 1, None)):
+    guard.before_step()
+    loss = nan if rank == bad else 1.0
+    samples = torch.tensor([10 * rank, 10 * rank + 1])
+    norm = 1.0 if bad is None else nan
+    taken = guard.lets(step, loss, norm, samples, torch.tensor([True, rank != bad]))
+    assert taken == (bad is None)
+assert guard.health.skipped == 1
+"""
+
+
+@pytest.mark.slow
+def test_a_loss_that_one_process_meets_is_left_out_by_all(tmp_path):
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", IN_TWO, str(tmp_path)],
+            env={**os.environ, **shared, "RANK": str(k), "LOCAL_RANK": str(k)},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for k in (0, 1)
+    ]
+    try:
+        outputs = [process.communicate(timeout=300)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert [process.returncode for process in started] == [0, 0], outputs
+    assert "left out: the loss is nan at step 1 (samples [11])" in outputs[0]
+    assert "left out" not in outputs[1]
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 2, "skipped_steps": 1}\n'
