@@ -65,7 +65,7 @@ def recorded_threads(checkpoints: Path) -> int | None:
     for folder in checkpoint.checkpoints(checkpoints):
         try:
             number = checkpoint.load_state(folder)["threads"]
-        except (CheckpointError, LookupError):  # damaged: `resume` will say so
+        except (OSError, CheckpointError, LookupError):  # damaged: `resume` will say so
             continue
         return number if isinstance(number, int) and number > 0 else None
     return None
