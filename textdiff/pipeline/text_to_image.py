@@ -61,7 +61,6 @@ from textdiff.pipeline.plan import (
     check_prompts,
     check_settings,
     rounds_of,
-    settle_threshold,
 )
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
 from textdiff.pipeline.unclip import (
@@ -283,7 +282,7 @@ class TextToImage:
             CheckpointError: no CLIP where `clip_guide` says.
         """
         prompts = [prompts] if isinstance(prompts, str) else prompts
-        config = settle_threshold(config or SamplingConfig(), self.config)
+        config = config or SamplingConfig()
         self._warn_once(
             check_prompts(
                 [*prompts, config.negative_prompt],
