@@ -34,6 +34,7 @@ from textdiff.guidance.similarity import (
 from textdiff.latent_space import LatentSpace
 from textdiff.pictures import PictureCodec, to_float
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pipeline.plan import threshold_of
 from textdiff.pipeline.sections import ClipGuidanceConfig
 from textdiff.randomness import Stream
 from textdiff.sampling.threshold import gradient_threshold
@@ -74,7 +75,8 @@ class ClipGuide:
 
         seeds: a tuple of parts per picture, of its cutouts.
         """
-        guidance, thresholded = config.clip_guidance, config.threshold != "none"
+        guidance = config.clip_guidance
+        thresholded = threshold_of(config, codec.bounded) != "none"
         if picture is not None:
             x_0 = codec.encode(picture[None]) if of_latents(clip) else to_float(picture[None])
             x_0 = x_0.to(clip.logit_scale.device)

@@ -293,7 +293,7 @@ def test_previews_come_closer_to_the_picture(pipe):
 def test_one_prompt_and_the_usual_settings_need_not_be_wrapped(pipe):
     plan = pipe.plan("red circle")
     assert plan.prompts == ("red circle",)
-    assert plan.config == SamplingConfig(threshold="static")  # of pixels
+    assert plan.config == SamplingConfig()
 
 
 def test_no_prompt_draws_no_picture(pipe):
