@@ -72,43 +72,6 @@ def test_gpus_are_planned_for_without_data(unet_flags, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("task", "name"),
-    [
-        ("train-clip", "clip"),
-        ("finetune-clip", "noised_clip"),
-        ("train-prior", "prior"),
-        ("train-vae", "vae"),
-        ("train", "unet"),
-    ],
-)
-def test_every_training_can_be_planned(task, name, request, tmp_path):
-    """The task is found from the settings."""
-    flags = {
-        "train-clip": lambda: [
-            *("--config", str(request.getfixturevalue("configs") / "clip.yaml")),
-            *("--data.source", str(request.getfixturevalue("shapes"))),
-        ],
-        "finetune-clip": lambda: request.getfixturevalue("noised_flags"),
-        "train-prior": lambda: [
-            *("--config", str(request.getfixturevalue("configs") / "prior.yaml")),
-            *("--embeddings", str(request.getfixturevalue("tiny_embeddings"))),
-        ],
-        "train-vae": lambda: [
-            *("--config", str(request.getfixturevalue("configs") / "vae.yaml")),
-            *("--data.source", str(request.getfixturevalue("shapes"))),
-        ],
-        "train": lambda: request.getfixturevalue("latent_flags"),
-    }[task]()
-    plan = planned(tmp_path / "plan.json", *flags)
-    assert plan["task"] == task
-    (device,) = plan["devices"]
-    assert 1e8 < device["needed"]["value"] < 4e9
-    assert device["speed"]["value"] > 0
-    assert all(part["bytes"] >= 0 for part in plan["disk"])
-
-
-@pytest.mark.slow
 def test_a_training_that_cannot_start_cannot_be_planned(unet_flags, tmp_path):
     """With its own message and exit code."""
     done = textdiff("plan", *unet_flags, "--data.source", tmp_path / "nowhere")
