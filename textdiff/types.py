@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-Images = Float[Tensor, "batch channels height width"]  # float in [-1, 1], or noised
+Images = Float[Tensor, "batch channels height width"]  # float in [-1, 1], or latents; or noised
 Samples = Float[Tensor, "batch *shape"]  # x_0, x_t, eps: images, latents or embeddings
 Pictures = UInt8[Tensor, "batch 3 height width"]  # as stored, 0..255
 Timesteps = Int[Tensor, " batch"]  # 0 = least noisy .. T-1

@@ -137,7 +137,8 @@ class Models:
             self._loading = None
         self._errors.pop(name, None)
         self._sizes[name] = pipe.config.image_size
-        return Loaded(pipe, protocol, _bytes(pipe.unet) + _bytes(pipe.clip))
+        networks = [pipe.unet, pipe.clip, *([pipe.vae.network] if pipe.vae else [])]
+        return Loaded(pipe, protocol, sum(map(_bytes, networks)))
 
     def _make_room(self) -> None:
         """Drops those used longest ago until the rest fits."""

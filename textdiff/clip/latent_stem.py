@@ -127,6 +127,6 @@ def ridge(
     mean_x, mean_y = x.mean(0), y.mean(0)
     x, y = x - mean_x, y - mean_y
     gram = x.T @ x
-    penalty = strength * gram.diagonal().mean() * torch.eye(len(gram), dtype=x.dtype)
-    weight = torch.linalg.solve(gram + penalty.to(gram), x.T @ y)
+    penalty = (strength * gram.diagonal().mean()).clamp(min=torch.finfo(gram.dtype).tiny)
+    weight = torch.linalg.solve(gram + penalty * torch.eye(len(gram)).to(gram), x.T @ y)
     return weight, mean_y - mean_x @ weight

@@ -34,6 +34,7 @@ from textdiff.guidance.similarity import (
 from textdiff.latent_space import LatentSpace
 from textdiff.pictures import PictureCodec, to_float
 from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pipeline.plan import threshold_of
 from textdiff.pipeline.sections import ClipGuidanceConfig
 from textdiff.randomness import Stream
 from textdiff.sampling.threshold import gradient_threshold
@@ -74,7 +75,8 @@ class ClipGuide:
 
         seeds: a tuple of parts per picture, of its cutouts.
         """
-        guidance, thresholded = config.clip_guidance, config.threshold != "none"
+        guidance = config.clip_guidance
+        thresholded = threshold_of(config, codec.bounded) != "none"
         if picture is not None:
             x_0 = codec.encode(picture[None]) if of_latents(clip) else to_float(picture[None])
             x_0 = x_0.to(clip.logit_scale.device)
@@ -226,10 +228,12 @@ def check_reads(
     check_space(name, clip, space, on_x_t)
     side = model.image_size if clip.latents is None else model.unet.image_size
     if clip.image_size != side:
-        what = "pictures" if clip.latents is None else "latents"
+        read = f"pictures of {clip.image_size} pixels a side"
+        if clip.latents is not None:
+            read = f"latents of {clip.image_size} places a side"
         raise UsageError(
-            f"{name} reads {what} {clip.image_size} a side, the U-Net draws {side}; fine-tune the "
-            "CLIP on the pictures of this model"
+            f"{name} reads {read}, the U-Net draws {side}; fine-tune the CLIP on the pictures of "
+            "this model"
         )
     ours, theirs = model.schedule.model_dump(), ScheduleConfig(**clip.schedule_config).model_dump()
     for key in ours if on_x_t else ():

@@ -23,7 +23,7 @@ from textdiff.pipeline.config import ModelConfig, SamplingConfig
 from textdiff.pipeline.init import Init
 from textdiff.pipeline.judge import ClipJudge
 from textdiff.pipeline.network import GuidedNetwork, TextNetwork
-from textdiff.pipeline.plan import DrawPlan, plan_grid
+from textdiff.pipeline.plan import DrawPlan, plan_grid, threshold_of
 from textdiff.sampling.base import Sampler, Step, resume, sample
 from textdiff.sampling.chunks import in_chunks
 from textdiff.sampling.ddim import DDIM
@@ -55,16 +55,21 @@ BELONGS_TO = {  # settings that one choice alone looks at
 
 @dataclass(frozen=True)
 class GaussianDiffusion:
-    """The process of models whose pictures are noised by N(0, I)."""
+    """The process of models whose pictures are noised by N(0, I).
+
+    bounded: whether x_0 lies in [-1, 1], as pixels do and latents do not.
+    """
 
     schedule: NoiseSchedule
     prediction: PredictionType
     learned_variance: bool
+    bounded: bool = True
 
     @classmethod
     def from_config(cls, config: ModelConfig) -> GaussianDiffusion:
         schedule = NoiseSchedule.from_config(config.schedule)
-        return cls(schedule, config.prediction, config.unet.learned_variance)
+        learned = config.unet.learned_variance
+        return cls(schedule, config.prediction, learned, bounded=config.vae is None)
 
     def denoiser(self, network: Network) -> Denoise:
         """The prediction that the network's output stands for."""
@@ -79,9 +84,15 @@ class GaussianDiffusion:
 
         Raises:
             UsageError: ones that the schedule does not have, or in another order; a learned
-                variance of a model that has none; settings that have no effect.
+                variance of a model that has none; a threshold of latents; settings that have no
+                effect.
         """
         self.sampler(config)
+        if not self.bounded and config.threshold in ("static", "dynamic"):
+            raise UsageError(
+                f"threshold {config.threshold}: this model draws latents of a VAE, which are not "
+                "kept in [-1, 1]; leave out threshold"
+            )
         for name, needed in BELONGS_TO.items():
             key, values = needed
             default = SamplingConfig.model_fields[name].default
@@ -105,9 +116,10 @@ class GaussianDiffusion:
     def guided(self, network: GuidedNetwork, config: SamplingConfig) -> Denoise:
         """With classifier-free guidance and threshold as `config` says."""
         denoise = self._classifier_free(network, config)
-        if config.threshold == "static":
+        threshold = threshold_of(config, self.bounded)
+        if threshold == "static":
             return static_threshold(denoise, self.schedule)
-        if config.threshold == "dynamic":
+        if threshold == "dynamic":
             return dynamic_threshold(denoise, self.schedule, config.threshold_percentile)
         return denoise
 

@@ -16,7 +16,7 @@ from textdiff.clip.noised import NoisedClip
 from textdiff.data.prompts import check_text
 from textdiff.errors import UsageError
 from textdiff.models.config import UNetConfig
-from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import Init
 from textdiff.pipeline.sections import SelectionConfig
 from textdiff.sampling.grid import Levels, timestep_grid
@@ -123,22 +123,11 @@ def plan_grid(schedule: Levels, config: SamplingConfig, init: Init | None) -> Te
     return init.kept_steps(grid, T, listed=config.timesteps is not None)
 
 
-def settle_threshold(config: SamplingConfig, model: ModelConfig) -> SamplingConfig:
-    """`config` with the threshold that "auto" stands for.
-
-    Raises:
-        UsageError: one of latents.
-    """
-    if model.process != "gaussian":
-        return config
-    if model.vae is not None and config.threshold in ("static", "dynamic"):
-        raise UsageError(
-            f"threshold {config.threshold}: this model draws latents of a VAE, which are not kept "
-            "in [-1, 1]; leave out threshold"
-        )
+def threshold_of(config: SamplingConfig, bounded: bool) -> str:
+    """ "none", "static" or "dynamic". bounded: whether x_0 lies in [-1, 1]."""
     if config.threshold != "auto":
-        return config
-    return config.model_copy(update={"threshold": "none" if model.vae else "static"})
+        return config.threshold
+    return "static" if bounded else "none"
 
 
 def rounds_of(selection: SelectionConfig, num_steps: int) -> tuple[Round, ...]:

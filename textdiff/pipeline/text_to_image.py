@@ -61,7 +61,6 @@ from textdiff.pipeline.plan import (
     check_prompts,
     check_settings,
     rounds_of,
-    settle_threshold,
 )
 from textdiff.pipeline.process import CODECS, PROCESSES, Process
 from textdiff.pipeline.unclip import check_inverted, inverted, picture_embedding
@@ -329,7 +328,6 @@ class TextToImage:
     ) -> DrawPlan:
         """A plan that lacks a decoder's embeddings. Raises as `plan`."""
         prompts = [prompts] if isinstance(prompts, str) else prompts
-        config = settle_threshold(config, self.config)
         self._warn_once(
             check_prompts(
                 [*prompts, config.negative_prompt],

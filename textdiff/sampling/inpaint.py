@@ -30,7 +30,7 @@ def inpaint(
     Start it from `schedule.add_noise(init, eps, timestep)`.
 
     Args:
-        init: (B or 1, C, H, W) in [-1, 1].
+        init: (B or 1, C, H, W), x_0 of the picture.
         redraw: (B or 1, 1, H, W) bool, True where pixels are drawn anew.
     """
 

@@ -12,7 +12,7 @@ from textdiff.config import Settings
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Workers = Annotated[int, Field(ge=0)]
 Threads = Annotated[int, Field(ge=1)]
-Kept = Literal["sampled", "mean"]  # of what a VAE says of a picture
+Kept = Literal["sampled", "mean"]  # what x_0 is of what a VAE says of a picture
 
 
 class OptimizerConfig(Settings):

@@ -18,7 +18,7 @@ from textdiff.training.latents import LatentEncoder
 from textdiff.training.learning.probe import pictures_all_over
 from textdiff.vae import Vae
 
-FITTED = 512  # pictures; each has dozens of patches
+FITTED = 128  # pictures; each has dozens of patches
 
 
 def check_apart(run_dir: str, flag: str, source: str) -> None:

@@ -122,7 +122,7 @@ def statistics_of_config(
     try:
         if None in by_channel:
             mean = torch.full((channels,), float(shift or 0))
-            std = 1 / torch.full((channels,), float(factor))
+            std = 1 / torch.full((channels,), float(factor or 0))
         else:
             mean, std = (torch.tensor(values, dtype=torch.float32) for values in by_channel)
     except (TypeError, ValueError) as error:

@@ -6,6 +6,7 @@ picture ── encoder ──► q(z|x) ── mean ──► decoder ──► 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ from textdiff.metrics.paired import Clustered, estimate_difference
 from textdiff.metrics.paired_kernel import paired_kid_estimate
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.pictures import to_float, to_uint8
-from textdiff.types import Features, Pictures
+from textdiff.types import Features, PerSample, Pictures
 from textdiff.vae import Vae
 from textdiff.vae.loss import to_bits
 
@@ -45,13 +46,16 @@ PerChannel = Float[Tensor, "pictures channels"]
 class Reconstructed:
     """n pictures, what the VAE makes of them, and their latents, by picture and channel.
 
-    means, squares: E[z] and E[z^2] over the places, z ~ q(z|x). kl: to N(0, 1), in nats.
+    ssim: nan of pictures that are too small for it. means, squares: E[z] and E[z^2] over the
+    places, z ~ q(z|x). kl: to N(0, 1), in nats.
     """
 
     names: list[str]
     captions: list[list[str]]
     pictures: Pictures
     again: Pictures
+    psnr: PerSample
+    ssim: PerSample
     means: PerChannel
     squares: PerChannel
     kl: PerChannel
@@ -72,17 +76,20 @@ def reconstruct(
     from tqdm import tqdm
 
     count = min(len(data), limit or len(data))
-    used, parts = [], []
+    used, parts, large = [], [], data.image_size >= WINDOW
     for start in tqdm(range(0, count, batch_size), desc="reconstructing", leave=False):
         indices, pictures = data.usable(range(start, min(start + batch_size, count)))
         if not indices:
             continue
         used += indices
         q = vae.moments(to_float(pictures))
-        mean, variance = q.mean.double(), q.logvar.double().exp()
+        again = to_uint8(vae.decode(q.mean))
+        mean, variance = q.mean.cpu().double(), q.logvar.cpu().double().exp()
+        likeness = psnr(pictures, again)
+        similarity = ssim(pictures, again) if large else torch.full_like(likeness, math.nan)
         latents = (mean.mean((2, 3)), (mean.square() + variance).mean((2, 3)))
-        kl = q.kl_per_element().double().sum((2, 3))
-        parts.append((pictures, to_uint8(vae.decode(q.mean)), *(x.cpu() for x in (*latents, kl))))
+        kl = q.kl_per_element().cpu().double().sum((2, 3))
+        parts.append((pictures, again, likeness, similarity, *latents, kl))
     if len(used) < 2:
         raise DataError(f"{data.title}: {len(used)} picture to reconstruct; two or more are needed")
     columns = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -94,14 +101,11 @@ def reconstruct(
 def measure_vae(done: Reconstructed, judges: Mapping[str, CachedFeatures]) -> VaeResult:
     """judges: CLIPs by name."""
     bits = to_bits(done.kl).sum(1)
-    values = {"psnr": psnr(done.pictures, done.again), "kl_bits": bits}
-    if done.pictures.shape[-1] >= WINDOW:
-        values["ssim"] = ssim(done.pictures, done.again)
-    similar = values.get("ssim")
+    values = {"psnr": done.psnr, "ssim": done.ssim, "kl_bits": bits}
     return VaeResult(
         pictures=len(done),
-        psnr=estimate_mean(values["psnr"]),
-        ssim=None if similar is None else estimate_mean(similar),
+        psnr=estimate_mean(done.psnr),
+        ssim=estimate_mean(done.ssim) if done.ssim.isfinite().all() else None,
         kl_bits=estimate_mean(bits),
         channels=channels_of(done),
         judged={name: judged_by(clip, done) for name, clip in judges.items()},

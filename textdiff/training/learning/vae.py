@@ -57,9 +57,14 @@ class VaeNumbers:
     @staticmethod
     def merge(parts: Iterable[VaeNumbers]) -> VaeNumbers:
         parts = list(parts)
-        columns = ("psnr", "flat", "kl", "channel_kl", "nll")
-        joined = (torch.cat([getattr(part, name) for part in parts]) for name in columns)
-        return VaeNumbers(*joined, parts[0].dimensions)
+        return VaeNumbers(
+            psnr=torch.cat([part.psnr for part in parts]),
+            flat=torch.cat([part.flat for part in parts]),
+            kl=torch.cat([part.kl for part in parts]),
+            channel_kl=torch.cat([part.channel_kl for part in parts]),
+            nll=torch.cat([part.nll for part in parts]),
+            dimensions=parts[0].dimensions,
+        )
 
     def values(self, objective: Objective) -> dict[str, float]:
         """By the names in metrics.jsonl. Of the objective elbo the bound and its two terms too."""
