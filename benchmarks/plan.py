@@ -21,6 +21,7 @@ from protocol import protocol
 from textdiff.evaluation.results import write_numbers
 
 STEPS = 30
+BF16 = ("--train.precision", "bf16")  # "auto" may answer otherwise on a busy machine
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ def cases(clip: str) -> list[Case]:
     """clip: a folder of one of 32x32 pictures."""
     return [
         Case("U-Net, quickstart", "train", ("--config", "quickstart_data", "--config", "quickstart",
-             "--clip", clip)),
-        Case("U-Net, openmoji", "train", ("--config", "openmoji", "--clip", clip)),
-        Case("CLIP, openmoji", "train-clip", ("--config", "clip_openmoji")),
-        Case("VAE, openmoji", "train-vae", ("--config", "vae_openmoji")),
+             "--clip", clip, *BF16)),
+        Case("U-Net, openmoji", "train", ("--config", "openmoji", "--clip", clip, *BF16)),
+        Case("CLIP, openmoji", "train-clip", ("--config", "clip_openmoji", *BF16)),
+        Case("VAE, openmoji", "train-vae", ("--config", "vae_openmoji", *BF16)),
     ]  # fmt: skip
 
 

@@ -60,3 +60,23 @@ def test_out_that_cannot_be_a_folder(tiny_run, tmp_path):
     flags = ["--model", str(tiny_run), "--out", str(tmp_path / "file" / "out")]
     with pytest.raises(UsageError, match=r"--out .*is no folder"):
         run(["export", *flags])
+
+
+@pytest.mark.slow
+def test_a_latent_run_draws_the_same_in_stable_diffusions_pipeline(latent_flags, tmp_path):
+    """Trained to attend to padding; one that was not cannot be continued so."""
+    from diffusers import StableDiffusionPipeline
+
+    trained, out = tmp_path / "run", tmp_path / "out"
+    padding = ["--text-padding", "true", "--use-pooled", "false"]
+    run(["train", *latent_flags, *padding, "--run-dir", str(trained)])
+    run(["export", "--model", str(trained), "--pipeline", "stock", "--out", str(out)])
+    theirs = StableDiffusionPipeline.from_pretrained(out)
+    ours = TextToImage.load(trained)
+    found = theirs("red circle", num_inference_steps=10, latents=ours.noise(), guidance_scale=3.0)
+    expected = ours("red circle", num_steps=10, guidance_scale=3.0)
+    difference = np.asarray(found.images[0], int) - np.asarray(expected[0], int)
+    assert np.abs(difference).max() <= 2
+    with pytest.raises(CheckpointError, match="text_padding = True, now it is None"):
+        more = ["--use-pooled", "false", "--train.steps", "8"]
+        run(["train", *latent_flags, *more, "--run-dir", str(trained)])

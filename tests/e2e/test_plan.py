@@ -44,7 +44,7 @@ def test_a_training_holds_what_was_predicted(unet_flags, tmp_path, capsys):
     assert growing > 0.4 * device["needed"]["value"]
     assert parts["optimizer"] == pytest.approx(2 * parts["weights"], rel=0.01)
     printed = capsys.readouterr().out
-    assert "largest batch that fits" in printed and "pictures/s" in printed
+    assert "largest batch" in printed and "pictures/s, measured" in printed
 
     command = ["train", *flags, "--train.steps", "3", "--run-dir", str(tmp_path / "run")]
     done = python("-c", PEAK, tmp_path / "peak", *command)
@@ -68,44 +68,7 @@ def test_gpus_are_planned_for_without_data(unet_flags, tmp_path, capsys):
     pixels = next(part for part in plan["disk"] if part["name"].startswith("resized"))
     assert pixels["bytes"] == 3 * 16**2 * 1_000_000
     printed = capsys.readouterr().out
-    assert "noise stands in for the pictures" in printed and "does not fit" not in printed
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("task", "name"),
-    [
-        ("train-clip", "clip"),
-        ("finetune-clip", "noised_clip"),
-        ("train-prior", "prior"),
-        ("train-vae", "vae"),
-        ("train", "unet"),
-    ],
-)
-def test_every_training_can_be_planned(task, name, request, tmp_path):
-    """The task is found from the settings."""
-    flags = {
-        "train-clip": lambda: [
-            *("--config", str(request.getfixturevalue("configs") / "clip.yaml")),
-            *("--data.source", str(request.getfixturevalue("shapes"))),
-        ],
-        "finetune-clip": lambda: request.getfixturevalue("noised_flags"),
-        "train-prior": lambda: [
-            *("--config", str(request.getfixturevalue("configs") / "prior.yaml")),
-            *("--embeddings", str(request.getfixturevalue("tiny_embeddings"))),
-        ],
-        "train-vae": lambda: [
-            *("--config", str(request.getfixturevalue("configs") / "vae.yaml")),
-            *("--data.source", str(request.getfixturevalue("shapes"))),
-        ],
-        "train": lambda: request.getfixturevalue("latent_flags"),
-    }[task]()
-    plan = planned(tmp_path / "plan.json", *flags)
-    assert plan["task"] == task
-    (device,) = plan["devices"]
-    assert 1e8 < device["needed"]["value"] < 4e9
-    assert device["speed"]["value"] > 0
-    assert all(part["bytes"] >= 0 for part in plan["disk"])
+    assert "noise stands in for the pictures" in printed and "may not fit" not in printed
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ def reading(
         "held": held,
         "setup": 0,
         "evaluation": evaluation,
-        "cost": Cost([peak] * 3, [seconds] * 3, flops),
+        "cost": Cost([peak] * 3, [seconds] * 3, [seconds] * 3, flops),
         "precision": "no",
         "device": "cpu",
         "threads": 1,

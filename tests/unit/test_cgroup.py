@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from textdiff.cgroup import cpu_limit
+from textdiff.cgroup import cpu_limit, memory_limit
 
 
 def limit_of(tmp_path: Path, membership: str, files: dict[str, str]):
@@ -75,3 +75,20 @@ def test_time_that_the_group_used_is_in_seconds(tmp_path, files, used):
 
 def test_without_control_groups_there_is_no_limit(tmp_path):
     assert cpu_limit(tmp_path / "nowhere", tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "limit"),
+    [
+        ("0::/\n", {"memory.max": "2147483648"}, 2**31),
+        ("0::/\n", {"memory.max": "max"}, None),
+        ("0::/a/b\n", {"a/memory.max": "1000", "a/b/memory.max": "4000"}, 1000),
+        # version 1: a number beyond any memory means none
+        ("4:memory:/x\n", {"memory/x/memory.limit_in_bytes": "9223372036854771712"}, None),
+        ("4:memory:/x\n2:cpu:/\n", {"memory/x/memory.limit_in_bytes": "5000"}, 5000),
+        ("0::/gone\n", {}, None),
+    ],
+)
+def test_the_tightest_limit_of_memory_counts(tmp_path, membership, files, limit):
+    limit_of(tmp_path, membership, files)
+    assert memory_limit(tmp_path / "root", tmp_path / "membership") == limit

@@ -169,6 +169,19 @@ def test_conditioning_has_one_length_with_padding_zeroed_and_masked(vit):
     torch.testing.assert_close(one.tokens[one.mask], vit.encode_text(["dog"]).tokens[0])
 
 
+def test_padding_can_be_shown_as_the_tower_has_it(vit):
+    """As Stable Diffusion shows it: the last hidden states of a whole context, and no mask."""
+    prompts = ["a red apple", "", "word " * 100]
+    shown = vit.conditioning(prompts, padding=True)
+    assert shown.mask is None
+    expected = vit.encode_text(prompts, trim=False)
+    assert torch.equal(shown.tokens, expected.tokens)
+    masked = vit.conditioning(prompts)
+    torch.testing.assert_close(shown.tokens[masked.mask], masked.tokens[masked.mask])
+    torch.testing.assert_close(shown.pooled, masked.pooled)
+    assert shown.tokens[~masked.mask].abs().min() > 0
+
+
 def test_conditioning_does_not_depend_on_its_batch(vit):
     alone, among = vit.conditioning(["dog"]), vit.conditioning(["dog", "a red apple"])
     torch.testing.assert_close(alone.tokens, among[:1].tokens)

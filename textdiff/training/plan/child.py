@@ -12,9 +12,9 @@ from pathlib import Path
 from textdiff.errors import TextdiffError
 from textdiff.training.plan.reading import StepJob, StepReading
 
-SMALL, LARGE = 2, 16
+SMALL, LARGE = 2, 64
 SAME = 0.03  # share by which memory before the first step may differ
-SECONDS = 10.0  # of a step at the larger batch
+WORK = 10.0  # seconds of processor time of a step at the larger batch
 SLOWER = 3.0  # a step whose tensors are followed, than its arithmetic alone
 GUESSED_FLOPS = 2e10  # per second and core, where steps are not timed
 
@@ -27,26 +27,33 @@ class _StepError(TextdiffError):
         self.exit_code = code
 
 
-def measure_twice(job: StepJob, folder: Path) -> tuple[StepReading, StepReading]:
-    """At `SMALL` and at a larger batch, whatever `job` says of it. folder: for their files.
+def measure_twice(job: StepJob, folder: Path, most: int) -> tuple[StepReading, StepReading]:
+    """At `SMALL` and at a larger batch, whatever `job` says of it.
+
+    Args:
+        folder: for the processes' files.
+        most: the training's own batch.
 
     Raises:
         TextdiffError: as the training's command.
     """
     small = replace(job, batch=SMALL, evaluate=not job.live, out=str(folder / "first.json"))
     first = run(small)
-    large = max(2 * SMALL, min(LARGE, int(SMALL * SECONDS / seconds_of(first))))
-    second = run(replace(job, batch=large, out=str(folder / "second.json")))
-    if second.setup > (1 + SAME) * first.setup:  # what was loaded lies in a cache by now
+    large = max(2 * SMALL, min(LARGE, most, int(SMALL * WORK / work_of(first))))
+    # probed once: a busy machine may answer otherwise the next time
+    train = {**job.settings.get("train", {}), "precision": first.precision}
+    small = replace(small, settings={**job.settings, "train": train})
+    second = run(replace(small, batch=large, evaluate=False, out=str(folder / "second.json")))
+    if not job.live and second.setup > (1 + SAME) * first.setup:  # caches are filled by now
         first = run(small)
     return first, second
 
 
-def seconds_of(reading: StepReading) -> float:
-    """Of a step here."""
-    if reading.cost.seconds:
-        return min(reading.cost.seconds)
-    return SLOWER * (reading.cost.flops or 1) / (GUESSED_FLOPS * reading.threads)
+def work_of(reading: StepReading) -> float:
+    """Seconds of processor time of a step here."""
+    if reading.cost.work:
+        return max(1e-3, min(reading.cost.work))
+    return SLOWER * (reading.cost.flops or 1) / GUESSED_FLOPS
 
 
 def run(job: StepJob) -> StepReading:

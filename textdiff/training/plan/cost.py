@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from textdiff.memory import forget_peak, peak_bytes
 from textdiff.training.evaluate import evaluate
 from textdiff.training.loop import Trainer
-from textdiff.training.plan.flops import counter
 from textdiff.training.plan.live import LiveBytes
 from textdiff.training.plan.reading import Cost
 from textdiff.types import Batch
@@ -23,15 +22,16 @@ STEPS = 3
 
 def process_cost(trainer: Trainer, steps: Iterator[list[Batch]]) -> Cost:
     """Of the process, or on a GPU of what PyTorch took of its memory."""
-    device, peaks, seconds = trainer.accelerator.device, [], []
+    device, cost = trainer.accelerator.device, Cost([])
     for micro_batches in itertools.islice(steps, STEPS):
         forget_peak()
-        start = time.perf_counter()
+        start, work = time.perf_counter(), time.process_time()
         trainer.train_step(micro_batches)
-        seconds.append(time.perf_counter() - start)
+        cost.seconds.append(time.perf_counter() - start)
+        cost.work.append(time.process_time() - work)
         on_gpu = device.type == "cuda"
-        peaks.append(torch.cuda.max_memory_reserved(device) if on_gpu else peak_bytes())
-    return Cost(peaks, seconds)
+        cost.peaks.append(torch.cuda.max_memory_reserved(device) if on_gpu else peak_bytes())
+    return cost
 
 
 def evaluated(trainer: Trainer) -> int:
@@ -46,6 +46,8 @@ def evaluated(trainer: Trainer) -> int:
 
 def live_cost(trainer: Trainer, steps: Iterator[list[Batch]]) -> Cost:
     """Of tensors, on whatever device, and FLOPs."""
+    from textdiff.training.plan.flops import counter  # 80 MB of code that a training does not load
+
     micro_batches = next(steps)
     with LiveBytes() as live:
         trainer.train_step(micro_batches)

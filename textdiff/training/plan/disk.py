@@ -9,6 +9,7 @@ from textdiff.training.plan.reading import StepReading
 from textdiff.training.plan.settings import train_of
 from textdiff.training.settings.prior import TrainPriorSettings
 from textdiff.training.settings.text_to_image import TrainSettings
+from textdiff.training.settings.vae import TrainVaeSettings
 
 
 def disk_parts(settings: Settings, step: StepReading, rows: int) -> list[Part]:
@@ -19,6 +20,8 @@ def disk_parts(settings: Settings, step: StepReading, rows: int) -> list[Part]:
     if isinstance(settings, (TrainSettings, TrainPriorSettings)):
         tables = step.texts * step.text_bytes
         parts.append(Part("networks it is conditioned on, in the run folder", held.others - tables))
+    elif isinstance(settings, TrainVaeSettings):
+        parts.append(Part("the VAE as a folder of diffusers", held.weights))
     else:
         parts.append(Part("the towers as an open_clip folder", held.weights))
     data: DataConfig | None = getattr(settings, "data", None)

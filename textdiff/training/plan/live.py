@@ -23,13 +23,13 @@ class LiveBytes(TorchDispatchMode):
     they have; those that were there before count from the start."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._known: set[int] = set()
 
     def __enter__(self) -> LiveBytes:
         self._add(all_tensors())
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __torch_dispatch__(

@@ -50,7 +50,7 @@ class MemoryModel:
     def of_gpu(
         cls, first: StepReading, second: StepReading, tables: float, gpus: int
     ) -> MemoryModel:
-        line = Line(_reading(first), _reading(second), least=FRAGMENTS)
+        line = Line(_exact(first), _exact(second), least=FRAGMENTS)
         copies = second.held.gradients if gpus > 1 else 0
         return cls(line, second.held, tables + CONTEXT + copies)
 
@@ -86,7 +86,13 @@ class MemoryModel:
         return low
 
 
+def _exact(step: StepReading) -> Reading:
+    """Of tensors, which are the same at each step."""
+    return Reading(step.batch, max(step.cost.peaks), 0.0)
+
+
 def _reading(step: StepReading) -> Reading:
+    """Of a process."""
     peaks = step.cost.peaks
     error = max(max(peaks) - min(peaks), SAME_STEP * max(peaks), PAGE)
     return Reading(step.batch, max(peaks), error)

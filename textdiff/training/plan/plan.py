@@ -80,7 +80,7 @@ def make_plan(settings: Settings) -> Plan:
             captions=options.data_images,
             cached=caches_latents(training_settings(settings)),
         )
-        readings = measure_twice(job, folder)
+        readings = measure_twice(job, folder, train_of(training).batch_size)
     return assemble(settings, readings, [*notes, *told])
 
 

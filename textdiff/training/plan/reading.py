@@ -31,11 +31,12 @@ class StepJob:
 
 @dataclass(frozen=True)
 class Cost:
-    """peaks: bytes held at most during each step. seconds: of each. flops: of one step; None: not
-    counted."""
+    """peaks: bytes held at most during each step. seconds: of each. work: of each, in seconds of
+    processor time, however busy the machine is. flops: of one step; None: not counted."""
 
     peaks: list[int]
     seconds: list[float] = field(default_factory=list)
+    work: list[float] = field(default_factory=list)
     flops: int | None = None
 
 

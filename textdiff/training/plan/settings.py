@@ -96,7 +96,7 @@ def schema_for(argv: Sequence[str]) -> type[Settings]:
     """
     values = dict(_flags(argv))
     if (named := values.get("--task")) in SCHEMAS:
-        return schema_of(named)  # type: ignore[arg-type]  # one of them
+        return schema_of(named)
     keys = set[str]()
     for flag, value in _flags(argv):
         if flag == "--config":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textdiff.training.plan.devices import DevicePlan
 from textdiff.training.plan.line import Estimate
 from textdiff.training.plan.memory import Part
@@ -16,42 +18,58 @@ def lines_of(plan: Plan) -> list[str]:
     devices = f" on {plan.processes} devices" if plan.processes > 1 else ""
     lines = [
         f"textdiff {plan.task}: {plan.name} of {count(plan.parameters)} parameters{trained}",
-        f"batch {plan.batch}{passes}{devices}, {count(plan.images)} pictures to train on, measured "
+        f"batch {plan.batch}{passes}{devices}, {count(plan.images)} pictures to train on; measured "
         f"at batch {first} and {second} in precision {plan.precision}",
     ]
     if plan.flops_per_image is not None:
         lines.append(f"{plan.flops_per_image / 1e9:.3g} GFLOP per picture of a training step")
     lines += [f"note: {note}" for note in plan.notes]
+    one = plan.devices[0]  # all hold the same
+    memory = f"memory at batch {plan.batch}: {plus_minus(one.needed, 1e9)} GB"
+    disk = f"disk: {sum(part.bytes for part in plan.disk) / 1e9:.3g} GB"
+    lines += ["", memory, *part_lines(one.parts), "", *device_lines(plan), ""]
+    return [*lines, disk, *part_lines(plan.disk)]
+
+
+def device_lines(plan: Plan) -> list[str]:
+    """A table with a row for each device."""
+    how = "measured" if plan.flops_per_image is None else "by FLOPs"
+    header = ["", "GB", f"batch {plan.batch}", "largest batch", f"pictures/s, {how}"]
+    rows = [[*header, f"days to {count(plan.images)}"]]
     for device in plan.devices:
-        lines += ["", *device_lines(device, plan)]
-    lines += ["", "disk, GB", *part_lines(plan.disk)]
-    return lines
-
-
-def device_lines(device: DevicePlan, plan: Plan) -> list[str]:
-    fits = "fits" if device.needed.high <= device.capacity else "may not fit"
-    fits = "does not fit" if device.needed.low > device.capacity else fits
-    lines = [
-        f"{device.device}: batch {plan.batch} takes {plus_minus(device.needed, 1e9)} GB of "
-        f"{device.capacity / 1e9:.3g} GB: it {fits}",
-        *part_lines(device.parts),
-    ]
-    if device.largest_batch is None:
-        lines.append("  largest batch that fits: memory follows encoder_batch_size, not the batch")
-    else:
-        lines.append(f"  largest batch that fits: {device.largest_batch or 'none'}")
-    if device.speed is None or device.days is None:
-        lines.append(
-            "  pictures/s: not known; name a kind of GPU that multiplies in bf16, with gpu"
+        largest = "any" if device.largest_batch is None else str(device.largest_batch or "none")
+        rows.append(
+            [
+                device.device,
+                f"{device.capacity / 1e9:.3g}",
+                fits(device),
+                largest,
+                "?" if device.speed is None else plus_minus(device.speed),
+                "?" if device.days is None else plus_minus(device.days),
+            ]
         )
-        return lines
-    how = "measured" if plan.flops_per_image is None else "estimated from FLOPs"
-    lines.append(f"  pictures/s: {plus_minus(device.speed)} ({how})")
-    lines.append(f"  days to {count(plan.images)} pictures: {plus_minus(device.days)}")
-    return lines
+    return aligned(rows)
 
 
-def part_lines(parts: list[Part]) -> list[str]:
+def fits(device: DevicePlan) -> str:
+    if device.needed.high <= device.capacity:
+        return "fits"
+    return "may not fit" if device.needed.low <= device.capacity else "does not fit"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns below each other, the first to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def part_lines(parts: Sequence[Part]) -> list[str]:
     """In GB, the numbers below each other."""
     return [f"  {part.bytes / 1e9:8.3f}  {part.name}" for part in parts]
 
