@@ -9,6 +9,7 @@ import pytest
 from textdiff.data import DataConfig, open_data
 from textdiff.data.openmoji_catalogue import base_emoji, caption, catalogue
 from textdiff.data.openmoji_render import black_from, line_layers, render
+from textdiff.data.pixel_file import mapped
 from textdiff.data.splits import assign_splits
 from textdiff.errors import DataError, UsageError
 
@@ -173,6 +174,7 @@ def test_the_cache_is_whole_and_used_again(few, tmp_path, monkeypatch):
     (folder,) = tmp_path.iterdir()
     assert {path.name for path in folder.iterdir()} == {
         "images.npy",
+        "sums.npy",
         "index.json",
         "ATTRIBUTION.txt",
     }
@@ -198,9 +200,7 @@ def test_a_damaged_cache_says_what_to_delete(few, tmp_path):
     (folder,) = tmp_path.iterdir()
     with (folder / "images.npy").open("r+b") as file:
         file.truncate(1000)
-    from textdiff.data.rendered import _pixels
-
-    _pixels.cache_clear()
+    mapped.cache_clear()
     with pytest.raises(DataError, match=r"damaged.*delete"):
         open_data(few, "all")
 
