@@ -139,9 +139,6 @@ class NoisedClipConfig(Settings):
 
     @pydantic.model_validator(mode="after")
     def _leaves_timesteps(self) -> NoisedClipConfig:
-        timesteps = self.schedule.get("num_timesteps")
-        if type(timesteps) is not int or not 1 <= timesteps <= 100_000:
-            raise ValueError(f"schedule.num_timesteps is {timesteps!r:.60}, not a number of steps")
         if self.clean_below >= self.num_timesteps:
             raise ValueError(
                 f"clean_below {self.clean_below} leaves none of the timesteps 0.."
@@ -158,8 +155,10 @@ class NoisedClipConfig(Settings):
     @classmethod
     def _has_timesteps(cls, schedule: dict[str, Any]) -> dict[str, Any]:
         count = schedule.get("num_timesteps")
-        if type(count) is not int or count < 1:
-            raise ValueError(f"schedule.num_timesteps must be 1 or more, got {count!r}")
+        if type(count) is not int or not 1 <= count <= 100_000:
+            raise ValueError(
+                f"schedule.num_timesteps must be 1 or more, 100,000 at most, got {count!r:.60}"
+            )
         return schedule
 
 

@@ -38,6 +38,15 @@ def test_what_is_written_is_read(folder):
     assert np.array_equal(np.load(folder / IMAGES), PIXELS)
 
 
+def test_rows_need_not_lie_in_memory_as_they_do_in_the_file(folder):
+    """What a renderer yields may be a view with the channels last."""
+    picture = np.moveaxis(np.ascontiguousarray(np.moveaxis(PIXELS[2], 0, -1)), -1, 0)
+    assert not picture.flags.c_contiguous
+    pixels = PixelFile(folder, SHAPE)
+    pixels.write({0: picture})
+    assert torch.equal(pixels[0], torch.from_numpy(PIXELS[2]))
+
+
 def test_what_is_written_later_is_seen_by_who_has_it_open(folder):
     pixels = RowFile(folder, SHAPE)
     pixels[1]

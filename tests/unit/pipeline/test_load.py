@@ -73,6 +73,16 @@ def test_model_file_that_reads_the_weights_in_another_way(run_copy, changes, exp
     assert message.endswith("put that back")
 
 
+@pytest.mark.parametrize("where", ["unet", "clip"])
+def test_weights_that_are_not_finite(tiny_run, tmp_path, where):
+    """They drew black pictures, with exit code 0."""
+    pipe = TextToImage.load(tiny_run)
+    name, weight = next(iter(getattr(pipe, where).named_parameters()))
+    weight.data.view(-1)[0] = float("nan")
+    pipe.save(tmp_path)
+    assert f"'{name.removeprefix('model.')}' holds values that are not finite" in refusal(tmp_path)
+
+
 def test_eps_without_any_signal(run_copy):
     message = refusal(changed(run_copy, schedule={"zero_terminal_snr": True}))
     assert "prediction eps with schedule.zero_terminal_snr" in message
