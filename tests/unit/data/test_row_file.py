@@ -1,4 +1,4 @@
-"""Pictures in a file, each with a checksum."""
+"""Rows in a file, each with a checksum."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_rows_need_not_lie_in_memory_as_they_do_in_the_file(folder):
     """What a renderer yields may be a view with the channels last."""
     picture = np.moveaxis(np.ascontiguousarray(np.moveaxis(PIXELS[2], 0, -1)), -1, 0)
     assert not picture.flags.c_contiguous
-    pixels = PixelFile(folder, SHAPE)
+    pixels = RowFile(folder, SHAPE)
     pixels.write({0: picture})
     assert torch.equal(pixels[0], torch.from_numpy(PIXELS[2]))
 
