@@ -7,7 +7,7 @@ from textdiff.training.plan.reading import Cost, Held, StepReading
 
 def reading(
     batch: int,
-    peak: int = 10**9,
+    live: int = 10**9,
     *,
     seconds: float = 1.0,
     flops: int | None = None,
@@ -15,7 +15,7 @@ def reading(
     gradients: int = 4 * 10**6,
     **changes,
 ) -> StepReading:
-    """Of a step at `batch` that never varies."""
+    """Of a step at `batch` that never varies and whose process holds nothing beside tensors."""
     held = Held(
         weights=gradients, gradients=gradients, optimizer=2 * gradients, average=0, others=0
     )
@@ -27,7 +27,7 @@ def reading(
         "held": held,
         "setup": 0,
         "evaluation": evaluation,
-        "cost": Cost([peak] * 3, [seconds] * 3, [seconds] * 3, flops),
+        "cost": Cost([live], [live] * 3, [seconds] * 3, [seconds] * 3, flops),
         "precision": "no",
         "device": "cpu",
         "threads": 1,

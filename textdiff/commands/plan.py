@@ -20,11 +20,11 @@ def run(settings: Settings) -> None:
     Raises:
         UsageError, DataError, CheckpointError: as the training's own command, before it trains.
     """
-    import json
     from dataclasses import asdict
     from typing import cast
 
-    from textdiff.files import check_file, write_text
+    from textdiff.evaluation.results import write_numbers
+    from textdiff.files import check_file
     from textdiff.training.plan.plan import make_plan
     from textdiff.training.plan.table import lines_of
 
@@ -32,5 +32,4 @@ def run(settings: Settings) -> None:
     check_file("--json", file)
     plan = make_plan(settings)
     print("\n".join(lines_of(plan)))
-    if file is not None:
-        write_text(file, json.dumps(asdict(plan), indent=2) + "\n")
+    write_numbers(file, asdict(plan))

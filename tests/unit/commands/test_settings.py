@@ -94,7 +94,7 @@ def test_a_tilde_in_an_output_is_the_home_folder(command, key, monkeypatch):
 IDEAS = {
     "limit": (
         *("retrieval", "noised-clip", "guidance", "likelihood", "inversion", "distribution"),
-        *("features", "report", "prior", "unclip"),
+        *("features", "report", "prior", "unclip", "vae"),
     ),
     "image_seed": ("likelihood", "inversion"),
     "num_images": ("sample", "guidance", "composition", "distribution", "report", "unclip"),

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,14 @@ def process_cost(trainer: Trainer, steps: Iterator[list[Batch]]) -> Cost:
         cost.work.append(time.process_time() - work)
         on_gpu = device.type == "cuda"
         cost.peaks.append(torch.cuda.max_memory_reserved(device) if on_gpu else peak_bytes())
-    return cost
+    return replace(cost, live=live_bytes(trainer, next(steps)))
+
+
+def live_bytes(trainer: Trainer, micro_batches: list[Batch]) -> list[int]:
+    """Of tensors after each operation of a step, on whatever device."""
+    with LiveBytes() as live:
+        trainer.train_step(micro_batches)
+    return live.after
 
 
 def evaluated(trainer: Trainer) -> int:
@@ -48,12 +56,10 @@ def live_cost(trainer: Trainer, steps: Iterator[list[Batch]]) -> Cost:
     """Of tensors, on whatever device, and FLOPs."""
     from textdiff.training.plan.flops import counter  # 80 MB of code that a training does not load
 
-    micro_batches = next(steps)
-    with LiveBytes() as live:
-        trainer.train_step(micro_batches)
+    live = live_bytes(trainer, next(steps))
     with counter() as counted:
         trainer.train_step(next(steps))
-    return Cost([live.peak], flops=counted.get_total_flops())
+    return Cost(live, flops=counted.get_total_flops())
 
 
 def norms_in_fp32(model: nn.Module) -> None:

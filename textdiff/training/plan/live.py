@@ -25,6 +25,7 @@ class LiveBytes(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
+        self.after: list[int] = []  # each operation
         self._known: set[int] = set()
 
     def __enter__(self) -> LiveBytes:
@@ -41,6 +42,7 @@ class LiveBytes(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         self._add(leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
+        self.after.append(self.now)
         return result
 
     def _add(self, tensors: Iterable[Tensor]) -> None:

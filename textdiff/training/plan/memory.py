@@ -1,24 +1,27 @@
 """Memory of a training at a batch, from two readings.
 
-    this machine   between max(line(B), e) and line(B) + (e - y_1)      line: peak of the process
-    a GPU          line(B) + CONTEXT + copies of gradients              line: peak of live tensors
+    step(B)        E(B) + what is there besides                     E: live bytes, see `envelope`
+    this machine   y - E(b) besides: libraries, the allocator's rest    y: peak of the process, at b
+                   between max(step(B), e) and step(B) + (e - y_1)
+    a GPU          CONTEXT and, on several, copies of the gradients besides
 
-e: the peak with an evaluation and a checkpoint after steps at the small batch; they use again what
-a step has freed, as far as it fits. Several GPUs exchange gradients in copies (DDP's buckets).
+e: the peak with an evaluation and a checkpoint after steps at the small batch, y_1 without; they
+use again what a step has freed, as far as it fits. Several GPUs exchange gradients in copies (DDP's
+buckets).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from textdiff.training.plan.line import Estimate, Line, Reading
+from textdiff.training.plan.envelope import Envelope
+from textdiff.training.plan.line import Estimate
 from textdiff.training.plan.reading import Held, StepReading
 
 CONTEXT = 0.8e9  # bytes: CUDA's own, kernels, workspaces of cuBLAS and cuDNN
-PAGE = 4e6  # bytes: what a reading of the process may be off by whatever it is
-SAME_STEP = 0.01  # share by which the peak of a step may differ from run to run
-ANOTHER_RUN = 0.05  # share by which that of a run may: where the allocator puts what
-FRAGMENTS = 0.10  # share that a GPU's allocator may lose to fragments, or cuDNN take for itself
+ANOTHER_RUN = 0.05  # share by which the peak of a run may differ: where the allocator puts what
+FRAGMENTS = 0.10  # share that an allocator may lose to fragments, or kernels take for themselves
 
 
 @dataclass(frozen=True)
@@ -31,44 +34,59 @@ class Part:
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """line: what was measured, by batch. fixed: bytes besides, whatever the batch. evaluation: e -
-    y_1 from above."""
+    """besides: bytes beside those of live tensors. small: y_1 above. evaluation: e - y_1.
 
-    line: Line
+    least, growth: shares of all, and of what grows from the larger of the measured batches on, that
+    it may be off by; measured: that batch.
+    """
+
+    live: Envelope
     held: Held
-    fixed: float = 0.0
+    besides: float
+    least: float
+    growth: float = 0.0
+    measured: int = 0
+    small: float = 0.0
     evaluation: float = 0.0
 
     @classmethod
     def of_process(cls, first: StepReading, second: StepReading, tables: float) -> MemoryModel:
         """tables: bytes of what the readings lack."""
-        line = Line(_reading(first), _reading(second), least=ANOTHER_RUN)
-        more = max(0.0, first.evaluation - line.first.value)
-        return cls(line, second.held, tables, more)
+        live, small = envelope_of(first, second), max(first.cost.peaks)
+        return cls(
+            live,
+            second.held,
+            besides=max(second.cost.peaks) - live.at(second.batch) + tables,
+            least=ANOTHER_RUN,
+            growth=FRAGMENTS,
+            measured=second.batch,
+            small=small + tables,
+            evaluation=max(0.0, first.evaluation - small),
+        )
 
     @classmethod
     def of_gpu(
         cls, first: StepReading, second: StepReading, tables: float, gpus: int
     ) -> MemoryModel:
-        line = Line(_exact(first), _exact(second), least=FRAGMENTS)
         copies = second.held.gradients if gpus > 1 else 0
-        return cls(line, second.held, tables + CONTEXT + copies)
+        besides = tables + CONTEXT + copies
+        return cls(envelope_of(first, second), second.held, besides, least=FRAGMENTS)
 
     def at(self, batch: int) -> Estimate:
         """Bytes in all."""
-        step = self.line.at(batch)
-        together = step.value + self.evaluation
-        apart = max(step.value, self.line.first.value + self.evaluation)
-        middle = (together + apart) / 2
-        error = (step.error**2 + (together - middle) ** 2) ** 0.5
-        return Estimate(middle + self.fixed, error)
+        step = self.live.at(batch) + self.besides
+        together = step + self.evaluation
+        apart = max(step, self.small + self.evaluation)
+        grown = abs(self.live.at(batch) - self.live.at(self.measured))
+        parts = (self.least * step, self.growth * grown, (together - apart) / 2)
+        return Estimate((together + apart) / 2, math.hypot(*parts))
 
     def parts(self, batch: int) -> list[Part]:
         """Of `at(batch).value`, which they add up to."""
-        held, growing = self.held, self.line.slope * batch
+        held, growing = self.held, self.live.growing(batch)
         named = [
             Part("weights", held.weights),
-            Part("gradients", held.gradients),
+            Part("gradients, where the step needs most", self._gradients(batch)),
             Part("optimizer", held.optimizer),
             Part("moving average", held.average),
             Part("frozen networks and tables", held.others),
@@ -85,14 +103,14 @@ class MemoryModel:
             low, high = (middle, high) if self.at(middle).high <= capacity else (low, middle)
         return low
 
+    def _gradients(self, batch: int) -> float:
+        """Those that are there at the peak: the rest of it that does not grow, all of them at
+        most."""
+        held = self.held.total - self.held.gradients
+        rest = self.live.at(batch) - self.live.growing(batch) - held
+        return min(float(self.held.gradients), max(0.0, rest))
 
-def _exact(step: StepReading) -> Reading:
-    """Of tensors, which are the same at each step."""
-    return Reading(step.batch, max(step.cost.peaks), 0.0)
 
-
-def _reading(step: StepReading) -> Reading:
-    """Of a process."""
-    peaks = step.cost.peaks
-    error = max(max(peaks) - min(peaks), SAME_STEP * max(peaks), PAGE)
-    return Reading(step.batch, max(peaks), error)
+def envelope_of(first: StepReading, second: StepReading) -> Envelope:
+    batches = (first.batch, second.batch)
+    return Envelope.through(first.cost.live, second.cost.live, batches)

@@ -31,10 +31,12 @@ class StepJob:
 
 @dataclass(frozen=True)
 class Cost:
-    """peaks: bytes held at most during each step. seconds: of each. work: of each, in seconds of
-    processor time, however busy the machine is. flops: of one step; None: not counted."""
+    """live: bytes of live tensors after each operation of a step. peaks: bytes held at most by the
+    process during each step. seconds: of each. work: of each, in seconds of processor time, however
+    busy the machine is. flops: of one step; None: not counted."""
 
-    peaks: list[int]
+    live: list[int]
+    peaks: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     work: list[float] = field(default_factory=list)
     flops: int | None = None

@@ -3,9 +3,9 @@
     python -m textdiff.training.plan.step JOB.json ──► StepReading as JSON, in the job's `out`
 
 settings ── as the command builds it ──► Trainer ── a first step, which makes the optimizer's state
-  for this machine:  three more, with the peak of the process and the seconds of each; then an
-                     evaluation and a checkpoint, whose peak a large batch may exceed or not
-  for a GPU:         two more: the peak of live tensors in one, the FLOPs of the other
+  for this machine:  three more, with the peak of the process and the seconds of each; one with live
+                     tensors after each operation; an evaluation and a checkpoint
+  for a GPU:         two more: live tensors after each operation of one, the FLOPs of the other
 
 For a GPU attention takes its fused kernel, and norms compute in fp32 as CUDA's autocast has it.
 """
