@@ -100,7 +100,7 @@ class Trainer:
         self.scaler = accelerator.scaler  # fp16 only
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
         self.progress = Progress()
-        self.guard = Guard(task, run, accelerator, config.max_skipped_steps, Health())
+        self.guard = Guard(task, run, accelerator, budget=config.max_skipped_steps, health=Health())
         self.workers = 0 if config.workers == "auto" else config.workers
         self._ahead: Ahead[list[Batch]] | None = None  # while `train` lasts
         self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch
@@ -260,8 +260,13 @@ class Trainer:
             self._ahead.fetch()
             self._late = time.monotonic() - start if has_finished(self.accelerator.device) else 0.0
         means = _read(values_of_step)
-        samples = torch.cat([batch.sample_ids for batch in micro_batches])
-        if not self.guard.lets(step, means["loss"], means["grad_norm"], samples, torch.cat(finite)):
+        if not self.guard.lets(
+            step,
+            losses={"loss": means["loss"]},
+            norms={"gradient norm": means["grad_norm"]},
+            samples=torch.cat([batch.sample_ids for batch in micro_batches]),
+            finite=torch.cat(finite),
+        ):
             return {}
         self._update()
         return {**means, "lr": lr}
