@@ -8,7 +8,6 @@ written last, then renamed. Older ones are removed only after the new one verifi
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from textdiff.errors import CheckpointError
-from textdiff.files import flush, read_json, replacing, write_text
+from textdiff.files import disk_errors, flush, read_json, replacing, write_text
 from textdiff.manifests import MANIFEST, verify_manifest, write_manifest
 
 if TYPE_CHECKING:
@@ -39,15 +38,11 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        try:
-            save_file(on_cpu, temporary, metadata={"format": "pt"})
-        except SafetensorError as error:  # how it reports what the system said
-            raise OSError(errno.EIO, str(error), str(path)) from error
+    with replacing(path) as temporary, disk_errors(path):
+        save_file(on_cpu, temporary, metadata={"format": "pt"})
 
 
 def load_tensors(path: str | Path) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ Before long work, `check_file` and `check_folder` say whether its result will fi
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -64,6 +65,21 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(path: str | Path) -> Iterator[None]:
+    """What the system says while safetensors writes to `path`, as an OSError again.
+
+    Raises:
+        OSError: where safetensors raised an error of its own.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def read_json(path: str | Path) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textdiff.errors import DataError
-from textdiff.files import replacing
+from textdiff.files import disk_errors, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ def write_sealed(path: str | Path, about: Mapping[str, Any], tensors: Mapping[st
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     said = json.dumps(about)
     seal = json.dumps({"about": said, "sha256": digest(said, contiguous)})
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, disk_errors(path):
         save_file(contiguous, temporary, {KEY: seal})
 
 

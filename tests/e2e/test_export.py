@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import resource
+
 import numpy as np
 import pytest
 
 from tests.helpers.diffusers_noise import draw_ours
 from textdiff import TextToImage
-from textdiff.commands.cli import run
+from textdiff.commands.cli import main, run
 from textdiff.errors import CheckpointError, UsageError
 
 
@@ -48,6 +50,19 @@ def test_a_pooled_run_is_not_for_the_stock_pipeline(tiny_run, tmp_path):
     flags = ["--model", str(tiny_run), "--out", str(tmp_path), "--pipeline", "stock"]
     with pytest.raises(UsageError, match="pooled text feature"):
         run(["export", *flags])
+
+
+def test_a_disk_that_takes_no_more_is_no_traceback(tiny_run, tmp_path, capsys):
+    """As if it were full: no file may grow beyond 20 kB, and the U-Net's weights do."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["export", "--model", str(tiny_run), "--out", str(tmp_path / "out")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert ended.value.code == 2
+    assert "make room, or name another place" in capsys.readouterr().err
 
 
 def test_no_model(tmp_path):

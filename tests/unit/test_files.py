@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from textdiff.checkpoint import save_tensors
-from textdiff.files import replacing, write_text
+from textdiff.files import disk_errors, replacing, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -105,3 +106,9 @@ def test_every_file_and_folder_of_a_run_can_be_shared(tiny_run, tiny_clip):
     for folder in (tiny_run, tiny_clip):
         for path in folder.rglob("*"):
             assert stat.S_IMODE(path.stat().st_mode) & 0o444 == readable, path
+
+
+def test_what_safetensors_says_of_a_disk_is_an_error_of_the_disk(tmp_path):
+    with pytest.raises(OSError, match="No space left") as error, disk_errors(tmp_path / "a"):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+    assert error.value.filename == str(tmp_path / "a")

@@ -2,6 +2,7 @@
 
     folder/open_clip_config.json        {"model_cfg": {...}, "preprocess_cfg": {mean, std, ...}}
     folder/open_clip_model.safetensors  every tensor of the module, nothing else
+    folder/manifest.json                what both were when we wrote them; other programs write none
 
 Weights are loaded strictly: where file and config disagree is an error, so that no part of a loaded
 model is ever random. A folder is data: of its config only what `folder_config` lists reaches

@@ -18,7 +18,7 @@ import torch
 
 from textdiff import checkpoint
 from textdiff.errors import UsageError
-from textdiff.files import follow_umask, write_text
+from textdiff.files import disk_errors, follow_umask, write_text
 from textdiff.interop.text_encoder import text_encoder_to_transformers
 from textdiff.interop.tokenizer import tokenizer_to_transformers
 from textdiff.models.diffusion_prior import BEHIND_CAPTION, DiffusionPrior
@@ -81,7 +81,8 @@ def prior_to_diffusers(prior: Prior, folder: str | Path) -> None:
     (folder / "README.md").unlink(missing_ok=True)
     tokenizer_to_transformers(prior.clip, folder / "tokenizer")
     text_encoder_to_transformers(prior.clip, folder / "text_encoder")
-    network.save_pretrained(folder / "prior")
+    with disk_errors(folder):
+        network.save_pretrained(folder / "prior")
     scheduler.save_pretrained(folder / "scheduler")
     follow_umask(folder)
     write_text(folder / "README.md", README.replace("FOLDER", repr(str(folder))))

@@ -21,7 +21,7 @@ from textdiff import checkpoint
 from textdiff.clip.model import ClipModel
 from textdiff.clip.tokens import Tokens
 from textdiff.errors import CheckpointError, UsageError
-from textdiff.files import follow_umask
+from textdiff.files import disk_errors, follow_umask
 from textdiff.interop.tokenizer import PROBES
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def text_encoder_to_transformers(
     tensors = _renamed(_tower(text))
     checkpoint.load_module(theirs, tensors, "the text tower for CLIPTextModelWithProjection")
     if folder is not None:
-        theirs.save_pretrained(folder)
+        with disk_errors(folder):
+            theirs.save_pretrained(folder)
         follow_umask(Path(folder))
         theirs = CLIPTextModelWithProjection.from_pretrained(folder).eval()
     _check_outputs(clip, theirs)

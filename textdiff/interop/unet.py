@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError
-from textdiff.files import follow_umask, read_json
+from textdiff.files import disk_errors, follow_umask, read_json
 from textdiff.interop.unet_layout import layout_from_diffusers, layout_to_diffusers
 from textdiff.models.unet import UNet
 
@@ -37,7 +37,8 @@ def unet_to_diffusers(unet: UNet, folder: str | Path | None = None) -> UNet2DCon
     theirs = UNet2DConditionModel(**layout_to_diffusers(unet.config)).eval()
     checkpoint.load_module(theirs, unet.state_dict(), f"diffusers' {CLASS}")
     if folder is not None:
-        theirs.save_pretrained(folder)
+        with disk_errors(folder):
+            theirs.save_pretrained(folder)
         follow_umask(Path(folder))
     return theirs
 

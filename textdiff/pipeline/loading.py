@@ -1,7 +1,8 @@
 """A model folder read: its settings, its weights, its CLIP.
 
 A model folder holds model.yaml and clip/, one of latents vae/ besides; its weights are
-unet.safetensors (exported) or the moving averages of the newest good checkpoint (a run folder).
+unet.safetensors (exported, beside manifest.json) or the moving averages of the newest good
+checkpoint (a run folder). What a manifest lists is verified first.
 """
 
 from __future__ import annotations

@@ -12,9 +12,8 @@ done, so that a resumed run leaves out the same ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,14 +33,20 @@ NAMED = 8  # samples in a message
 
 
 class Guard:
-    """Of one run. budget: steps that may be left out in all. health: see there. rates: flags of
-    learning rates that may be too high, for messages."""
+    """Of one run.
+
+    Args:
+        budget: steps that may be left out in all.
+        health: of the run so far.
+        rates: flags of the learning rates, for messages.
+    """
 
     def __init__(
         self,
         task: Task,
         run: RunFolder,
         accelerator: Accelerator,
+        *,
         budget: int,
         health: Health,
         rates: str = "--train.lr",
@@ -58,30 +63,28 @@ class Guard:
     def lets(
         self,
         step: int,
-        losses: Mapping[str, float],
-        norms: Mapping[str, float],
+        *,
+        losses: dict[str, float],
+        norms: dict[str, float],
         samples: Tensor,
         finite: Tensor,
     ) -> bool:
         """Whether step number `step` (0 first) may be taken; all processes call it together.
 
         Args:
-            losses, norms: of gradients, by name; the task's own loss, "loss", and what an adversary
-                of the task adds to both.
+            losses, norms: by what messages call them; "loss" is the one that is watched.
             samples, finite: ids (B,) of this process, and whether the loss of each is finite.
 
         Raises:
             NonFiniteLossError: too many may not.
         """
-        loss = losses["loss"]
-        needed = dict(losses)
-        # else fp16's scaler skips such a step by itself, and lowers its scale
-        if self.scaler is None or self.scaler.get_scale() <= 1:
-            needed |= norms
+        # with a larger scale fp16's scaler skips such a step by itself, and lowers it
+        needed = losses | (norms if self.scaler is None or self.scaler.get_scale() <= 1 else {})
         if not on_any(self.accelerator, not all(map(math.isfinite, needed.values()))):
-            self.health.see(loss)
+            self.health.see(losses["loss"])
             return True
-        named = samples if math.isfinite(loss) else samples[~finite.to(samples.device)]
+        known = not math.isfinite(losses["loss"])  # whose it is
+        named = samples[~finite.to(samples.device)] if known else samples
         self._leave_out(bad_step(self.accelerator, step, needed, named.tolist()))
         return False
 
@@ -91,9 +94,7 @@ class Guard:
         if over:
             # weights of this streak are those of its first step: what was saved since has them too
             lost = bad.step + 1 - self.health.in_a_row
-            raise NonFiniteLossError(
-                f"{bad}; {over}; {way_back(self.run.checkpoints, lost, self.rates)}"
-            )
+            raise NonFiniteLossError(f"{bad}; {over}; {self._way_back(lost)}")
         self._statistics.put_back()
         if self.scaler is not None:
             self.scaler.update()
@@ -111,22 +112,21 @@ class Guard:
         if broken is not None:
             raise NonFiniteLossError(
                 f"after step {step} there are values that are not finite in {broken}: not saved; "
-                f"{way_back(self.run.checkpoints, step, self.rates)}"
+                f"{self._way_back(step)}"
             )
 
-
-def way_back(checkpoints: Path, lost: int, rates: str) -> str:
-    """From where to go on where the weights of step `lost`, and any later ones, are of no use."""
-    steady = newest_steady(checkpoints, before=lost)
-    if steady is None:
+    def _way_back(self, lost: int) -> str:
+        """From where to go on if the weights of step `lost`, and any later ones, are of no use."""
+        steady = newest_steady(self.run.checkpoints, before=lost)
+        if steady is None:
+            return (
+                f"no checkpoint is from before the loss rose: lower {self.rates} and name another "
+                "--run-dir, or look at these samples"
+            )
         return (
-            f"no checkpoint is from before the loss rose: lower {rates} and name another "
-            "--run-dir, or look at these samples"
+            f"newest checkpoint from before the loss rose: {steady}; move later ones away and "
+            f"lower {self.rates}, or look at these samples"
         )
-    return (
-        f"newest checkpoint from before the loss rose: {steady}; move later ones away and lower "
-        f"{rates}, or look at these samples"
-    )
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Trainer:
         self.progress = Progress()
         rates = "--train.lr" if not self.adversary else f"--train.lr and --{self.adversary.name}.lr"
         budget = config.max_skipped_steps
-        self.guard = Guard(task, run, accelerator, budget, Health(), rates)
+        self.guard = Guard(task, run, accelerator, budget=budget, health=Health(), rates=rates)
         self.workers = 0 if config.workers == "auto" else config.workers
         self._ahead: Ahead[list[Batch]] | None = None  # while `train` lasts
         self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch
@@ -281,13 +281,18 @@ class Trainer:
             self._ahead.fetch()
             self._late = time.monotonic() - start if has_finished(self.accelerator.device) else 0.0
         means = _read(values_of_step)
-        samples = torch.cat([batch.sample_ids for batch in micro_batches])
         losses, norms = {"loss": means["loss"]}, {"gradient norm": means["grad_norm"]}
         if self.adversary and self.adversary.loss_name in means:
             name = self.adversary.name
             losses[f"{name}'s loss"] = means[self.adversary.loss_name]
             norms[f"{name}'s gradient norm"] = means[f"{name}/grad_norm"]
-        if not self.guard.lets(step, losses, norms, samples, torch.cat(finite)):
+        if not self.guard.lets(
+            step,
+            losses=losses,
+            norms=norms,
+            samples=torch.cat([batch.sample_ids for batch in micro_batches]),
+            finite=torch.cat(finite),
+        ):
             return {}
         self._update()
         return {**means, "lr": lr}

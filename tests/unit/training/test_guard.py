@@ -31,15 +31,20 @@ class Task:
 
 
 def guard(tmp_path, accelerator=ONE_PROCESS, budget: int = 10) -> Guard:
-    it = Guard(Task(), RunFolder(tmp_path), accelerator, budget, Health())
+    it = Guard(Task(), RunFolder(tmp_path), accelerator, budget=budget, health=Health())
     it.before_step()
     return it
 
 
 def lets(guard: Guard, step: int, loss: float = 1.0, grad_norm: float = 1.0) -> bool:
     finite = torch.tensor([True, loss == loss, True])
-    losses, norms = {"loss": loss}, {"gradient norm": grad_norm}
-    return guard.lets(step, losses, norms, torch.tensor([7, 8, 9]), finite)
+    return guard.lets(
+        step,
+        losses={"loss": loss},
+        norms={"gradient norm": grad_norm},
+        samples=torch.tensor([7, 8, 9]),
+        finite=finite,
+    )
 
 
 def test_a_finite_step_is_taken(tmp_path):
@@ -61,6 +66,24 @@ def test_one_that_is_not_is_left_out_logged_and_said(tmp_path, capsys, values, s
     assert it.task.skipped == 1
     assert said in capsys.readouterr().out
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 6, "skipped_steps": 1}\n'
+
+
+def test_a_second_loss_counts_and_its_rate_is_named(tmp_path, capsys):
+    """That of an adversary: its samples are not known."""
+    it = Guard(
+        Task(),
+        RunFolder(tmp_path),
+        ONE_PROCESS,
+        budget=1,
+        health=Health(),
+        rates="--train.lr and --adversary.lr",
+    )
+    it.before_step()
+    same = {"norms": {}, "samples": torch.tensor([4, 5]), "finite": torch.tensor([True, True])}
+    assert not it.lets(0, losses={"loss": 1.0, "adversary's loss": NAN}, **same)
+    assert "the adversary's loss is nan at step 0 (samples [4, 5])" in capsys.readouterr().out
+    with pytest.raises(NonFiniteLossError, match=r"lower --train\.lr and --adversary\.lr"):
+        it.lets(1, losses={"loss": 1.0, "adversary's loss": NAN}, **same)
 
 
 def test_too_many_in_a_row_end_the_run(tmp_path):
@@ -160,14 +183,15 @@ accelerator = accelerator_for("no")
 rank = accelerator.process_index
 task = SimpleNamespace(model=torch.nn.Linear(1, 1))
 run = RunFolder(sys.argv[1], accelerator.is_main_process)
-guard = Guard(task, run, accelerator, 10, Health())
+guard = Guard(task, run, accelerator, budget=10, health=Health())
 nan = float("nan")
 for step, bad in enumerate((None, 1, None)):
     guard.before_step()
     loss = nan if rank == bad else 1.0
     samples = torch.tensor([10 * rank, 10 * rank + 1])
-    norm = 1.0 if bad is None else nan
-    taken = guard.lets(step, loss, norm, samples, torch.tensor([True, rank != bad]))
+    norms = {"gradient norm": 1.0 if bad is None else nan}
+    finite = torch.tensor([True, rank != bad])
+    taken = guard.lets(step, losses={"loss": loss}, norms=norms, samples=samples, finite=finite)
     assert taken == (bad is None)
 assert guard.health.skipped == 1
 """
