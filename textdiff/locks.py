@@ -10,7 +10,6 @@ number, on this machine; one on another machine counts as alive.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -20,6 +19,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 # of flock where the file system has none
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
@@ -93,6 +97,8 @@ def _is_still(handle: IO[str], file: Path) -> bool:
 def _lock(handle: IO[str], wait: bool) -> bool:
     """Whether the lock is ours now."""
     try:
+        if fcntl is None:
+            raise OSError(errno.ENOSYS, "no locks")
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         return True
     except OSError as error:

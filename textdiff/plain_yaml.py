@@ -15,6 +15,8 @@ import yaml
 MOST_CHARACTERS = 4_000_000
 MOST_VALUES = 100_000
 DEEPEST = 50
+LONGEST_NUMBER = 400  # characters
+NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
 
 
 def parse_yaml(text: str) -> Any:
@@ -36,6 +38,8 @@ def parse_yaml(text: str) -> Any:
         return loader.construct_document(node)
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(" ".join(str(error).split())) from None
+    except (LookupError, AttributeError):  # yaml's own, of a tag in front of what is none: !!bool x
+        raise ValueError("a tag (!!int, !!bool, ...) stands before what is none") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -43,6 +47,8 @@ def parse_yaml(text: str) -> Any:
 def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
     """Values that `node` stands for. known: by id; 0 while a node is being counted."""
     if isinstance(node, yaml.ScalarNode):
+        if node.tag in NUMBERS and len(node.value) > LONGEST_NUMBER:
+            raise ValueError(f"a number of {len(node.value):,} characters")
         return 1
     if id(node) in known:
         if known[id(node)] == 0:

@@ -16,23 +16,26 @@ from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError
 from textdiff.manifests import MANIFEST, read_manifest
 from textdiff.pipeline.prior import Prior
+from textdiff.vae import Vae
 
 LOAD: dict[str, Callable[[Path], object]] = {
     "model": TextToImage.load,
     "prior": Prior.load,
     "clip": ClipModel.load,
     "noised clip": NoisedClip.load,
+    "vae": Vae.load,
 }
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory, tiny_run, tiny_prior, tiny_clip, noised_with_clean) -> Path:
+def written(tmp_path_factory, tiny_run, tiny_prior, tiny_clip, noised_with_clean, tiny_vae) -> Path:
     """A folder of each kind, by its name."""
     folder = tmp_path_factory.mktemp("written")
     TextToImage.load(tiny_run).save(folder / "model")
     Prior.load(tiny_prior).save(folder / "prior")
     ClipModel.load(tiny_clip).save(folder / "clip")
     NoisedClip.load(noised_with_clean).save(folder / "noised clip")
+    Vae.load(tiny_vae).save(folder / "vae")
     return folder
 
 

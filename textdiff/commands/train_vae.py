@@ -18,6 +18,7 @@ def run(settings: TrainVaeSettings) -> None:
         NotLearningError: of the check.
     """
     from textdiff.files import check_folder
+    from textdiff.training.dry_run import dry_run
     from textdiff.training.launch import start_all_processes
     from textdiff.training.learning.overfit import check_overfit
     from textdiff.training.run import run_training
@@ -28,5 +29,7 @@ def run(settings: TrainVaeSettings) -> None:
     spec = vae_spec(settings)
     if settings.check:
         check_overfit(spec, settings.run_dir)
+    elif settings.dry_run:
+        dry_run(spec, settings.run_dir)
     else:
         run_training(spec, run_dir=settings.run_dir, resume=settings.resume)

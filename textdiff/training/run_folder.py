@@ -87,8 +87,11 @@ class RunFolder:
             self._trouble = f"{what}: {error}"
 
     def close(self) -> None:
-        if self._board:
-            self._board.close()
+        try:
+            if self._board:
+                self._board.close()
+        except OSError as error:
+            self.note_trouble("metrics cannot be written", error)
 
     def check(self) -> None:
         """Raises UsageError if something that the run should have left behind is not there."""

@@ -20,6 +20,7 @@ from textdiff.checkpoint import save_tensors, weights_hash
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.latent_space import LatentSpace
+from textdiff.manifests import verify_if_listed, write_manifest
 from textdiff.randomness import seed_of
 from textdiff.types import Images
 from textdiff.vae.config import VaeConfig, factor_of
@@ -34,6 +35,7 @@ from textdiff.vae.source import (
     read_options,
 )
 from textdiff.vae.statistics import (
+    LATENTS,
     LatentStatistics,
     how_to_measure,
     read_statistics,
@@ -77,6 +79,7 @@ class Vae:
             UsageError: a hub name whose files are not on disk and cannot be downloaded.
         """
         folder = find_folder(source)
+        verify_if_listed(folder)
         options = read_options(folder)
         network = load_network(folder, options)
         vae = Vae(network.to(device), source=str(source)).frozen()
@@ -95,12 +98,14 @@ class Vae:
 
     def save(self, folder: str | Path) -> None:
         """Writes config.json, diffusion_pytorch_model.safetensors and, where there are statistics,
-        latents.json; `AutoencoderKL.from_pretrained` loads the folder too."""
+        latents.json, and the manifest of these; `AutoencoderKL.from_pretrained` loads it too."""
         folder = Path(folder)
         save_tensors(folder / WEIGHTS, self.network.state_dict())
         if self.statistics:
             self.statistics.save(folder)
         write_text(folder / CONFIG, json.dumps(self._options(), indent=2) + "\n")
+        listed = [WEIGHTS, CONFIG, *([LATENTS] if self.statistics else [])]
+        write_manifest(folder, listed)
 
     def _options(self) -> dict[str, Any]:
         """config.json: the network, and the scale for those who read no latents.json."""

@@ -11,7 +11,6 @@ goes on).
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.files import read_json
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 CLASS = "AutoencoderKL"
+MOST = {"layers_per_block": 32, "block_out_channels": 12}  # of config.json: blocks, levels
 SUBFOLDER = "vae"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # parameters of attention before diffusers 0.13, and since
@@ -85,7 +86,7 @@ def read_options(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     try:
-        options = json.loads(path.read_text(encoding="utf-8"))
+        options = read_json(path)
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(options, dict):
@@ -93,6 +94,11 @@ def read_options(folder: Path) -> dict[str, Any]:
     class_name = options.get("_class_name", CLASS)
     if class_name != CLASS:
         raise CheckpointError(f"{path} describes a {class_name}; textdiff reads {CLASS} alone")
+    for key, most in MOST.items():
+        value = options.get(key, 1)
+        size = len(value) if isinstance(value, list | tuple) else value
+        if not isinstance(size, int) or size > most:
+            raise CheckpointError(f"{path} has {key} {str(value)[:40]}; {most} at most are built")
     for key in ("in_channels", "out_channels"):
         if options.get(key, 3) != 3:
             raise CheckpointError(f"{path} has {key} {options[key]}; pictures have 3 channels")

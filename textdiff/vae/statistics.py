@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from textdiff.errors import CheckpointError
-from textdiff.files import write_text
+from textdiff.files import read_json, write_text
 from textdiff.types import Samples
 
 LATENTS = "latents.json"
@@ -84,7 +84,7 @@ def read_statistics(folder: Path, *, channels: int, vae: str) -> LatentStatistic
     """
     path = folder / LATENTS
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         statistics = LatentStatistics(
             torch.tensor(values["mean"], dtype=torch.float32),
             torch.tensor(values["std"], dtype=torch.float32),

@@ -39,13 +39,14 @@ def test_disk_holds_one_checkpoint_more_than_are_kept():
     assert FOUND.disk(TrainConfig(keep_checkpoints=3)) == 4050
 
 
-@pytest.fixture(params=["unet", "clip", "noised clip", "prior"])
+@pytest.fixture(params=["unet", "clip", "noised clip", "prior", "vae"])
 def training(request, configs, shapes, tiny_clip, noised_flags, tiny_embeddings) -> list[str]:
     data = ["--data.source", shapes]
     commands = {
         "unet": ["train", "--config", configs / "unet.yaml", *data, "--clip", tiny_clip],
         "clip": ["train-clip", "--config", configs / "clip.yaml", *data],
         "noised clip": ["finetune-clip", *noised_flags],
+        "vae": ["train-vae", "--config", configs / "vae.yaml", *data],
         "prior": [
             *("train-prior", "--config", configs / "prior.yaml"),
             *("--embeddings", tiny_embeddings),

@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from tests.helpers.damage import forget
 from tests.helpers.vaes import tiny_vae, vae_folder
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.vae import Vae
@@ -16,7 +17,8 @@ IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 
 
 @pytest.fixture
 def folder(tmp_path):
-    return vae_folder(tmp_path / "vae")
+    """Without a manifest, as other programs write it."""
+    return forget(vae_folder(tmp_path / "vae"))
 
 
 def edit(folder, name="config.json", **changes):
@@ -141,6 +143,9 @@ def cut_weights(folder):
         (lambda folder: edit(folder, latent_channels=8), "config and weights disagree on"),
         (lambda folder: edit(folder, block_out_channels=[8, 8]), "diffusers cannot build|disagree"),
         (lambda folder: edit(folder, norm_num_groups=3), "diffusers cannot build"),
+        (lambda folder: edit(folder, layers_per_block=10**6), "layers_per_block 1000000; 32 at"),
+        (lambda folder: edit(folder, block_out_channels=[8] * 99), "block_out_channels .*; 12 at"),
+        (lambda folder: (folder / "config.json").write_text("[" * 9**5), "nested too deeply"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_refused_in_one_line(folder, spoil, message):
