@@ -20,7 +20,7 @@ from textdiff.config import Settings
 
 # Far beyond what anybody trains: a file may come from anywhere, and what it asks for is made before
 # it can be compared with weights. Without memory, but it takes its time.
-MOST, MOST_LAYERS = 65_536, 256
+MOST, MOST_LAYERS, MOST_BLOCKS = 65_536, 256, 2_048
 Channels = Annotated[int, Field(le=MOST)]
 Layers = Annotated[int, Field(le=MOST_LAYERS)]
 
@@ -96,6 +96,12 @@ class UNetConfig(Settings):
                 )
         if min(self.layers) < 1:
             raise ValueError(f"layers_per_block {self.layers} must be 1 or more at each level")
+        blocks = sum(2 * layers + 1 for layers in self.layers) * self.transformer_layers
+        if blocks > MOST_BLOCKS:
+            raise ValueError(
+                f"layers_per_block {self.layers} times transformer_layers "
+                f"{self.transformer_layers} is {blocks:,} blocks; {MOST_BLOCKS:,} at most are built"
+            )
         self._check_channels()
         self._check_image_size(levels)
         return self

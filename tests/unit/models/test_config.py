@@ -42,6 +42,11 @@ class Run(Settings):
             "give one entry per level",
         ),
         (
+            {"layers_per_block": 256, "transformer_layers": 256},
+            "layers_per_block (256, 256, 256) times transformer_layers 256 is 393,984 blocks; 2,048 "
+            "at most are built",
+        ),
+        (
             {"layers_per_block": [1, 0, 1]},
             "layers_per_block (1, 0, 1) must be 1 or more at each level",
         ),
