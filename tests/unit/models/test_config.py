@@ -43,8 +43,8 @@ class Run(Settings):
         ),
         (
             {"layers_per_block": 256, "transformer_layers": 256},
-            "layers_per_block (256, 256, 256) times transformer_layers 256 is 393,984 blocks; 2,048 "
-            "at most are built",
+            "layers_per_block (256, 256, 256) times transformer_layers 256 is 393,984 blocks; "
+            "2,048 at most are built",
         ),
         (
             {"layers_per_block": [1, 0, 1]},
