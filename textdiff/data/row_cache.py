@@ -34,6 +34,7 @@ from textdiff.data.row_file import (
     write_rows,
 )
 from textdiff.errors import DataError
+from textdiff.files import read_json
 from textdiff.locks import locked
 
 CHUNK = 128  # rows between two flushes
@@ -83,7 +84,9 @@ class RowCache:
     def _check_about(self, about: Mapping[str, Any]) -> None:
         if not about:
             return
-        written = json.loads((self.folder / ABOUT).read_text("utf-8"))
+        written = read_json(self.folder / ABOUT)
+        if not isinstance(written, dict):
+            raise ValueError(f"{ABOUT} of another kind")
         for key, value in about.items():
             if written.get(key) != value:
                 raise DataError(

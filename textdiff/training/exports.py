@@ -43,9 +43,11 @@ def ensure_export(task: Exporting, run: Path, checkpoint: Path) -> bool:
             for name in names
             if (staging / name).is_file()
         }
-        for name in (EXPORT, MANIFEST):
+        # manifests last, and none of before beside files of now
+        in_order = sorted(files, key=lambda name: Path(name).name == MANIFEST)
+        for name in [EXPORT, *(name for name in files if Path(name).name == MANIFEST)]:
             (run / name).unlink(missing_ok=True)
-        for name in sorted(files, key=lambda name: name == MANIFEST):
+        for name in in_order:
             (run / name).parent.mkdir(parents=True, exist_ok=True)
             (staging / name).replace(run / name)
     finally:

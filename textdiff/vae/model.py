@@ -20,7 +20,7 @@ from textdiff.checkpoint import save_tensors, weights_hash
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.latent_space import LatentSpace
-from textdiff.manifests import verify_if_listed, write_manifest
+from textdiff.manifests import MANIFEST, verify_if_listed, write_manifest
 from textdiff.randomness import seed_of
 from textdiff.types import Images
 from textdiff.vae.config import VaeConfig, factor_of
@@ -100,6 +100,8 @@ class Vae:
         """Writes config.json, diffusion_pytorch_model.safetensors and, where there are statistics,
         latents.json, and the manifest of these; `AutoencoderKL.from_pretrained` loads it too."""
         folder = Path(folder)
+        for before in (MANIFEST, LATENTS):
+            (folder / before).unlink(missing_ok=True)
         save_tensors(folder / WEIGHTS, self.network.state_dict())
         if self.statistics:
             self.statistics.save(folder)
@@ -108,17 +110,14 @@ class Vae:
         write_manifest(folder, listed)
 
     def _options(self) -> dict[str, Any]:
-        """config.json: the network, and the scale for those who read no latents.json."""
+        """config.json: the network, and one scale for those who read no latents.json. Not mean and
+        deviation: pipelines that read these multiply by the scale besides."""
         options = {k: v for k, v in self.network.config.items() if not k.startswith("_")}
         options = {"_class_name": CLASS, **options}
         for key in SCALES:
             options.pop(key, None)
         if self.statistics:
-            options |= {
-                "scaling_factor": self.statistics.scaling_factor,
-                "latents_mean": self.statistics.mean.tolist(),
-                "latents_std": self.statistics.std.tolist(),
-            }
+            options["scaling_factor"] = self.statistics.scaling_factor
         return options
 
     def moments(self, images: Images) -> Posterior:

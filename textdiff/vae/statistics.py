@@ -94,7 +94,7 @@ def read_statistics(folder: Path, *, channels: int, vae: str) -> LatentStatistic
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path} cannot be read as statistics of latents: {reason}") from None
     _check(statistics, channels, str(path))
@@ -109,8 +109,9 @@ def read_statistics(folder: Path, *, channels: int, vae: str) -> LatentStatistic
 def statistics_of_config(
     options: Mapping[str, Any], *, channels: int, vae: str, where: str
 ) -> LatentStatistics | None:
-    """What a config.json of diffusers itself names: latents_mean and latents_std, or
-    scaling_factor with or without shift_factor. None if it names neither.
+    """What a config.json of diffusers itself names: latents_mean and latents_std, which scaling_factor
+    divides (as in its StableDiffusionXLPipeline, z = x_0 std / factor + mean), or scaling_factor
+    with or without shift_factor. None if it names neither.
 
     Raises:
         CheckpointError: of another number of channels, or no scale.
@@ -125,7 +126,8 @@ def statistics_of_config(
             std = 1 / torch.full((channels,), float(factor or 0))
         else:
             mean, std = (torch.tensor(values, dtype=torch.float32) for values in by_channel)
-    except (TypeError, ValueError) as error:
+            std = std / (1.0 if factor is None else float(factor))
+    except (TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{where} names no statistics of latents: {error}") from None
     statistics = LatentStatistics(mean, std, 0, f"as {where} says", vae)
     _check(statistics, channels, where)

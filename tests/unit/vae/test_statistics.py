@@ -99,6 +99,11 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, content, message):
             [1.0, 2.0],
             [3.0, 4.0],
         ),
+        (
+            {"scaling_factor": 0.5, "latents_mean": [1, 2], "latents_std": [3, 4]},
+            [1.0, 2.0],
+            [6.0, 8.0],
+        ),
     ],
 )
 def test_the_scale_of_another_project(options, mean, std):

@@ -62,7 +62,11 @@ class DiscriminatorConfig(OptimizerConfig):
     weight: float = Field(
         0.0, ge=0, description="of the adversarial loss, times the adaptive weight; 0: none"
     )
-    start: int = Field(2000, ge=0, description="steps before it is trained and counts")
+    start: int = Field(
+        2000,
+        ge=0,
+        description="steps before it is trained and counts; warm-up counts from the run's start",
+    )
     channels: int = Field(32, ge=8, multiple_of=8, description="of its first layer")
     layers: int = Field(
         2, ge=1, le=5, description="halvings: patches of 16, 34 or 70 pixels with 1, 2 or 3"
