@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from tests.helpers.damage import forget
 from tests.helpers.two_processes import run_in_two_processes
 from tests.helpers.vaes import vae_folder
 from textdiff import TextToImage, checkpoint
@@ -293,7 +294,7 @@ def test_a_run_is_not_resumed_with_another_vae_or_other_latents(
         train("run", *more, "--codec", vae_folder(tmp_path / "other", seed=1))
     with pytest.raises(CheckpointError, match="latents = sampled, now it is mean"):
         train("run", *more, "--latents", "mean")
-    shutil.copytree(tiny_vae, tmp_path / "scaled")
+    forget(Path(shutil.copytree(tiny_vae, tmp_path / "scaled")))
     file = tmp_path / "scaled" / "latents.json"
     values = json.loads(file.read_text())
     file.write_text(json.dumps(values | {"std": [1.0] * 4}))

@@ -181,4 +181,4 @@ def test_a_discriminator_whose_loss_is_nan_ends_the_run(
     flags += ["--train.max-skipped-steps", 0]
     said = fails(5, "train-vae", *flags)
     assert said.startswith("the discriminator's loss is nan at step 2 (samples ")
-    assert "newest checkpoint from before the loss rose: " in said and "step-000002" in said
+    assert "lower --train.lr and --discriminator.lr" in said

@@ -109,9 +109,9 @@ def read_statistics(folder: Path, *, channels: int, vae: str) -> LatentStatistic
 def statistics_of_config(
     options: Mapping[str, Any], *, channels: int, vae: str, where: str
 ) -> LatentStatistics | None:
-    """What a config.json of diffusers itself names: latents_mean and latents_std, which scaling_factor
-    divides (as in its StableDiffusionXLPipeline, z = x_0 std / factor + mean), or scaling_factor
-    with or without shift_factor. None if it names neither.
+    """What a config.json of diffusers itself names: latents_mean and latents_std, which
+    scaling_factor divides (as in its StableDiffusionXLPipeline, z = x_0 std / factor + mean), or
+    scaling_factor with or without shift_factor. None if it names neither.
 
     Raises:
         CheckpointError: of another number of channels, or no scale.
