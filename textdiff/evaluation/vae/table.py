@@ -38,4 +38,4 @@ def print_vae(result: VaeResult, source: str) -> None:
 
 
 def _digits(name: str) -> str:
-    return next((form for start, form in FORMATS.items() if name.startswith(start)), ".1%")
+    return next(form for start, form in FORMATS.items() if name.startswith(start))
