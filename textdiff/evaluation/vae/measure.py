@@ -77,7 +77,8 @@ def reconstruct(
 
     count = min(len(data), limit or len(data))
     used, parts, large = [], [], data.image_size >= WINDOW
-    for start in tqdm(range(0, count, batch_size), desc="reconstructing", leave=False):
+    starts = range(0, count, batch_size)
+    for start in tqdm(starts, desc="reconstructing", leave=False, disable=None):
         indices, pictures = data.usable(range(start, min(start + batch_size, count)))
         if not indices:
             continue
