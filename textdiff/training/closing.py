@@ -17,11 +17,14 @@ def lies_where(run: Path, step: int, next_steps: Mapping[str, list[str]]) -> str
     Args:
         next_steps: what it does -> arguments of textdiff.
     """
+    samples = "pictures as training went on"
+    if (run / "samples" / "timeline.png").exists():
+        samples = "pictures of the same prompts as training went on; timeline.png: all of them"
     held = {
         f"checkpoints/step-{step:06d}": "weights and training state, to resume from",
         **dict.fromkeys(exported_files(run), "the model, written from that checkpoint"),
         "model.yaml": "with checkpoints/ and clip/ the model: the whole folder is --model",
-        "samples": "pictures of the same prompts as training went on; timeline.png: all of them",
+        "samples": samples,
         "metrics.jsonl": "losses and held-out numbers by step",
         "tensorboard": f"the same as curves: tensorboard --logdir {shlex.quote(str(run))}",
         "config.yaml": "all settings: --config of the same command repeats the run",

@@ -80,9 +80,11 @@ class Vae:
         options = read_options(folder)
         network = load_network(folder, options)
         vae = Vae(network.to(device), source=str(source)).frozen()
-        facts = {"channels": vae.latent_channels, "vae": vae.identity}
-        vae.statistics = read_statistics(folder, **facts) or statistics_of_config(
-            options, where=str(folder / CONFIG), **facts
+        channels, identity = vae.latent_channels, vae.identity
+        vae.statistics = read_statistics(
+            folder, channels=channels, vae=identity
+        ) or statistics_of_config(
+            options, channels=channels, vae=identity, where=str(folder / CONFIG)
         )
         return vae
 

@@ -77,7 +77,8 @@ def reconstruct(
 
     count = min(len(data), limit or len(data))
     used, parts, large = [], [], data.image_size >= WINDOW
-    for start in tqdm(range(0, count, batch_size), desc="reconstructing", leave=False):
+    starts = range(0, count, batch_size)
+    for start in tqdm(starts, desc="reconstructing", leave=False, disable=None):
         indices, pictures = data.usable(range(start, min(start + batch_size, count)))
         if not indices:
             continue
@@ -148,12 +149,12 @@ def judged_by(clip: CachedFeatures, done: Reconstructed) -> Judged:
         return Judged(kid)
     captions = distinct_captions(done.captions)
     texts = clip.of_captions(captions.texts)
-    hits = [
-        image_text_retrieval(each, texts, captions.image, captions.text).image_to_text.ranks <= 1
-        for each in (x, y)
-    ]
-    own = torch.arange(len(done))
-    found = estimate_difference(*(Clustered(each, own) for each in hits))
+
+    def hits(features: Features) -> Clustered:
+        found = image_text_retrieval(features, texts, captions.image, captions.text)
+        return Clustered(found.image_to_text.ranks <= 1, torch.arange(len(done)))
+
+    found = estimate_difference(hits(x), hits(y))
     return Judged(kid, found.a, found.b, found.difference)
 
 

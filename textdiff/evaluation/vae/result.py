@@ -86,4 +86,4 @@ class VaeResult:
             if judged.originals and judged.reconstructions and judged.difference:
                 yield f"R@1 of originals by {name}", judged.originals
                 yield f"R@1 of reconstructions by {name}", judged.reconstructions
-                yield f"difference by {name}", judged.difference
+                yield f"R@1, difference by {name}", judged.difference

@@ -6,7 +6,13 @@ from textdiff.evaluation.tables import estimate_cells, print_notes, print_table,
 from textdiff.evaluation.vae.result import VaeResult
 from textdiff.metrics.sample_size import too_few
 
-FORMATS = {"PSNR": ".2f", "SSIM": ".4f", "KL,": ",.0f", "KID": ".5f", "R@1": ".1%"}
+FORMATS = {
+    "PSNR": ".2f",
+    "SSIM": ".4f",
+    "KL,": ",.0f",
+    "KID": ".5f",
+    "R@1": ".1%",
+}  # by how names begin
 
 
 def print_vae(result: VaeResult, source: str) -> None:
@@ -15,8 +21,8 @@ def print_vae(result: VaeResult, source: str) -> None:
     title = f"Reconstructions of {result.pictures} pictures of {source}"
     print_table(title, ["", "value", "95% interval"], rows)
     print_table(
-        "Latents by channel, 95% intervals",
-        ["", "mean", "standard deviation", "nats from N(0, 1)", "KL, bits a picture"],
+        "Latents by channel, 95% intervals; KL of a picture",
+        ["", "mean", "deviation", "nats off N(0, 1)", "KL, bits"],
         [
             [
                 str(number),
@@ -32,4 +38,4 @@ def print_vae(result: VaeResult, source: str) -> None:
 
 
 def _digits(name: str) -> str:
-    return next((form for start, form in FORMATS.items() if name.startswith(start)), ".1%")
+    return next(form for start, form in FORMATS.items() if name.startswith(start))

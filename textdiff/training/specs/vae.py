@@ -41,7 +41,7 @@ def vae_spec(settings: TrainVaeSettings) -> TrainingSpec:
     shape = vae.latent_shape(settings.data.image_size)
     perceptual = perceptual_distance(loss.perceptual) if loss.perceptual else None
     data, held_out = open_data(settings.data, "train"), open_held_out(settings.data)
-    start = {"init": None, "vae": settings.vae.model_dump(mode="json")}
+    start: dict[str, Any] = {"vae_init": None, "vae": settings.vae.model_dump(mode="json")}
     if settings.init:
         start = {"vae_init": vae.identity}
     variance = loss.variance if loss.reconstruction == "gaussian" else 1.0
