@@ -106,7 +106,7 @@ def test_folders_that_are_no_prior(copy, tiny_run, tmp_path):
 
 
 def test_weights_of_another_shape(copy):
-    newest, *_ = checkpoint.checkpoints(copy / "checkpoints")
+    newest = next(checkpoint.checkpoints(copy / "checkpoints"))
     tensors = checkpoint.load_tensors(newest / "ema.safetensors")
     name = "norm_out.weight"
     checkpoint.save_tensors(copy / "prior.safetensors", {**tensors, name: torch.ones(3)})
