@@ -79,7 +79,7 @@ def measure(job: StepJob) -> StepReading:
             steps = as_latents(pictures, encoder) if encoder and job.cached else pictures
             trainer.train_step(next(steps))
             cost = live_cost(trainer, steps) if job.live else process_cost(trainer, steps)
-        evaluation = evaluated(trainer) if job.evaluate else 0
+        evaluation = max(evaluated(trainer), *cost.peaks) if job.evaluate else 0
     parameters = list(trainer.task.model.parameters())
     return StepReading(
         batch=job.batch,
