@@ -1,6 +1,8 @@
-"""What the KL weight of a textbook VAE does: blur at one end, collapse at the other.
+r"""What the KL weight of a textbook VAE does: blur at one end, collapse at the other.
 
     python benchmarks/vae_elbo.py --data openmoji --minutes 3 --out out/elbo
+    python benchmarks/vae_elbo.py --weights 0.01 1 100 --channels 16 32 32 --batch-size 16 \
+        --steps 700 --minutes 600 --out out/elbo        # the figure of docs/vae.md
 
 For each weight a VAE of the objective elbo is trained, all alike but for the weight, and shown:
 
