@@ -116,6 +116,8 @@ def print_costs(settings: Sequence[SettingResult]) -> None:
 def print_differences(settings: Sequence[SettingResult]) -> None:
     """Each setting minus its baselines."""
     rows = [(each.name, each.differences) for each in settings if each.differences]
+    if not rows:  # a single setting
+        return
     names = [name for name in BASELINES if any(name in differences for _, differences in rows)]
     columns = ["", *(f"minus {name}" for name in names)]
     rates = [
