@@ -137,7 +137,7 @@ def test_model_file_of_another_process_is_refused(binary_run, tmp_path):
         (["--objective.loss", "hybrid"], "process binary has no setting 'objective'"),
         (["--schedule.name", "linear"], "process binary has no setting 'schedule'"),
         (["--unet.in-channels", "3"], "unet.in_channels is 3, .* ask for 1"),
-        (["--unet.out-channels", "3"], "unet.out_channels is 3, but pictures have 1 channels"),
+        (["--unet.out-channels", "3"], "unet.out_channels is 3, but x_t has 1 channels"),
         (["--unet.learned-variance", "true"], "process binary trains no variance"),
         (["--binary.delta", "0.1"], "schedule is cosine and delta is given"),
     ],

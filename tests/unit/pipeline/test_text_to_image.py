@@ -360,7 +360,7 @@ def test_impossible_settings(pipe, settings, expected):
     [
         ({"sampler": "dpmpp", "eta": 0.5}, r"eta 0.5 has no effect with sampler dpmpp; .* ddim"),
         ({"variance": "fixed_large"}, r"variance fixed_large has no effect .* use sampler ddpm"),
-        ({"threshold_percentile": 0.9}, r"no effect with threshold static; .* threshold dynamic"),
+        ({"threshold_percentile": 0.9}, r"no effect with threshold auto; .* threshold dynamic"),
         ({"guidance_interval": (100, 200)}, r"100 200 meets none of .* timesteps 0\.\.99"),
     ],
 )

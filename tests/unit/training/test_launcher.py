@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import psutil
 import pytest
@@ -106,6 +107,8 @@ def test_a_signal_to_accelerate_launch_alone_saves_and_ends_all(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # a shell starts what runs in its background without it, and so these tests
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     try:
         log = run_dir / "metrics.jsonl"

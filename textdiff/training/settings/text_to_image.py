@@ -98,7 +98,7 @@ class TrainSettings(CheckedRunSettings):
             )
         if self.codec is not None:
             self._check_codec()
-        elif "latents" in self.model_fields_set:
+        elif self.latents != type(self).model_fields["latents"].default:
             raise ValueError(f"latents {self.latents} without a codec; give the VAE, --codec")
         others = {"prediction", "objective", "schedule"}
         if self.process == "gaussian":
