@@ -13,18 +13,10 @@ def run(settings: TrainSettings) -> None:
         NotLearningError: of the check.
     """
     from textdiff.files import check_folder
-    from textdiff.training.dry_run import dry_run
+    from textdiff.training.carry_out import carry_out
     from textdiff.training.launch import start_all_processes
-    from textdiff.training.learning.overfit import check_overfit
-    from textdiff.training.run import run_training
     from textdiff.training.specs.text_to_image import text_to_image_spec
 
     check_folder("--run-dir", settings.run_dir)
     start_all_processes()
-    spec = text_to_image_spec(settings)
-    if settings.check:
-        check_overfit(spec, settings.run_dir)
-    elif settings.dry_run:
-        dry_run(spec, settings.run_dir)
-    else:
-        run_training(spec, run_dir=settings.run_dir, resume=settings.resume)
+    carry_out(text_to_image_spec(settings), settings)
