@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.helpers.command import python
+from tests.helpers.warm import python
 from tests.helpers.workers import prepared_once
 from textdiff.clip import ClipModel, NoisedClip
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.command import python
 from tests.helpers.paths import ROOT
 from tests.helpers.ui import served_here
+from tests.helpers.warm import python
 from textdiff import TextToImage
 from textdiff.app.settings import UiSettings
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.helpers.command import python
+from tests.helpers.warm import python
 from textdiff.commands import cli
 from textdiff.data.embeddings import read_embeddings, write_embeddings
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.helpers.command import python
 from tests.helpers.damage import forget
 from tests.helpers.vaes import tiny_vae, vae_folder
+from tests.helpers.warm import python
 from textdiff.commands import cli
 from textdiff.vae import LatentStatistics, Vae
 
