@@ -13,7 +13,7 @@ import yaml
 
 from tests.helpers.damage import forget
 from tests.helpers.two_processes import run_in_two_processes
-from tests.helpers.vaes import vae_folder
+from tests.helpers.vaes import foreign_vae, vae_folder
 from textdiff import TextToImage, checkpoint
 from textdiff.clip import ClipModel, NoisedClip
 from textdiff.commands.cli import run
@@ -283,6 +283,13 @@ def test_a_vae_without_statistics(train, tmp_path):
     vae.save(tmp_path / "bare")
     with pytest.raises(CheckpointError, match="no statistics of its latents"):
         train("run", "--codec", tmp_path / "bare")
+
+
+@pytest.mark.parametrize("how", [[], ["--dry-run", "true"]], ids=["train", "dry run"])
+def test_a_foreign_vae_whose_config_names_a_scale_that_is_not_its_own(train, tmp_path, how):
+    with pytest.raises(CheckpointError, match=r"is not that of these: .* channel .* measure it"):
+        train("run", "--codec", foreign_vae(tmp_path / "foreign"), *how)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_is_not_resumed_with_another_vae_or_other_latents(

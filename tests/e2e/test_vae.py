@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.helpers.command import python
 from tests.helpers.damage import forget
-from tests.helpers.vaes import tiny_vae, vae_folder
+from tests.helpers.vaes import foreign_vae, tiny_vae, vae_folder
 from textdiff.commands import cli
 from textdiff.vae import LatentStatistics, Vae
 
@@ -109,6 +109,18 @@ def test_a_vae_without_statistics_gets_them(tmp_path, shapes, capsys):
     vae = Vae.load(out)
     assert vae.identity == Vae.load(bare).identity
     assert vae.measured().count == 8
+    assert vae.measured().image_size == 16
+    cli.run(["vae", "--vae", str(out), *data[:2], "--data.min-side", "4"])
+    assert "at 16x16 pixels" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_scale_that_does_not_fit_is_noted(tmp_path, shapes, capsys):
+    foreign = foreign_vae(tmp_path / "foreign")
+    data = ["--data", str(shapes), "--data.image-size", "16", "--data.min-side", "4"]
+    cli.run(["vae", "--vae", str(foreign), *data])
+    said = capsys.readouterr().err
+    assert "latents are normalised as " in said
+    assert f"textdiff vae --vae {foreign} --data {shapes} --data.image-size 16 --out" in said
 
 
 @pytest.mark.slow

@@ -77,6 +77,7 @@ def dry_run(spec: TrainingSpec, run_dir: str | Path) -> None:
     """
     accelerator = accelerator_for(spec.config.precision)
     with _folder_beside(Path(run_dir), accelerator) as folder:
+        spec.check(Path(run_dir))
         found = _try(spec, accelerator, folder)
         free = shutil.disk_usage(folder).free
     config = spec.config

@@ -145,8 +145,9 @@ class Vae:
 
     @property
     def image_size(self) -> int:
-        """Side of the pictures that it was trained on."""
-        return self.network.config.sample_size
+        """Side of the pictures that its latents were measured on, or that it was trained on."""
+        measured = self.statistics.image_size if self.statistics else None
+        return measured or self.network.config.sample_size
 
     @property
     def latent_channels(self) -> int:

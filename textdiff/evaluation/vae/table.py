@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import torch
+
+from textdiff.data.config import DataConfig
 from textdiff.evaluation.tables import estimate_cells, print_notes, print_table, with_interval
 from textdiff.evaluation.vae.result import VaeResult
 from textdiff.metrics.sample_size import too_few
+from textdiff.vae.model import Vae
+from textdiff.vae.statistics import how_to_measure
 
 FORMATS = {
     "PSNR": ".2f",
@@ -35,6 +40,21 @@ def print_vae(result: VaeResult, source: str) -> None:
         ],
     )
     print_notes(too_few("mean", result.pictures))
+
+
+def note_on_scale(vae: Vae, result: VaeResult, data: DataConfig) -> str | None:
+    """Where diffusion in these latents would have them on another scale than it expects."""
+    if vae.statistics is None:
+        return None
+    moments = ((channel.mean.value, channel.std.value) for channel in result.channels)
+    mean, std = (torch.tensor(values) for values in zip(*moments, strict=True))
+    misfit = vae.statistics.misfit(mean, std)
+    if misfit is None:
+        return None
+    return (
+        f"latents are normalised {vae.statistics.origin}; of these pictures {misfit}; to measure "
+        f"on them: {how_to_measure(vae.source, data.source, data.image_size)}"
+    )
 
 
 def _digits(name: str) -> str:
