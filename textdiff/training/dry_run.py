@@ -127,6 +127,8 @@ def _try(spec: TrainingSpec, accelerator: Accelerator, folder: Path) -> DryRun:
         ema_decay=spec.ema_decay,
         fixed=spec.fixed,
     )
+    if trainer.adversary:
+        trainer.adversary.start_at(0)
     if accelerator.is_main_process:
         spec.prepare(folder)
     run.start(spec.settings, 0, tensorboard=False)

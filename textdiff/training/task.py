@@ -111,16 +111,18 @@ class AfterUpdate(Protocol):
     def after_update(self) -> None: ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Adversary:
     """A network that is trained against the task's own.
 
     name: in metrics, messages and file names. config: of its optimizer.
+    start: steps before it counts and is trained.
     """
 
     name: str
     network: nn.Module
     config: OptimizerConfig
+    start: int = 0
 
 
 @runtime_checkable
