@@ -62,6 +62,25 @@ def find_folder(source: str | Path) -> Path:
     )
 
 
+def is_elsewhere(source: str) -> bool:
+    """Whether `source` names a VAE of the hub, OWNER/NAME, of which no file is on this machine.
+
+    Raises:
+        CheckpointError: it is no such name, and no folder; perhaps a folder that is mistyped.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(source).expanduser().exists():
+        return False
+    owner, _, name = source.partition("/")
+    if not name or source[:1] in "/.~" or not HUB_NAME.fullmatch(source) or Path(owner).is_dir():
+        raise CheckpointError(
+            f"no VAE at {source}: no such folder, and no name of the hub, OWNER/NAME"
+        )
+    places = (CONFIG, f"{SUBFOLDER}/{CONFIG}")
+    return not any(isinstance(try_to_load_from_cache(source, file), str) for file in places)
+
+
 def _downloaded(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
