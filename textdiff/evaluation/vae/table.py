@@ -22,7 +22,7 @@ FORMATS = {
 
 def print_vae(result: VaeResult, source: str) -> None:
     """What is measured of pictures, then the channels of their latents. source: whose pictures."""
-    rows = [estimate_cells(name, each, _digits(name)) for name, each in result.estimates()]
+    rows = [estimate_cells(name, each, digits_of(name)) for name, each in result.estimates()]
     title = f"Reconstructions of {result.pictures} pictures of {source}"
     print_table(title, ["", "value", "95% interval"], rows)
     print_table(
@@ -57,5 +57,6 @@ def note_on_scale(vae: Vae, result: VaeResult, data: DataConfig) -> str | None:
     )
 
 
-def _digits(name: str) -> str:
+def digits_of(name: str) -> str:
+    """The format of an estimate of `VaeResult`, by its name."""
     return next(form for start, form in FORMATS.items() if name.startswith(start))
