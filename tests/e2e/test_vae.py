@@ -157,6 +157,16 @@ def test_sizes_that_the_vae_cannot_halve(fails, tmp_path, configs, shapes):
     assert not (tmp_path / "run").exists()
 
 
+def test_more_pictures_than_judges_compare(fails, tmp_path, shapes, tiny_clip, monkeypatch):
+    monkeypatch.setattr("textdiff.evaluation.vae.measure.LARGEST", 3)
+    reached = []
+    monkeypatch.setattr("textdiff.evaluation.vae.measure.reconstruct", reached.append)
+    flags = ["--vae", vae_folder(tmp_path / "vae"), "--data", shapes, "--data.image-size", 16]
+    said = fails(3, "vae", *flags, "--judge", tiny_clip)
+    assert "judges compare 3 reconstructions at most, not 4; give --limit 3" in said
+    assert not reached
+
+
 def test_a_vae_that_is_not_there(fails, tmp_path, shapes):
     data = ["--data", shapes]
     said = fails(4, "vae", "--vae", tmp_path / "nowhere", *data)

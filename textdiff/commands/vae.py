@@ -23,7 +23,8 @@ def run(settings: VaeEvalSettings) -> None:
     Raises:
         UsageError: pictures of a size that the VAE cannot halve often enough, or a hub name that
             cannot be downloaded.
-        CheckpointError: no VAE or no CLIP there. DataError: too few pictures.
+        CheckpointError: no VAE or no CLIP there. DataError: too few pictures, or
+            too many for judges.
     """
     from textdiff.clip import ClipModel
     from textdiff.data import open_data
@@ -33,7 +34,12 @@ def run(settings: VaeEvalSettings) -> None:
     from textdiff.evaluation.protocol import clip_protocol, data_protocol
     from textdiff.evaluation.results import write_result
     from textdiff.evaluation.tables import print_notes
-    from textdiff.evaluation.vae.measure import measure_vae, reconstruct, vae_protocol
+    from textdiff.evaluation.vae.measure import (
+        check_judged,
+        measure_vae,
+        reconstruct,
+        vae_protocol,
+    )
     from textdiff.evaluation.vae.result import VaeProtocol
     from textdiff.evaluation.vae.sheet import save_sheet
     from textdiff.evaluation.vae.table import note_on_scale, print_vae
@@ -54,6 +60,8 @@ def run(settings: VaeEvalSettings) -> None:
         config = config.model_copy(update={"image_size": vae.image_size})
     vae.latent_shape(config.image_size)
     data = open_data(config, settings.split)
+    if settings.judge:
+        check_judged(data, settings.limit)
     judges = {name: ClipModel.load(name).freeze().to(device) for name in settings.judge}
     settle_threads(device)
     if settings.out:

@@ -23,7 +23,12 @@ from textdiff.evaluation.report.document import (
 )
 from textdiff.evaluation.report.images import of_tensor
 from textdiff.evaluation.results import to_json
-from textdiff.evaluation.vae.measure import Reconstructed, measure_vae, reconstruct
+from textdiff.evaluation.vae.measure import (
+    Reconstructed,
+    check_judged,
+    measure_vae,
+    reconstruct,
+)
 from textdiff.evaluation.vae.result import Channel, VaeResult
 from textdiff.evaluation.vae.table import digits_of
 from textdiff.metrics.sample_size import too_few
@@ -53,6 +58,8 @@ def reconstructions(
     numbers: dict[str, Any] = {}
     for split, data in splits.items():
         try:
+            if judges:
+                check_judged(data, limit)
             done = reconstruct(vae, data, limit, BATCH)
             result = measure_vae(done, judges)
         except DataError as error:
