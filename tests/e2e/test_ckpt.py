@@ -13,7 +13,9 @@ from textdiff.clip import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.evaluation.noised_clip.clips import load_pair
 from textdiff.pipeline.prior import Prior
+from textdiff.vae import Vae
 
 
 def test_list_shows_steps_and_losses(tiny_run, tmp_path, capsys):
@@ -60,6 +62,33 @@ def test_export_of_other_kinds(request, tmp_path, fixture, kind):
     folder = request.getfixturevalue(fixture)
     run(["ckpt", "export", str(folder), "--out", str(tmp_path / "out")])
     assert kind.load(tmp_path / "out").weights_hash() == kind.load(folder).weights_hash()
+
+
+@pytest.mark.parametrize("step", [4, 6])
+def test_export_of_a_vae_has_the_averages_and_the_scale_of_its_own_step(
+    tiny_vae_run, tmp_path, capsys, step
+):
+    out = tmp_path / "out"
+    run(["ckpt", "export", str(tiny_vae_run), "--step", str(step), "--out", str(out)])
+    vae, newest = Vae.load(out), Vae.load(tiny_vae_run)
+    folder = tiny_vae_run / "checkpoints" / f"step-{step:06d}"
+    averages = checkpoint.load_tensors(folder / "ema.safetensors")
+    for name, tensor in vae.network.state_dict().items():
+        assert torch.equal(tensor, averages[f"autoencoder.{name}"])
+    assert (vae.identity == newest.identity) == (step == 6)
+    shown = capsys.readouterr().out
+    if step == 6:
+        assert vae.space == newest.space and "measured" not in shown
+    else:
+        assert vae.statistics is None
+        assert f"textdiff vae --vae {out} --data DATA --data.image-size 16 --out" in shown
+    run(["ckpt", "verify", str(out)])
+
+
+def test_export_of_a_noised_clip_of_latents_has_their_vae(latent_noised, tmp_path):
+    run(["ckpt", "export", str(latent_noised), "--out", str(tmp_path / "out")])
+    pair = load_pair(str(tmp_path / "out"), None)
+    assert pair.codec.vae.space == Vae.load(latent_noised / "vae").space
 
 
 def test_export_writes_over_nothing(tiny_run, tmp_path):

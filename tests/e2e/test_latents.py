@@ -13,10 +13,11 @@ import yaml
 
 from tests.helpers.damage import forget
 from tests.helpers.two_processes import run_in_two_processes
-from tests.helpers.vaes import vae_folder
+from tests.helpers.vaes import foreign_vae, vae_folder
 from textdiff import TextToImage, checkpoint
 from textdiff.clip import ClipModel, NoisedClip
 from textdiff.commands.cli import run
+from textdiff.data import CaptionedImages
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.vae import Vae
 
@@ -85,6 +86,23 @@ def test_with_the_cache_and_without_training_gives_the_same_bits(train, tmp_path
     assert json.loads((folder / "about.json").read_text())["kept"] == kept
     held_out = [metrics(run)["held_out/eps_mse"] for run in (plain, cached)]
     assert held_out[0] == held_out[1]
+
+
+def test_workers_are_chosen_where_pictures_are_decoded(train, tmp_path, monkeypatch):
+    """Also where a cache is allowed and not worth it, not where rows are read."""
+    asked = []
+
+    def choose(data, *_rest):
+        asked.append(data)
+        return 0
+
+    monkeypatch.setattr("textdiff.training.loop.choose_workers", choose)
+    few = ["--train.steps", "1", "--train.batch-size", "2", "--train.workers", "auto"]
+    few += ["--train.eval-every", "9", "--preview.num-prompts", "0"]
+    train("cached", *few, *CACHED, tmp_path / "cache")
+    assert asked == []
+    train("decoded", *few, "--data.cache", "auto", "--data.cache-dir", tmp_path / "other")
+    assert [type(data) for data in asked] == [CaptionedImages]
 
 
 def test_what_is_kept_of_a_picture_decides_the_training(train, tiny_latent_model):
@@ -283,6 +301,13 @@ def test_a_vae_without_statistics(train, tmp_path):
     vae.save(tmp_path / "bare")
     with pytest.raises(CheckpointError, match="no statistics of its latents"):
         train("run", "--codec", tmp_path / "bare")
+
+
+@pytest.mark.parametrize("how", [[], ["--dry-run", "true"]], ids=["train", "dry run"])
+def test_a_foreign_vae_whose_config_names_a_scale_that_is_not_its_own(train, tmp_path, how):
+    with pytest.raises(CheckpointError, match=r"is not that of these: .* channel .* measure it"):
+        train("run", "--codec", foreign_vae(tmp_path / "foreign"), *how)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_is_not_resumed_with_another_vae_or_other_latents(

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tests.helpers.damage import forget
-from tests.helpers.vaes import tiny_vae, vae_folder
+from tests.helpers.vaes import foreign_vae, tiny_vae, vae_folder
 from tests.helpers.warm import python
 from textdiff.commands import cli
 from textdiff.vae import LatentStatistics, Vae
@@ -109,6 +109,18 @@ def test_a_vae_without_statistics_gets_them(tmp_path, shapes, capsys):
     vae = Vae.load(out)
     assert vae.identity == Vae.load(bare).identity
     assert vae.measured().count == 8
+    assert vae.measured().image_size == 16
+    cli.run(["vae", "--vae", str(out), *data[:2], "--data.min-side", "4"])
+    assert "at 16x16 pixels" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_scale_that_does_not_fit_is_noted(tmp_path, shapes, capsys):
+    foreign = foreign_vae(tmp_path / "foreign")
+    data = ["--data", str(shapes), "--data.image-size", "16", "--data.min-side", "4"]
+    cli.run(["vae", "--vae", str(foreign), *data])
+    said = capsys.readouterr().err
+    assert "latents are normalised as " in said
+    assert f"textdiff vae --vae {foreign} --data {shapes} --data.image-size 16 --out" in said
 
 
 @pytest.mark.slow
@@ -143,6 +155,16 @@ def test_sizes_that_the_vae_cannot_halve(fails, tmp_path, configs, shapes):
     said = fails(2, "vae", "--vae", vae, "--data", shapes, "--data.image-size", 18)
     assert said.startswith("image size 18 cannot be halved 2 times")
     assert not (tmp_path / "run").exists()
+
+
+def test_more_pictures_than_judges_compare(fails, tmp_path, shapes, tiny_clip, monkeypatch):
+    monkeypatch.setattr("textdiff.evaluation.vae.measure.LARGEST", 3)
+    reached = []
+    monkeypatch.setattr("textdiff.evaluation.vae.measure.reconstruct", reached.append)
+    flags = ["--vae", vae_folder(tmp_path / "vae"), "--data", shapes, "--data.image-size", 16]
+    said = fails(3, "vae", *flags, "--judge", tiny_clip)
+    assert "judges compare 3 reconstructions at most, not 4; give --limit 3" in said
+    assert not reached
 
 
 def test_a_vae_that_is_not_there(fails, tmp_path, shapes):

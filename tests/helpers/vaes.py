@@ -21,6 +21,12 @@ def tiny_vae(seed: int = 0, config: VaeConfig = TINY) -> Vae:
     return vae
 
 
+def foreign_vae(folder: Path, seed: int = 0) -> Path:
+    """As diffusers writes a network that nobody measured: its config names a scaling_factor."""
+    Vae.build(TINY, seed).save_pretrained(folder)
+    return folder
+
+
 def vae_folder(folder: Path, seed: int = 0) -> Path:
     """`tiny_vae`, saved."""
     tiny_vae(seed).save(folder)

@@ -22,29 +22,63 @@ def run(settings: CkptExportSettings) -> None:
         raise UsageError(f"--out {settings.out} has files in it; name a new folder")
     folder = Path(settings.run).expanduser()
     found = contents(folder, settings.step)
-    _export(folder, found.kept.step, Path(found.kept.folder), Path(settings.out))
+    note = _export(folder, found.kept.step, Path(found.kept.folder), Path(settings.out))
     print(f"{settings.out}: the model of step {found.kept.step}")
+    if note:
+        print(note)
 
 
-def _export(run: Path, step: int, checkpoint: Path, out: Path) -> None:
-    """By what the run trains: a U-Net, a prior, a noised CLIP or a CLIP."""
+def _export(run: Path, step: int, checkpoint: Path, out: Path) -> str | None:
+    """By what the run trains: a U-Net, a prior, a VAE, a noised CLIP or a CLIP. What to know of
+    it, if anything."""
     from textdiff.checkpoint import load_module, load_tensors
     from textdiff.clip.model import ClipModel
     from textdiff.clip.noised import NoisedClip
     from textdiff.pipeline import TextToImage
+    from textdiff.pipeline.loading import VAE_FOLDER
     from textdiff.pipeline.prior import Prior
+    from textdiff.vae import Vae
 
     if (checkpoint / "unet.safetensors").is_file():
         TextToImage.load(run, "cpu", step).save(out)
-        return
+        return None
     if (checkpoint / "prior.safetensors").is_file():
         Prior.load(run, "cpu", step).save(out)
-        return
+        return None
+    if (checkpoint / "vae.safetensors").is_file():
+        return _export_vae(run, checkpoint, out)
     for name, kind in (("noised_clip", NoisedClip), ("clip", ClipModel)):
         weights = checkpoint / f"{name}.safetensors"
         if weights.is_file():
             clip = kind.load(run)  # of the newest step: the same architecture and tokenizer
             load_module(clip, load_tensors(weights), weights)
             clip.save(out)
-            return
+            if isinstance(clip, NoisedClip) and clip.latents is not None:
+                Vae.load(run / VAE_FOLDER).save(out / VAE_FOLDER)
+            return None
     raise CheckpointError(f"{checkpoint} holds no model that this command knows")
+
+
+def _export_vae(run: Path, checkpoint: Path, out: Path) -> str | None:
+    """Its averaged weights; with the statistics of the run's newest step, if it is of that."""
+    from textdiff.checkpoint import load_module, load_tensors
+    from textdiff.vae import Vae
+    from textdiff.vae.statistics import how_to_measure
+
+    averages, own = checkpoint / "ema.safetensors", checkpoint / "vae.safetensors"
+    weights = averages if averages.is_file() else own
+    newest = Vae.load(run)
+    tensors = {
+        name.removeprefix("autoencoder."): tensor
+        for name, tensor in load_tensors(weights).items()
+        if name.startswith("autoencoder.")
+    }
+    load_module(newest.network, tensors, weights)
+    vae = Vae(newest.network)
+    if newest.statistics and newest.statistics.vae == vae.identity:
+        vae.statistics = newest.statistics
+    vae.save(out)
+    if vae.statistics:
+        return None
+    how = how_to_measure(out, image_size=newest.image_size)
+    return f"the latents of this step were not measured; before diffusion in them: {how}"

@@ -1,7 +1,8 @@
 """A report of a run: one HTML file with its numbers, curves and pictures, and how to repeat it.
 
 What applies is measured: composition, prompt following, CLIP score and distribution of a
-text-to-image model, retrieval of a CLIP. What cannot be is named, with what to do.
+text-to-image model, retrieval of a CLIP, reconstructions of a VAE. What cannot be is named, with
+what to do.
 """
 
 from __future__ import annotations

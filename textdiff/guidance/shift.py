@@ -7,6 +7,7 @@ CLIPs: 0.1 is a tenth of the noise that the step takes away.
 
     normalised   size = what is asked for, at every step: only the direction counts
     limited      size <= what is asked for
+    in latents   b / a size, by which it shifts x_0_hat, <= 1, the deviation of normalised latents
     held         size <= 10, and finite: beyond that, or where rms(x_t) > 10, a sample diverges
 """
 
@@ -27,12 +28,28 @@ DIVERGES_FROM = 10.0
 
 def normalised(denoise: Denoise, schedule: NoiseSchedule, target_size: float) -> Denoise:
     """`denoise` with gradients of this size; one of exactly 0 has no direction and stays."""
-    return _scaled(denoise, schedule, lambda size: target_size / _nonzero(size))
+    return _scaled(denoise, schedule, lambda size, _: target_size / _nonzero(size))
 
 
 def limited(denoise: Denoise, schedule: NoiseSchedule, largest: float) -> Denoise:
     """`denoise` with gradients of at most this size."""
-    return _scaled(denoise, schedule, lambda size: (largest / _nonzero(size)).clamp(max=1))
+    return _scaled(denoise, schedule, lambda size, _: (largest / _nonzero(size)).clamp(max=1))
+
+
+def within_deviation(denoise: Denoise, schedule: NoiseSchedule) -> Denoise:
+    """`denoise` with gradients that move x_0_hat, of data with deviation 1, by an rms of at most 1.
+
+    What a threshold is to pixels. Bayes' gradient moves x_0_hat from E[x_0 | x_t] to
+    E[x_0 | x_t, y], which on average over y is no further than the deviation of x_0. That of a
+    noised CLIP is never exactly 0 where x_t is all noise, and 1 / a is large there: 20,000 at the
+    end of the cosine schedule.
+    """
+
+    def within(size: Tensor, timestep: Timesteps) -> Tensor:
+        a, b = (schedule.at(table, timestep, size) for table in ("signal", "noise"))
+        return (a / (b * _nonzero(size))).clamp(max=1)
+
+    return _scaled(denoise, schedule, within)
 
 
 def held(denoise: Denoise, schedule: NoiseSchedule, past_unet: bool = False) -> Denoise:
@@ -80,14 +97,14 @@ def held(denoise: Denoise, schedule: NoiseSchedule, past_unet: bool = False) -> 
 
 
 def _scaled(
-    denoise: Denoise, schedule: NoiseSchedule, factor: Callable[[Tensor], Tensor]
+    denoise: Denoise, schedule: NoiseSchedule, factor: Callable[[Tensor, Timesteps], Tensor]
 ) -> Denoise:
     def scaled(x_t: Samples, timestep: Timesteps) -> Prediction:
         prediction = denoise(x_t, timestep)
         if prediction.gradient is None:
             return prediction
         size = _size(prediction.gradient, schedule, timestep)
-        return replace(prediction, gradient=factor(size) * prediction.gradient)
+        return replace(prediction, gradient=factor(size, timestep) * prediction.gradient)
 
     return scaled
 

@@ -61,6 +61,7 @@ def measure_latents(
         count=int(sum(row[1] for row in rows)),
         data=data.title,
         vae=vae.identity,
+        image_size=data.image_size,
     )
 
 

@@ -23,7 +23,7 @@ from textdiff.errors import UsageError
 from textdiff.guidance.clip_gradient import at_x_0, following, reward_gradient
 from textdiff.guidance.cutouts import cutout_encoder, cutout_streams
 from textdiff.guidance.interval import only_at
-from textdiff.guidance.shift import held, limited, normalised
+from textdiff.guidance.shift import held, limited, normalised, within_deviation
 from textdiff.guidance.similarity import (
     Encode,
     Reward,
@@ -123,6 +123,8 @@ class ClipGuide:
             guided = normalised(guided, schedule, config.scale)
         if config.gradient_max is not None:
             guided = limited(guided, schedule, config.gradient_max)
+        if not self.codec.bounded:
+            guided = within_deviation(guided, schedule)
         guided = held(guided, schedule, not on_x_t and not config.through_unet)
         if self.thresholded:
             guided = gradient_threshold(guided, schedule)

@@ -1,11 +1,8 @@
 """Prompt in, images out.
 
-    prompts, settings ── plan, which checks all once ──► DrawPlan
-    prompts ── ClipModel.conditioning ──► U-Net with text bound ──┐
-    seeds, or init image and mask ── Process.draw ◄───────────────┤ ──► DrawStep ... ──► x_0
-    prompts, or a picture ── ClipGuide, where asked for ──────────┘      x_0 ── codec ──► pictures
+    prompts, settings ── plan, see `checks` ──► DrawPlan ── steps, see `drawing` ──► pictures
 
-What a model folder holds: see `pipeline.loading`.
+What a model folder holds: see `loading`.
 """
 
 from __future__ import annotations
@@ -15,86 +12,60 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from textdiff import checkpoint
-from textdiff.binary.prediction import BinaryDenoise
-from textdiff.binary.schedule import BinarySchedule
-from textdiff.clip.features import image_features
 from textdiff.clip.model import ClipModel
 from textdiff.clip.noised import NoisedClip
-from textdiff.config import build, to_yaml
+from textdiff.config import build
 from textdiff.cuda_graphs import Graphs
 from textdiff.data.grid import to_pil
 from textdiff.devices import pick_device
-from textdiff.diffusion.schedule import NoiseSchedule
-from textdiff.embeddings import scaled_feature
-from textdiff.files import write_text
-from textdiff.latent_space import LatentSpace
-from textdiff.manifests import write_manifest
 from textdiff.models.unet import UNet
-from textdiff.pictures import CHANNELS, PictureCodec
-from textdiff.pipeline.clip_guide import ClipGuide, check_guide, check_target, load_guide
-from textdiff.pipeline.config import ModelConfig, SamplingConfig
+from textdiff.pictures import CHANNELS
+from textdiff.pipeline.checks import checked_plan
+from textdiff.pipeline.config import SamplingConfig
+from textdiff.pipeline.drawing import drawn_steps
 from textdiff.pipeline.embedding_source import EmbeddingSource
+from textdiff.pipeline.guides import guide_of, judge_of
 from textdiff.pipeline.init import Init, square_picture
-from textdiff.pipeline.judge import ClipJudge, check_judge
 from textdiff.pipeline.loading import (
-    CLIP_FOLDER,
     MODEL_FILE,
-    VAE_FOLDER,
-    WEIGHTS_FILE,
     check_trained_as,
     find_weights,
     load_clip,
     load_vae,
     read_config,
 )
-from textdiff.pipeline.network import RoundedCopy, TextNetwork, run_bound
+from textdiff.pipeline.model import Model
+from textdiff.pipeline.network import RoundedCopy
 from textdiff.pipeline.origin import keywords, read_origin
-from textdiff.pipeline.plan import (
-    DrawPlan,
-    DrawStep,
-    check_prompts,
-    check_settings,
-    rounds_of,
-)
-from textdiff.pipeline.process import CODECS, PROCESSES, Process
-from textdiff.pipeline.unclip import check_inverted, inverted, picture_embedding
-from textdiff.precision import bf16_pays
-from textdiff.sampling.noise import ImageNoise
-from textdiff.types import Conditioning, Denoise, Features, Network, Pictures, Samples
-from textdiff.vae import LatentCodec, Vae
+from textdiff.pipeline.plan import DrawPlan, DrawStep
+from textdiff.pipeline.unclip import noise_of
+from textdiff.types import Features, Pictures, Samples
 
 if TYPE_CHECKING:
     from textdiff.pipeline.prior import Prior
 
 
 @dataclass
-class TextToImage:
-    """A U-Net, the frozen CLIP that it is conditioned on, and what its output means.
+class TextToImage(Model):
+    """A model that draws what prompts say.
 
-    step: of its checkpoint.
     guides: CLIPs that guide or choose, by the name that `clip_guide` or `judge` gives them; loaded
         as they are needed.
     graphs: on a GPU, launch the kernels of a step together, which is faster where they are small;
         the pictures are the same. `graphs.clear()` gives their memory back. None: one by one.
-    vae: whose latents are diffused; None: pixels are.
     priors: of an unCLIP decoder, by the name that `prior` gives them; loaded as they are needed.
     """
 
-    unet: UNet
-    clip: ClipModel
-    config: ModelConfig
-    step: int | None = None
     guides: dict[str, ClipModel | NoisedClip] = field(default_factory=dict, repr=False)
     graphs: Graphs | None = field(default_factory=Graphs, repr=False, compare=False)
     priors: dict[str, Prior] = field(default_factory=dict, repr=False)
-    vae: Vae | None = None
     _rounded: RoundedCopy = field(
         default_factory=RoundedCopy, init=False, repr=False, compare=False
     )
@@ -145,84 +116,10 @@ class TextToImage:
             self.vae.to(device)
         return self
 
-    def save(self, folder: str | Path) -> None:
-        """Writes a folder that `load` reads: model.yaml, clip/, vae/ if it has one, the weights."""
-        folder = Path(folder).expanduser()
-        self.clip.save(folder / CLIP_FOLDER)
-        if self.vae is not None:
-            self.vae.save(folder / VAE_FOLDER)
-        checkpoint.save_tensors(folder / WEIGHTS_FILE, self.unet.state_dict())
-        write_text(folder / MODEL_FILE, to_yaml(self.config))
-        write_manifest(folder, [WEIGHTS_FILE, MODEL_FILE])
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        return self.unet.conv_in.weight.device
-
-    @cached_property
-    def process(self) -> Process:
-        """The kind of diffusion."""
-        return PROCESSES[self.config.process](self.config)
-
-    @property
-    def schedule(self) -> NoiseSchedule | BinarySchedule:
-        """How pictures are noised."""
-        return self.process.schedule
-
-    @cached_property
-    def codec(self) -> PictureCodec:
-        """Between stored pictures and what is diffused."""
-        if self.vae is not None:
-            return LatentCodec(self.vae, self.config.image_size)
-        return CODECS[self.config.process](self.config)
-
     @cached_property
     def unclip(self) -> EmbeddingSource:
         """Whose embeddings an unCLIP decoder draws."""
         return EmbeddingSource(self.clip, self.config.unet, self.priors)
-
-    @property
-    def space(self) -> LatentSpace | None:
-        """Which latents are diffused; None: pixels are."""
-        return None if self.vae is None else self.vae.space
-
-    def conditioning(self, prompts: list[str]) -> Conditioning:
-        """What the U-Net sees of `prompts`, from those layers of CLIP that it was trained on."""
-        config = self.config
-        return self.clip.conditioning(
-            prompts, layers=config.text_layers, padding=config.text_padding
-        )
-
-    def conditioning_of(self, prompts: list[str], pictures: Pictures) -> Conditioning:
-        """What the U-Net sees of `pictures` (B, 3, H, W) uint8 and their prompts: in an unCLIP
-        decoder each picture's own embedding besides."""
-        text = self.conditioning(prompts)
-        if self.config.unet.image_dim is None:
-            return text
-        own = scaled_feature(image_features(self.clip, pictures))
-        return replace(text, image=own.to(self.device))
-
-    def network(self, conditioning: Conditioning, grid: Tensor | None = None) -> Network:
-        """The U-Net with `conditioning` bound.
-
-        grid: the ascending timesteps (N,) that it will be called with, all rows at the same one;
-            what is the same for all calls is then computed now. None: any timesteps.
-        """
-        if grid is not None:
-            text = self.unet.bind(conditioning, grid)
-            return lambda x_t, timestep: run_bound(self.unet, text, x_t, timestep)
-        return lambda x_t, timestep: self.unet(x_t, timestep, conditioning)
-
-    def denoiser(
-        self, conditioning: Conditioning, grid: Tensor | None = None
-    ) -> Denoise | BinaryDenoise:
-        """The same, with the prediction that its output stands for."""
-        return self.process.denoiser(self.network(conditioning, grid))
-
-    def fits(self, prompt: str) -> bool:
-        """Whether the text tower sees all of `prompt`."""
-        return not self.clip.tokenize([prompt]).num_truncated
 
     def guide(self, config: SamplingConfig) -> ClipModel | NoisedClip | None:
         """The CLIP whose gradient guides by these settings, frozen; None where none does.
@@ -230,11 +127,7 @@ class TextToImage:
         Raises:
             UsageError: one that cannot guide this model so. CheckpointError: no CLIP there.
         """
-        if config.clip_guidance.scale == 0:
-            return None
-        guide = self._named_clip(config.clip_guidance.guide)
-        check_guide(guide, config, self.config, self.space)
-        return guide
+        return guide_of(self, self.guides, config)
 
     def judge(
         self, prompts: Sequence[str], config: SamplingConfig
@@ -244,20 +137,7 @@ class TextToImage:
         Raises:
             UsageError: one that cannot choose so. CheckpointError: no CLIP there.
         """
-        selection = config.selection
-        if selection.best_of == 1:
-            return None
-        judge = self._named_clip(selection.judge)
-        check_judge(judge, prompts, selection, self.config, self.space)
-        return judge
-
-    def _named_clip(self, name: str | None) -> ClipModel | NoisedClip:
-        """Of `guides`; None: the model's own."""
-        if name is None:
-            return self.clip
-        if name not in self.guides:
-            self.guides[name] = load_guide(name).to(self.device).freeze()
-        return self.guides[name]
+        return judge_of(self, self.guides, prompts, config)
 
     def plan(
         self,
@@ -318,7 +198,7 @@ class TextToImage:
         plan = self.unclip.varied(plan, vary, vary_to)
         if vary is None or not config.unclip.keep_noise:
             return plan
-        return replace(plan, x_T=self._inverted(plan, vary))
+        return replace(plan, x_T=noise_of(self, plan, vary))
 
     def _checked(
         self,
@@ -329,98 +209,20 @@ class TextToImage:
         clip_image: Pictures | None,
     ) -> DrawPlan:
         """A plan that lacks a decoder's embeddings. Raises as `plan`."""
-        prompts = [prompts] if isinstance(prompts, str) else prompts
-        self._warn_once(
-            check_prompts(
-                [*prompts, config.negative_prompt],
-                self.clip,
-                strict=config.strict,
-                reader="the text tower",
-            )
-        )
-        check_settings(config, len(self.config.unet.block_channels), init)
-        grid = self.process.plan_grid(config, init)
-        guide = self.guide(config)
-        targets = check_target(guide, prompts, config.clip_guidance.prompts, clip_image)
-        if guide is not None:
-            reader = "the CLIP that guides"
-            self._warn_once(check_prompts(targets, guide, strict=config.strict, reader=reader))
-        judge = self.judge(prompts, config)
-        if judge is not None:
-            reader = "the CLIP that chooses"
-            self._warn_once(check_prompts(prompts, judge, strict=config.strict, reader=reader))
-        if guide is judge is None and not config.text_to_unet and any(prompts):
-            self._warn_once(
-                "text_to_unet false without guidance by CLIP: the prompts have no effect; give a "
-                "clip_guidance_scale above 0"
-            )
-        return DrawPlan(
-            prompts=tuple(prompts),
-            config=config,
-            grid=grid,
-            bf16=config.precision == "bf16"
-            or (config.precision == "auto" and bf16_pays(self.device.type)),
-            guide=guide,
-            clip_image=clip_image,
-            init=init,
+        return checked_plan(
+            self,
+            self.guides,
+            prompts,
+            config,
             first=first,
-            judge=judge,
-            rounds=rounds_of(config.selection, len(grid)),
+            init=init,
+            clip_image=clip_image,
+            warn=self._warn_once,
         )
 
     def steps(self, plan: DrawPlan) -> Iterator[DrawStep]:
         """Draws the plan's pictures, batch by batch, step by step."""
-        config, done = plan.config, 0
-        unet = self._rounded.get(self.unet) if plan.bf16 else self.unet
-        graphs = None
-        if config.graphs and self.graphs is not None:
-            graphs = self.graphs.for_run(unet, *([plan.guide] if plan.guide is not None else []))
-        for rows in plan.batches:
-            prompts, seeds = plan.prompts[rows], plan.candidate_seeds(rows)
-            network = TextNetwork.bind(
-                unet,
-                self.conditioning,
-                prompts if config.text_to_unet else [config.negative_prompt] * len(prompts),
-                config.negative_prompt,
-                plan.grid,
-                image=self._decoded(plan, rows),
-                guidance_over=config.guidance_over,
-                deep_cache_every=config.deep_cache_every,
-                graphs=graphs,
-            )
-            guide = judge = None
-            if plan.guide is not None:
-                every = prompts * config.selection.best_of
-                guide = ClipGuide.towards(
-                    plan.guide, every, config, self.codec, plan.clip_image, seeds
-                )
-            if plan.judge is not None:
-                judge = ClipJudge.of_prompts(plan.judge, prompts, plan.grid, self.codec)
-            noise = ImageNoise(seeds, self.codec.shape, self.device)
-            for step in self.process.draw(network, plan, noise, self.codec, guide, judge):
-                done += 1
-                yield DrawStep(
-                    rows=rows,
-                    index=step.index,
-                    timestep=step.timestep,
-                    done=done,
-                    x_t=step.x_t,
-                    x_0_hat=step.x_0_hat,
-                )
-
-    def _inverted(self, plan: DrawPlan, picture: Image.Image | Tensor) -> Tensor:
-        """x_T (C, H, W) that gives the picture back. Raises as `check_inverted`."""
-        check_inverted(plan, self.config.process)
-        text = self.conditioning([plan.prompts[0]])
-        own = scaled_feature(picture_embedding(self.clip, "vary", picture)[None])
-        denoise = self.denoiser(replace(text, image=own.to(self.device)), plan.grid)
-        pixels = square_picture("vary", picture, self.config.image_size)
-        x_0 = self.codec.encode(pixels[None]).to(self.device)
-        return inverted(cast(Denoise, denoise), cast(NoiseSchedule, self.schedule), plan.grid, x_0)
-
-    def _decoded(self, plan: DrawPlan, rows: slice) -> Features | None:
-        """What a decoder sees of the pictures' embeddings."""
-        return None if plan.image is None else scaled_feature(plan.image[rows]).to(self.device)
+        yield from drawn_steps(self, plan, self._rounded, self.graphs)
 
     def draw(self, plan: DrawPlan, progress: bool = False) -> Pictures:
         """The plan's pictures (n, 3, S, S) uint8 on the CPU.
@@ -445,12 +247,6 @@ class TextToImage:
         if plan.init is None or self.vae is None:
             return pictures
         return plan.init.pasted(pictures)
-
-    def noise(self, count: int = 1, seed: int = 0, first: int = 0) -> Samples:
-        """The noise (count, C, H, W) that pictures `first`, `first` + 1, ... of `seed` start from,
-        on the CPU; an exported pipeline takes it as `latents`."""
-        seeds = [(seed, first + k) for k in range(count)]
-        return ImageNoise(seeds, self.codec.shape)()
 
     @staticmethod
     def settings_of(path: str | Path) -> dict[str, Any]:

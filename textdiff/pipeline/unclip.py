@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +23,11 @@ from textdiff.clip.features import image_features, text_features
 from textdiff.clip.model import ClipModel
 from textdiff.diffusion.config import ProcessType
 from textdiff.diffusion.schedule import NoiseSchedule
-from textdiff.embeddings import slerp
+from textdiff.embeddings import scaled_feature, slerp
 from textdiff.errors import UsageError
 from textdiff.pipeline.config import SamplingConfig
 from textdiff.pipeline.init import square_picture
+from textdiff.pipeline.model import Model
 from textdiff.pipeline.plan import DrawPlan
 from textdiff.pipeline.prior.config import PriorSampling
 from textdiff.pipeline.sections import UnclipConfig
@@ -100,3 +102,18 @@ def inverted(denoise: Denoise, schedule: NoiseSchedule, grid: Tensor, x_0: Sampl
     """x_T (C, H, W), from which DDIM comes back to x_0 (1, C, H, W) on the ascending `grid`."""
     (last,) = deque(invert(denoise, schedule, grid, x_0), maxlen=1)
     return last.x_t[0]
+
+
+def noise_of(model: Model, plan: DrawPlan, picture: Image.Image | Tensor) -> Tensor:
+    """x_T (C, H, W) from which the model, a decoder, draws the picture again.
+
+    Raises:
+        UsageError: as `check_inverted`. BadImage: a picture that cannot be converted.
+    """
+    check_inverted(plan, model.config.process)
+    text = model.conditioning([plan.prompts[0]])
+    own = scaled_feature(picture_embedding(model.clip, "vary", picture)[None])
+    denoise = model.denoiser(replace(text, image=own.to(model.device)), plan.grid)
+    pixels = square_picture("vary", picture, model.config.image_size)
+    x_0 = model.codec.encode(pixels[None]).to(model.device)
+    return inverted(cast(Denoise, denoise), cast(NoiseSchedule, model.schedule), plan.grid, x_0)

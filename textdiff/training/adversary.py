@@ -40,7 +40,8 @@ class AdversaryStep:
                 "or no"
             )
         self.task, self.accelerator, self.name = task, accelerator, adversary.name
-        self.network, self.config = adversary.network, adversary.config
+        self.adversary, self.config = adversary, adversary.config
+        self.network = adversary.network
         self.network.to(accelerator.device)
         self.wrapped = accelerator.prepare_model(self.network)
         self.optimizer = build_optimizer(self.network, self.config)
@@ -58,9 +59,17 @@ class AdversaryStep:
         """As it stands in metrics.jsonl."""
         return f"{self.name}/loss"
 
+    def start_at(self, step: int) -> None:
+        """For a try of the training, which is too short to reach its start: 0, from now on."""
+        self.adversary.start = step
+
     def start_step(self, step: int, share: float) -> None:
-        """share: of the run that is done."""
-        set_lr(self.optimizer, self.config.lr * lr_factor(self.config, step, share))
+        """share: of the run that is done. Its learning rate is that of a run of its own, which
+        begins where it starts."""
+        since = max(0, step - self.adversary.start)
+        before = share * min(1.0, self.adversary.start / max(1, step))  # as much as has passed
+        own = (share - before) / (1 - before) if before < 1 else 1.0
+        set_lr(self.optimizer, self.config.lr * lr_factor(self.config, since, own))
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         self._pending = False

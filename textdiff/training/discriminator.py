@@ -24,18 +24,16 @@ Reduce = Callable[[Tensor], Tensor]  # the mean of a tensor over all processes
 
 @dataclass
 class Discriminator:
-    """weight: of the decoder's part. start: steps before it counts and is trained. mean: over
-    processes."""
+    """weight: of the decoder's part. mean: over processes."""
 
     adversary: Adversary
     weight: float
-    start: int
     mean: Reduce = lambda tensor: tensor
     # pictures and reconstructions of the micro-batch, from the one loss to the other
     _pair: tuple[Images, Images] | None = field(default=None, init=False, repr=False)
 
     def counts(self, step: int) -> bool:
-        return step >= self.start
+        return step >= self.adversary.start
 
     def generator_terms(
         self, x: Images, x_hat: Images, reconstruction: PerSample, last: nn.Parameter

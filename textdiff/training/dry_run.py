@@ -77,6 +77,7 @@ def dry_run(spec: TrainingSpec, run_dir: str | Path) -> None:
     """
     accelerator = accelerator_for(spec.config.precision)
     with _folder_beside(Path(run_dir), accelerator) as folder:
+        spec.check(Path(run_dir))
         found = _try(spec, accelerator, folder)
         free = shutil.disk_usage(folder).free
     config = spec.config
@@ -126,6 +127,8 @@ def _try(spec: TrainingSpec, accelerator: Accelerator, folder: Path) -> DryRun:
         ema_decay=spec.ema_decay,
         fixed=spec.fixed,
     )
+    if trainer.adversary:
+        trainer.adversary.start_at(0)
     if accelerator.is_main_process:
         spec.prepare(folder)
     run.start(spec.settings, 0, tensorboard=False)

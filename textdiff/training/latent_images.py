@@ -30,6 +30,7 @@ from textdiff.data.base import CaptionedImages
 from textdiff.data.cost import FREE_SHARE, gigabytes
 from textdiff.data.pixel_cache import cache_root, free_bytes, read_all
 from textdiff.data.row_cache import RowCache
+from textdiff.data.training_data import TrainingData
 from textdiff.errors import DataError
 from textdiff.training.latents import LatentEncoder
 
@@ -87,11 +88,16 @@ class LatentImages:
     def rejected(self) -> Counter[str]:
         return self.pictures.rejected
 
-    def fill(self, encoder: LatentEncoder, reads: int | None = None) -> str:
+    def fill(
+        self, encoder: LatentEncoder, reads: int | None = None, rank: int = 0, ranks: int = 1
+    ) -> str:
         """Encodes what is not in the cache yet, and reads from there from now on. Says where.
 
-        reads: rows that will be read in all; with `data.cache` auto, fewer than there are to encode
-            are not worth it. None: many.
+        Args:
+            reads: rows that will be read in all; with `data.cache` auto, fewer than there are to
+                encode are not worth it. None: many.
+            rank: of `ranks` processes that fill it one after another, each of which looks for
+                damage in its share of the rows.
 
         Raises:
             DataError: the VAE gives latents that are not finite; or as `CaptionedImages.read`.
@@ -103,7 +109,7 @@ class LatentImages:
 
         def check() -> None:
             nonlocal spoilt
-            rows = self.cache.spoilt(every)
+            rows = self.cache.spoilt(range(rank, len(self), ranks))
             self.cache.forget(rows)
             spoilt = len(rows)
 
@@ -162,6 +168,13 @@ class LatentImages:
                 f"{self.cache.folder} was spoilt while it was read; start again to fill it"
             )
         return row
+
+
+def decoded(data: TrainingData) -> CaptionedImages | None:
+    """The pictures that are decoded whenever `data` are read; None: none are."""
+    if isinstance(data, LatentImages) and not data.is_cached:
+        return data.pictures
+    return data if isinstance(data, CaptionedImages) else None
 
 
 def latent_images(

@@ -21,6 +21,7 @@ from textdiff.pictures import to_float
 from textdiff.training.config import Kept
 from textdiff.types import Images, Pictures
 from textdiff.vae import LatentCodec, Posterior, Vae
+from textdiff.vae.passes import at_once
 
 AT_ONCE = 16  # sums over a picture may be rounded in another way in a batch of another size
 
@@ -56,10 +57,15 @@ class LatentEncoder:
         In float32 whatever the training's precision."""
         device = self.vae.device
         with torch.autocast(device.type, enabled=False):
-            return torch.cat([self._rows(part.to(device)) for part in pictures.split(AT_ONCE)])
+            return torch.cat([self._rows(part.to(device)) for part in pictures.split(self._size)])
+
+    @property
+    def _size(self) -> int:
+        """Pictures of each pass, fewer where they are large."""
+        return min(AT_ONCE, at_once(self.codec.image_size**2))
 
     def _rows(self, pictures: Pictures) -> Tensor:
-        missing = AT_ONCE - len(pictures)
+        missing = self._size - len(pictures)
         full = F.pad(pictures, (0, 0, 0, 0, 0, 0, 0, missing))
         posterior = self.vae.moments(to_float(full))
         kept = [posterior.mean, posterior.logvar] if self.sampled else [posterior.mean]

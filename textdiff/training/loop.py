@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from textdiff import checkpoint
-from textdiff.data.base import CaptionedImages
 from textdiff.data.cost import cache_pixels, choose_workers, slow_loading
 from textdiff.data.loader import batches
 from textdiff.errors import (
@@ -42,11 +41,12 @@ from textdiff.training.exports import ensure_export, is_current
 from textdiff.training.fixed import about_data
 from textdiff.training.guard import Guard
 from textdiff.training.health import Health
+from textdiff.training.latent_images import decoded
 from textdiff.training.learning.cost import affordable
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
 from textdiff.training.pace_watch import PaceWatch
-from textdiff.training.processes import main_value, on_any
+from textdiff.training.processes import main_value, on_any, on_this_machine
 from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
@@ -149,13 +149,17 @@ class Trainer:
         processes = self.accelerator.num_processes
         rows = self.config.batch_size * self.config.accumulation * processes
         reads = rows * (self.config.steps - self.progress.step)
-        cached = self.task.fill_cache(reads) if isinstance(self.task, Caching) else None
-        if not isinstance(self.data, CaptionedImages):  # nothing to decode
+        cached = None
+        if isinstance(self.task, Caching):
+            cached = self.task.fill_cache(reads, *on_this_machine(self.accelerator))
+            self.accelerator.wait_for_everyone()  # who may still find damaged rows
+        pictures = decoded(self.data)
+        if pictures is None:
             return cached
-        told = cache_pixels(self.data, reads)
+        told = cache_pixels(pictures, reads)
         if self.config.workers == "auto":
-            self.workers = choose_workers(self.data, reads // processes, processes)
-        return told
+            self.workers = choose_workers(pictures, reads // processes, processes)
+        return "; ".join(filter(None, [cached, told])) or None
 
     @property
     def finished(self) -> bool:
@@ -238,8 +242,8 @@ class Trainer:
         )
 
     def _slow_loading(self, share: float) -> str:
-        if isinstance(self.data, CaptionedImages):
-            return slow_loading(share, self.data, self.workers)
+        if pictures := decoded(self.data):
+            return slow_loading(share, pictures, self.workers)
         return f"{share:.0%} of the time goes into drawing batches and noise"
 
     def train_step(self, micro_batches: list[Batch]) -> dict[str, float]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+
+def on_this_machine(accelerator: Accelerator) -> tuple[int, int]:
+    """Rank among the processes on this machine, and how many these are, as launchers tell."""
+    count = int(os.environ.get("LOCAL_WORLD_SIZE", accelerator.num_processes))
+    return accelerator.local_process_index, count
 
 
 def main_value(accelerator: Accelerator, value: float) -> float:

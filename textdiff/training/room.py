@@ -17,8 +17,10 @@ from textdiff.errors import UsageError
 MOMENTS, AVERAGE = 2, 1  # fp32 values for each weight that is trained, or averaged
 
 
-def checkpoint_bytes(model: nn.Module, averaged: bool) -> int:
-    """Of a checkpoint's tensors."""
+def checkpoint_bytes(model: nn.Module, averaged: bool, adversary: nn.Module | None = None) -> int:
+    """Of a checkpoint's tensors, those of a network that is trained against `model` included."""
+    if adversary is not None:
+        return checkpoint_bytes(model, averaged) + checkpoint_bytes(adversary, averaged=False)
     weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     average = sum(p.numel() for p in model.parameters()) * AVERAGE * averaged

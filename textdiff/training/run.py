@@ -44,6 +44,7 @@ class TrainingSpec:
         `fixed` does not cover.
     prepare: writes into the run folder what it needs besides, before the first step.
     next_steps: for when it is done: what a command does -> arguments of textdiff.
+    captions: whether what is learned depends on them.
     """
 
     build_task: Callable[[Accelerator], Task]
@@ -56,6 +57,7 @@ class TrainingSpec:
     check: Callable[[Path], None] = nothing
     prepare: Callable[[Path], None] = nothing
     next_steps: dict[str, list[str]] = field(default_factory=dict)
+    captions: bool = True
 
 
 def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> None:
@@ -96,7 +98,11 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
         accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}: {how}")
         accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
         return
-    size = checkpoint_bytes(trainer.task.model, averaged=trainer.ema is not None)
+    size = checkpoint_bytes(
+        trainer.task.model,
+        averaged=trainer.ema is not None,
+        adversary=trainer.adversary.network if trainer.adversary else None,
+    )
     check_room(folder.path, size, spec.config.keep_checkpoints)
     if accelerator.is_main_process:
         spec.prepare(folder.path)

@@ -54,10 +54,12 @@ class Stateful(Protocol):
 class Caching(Protocol):
     """A task that may keep what its network makes of the data, and read that in their place."""
 
-    def fill_cache(self, reads: int) -> str | None:
+    def fill_cache(self, reads: int, rank: int = 0, ranks: int = 1) -> str | None:
         """Fills it, before the first step; returns what a user should know. None: there is none.
 
-        reads: rows that will be read in all.
+        Args:
+            reads: rows that will be read in all.
+            rank: of `ranks` processes on this machine, which share the search for damaged rows.
         """
         ...
 
@@ -111,16 +113,18 @@ class AfterUpdate(Protocol):
     def after_update(self) -> None: ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Adversary:
     """A network that is trained against the task's own.
 
     name: in metrics, messages and file names. config: of its optimizer.
+    start: steps before it counts and is trained.
     """
 
     name: str
     network: nn.Module
     config: OptimizerConfig
+    start: int = 0
 
 
 @runtime_checkable

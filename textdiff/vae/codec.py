@@ -16,7 +16,7 @@ from textdiff.types import Images, Pictures, Samples
 from textdiff.vae.model import Vae
 from textdiff.vae.statistics import LatentStatistics
 
-AT_ONCE = 32  # pictures; the decoder's layers at full size take most of the memory
+AT_ONCE = 32  # pictures whose pixels are made before they are 8 bits each
 
 
 @dataclass(frozen=True)

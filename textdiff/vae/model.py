@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,9 @@ from textdiff.files import write_text
 from textdiff.latent_space import LatentSpace
 from textdiff.manifests import MANIFEST, verify_if_listed, write_manifest
 from textdiff.randomness import seed_of
-from textdiff.types import Images
+from textdiff.types import Images, Samples
 from textdiff.vae.config import VaeConfig, factor_of
+from textdiff.vae.passes import in_passes
 from textdiff.vae.posterior import Posterior
 from textdiff.vae.source import (
     CLASS,
@@ -121,13 +122,19 @@ class Vae:
         return options
 
     def moments(self, images: Images) -> Posterior:
-        """q(z|x) of images (B, 3, H, W) in [-1, 1]; f must divide H and W. float32."""
-        return encode(self.network, images.to(self.device, self.network.dtype))
+        """q(z|x) of images (B, 3, H, W) in [-1, 1]; f must divide H and W. float32. In as many
+        passes as memory asks for."""
+        images = images.to(self.device, self.network.dtype)
+        height, width = images.shape[-2:]
+        encoder = partial(encoder_output, self.network)
+        return Posterior.of_output(in_passes(encoder, images, height * width))
 
     def decode(self, z: Images) -> Images:
         """float32 images (B, 3, f h, f w), about [-1, 1] and not clipped, of latents that are not
-        normalised; gradients flow to z."""
-        return decode(self.network, z.to(self.device, self.network.dtype))
+        normalised; gradients flow to z. In as many passes as memory asks for."""
+        z = z.to(self.device, self.network.dtype)
+        height, width = z.shape[-2:]
+        return in_passes(partial(decode, self.network), z, height * width * self.factor**2)
 
     @property
     def device(self) -> torch.device:
@@ -145,8 +152,9 @@ class Vae:
 
     @property
     def image_size(self) -> int:
-        """Side of the pictures that it was trained on."""
-        return self.network.config.sample_size
+        """Side of the pictures that its latents were measured on, or that it was trained on."""
+        measured = self.statistics.image_size if self.statistics else None
+        return measured or self.network.config.sample_size
 
     @property
     def latent_channels(self) -> int:
@@ -194,15 +202,18 @@ class Vae:
 
 
 def encode(network: AutoencoderKL, images: Images) -> Posterior:
-    """As `Vae.moments`, of images where the network is."""
+    """As `Vae.moments`, of images where the network is, in one pass."""
+    return Posterior.of_output(encoder_output(network, images))
+
+
+def encoder_output(network: AutoencoderKL, images: Images) -> Samples:
+    """(B, 2C, h, w): what `Posterior.of_output` reads."""
     output = network.encoder(images)
-    if network.quant_conv is not None:
-        output = network.quant_conv(output)
-    return Posterior.of_output(output)
+    return output if network.quant_conv is None else network.quant_conv(output)
 
 
 def decode(network: AutoencoderKL, z: Images) -> Images:
-    """As `Vae.decode`, of latents where the network is."""
+    """As `Vae.decode`, of latents where the network is, in one pass."""
     if network.post_quant_conv is not None:
         z = network.post_quant_conv(z)
     return network.decoder(z).float()

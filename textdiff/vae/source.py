@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 CLASS = "AutoencoderKL"
-MOST = {"layers_per_block": 32, "block_out_channels": 12}  # of config.json: blocks, levels
+# of config.json; of more, networks would be built that no weights fill
+MOST = {
+    "layers_per_block": 32,
+    "latent_channels": 512,
+    "norm_num_groups": 512,
+    "sample_size": 8192,
+}
+LEVELS, CHANNELS = 12, 8192
 SUBFOLDER = "vae"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # parameters of attention before diffusers 0.13, and since
@@ -60,6 +67,25 @@ def find_folder(source: str | Path) -> Path:
         f"no VAE in {source}: neither it nor {SUBFOLDER}/ in it has a {CONFIG}; give a run folder "
         f"of textdiff train-vae, or a folder that {CLASS}.save_pretrained wrote"
     )
+
+
+def is_elsewhere(source: str) -> bool:
+    """Whether `source` names a VAE of the hub, OWNER/NAME, of which no file is on this machine.
+
+    Raises:
+        CheckpointError: it is no such name, and no folder; perhaps a folder that is mistyped.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(source).expanduser().exists():
+        return False
+    owner, _, name = source.partition("/")
+    if not name or source[:1] in "/.~" or not HUB_NAME.fullmatch(source) or Path(owner).is_dir():
+        raise CheckpointError(
+            f"no VAE at {source}: no such folder, and no name of the hub, OWNER/NAME"
+        )
+    places = (CONFIG, f"{SUBFOLDER}/{CONFIG}")
+    return not any(isinstance(try_to_load_from_cache(source, file), str) for file in places)
 
 
 def _downloaded(name: str) -> Path:
@@ -95,14 +121,26 @@ def read_options(folder: Path) -> dict[str, Any]:
     if class_name != CLASS:
         raise CheckpointError(f"{path} describes a {class_name}; textdiff reads {CLASS} alone")
     for key, most in MOST.items():
-        value = options.get(key, 1)
-        size = len(value) if isinstance(value, list | tuple) else value
-        if not isinstance(size, int) or size > most:
-            raise CheckpointError(f"{path} has {key} {str(value)[:40]}; {most} at most are built")
+        if key in options and not _counts(options[key], most):
+            raise CheckpointError(
+                f"{path} has {key} {str(options[key])[:40]}; a number from 1 to {most} is built"
+            )
+    widths = options.get("block_out_channels", [1])
+    listed = isinstance(widths, list) and 0 < len(widths) <= LEVELS
+    if not listed or not all(_counts(width, CHANNELS) for width in widths):
+        raise CheckpointError(
+            f"{path} has block_out_channels {str(widths)[:40]}; 1 to {LEVELS} levels of 1 to "
+            f"{CHANNELS} channels are built"
+        )
     for key in ("in_channels", "out_channels"):
         if options.get(key, 3) != 3:
             raise CheckpointError(f"{path} has {key} {options[key]}; pictures have 3 channels")
     return options
+
+
+def _counts(value: Any, most: int) -> bool:
+    """Whether it is a number from 1 to `most`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def load_network(folder: Path, options: dict[str, Any]) -> AutoencoderKL:

@@ -11,6 +11,7 @@ entries: mean 0, std 1 / scaling_factor.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from textdiff.files import read_json, write_text
 from textdiff.types import Samples
 
 LATENTS = "latents.json"
+FAR = 3.0  # times the deviation that diffusion expects, or a third of it
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class LatentStatistics:
     count: pictures that they were measured on; 0: they are another project's, of its config.json.
     data: what the pictures were, in words.
     vae: identity of the weights.
+    image_size: side of the pictures; None: not recorded.
     """
 
     mean: Float[Tensor, " channels"]
@@ -41,6 +44,7 @@ class LatentStatistics:
     count: int
     data: str
     vae: str
+    image_size: int | None = None
 
     def normalise(self, z: Samples) -> Samples:
         """Of mean 0 and standard deviation 1 in each channel; any precision, any device."""
@@ -57,6 +61,24 @@ class LatentStatistics:
         variance = std.square().mean() + mean.var(correction=0)
         return (1 / variance.sqrt()).item()
 
+    @property
+    def origin(self) -> str:
+        """Where the numbers are from, in words."""
+        return f"as measured on {self.data}" if self.count else self.data
+
+    def misfit(self, mean: Tensor, std: Tensor) -> str | None:
+        """The channel of latents with this mean and deviation (C,) that is farthest from mean 0
+        and deviation 1 once it is normalised, in words; None: no channel is far."""
+        mean, std = (mean.float() - self.mean) / self.std, std.float() / self.std
+        off = torch.maximum(std.log().abs() / math.log(FAR), mean.abs() / FAR)
+        channel = int(off.argmax())
+        if off[channel] <= 1:
+            return None
+        return (
+            f"channel {channel} has mean {mean[channel]:.2g} and deviation {std[channel]:.2g} "
+            "where diffusion expects 0 and 1"
+        )
+
     def save(self, folder: str | Path) -> None:
         """Writes latents.json."""
         values = {
@@ -65,6 +87,7 @@ class LatentStatistics:
             "count": self.count,
             "data": self.data,
             "vae": self.vae,
+            "image_size": self.image_size,
         }
         write_text(Path(folder) / LATENTS, json.dumps(values, indent=1) + "\n")
 
@@ -91,6 +114,7 @@ def read_statistics(folder: Path, *, channels: int, vae: str) -> LatentStatistic
             int(values["count"]),
             str(values["data"]),
             str(values["vae"]),
+            _size(values.get("image_size")),
         )
     except FileNotFoundError:
         return None
@@ -134,9 +158,19 @@ def statistics_of_config(
     return statistics
 
 
-def how_to_measure(source: str | Path) -> str:
+def how_to_measure(source: str | Path, data: str = "DATA", image_size: int | None = None) -> str:
     """The command that gives a VAE statistics."""
-    return f"textdiff vae --vae {source} --data DATA --out FOLDER"
+    size = f" --data.image-size {image_size}" if image_size else ""
+    return f"textdiff vae --vae {source} --data {data}{size} --out FOLDER"
+
+
+def _size(value: Any) -> int | None:
+    """Of latents.json, which says none where it is older. Raises ValueError."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"image_size {value!r}")
+    return value
 
 
 def _check(statistics: LatentStatistics, channels: int, where: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.helpers.exact import standard_normal
 from textdiff.diffusion import NoiseSchedule
-from textdiff.guidance.shift import DIVERGES_FROM, held, limited, normalised
+from textdiff.guidance.shift import DIVERGES_FROM, held, limited, normalised, within_deviation
 from textdiff.types import Prediction
 
 SCHEDULE = NoiseSchedule.cosine(1000)
@@ -49,7 +49,37 @@ def test_limited_scales_down_only_what_is_larger():
     assert size(found) == pytest.approx([0.1, 0.5, 0.5])
 
 
-@pytest.mark.parametrize(("wrapper", "sizes"), [(normalised, [1.0]), (limited, [1.0]), (held, [])])
+def test_x_0_hat_of_latents_moves_by_their_deviation_at_most():
+    """Where x_t is nearly all noise, 2e-4 of its size would move x_0_hat by 6."""
+    timestep = torch.tensor([20, 500, 999])
+    gradient = DRAWN * torch.tensor([0.1, 0.5, 2.3e-4]).view(-1, 1, 1, 1)
+    found = within_deviation(saying(gradient), SCHEDULE)(X_T, timestep).gradient
+    a, b = (SCHEDULE.at(table, timestep, X_T) for table in ("signal", "noise"))
+    moved = (b.square() / a * found).square().mean((1, 2, 3)).sqrt()
+    assert torch.equal(found[:2], gradient[:2])
+    assert moved[:2].max() < 1 and moved[2] == pytest.approx(1)
+
+
+def test_bayes_gradient_moves_x_0_hat_within_the_deviation():
+    """Of x_0 ~ N(y m, 1 - m^2) in every pixel, y = +1 or -1: deviation 1 in all."""
+    mean, timestep = 0.6, torch.arange(0, 1000, 50)
+    x_t = standard_normal((len(timestep), 3, 4, 4), seed=1)()
+    a, b = (SCHEDULE.at(table, timestep, x_t) for table in ("signal", "noise"))
+    variance = a.square() * (1 - mean**2) + b.square()
+    x = x_t.requires_grad_()
+    centres = [sign * a * mean for sign in (1, -1)]
+    likely = [-((x - centre).square() / variance).sum((1, 2, 3)) / 2 for centre in centres]
+    reward = torch.stack(likely).log_softmax(0)[0].sum()
+    (gradient,) = torch.autograd.grad(reward, x)
+    found = within_deviation(saying(gradient), SCHEDULE)(x_t.detach(), timestep).gradient
+    kept = (found == gradient).flatten(1).all(1)
+    assert kept.float().mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "sizes"),
+    [(normalised, [1.0]), (limited, [1.0]), (within_deviation, []), (held, [])],
+)
 def test_without_a_gradient_nothing_changes(wrapper, sizes):
     said = Prediction(X_T, X_T)
     assert wrapper(lambda x_t, timestep: said, SCHEDULE, *sizes)(X_T, TIMESTEP) is said

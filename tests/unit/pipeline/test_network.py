@@ -281,7 +281,7 @@ def test_sampler_and_schedule_stay_in_fp32(unpooled):
 
 @pytest.mark.parametrize("pays", [True, False])
 def test_auto_is_bf16_where_it_pays(unpooled, monkeypatch, pays):
-    monkeypatch.setattr("textdiff.pipeline.text_to_image.bf16_pays", lambda device: pays)
+    monkeypatch.setattr("textdiff.pipeline.checks.bf16_pays", lambda device: pays)
     expected = drawn(unpooled, precision="bf16" if pays else "no")
     assert np.array_equal(drawn(unpooled, precision="auto"), expected)
 

@@ -19,6 +19,7 @@ from textdiff.errors import CheckpointError, NonFiniteLossError, UsageError
 from textdiff.training import discriminator
 from textdiff.training.adversary import AdversaryStep, frozen_call
 from textdiff.training.draws import keys_of
+from textdiff.training.optimizer import lr_factor
 from textdiff.vae.adversarial import PatchDiscriminator
 
 
@@ -153,6 +154,19 @@ def test_fp16_is_refused(trainer):
 
     with pytest.raises(UsageError, match="fp16 does not go with a discriminator; use"):
         AdversaryStep(trainer.task, Scaled())
+
+
+def test_its_warm_up_counts_from_its_own_start(shapes, tmp_path):
+    """As a run of its own, which begins where it starts and ends where the other does."""
+    changes = {"discriminator__weight": 0.5, "discriminator__start": 60, "train__steps": 100}
+    changes |= {"discriminator__warmup_steps": 9, "discriminator__schedule": "cosine"}
+    settings = tiny_settings(shapes, tmp_path / "run", **changes)
+    adversary = tiny_trainer(settings).adversary
+    for step in (0, 60, 64, 69, 70, 99):
+        adversary.start_step(step, step / 100)
+        since = max(0, step - 60)
+        want = settings.discriminator.lr * lr_factor(settings.discriminator, since, since / 40)
+        assert adversary.optimizer.param_groups[0]["lr"] == pytest.approx(want, abs=1e-12), step
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from textdiff.errors import UsageError
 from textdiff.training import dry_run as module
 from textdiff.training.config import TrainConfig
 from textdiff.training.dry_run import DryRun
+from textdiff.vae.adversarial import PatchDiscriminator
 
 FOUND = DryRun(
     step=0.5,
@@ -73,6 +74,20 @@ def test_the_size_of_a_checkpoint_is_that_of_the_real_run(
     newest = next(checkpoint.checkpoints(tiny_run / "checkpoints"))
     size = sum(path.stat().st_size for path in newest.iterdir())
     assert float(stated[1]) == pytest.approx(size / 1e6, rel=0.01)
+
+
+def test_a_discriminator_that_starts_later_counts(configs, shapes, tmp_path, capsys):
+    flags = ["--config", configs / "vae.yaml", "--data", shapes, "--run-dir", tmp_path / "run"]
+    flags += ["--eval-images", 2, "--statistics-images", 2, "--dry-run"]
+    sizes = []
+    for weight in (0, 0.5):
+        run(["train-vae", *map(str, flags), "--discriminator.weight", str(weight)])
+        stated = re.search(r"checkpoints of ([\d.]+) MB", capsys.readouterr().out)
+        sizes.append(1e6 * float(stated[1]))
+    network = PatchDiscriminator()  # weights and two moments
+    assert sizes[1] - sizes[0] == pytest.approx(
+        3 * 4 * sum(p.numel() for p in network.parameters()), rel=0.02
+    )
 
 
 @pytest.mark.slow

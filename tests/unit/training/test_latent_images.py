@@ -10,8 +10,9 @@ from PIL import Image
 
 from tests.helpers.vaes import tiny_vae
 from textdiff.data import DataConfig, batches, open_data
+from textdiff.data.row_cache import RowCache
 from textdiff.errors import DataError
-from textdiff.training.latent_images import LatentImages, latent_images
+from textdiff.training.latent_images import LatentImages, decoded, latent_images
 from textdiff.training.latents import LatentEncoder
 from textdiff.vae import LatentCodec
 
@@ -107,6 +108,32 @@ def test_what_was_damaged_is_encoded_again(config, encoder):
     assert "1 were damaged and are encoded again" in again.fill(encoder)
     assert Counting.encoded == 1
     assert torch.equal(again.read(range(COUNT))[1], expected)
+
+
+def test_processes_share_the_search_for_damage(config, encoder, monkeypatch):
+    expected = filled(config, encoder).read(range(COUNT))[1]
+    looked_at = []
+    own = RowCache.spoilt
+    monkeypatch.setattr(
+        RowCache, "spoilt", lambda cache, rows: looked_at.append(list(rows)) or own(cache, rows)
+    )
+    ranks = [LatentImages(open_data(config, "all"), encoder) for _ in range(2)]
+    file = ranks[0].cache.folder / "latents.npy"
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 8  # the last row, which is in the second one's share
+    file.write_bytes(content)
+    told = [latents.fill(encoder, None, rank, 2) for rank, latents in enumerate(ranks)]
+    assert looked_at == [[0, 2, 4], [1, 3, 5]]
+    assert ["damaged" in each for each in told] == [False, True]
+    assert all(torch.equal(latents.read(range(COUNT))[1], expected) for latents in ranks)
+
+
+def test_pictures_are_decoded_where_latents_are_not_cached(config, encoder):
+    data = open_data(config, "all")
+    latents = LatentImages(data, encoder)
+    assert decoded(data) is data and decoded(latents) is data
+    latents.fill(encoder)
+    assert decoded(latents) is None
 
 
 def test_another_vae_has_its_own_and_cannot_be_given_this_one(config, encoder):

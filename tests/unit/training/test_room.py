@@ -7,10 +7,13 @@ from collections import namedtuple
 import pytest
 import torch
 
+from tests.helpers.vae_tasks import tiny_trainer
 from textdiff import TextToImage, checkpoint
+from textdiff.config import build, read_yaml
 from textdiff.errors import UsageError
 from textdiff.training import room
 from textdiff.training.room import check_room, checkpoint_bytes, shown_bytes
+from textdiff.training.settings.vae import TrainVaeSettings
 
 FREE = namedtuple("FREE", "total used free")
 
@@ -30,6 +33,22 @@ def test_the_size_is_that_of_a_real_checkpoint(tiny_run):
     real = sum(path.stat().st_size for path in newest.glob("*.safetensors"))
     unet = TextToImage.load(tiny_run, "cpu").unet.requires_grad_(True)
     assert checkpoint_bytes(unet, averaged=True) == pytest.approx(real, rel=0.1)
+
+
+def test_an_adversary_counts_with_its_moments(tiny_vae_run, shapes, tmp_path):
+    newest = next(checkpoint.checkpoints(tiny_vae_run / "checkpoints"))
+    real = sum(path.stat().st_size for path in newest.glob("*.safetensors"))
+    trainer = tiny_trainer(
+        build(
+            TrainVaeSettings,
+            [("run", {**read_yaml(tiny_vae_run / "config.yaml"), "run_dir": str(tmp_path)})],
+        )
+    )
+    network, adversary = trainer.task.model, trainer.adversary.network
+    assert checkpoint_bytes(network, averaged=True, adversary=adversary) == pytest.approx(
+        real, rel=0.1
+    )
+    assert checkpoint_bytes(network, averaged=True) < 0.8 * real
 
 
 def test_frozen_weights_have_no_moments():

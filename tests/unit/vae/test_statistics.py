@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -60,6 +61,30 @@ def test_the_file_holds_all_of_it(tmp_path):
     assert (read.count, read.data, read.vae) == (7, "seven pictures", "abc")
 
 
+def test_the_file_names_the_size_of_the_pictures_and_older_ones_need_not(tmp_path):
+    replace(statistics(), image_size=64).save(tmp_path)
+    assert read_statistics(tmp_path, channels=2, vae="abc").image_size == 64
+    (tmp_path / LATENTS).write_text(spoilt())
+    assert read_statistics(tmp_path, channels=2, vae="abc").image_size is None
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "channel"),
+    [
+        ((1.0, -2.0), (0.5, 3.0), None),
+        ((2.0, 2.0), (1.4, 1.1), None),  # normalised: means 2 and 1.3, deviations 2.8 and 0.37
+        ((1.0, -2.0), (0.5, 9.5), 1),
+        ((1.0, -2.0), (0.1, 3.0), 0),
+        ((3.0, -2.0), (0.5, 3.0), 0),
+        ((1.0, -2.0), (0.5, float("nan")), 1),
+    ],
+)
+def test_latents_of_another_scale_are_told_by_channel(mean, std, channel):
+    told = statistics().misfit(torch.tensor(mean), torch.tensor(std))
+    assert (told is None) == (channel is None)
+    assert told is None or told.startswith(f"channel {channel} has mean ")
+
+
 def test_no_file_is_none(tmp_path):
     assert read_statistics(tmp_path, channels=2, vae="abc") is None
 
@@ -78,6 +103,8 @@ def spoilt(**changes) -> str:
         (spoilt(std=[1.0]), "2 and 1 entries .* 2 latent channels"),
         (spoilt(std=[1.0, 0.0]), "every std must be above 0"),
         (spoilt(mean=[float("nan"), 0.0]), "above 0 and finite"),
+        (spoilt(image_size=0), "image_size 0"),
+        (spoilt(image_size=True), "image_size True"),
         (spoilt(vae="def"), "is of the VAE def, the weights beside it are abc"),
     ],
 )

@@ -67,6 +67,21 @@ CHARTS = (
         (("held_out/bits_per_dim", "bound"),),
     ),
     Choice(
+        "Held-out reconstructions, dB",
+        "How like held-out pictures a VAE's reconstructions are; at the height of mean colours it "
+        "has learned nothing.",
+        (
+            ("held_out/psnr", "reconstructions"),
+            ("held_out/psnr_of_mean_colour", "mean colours"),
+        ),
+    ),
+    Choice(
+        "Bits in the latents",
+        "What a VAE's latents say of a held-out picture, KL to N(0, I); near 0 they say nothing.",
+        (("held_out/kl_bits", "bits"),),
+        log=True,
+    ),
+    Choice(
         "Text matters",
         "How far the predicted picture moves when only the prompt is another, as a share of how "
         "far the two true pictures are apart; 0 is a model that does not read.",

@@ -2,6 +2,7 @@
 
 model ── prompts of each split ──► pictures, once ──► composition, CLIPs, distribution
 CLIP ── its splits ──► retrieval
+VAE ── its splits ──► reconstructions
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from textdiff.devices import pick_device
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.evaluation.evaluators import involved_in, load_evaluators
 from textdiff.evaluation.features.cache import open_cache
-from textdiff.evaluation.features.cached import CachedFeatures
+from textdiff.evaluation.features.cached import CachedFeatures, clip_features
 from textdiff.evaluation.features.clip import ClipExtractor
 from textdiff.evaluation.features.named import load_extractor
 from textdiff.evaluation.protocol import clip_protocol, data_protocol, model_protocol
@@ -32,8 +33,11 @@ from textdiff.evaluation.report.provenance import Measured, provenance
 from textdiff.evaluation.report.retrieval import DEFAULT_SPLITS, retrieval
 from textdiff.evaluation.report.run_files import RunFiles
 from textdiff.evaluation.report.settings import ReportSettings
+from textdiff.evaluation.report.vae import reconstructions
+from textdiff.evaluation.vae.measure import vae_protocol
 from textdiff.metrics.preparation import as_clip_sees
 from textdiff.threads import settle_threads
+from textdiff.vae import Vae
 
 UNTRAINED = "Train on, or name another --run"
 NO_DATA = "Name the images: --data SOURCE"
@@ -46,6 +50,8 @@ def measured(run: RunFiles, settings: ReportSettings) -> Iterator[Part]:
             yield from of_model(run, settings)
         case "CLIP":
             yield from of_clip(run, settings)
+        case "VAE":
+            yield from of_vae(run, settings)
         case "noised CLIP":
             why = "what a noised CLIP recognises under noise has a command of its own"
             yield from nothing(run, settings, why, f"textdiff noised-clip --noised {settings.run}")
@@ -125,6 +131,31 @@ def of_clip(run: RunFiles, settings: ReportSettings) -> Iterator[Part]:
     yield with_notes(retrieval(by, splits, settings.examples), notes)
     what = Measured(
         clips=[clip_protocol(settings.run, clip)],
+        data={split: data_protocol(each) for split, each in splits.items()},
+    )
+    yield provenance(settings, run, what)
+
+
+def of_vae(run: RunFiles, settings: ReportSettings) -> Iterator[Part]:
+    device = pick_device(settings.device)
+    config = data_for(settings)
+    if isinstance(config, str):
+        yield from nothing(run, settings, config, NO_DATA)
+        return
+    if "need_captions" not in settings.data.model_fields_set:
+        config = config.model_copy(update={"need_captions": False})
+    vae = Vae.load(run.folder, device)
+    vae.latent_shape(config.image_size)
+    clips = {name: ClipModel.load(name).freeze().to(device) for name in settings.judges}
+    judges = {name: clip_features(clip, name) for name, clip in clips.items()}
+    splits, notes = open_splits(config, settings.split or DEFAULT_SPLITS)
+    settle_threads(device)
+    say("reconstructions")
+    part = reconstructions(vae, judges, splits, limit=settings.limit, examples=settings.examples)
+    yield with_notes(part, notes)
+    what = Measured(
+        vae=vae_protocol(settings.run, vae),
+        clips=[clip_protocol(name, clip) for name, clip in clips.items()],
         data={split: data_protocol(each) for split, each in splits.items()},
     )
     yield provenance(settings, run, what)

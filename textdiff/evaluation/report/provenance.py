@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from textdiff.config import Settings, to_yaml
 from textdiff.evaluation.protocol import (
@@ -18,7 +18,8 @@ from textdiff.evaluation.protocol import (
 from textdiff.evaluation.report.document import Block, Facts, Missing, Part, Section, Text
 from textdiff.evaluation.report.run_files import RunFiles
 from textdiff.evaluation.report.settings import ReportSettings
-from textdiff.evaluation.results import to_json
+from textdiff.evaluation.results import OMIT_NONE, to_json
+from textdiff.evaluation.vae.result import VaeModelProtocol
 
 PLACES = ("out", "json")  # where results go: nobody else's, so not in the command
 
@@ -28,6 +29,7 @@ class Measured:
     """What was measured, by what, on what; empty where nothing was. prompts: how many, by split."""
 
     model: ModelProtocol | None = None
+    vae: Annotated[VaeModelProtocol | None, OMIT_NONE] = None
     clips: Sequence[ClipProtocol] = ()
     data: Mapping[str, DataProtocol] = field(default_factory=dict)
     prompts: Mapping[str, int] = field(default_factory=dict)
@@ -38,6 +40,8 @@ def provenance(settings: ReportSettings, run: RunFiles, measured: Measured) -> P
     blocks: list[Block] = [Text("The command that repeats it", command(settings), folded=False)]
     if measured.model:
         blocks.append(Facts("Model", flat(to_json(measured.model))))
+    if measured.vae:
+        blocks.append(Facts("VAE", flat(to_json(measured.vae))))
     for clip in measured.clips:
         blocks.append(Facts(f"CLIP {clip.name}", flat(to_json(clip))))
     for split, data in measured.data.items():

@@ -13,15 +13,20 @@ from textdiff.data.of_run import RUN_CONFIG
 from textdiff.errors import CheckpointError
 from textdiff.evaluation.report.log import Log, read_log
 from textdiff.manifests import read_manifest, sha256_of
-from textdiff.pipeline.loading import MODEL_FILE
+from textdiff.pipeline.loading import MODEL_FILE, VAE_FOLDER
+from textdiff.vae.source import CONFIG as VAE_CONFIG
 
-Kind: TypeAlias = Literal["text-to-image model", "CLIP", "noised CLIP", "run without weights"]
+Kind: TypeAlias = Literal[
+    "text-to-image model", "CLIP", "noised CLIP", "VAE", "run without weights"
+]
 
 LOG = "metrics.jsonl"
+VAE_FILE = f"{VAE_FOLDER}/{VAE_CONFIG}"
 KINDS: dict[str, Kind] = {
     MODEL_FILE: "text-to-image model",
     NOISED_CLIP_FILE: "noised CLIP",
     CLIP_FILE: "CLIP",
+    VAE_FILE: "VAE",  # models of latents have it too
 }
 
 
@@ -49,7 +54,10 @@ class RunFiles:
 def find_run(name: str) -> tuple[Path, Kind]:
     """The folder and what it holds. Raises CheckpointError: no such folder, or no run in it."""
     folder = Path(name).expanduser()
-    what = "give a run folder of textdiff train, train-clip or finetune-clip, or an exported model"
+    what = (
+        "give a run folder of textdiff train, train-clip, finetune-clip or train-vae, or an "
+        "exported model"
+    )
     if not folder.is_dir():
         reason = "is a file" if folder.exists() else "does not exist"
         raise CheckpointError(f"--run {name} {reason}; {what}")

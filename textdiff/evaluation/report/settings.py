@@ -27,7 +27,8 @@ class ReportSettings(SamplingConfig):
     short_names: ClassVar[Mapping[str, str]] = {**NAMES_BUT_JUDGE, "judge": "judges"}
 
     run: str = Field(
-        description="run folder of train, train-clip or finetune-clip, or an exported model"
+        description="run folder of train, train-clip, finetune-clip or train-vae, or an exported "
+        "model"
     )
     judges: list[str] = Field(
         [],
@@ -44,7 +45,7 @@ class ReportSettings(SamplingConfig):
         None,
         min_length=1,
         description="whose captions are the prompts; none: val and test where the data state what "
-        "is in their pictures, else train; of a CLIP val and test",
+        "is in their pictures, else train; of a CLIP or a VAE val and test",
     )
     num_prompts: int = Field(64, ge=2, description="prompts of each split, at most")
     num_images: int = Field(2, ge=1, description="pictures per prompt; 2 or more show diversity")
@@ -53,7 +54,9 @@ class ReportSettings(SamplingConfig):
         "train", description="real pictures that the distribution of drawn ones is compared with"
     )
     limit: int | None = Field(
-        None, ge=2, description="so many of these real pictures, the first; none: all"
+        None,
+        ge=2,
+        description="so many of these real pictures, the first; of a VAE: of each split; none: all",
     )
     examples: int = Field(8, ge=1, description="pictures of each kind that are shown, at most")
     feature_cache: FeatureCache = "auto"

@@ -32,7 +32,7 @@ from textdiff.metrics.bootstrap import (
 from textdiff.metrics.features import distinct_captions
 from textdiff.metrics.images import WINDOW, psnr, ssim
 from textdiff.metrics.paired import Clustered, estimate_difference
-from textdiff.metrics.paired_kernel import paired_kid_estimate
+from textdiff.metrics.paired_kernel import LARGEST, paired_kid_estimate
 from textdiff.metrics.retrieval import image_text_retrieval
 from textdiff.pictures import to_float, to_uint8
 from textdiff.types import Features, PerSample, Pictures
@@ -97,6 +97,20 @@ def reconstruct(
     return Reconstructed(
         [data.identifiers[k] for k in used], [data.captions[k] for k in used], *columns
     )
+
+
+def check_judged(data: CaptionedImages, limit: int | None) -> None:
+    """Before pictures are reconstructed for judges.
+
+    Raises:
+        DataError: more pictures than KID of pairs takes.
+    """
+    count = min(len(data), limit or len(data))
+    if count > LARGEST:
+        raise DataError(
+            f"{data.title}: judges compare {LARGEST:,} reconstructions at most, not {count:,}; "
+            f"give --limit {LARGEST}, or no --judge"
+        )
 
 
 def measure_vae(done: Reconstructed, judges: Mapping[str, CachedFeatures]) -> VaeResult:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 STEPS = 200
 PICTURES = 8
 FALL = 0.5  # the quickstart: 0.001 at its rate of 2e-3, 0.37 at 1e-4, the default
+TOGETHER = 20  # steps with an adversary, whose loss need not fall
 LAST = 10  # steps whose mean loss counts, since dropout makes it noisy
 USUAL_LR = 1e-3  # of AdamW, for so few steps and pictures
 NAMED = 4  # weights named in a message
@@ -54,7 +55,7 @@ def check_overfit(spec: TrainingSpec, run_dir: str | Path) -> None:
             "without accelerate launch"
         )
     count = max(2, min(PICTURES, spec.config.batch_size))
-    probe = spread_over(spec.data, count, spec.seed)
+    probe = spread_over(spec.data, count, spec.seed, distinct=spec.captions)
     task = spec.build_task(accelerator)
     check = OverfitCheck(spec, task, accelerator, RunFolder(run_dir, main=False))
     accelerator.print(
@@ -67,8 +68,9 @@ def check_overfit(spec: TrainingSpec, run_dir: str | Path) -> None:
         raise NonFiniteLossError(attempt.diverged)
     if not attempt.passed:
         raise NotLearningError(f"{attempt.said}: {check.broken_part(attempt, probe)}")
+    rival = check.beside_adversary(batch_of(probe), attempt.lr)
     unreached = f"; no gradient reaches {named(attempt.unreached)}" if attempt.unreached else ""
-    accelerator.print(f"passed: {attempt.said}{unreached}; nothing was written")
+    accelerator.print(f"passed: {attempt.said}{unreached}{rival}; nothing was written")
 
 
 def batch_of(probe: Probe) -> Batch:
@@ -122,23 +124,13 @@ class OverfitCheck:
         state = self.task.model.state_dict()
         object.__setattr__(self, "start", {name: x.detach().clone() for name, x in state.items()})
 
-    def attempt(self, batch: Batch, lr: float, steps: int = STEPS) -> Attempt:
-        """Ends early where a loss or a gradient is not finite."""
-        self.task.model.load_state_dict(self.start)
-        changes = {"lr": lr, "warmup_steps": 0, "max_minutes": None, "compile": False}
-        changes["max_skipped_steps"] = 0
-        trainer = Trainer(
-            task=self.task,
-            data=self.spec.data,
-            config=self.spec.config.model_copy(update=changes),
-            accelerator=self.accelerator,
-            run=self.run,
-            seed=self.spec.seed,
-            ema_decay=None,
-            fixed={},
-        )
+    def attempt(self, batch: Batch, lr: float) -> Attempt:
+        """By itself, without an adversary. Ends early where a loss or a gradient is not finite."""
+        trainer = self._trainer(lr)
+        if trainer.adversary:
+            trainer.adversary.start_at(STEPS)
         attempt = Attempt(lr)
-        for _ in range(steps):  # the trainer's progress stays at step 0, and so do all draws
+        for _ in range(STEPS):  # the trainer's progress stays at step 0, and so do all draws
             try:
                 attempt.losses.append(trainer.train_step([batch])["loss"])
             except NonFiniteLossError as error:
@@ -153,10 +145,45 @@ class OverfitCheck:
                 attempt.gradients[name] = max(norm, attempt.gradients.get(name, 0.0))
         return attempt
 
+    def beside_adversary(self, batch: Batch, lr: float) -> str:
+        """A few steps with the task's adversary, from the start; says so. Empty without one.
+
+        Raises:
+            NonFiniteLossError: of either. NotLearningError: no gradient reaches the adversary.
+        """
+        trainer = self._trainer(lr)
+        if trainer.adversary is None:
+            return ""
+        trainer.adversary.start_at(0)
+        reached = 0.0
+        for _ in range(TOGETHER):
+            trainer.train_step([batch])
+            reached = max(reached, *_norms(trainer.adversary.network).values())
+        rival = trainer.adversary.name
+        if not reached:
+            raise NotLearningError(f"no gradient reaches any weight of the {rival}")
+        return f"; {TOGETHER} steps with the {rival} are finite"
+
+    def _trainer(self, lr: float) -> Trainer:
+        """Of the weights as they were at first."""
+        self.task.model.load_state_dict(self.start)
+        changes = {"lr": lr, "warmup_steps": 0, "max_minutes": None, "compile": False}
+        changes["max_skipped_steps"] = 0
+        return Trainer(
+            task=self.task,
+            data=self.spec.data,
+            config=self.spec.config.model_copy(update=changes),
+            accelerator=self.accelerator,
+            run=self.run,
+            seed=self.spec.seed,
+            ema_decay=None,
+            fixed={},
+        )
+
     def broken_part(self, attempt: Attempt, probe: Probe) -> str:
         """Why `attempt` failed, as far as can be found out."""
         batch = batch_of(probe)
-        if len(probe) < 2:
+        if len(probe) < 2 and self.spec.captions:
             return "all captions of the data are the same; a caption must tell its picture apart"
         if (probe.images == probe.images[:1]).all():
             return "all pictures of the batch are the same; look at them with 'textdiff data info'"

@@ -47,16 +47,17 @@ def first_of(data: TrainingData, count: int) -> Probe:
     return Probe(images, [data.captions[index][0] for index in ids], data.split, ids)
 
 
-def spread_over(data: TrainingData, count: int, seed: int) -> Probe:
-    """Up to `count` images from all over `data`, each with another caption.
+def spread_over(data: TrainingData, count: int, seed: int, distinct: bool = True) -> Probe:
+    """Up to `count` images from all over `data`, each with another caption unless they need not be
+    `distinct`.
 
     Raises:
         DataError: as `CaptionedImages.read`.
     """
     _, ids = EndlessOrder(len(data), seed).at(torch.arange(min(len(data), CANDIDATES * count)))
-    chosen: dict[str, int] = {}
+    chosen: dict[str | int, int] = {}
     for index in ids.tolist():
-        chosen.setdefault(data.captions[index][0], index)
+        chosen.setdefault(data.captions[index][0] if distinct else index, index)
     used, images = data.usable(list(chosen.values())[:count])
     return Probe(images, [data.captions[index][0] for index in used], data.split, used)
 

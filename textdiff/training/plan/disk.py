@@ -21,7 +21,7 @@ def disk_parts(settings: Settings, step: StepReading, rows: int) -> list[Part]:
         tables = step.texts * step.text_bytes
         parts.append(Part("networks it is conditioned on, in the run folder", held.others - tables))
     elif isinstance(settings, TrainVaeSettings):
-        parts.append(Part("the VAE as a folder of diffusers", held.weights))
+        parts.append(Part("the VAE as a folder of diffusers", held.weights - held.adversary))
     else:
         parts.append(Part("the towers as an open_clip folder", held.weights))
     data: DataConfig | None = getattr(settings, "data", None)

@@ -29,6 +29,7 @@ from textdiff.training.plan.settings import (
     training_settings,
 )
 from textdiff.training.plan.stand_ins import with_stand_ins
+from textdiff.training.settings.noised_clip import FinetuneClipSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,9 @@ def precision_for(options: PlanOptions, asked: str) -> tuple[str, list[str]]:
 
 
 def caches_latents(training: Settings) -> bool:
-    """Whether training reads latents from a cache."""
+    """Whether training reads latents from a cache, if it is of latents."""
+    if isinstance(training, FinetuneClipSettings) and training.reads_pictures:
+        return False
     data = getattr(training, "data", None)
     return isinstance(data, DataConfig) and data.cache != "off"
 

@@ -45,13 +45,14 @@ class Cost:
 @dataclass(frozen=True, kw_only=True)
 class Held:
     """Bytes from step to step. others: of tensors that are none of these, such as frozen networks
-    and tables."""
+    and tables. adversary: those of `weights` that are of a network trained against the task's."""
 
     weights: int
     gradients: int
     optimizer: int
     average: int
     others: int
+    adversary: int = 0
 
     @property
     def total(self) -> int:
@@ -62,11 +63,11 @@ class Held:
 class StepReading:
     """What a step at a batch costs.
 
-    name, parameters: of what is trained; trained: of the parameters.
+    name, parameters: of what is trained, an adversary included; trained: of the parameters.
     setup: bytes held at most before the first step.
     evaluation: bytes held at most until an evaluation and a checkpoint were done; 0: not measured.
     capacity: bytes of memory there.
-    latent_bytes: of a picture's latents as a cache keeps them; 0: pixels are diffused.
+    latent_bytes: of a picture's latents as a cache keeps them; 0: none is, or pixels are diffused.
     rows: samples of the data. texts: their distinct captions. text_bytes: of one of them as it is
         kept; 0: none is.
     """

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from textdiff.attention import use_fused_kernels
 from textdiff.config import Settings, build
@@ -65,13 +65,16 @@ def measure(job: StepJob) -> StepReading:
             ema_decay=spec.ema_decay,
             fixed={},
         )
+        if trainer.adversary:
+            trainer.adversary.start_at(0)
         embed = getattr(trainer.task, "embed", None)
         texts = embed if isinstance(embed, CaptionEmbeddings) else None
         if texts is not None and (job.captions or 0) * texts.row_bytes > LIMIT_BYTES:
             texts.table = None
         if job.live:
             use_fused_kernels()
-            norms_in_fp32(trainer.task.model)
+            for network in networks_of(trainer):
+                norms_in_fp32(network)
         latents = getattr(trainer.task, "latents", None)
         encoder = latents if isinstance(latents, LatentEncoder) else None
         setup = peak_bytes()
@@ -80,10 +83,11 @@ def measure(job: StepJob) -> StepReading:
             trainer.train_step(next(steps))
             cost = live_cost(trainer, steps) if job.live else process_cost(trainer, steps)
         evaluation = max(evaluated(trainer), *cost.peaks) if job.evaluate else 0
-    parameters = list(trainer.task.model.parameters())
+    parameters = [p for network in networks_of(trainer) for p in network.parameters()]
+    rival = f" with a {trainer.adversary.name}" if trainer.adversary else ""
     return StepReading(
         batch=job.batch,
-        name=trainer.task.name,
+        name=f"{trainer.task.name}{rival}",
         parameters=sum(p.numel() for p in parameters),
         trained=sum(p.numel() for p in parameters if p.requires_grad),
         held=held_by(trainer),
@@ -97,7 +101,7 @@ def measure(job: StepJob) -> StepReading:
         rows=len(spec.data),
         texts=len({text for texts in spec.data.captions for text in texts}),
         text_bytes=0 if texts is None or texts.table is None else texts.row_bytes,
-        latent_bytes=0 if encoder is None else BYTES * math.prod(encoder.row_shape),
+        latent_bytes=BYTES * math.prod(encoder.row_shape) if encoder and job.cached else 0,
     )
 
 
@@ -117,13 +121,20 @@ def capacity_of(device: torch.device) -> int:
     return usable_bytes()
 
 
+def networks_of(trainer: Trainer) -> list[nn.Module]:
+    """The task's own, and the one that is trained against it, if any."""
+    return [trainer.task.model, *([trainer.adversary.network] if trainer.adversary else [])]
+
+
 def held_by(trainer: Trainer) -> Held:
     """Between steps; gradients count although they are let go."""
-    parameters = list(trainer.task.model.parameters())
+    parameters = [p for network in networks_of(trainer) for p in network.parameters()]
     trained = [p for p in parameters if p.requires_grad]
+    optimizers = [trainer.optimizer, *([trainer.adversary.optimizer] if trainer.adversary else [])]
     state = [
         value
-        for entries in trainer.optimizer.state.values()
+        for optimizer in optimizers
+        for entries in optimizer.state.values()
         for value in entries.values()
         if isinstance(value, Tensor)
     ]
@@ -134,6 +145,7 @@ def held_by(trainer: Trainer) -> Held:
     others = [t for t in all_tensors() if t.untyped_storage()._cdata not in known]
     return Held(
         weights=held_bytes(parameters),
+        adversary=held_bytes(trainer.adversary.network.parameters()) if trainer.adversary else 0,
         gradients=held_bytes(trained),
         optimizer=held_bytes(state),
         average=held_bytes(average),

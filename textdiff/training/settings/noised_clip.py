@@ -91,6 +91,12 @@ class FinetuneClipSettings(Settings):
     data: RunData
     train: FinetuneTrainConfig = FinetuneTrainConfig()
 
+    @property
+    def reads_pictures(self) -> bool:
+        """Of latents: whether training looks at the pictures themselves all the same, so that no
+        cache of latents serves it."""
+        return bool(self.distill or self.max_shift)
+
     @model_validator(mode="before")
     @classmethod
     def _noise_is_a_section(cls, values: dict[str, Any]) -> dict[str, Any]:

@@ -63,9 +63,7 @@ class DiscriminatorConfig(OptimizerConfig):
         0.0, ge=0, description="of the adversarial loss, times the adaptive weight; 0: none"
     )
     start: int = Field(
-        2000,
-        ge=0,
-        description="steps before it is trained and counts; warm-up counts from the run's start",
+        2000, ge=0, description="steps before it is trained and counts, from where its warm-up does"
     )
     channels: int = Field(32, ge=8, multiple_of=8, description="of its first layer")
     layers: int = Field(

@@ -72,7 +72,7 @@ def noised_clip_spec(
     read: CaptionedImages | LatentImages = data
     if vae is not None:
         latents = LatentEncoder(LatentCodec(vae, model.image_size), settings.latents)
-        if not distill and not settings.max_shift:  # both look at the pictures themselves
+        if not settings.reads_pictures:
             read = latent_images(data, latents)
         start_from_pixels(clip, data, latents)
     train = settings.train.for_tower(clip.clip.tower_kind)

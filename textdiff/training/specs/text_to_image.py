@@ -21,6 +21,7 @@ from textdiff.training.fresh_model import (
 )
 from textdiff.training.held_out import open_held_out
 from textdiff.training.latent_images import LatentImages, latent_images
+from textdiff.training.latent_scale import check_scale
 from textdiff.training.latents import LatentEncoder, fixed_of
 from textdiff.training.picture_embeddings import PictureEmbeddings, load_picture_embeddings
 from textdiff.training.run import TrainingSpec
@@ -30,6 +31,8 @@ from textdiff.training.tasks.diffusion import DiffusionTask
 from textdiff.vae import LatentCodec, Vae
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from accelerate import Accelerator
 
 # what must not change while a run lasts
@@ -86,6 +89,11 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         pipe.to(accelerator.device)
         return _task(settings, pipe, seen, held_out, pictures, latents)
 
+    def check(folder: Path) -> None:
+        check_same_clip(folder, clip)
+        if vae is not None:
+            check_scale(folder, vae, data)
+
     return TrainingSpec(
         build_task=build_task,
         data=seen,
@@ -94,7 +102,7 @@ def text_to_image_spec(settings: TrainSettings) -> TrainingSpec:
         seed=settings.seed,
         fixed={**_fixed(settings, pictures, vae), "clip_weights": clip.weights_hash()},
         ema_decay=settings.ema_decay,
-        check=lambda folder: check_same_clip(folder, clip),
+        check=check,
         prepare=lambda folder: write_model(folder, pipe),
         next_steps=_next_steps(settings, data),
     )

@@ -79,6 +79,7 @@ def vae_spec(settings: TrainVaeSettings) -> TrainingSpec:
         },
         ema_decay=settings.ema_decay,
         next_steps=_next_steps(settings),
+        captions=False,
     )
 
 
@@ -111,9 +112,8 @@ def _discriminator(
         torch.manual_seed(seed_of(seed, DISCRIMINATOR))
         network = PatchDiscriminator(config.channels, config.layers)
     return Discriminator(
-        Adversary(DISCRIMINATOR, network, config),
+        Adversary(DISCRIMINATOR, network, config, config.start),
         weight=config.weight,
-        start=config.start,
         mean=partial(accelerator.reduce, reduction="mean"),
     )
 

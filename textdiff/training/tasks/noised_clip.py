@@ -145,11 +145,11 @@ class NoisedClipTask:
         """(C, H, W) of x_0 of these pictures."""
         return tuple(image.shape[1:]) if self.latents is None else self.latents.codec.shape
 
-    def fill_cache(self, reads: int) -> str | None:
+    def fill_cache(self, reads: int, rank: int = 0, ranks: int = 1) -> str | None:
         """As `Caching`: of latents."""
         if self.latents is None or not isinstance(self.data, LatentImages):
             return None
-        return self.data.fill(self.latents, reads)
+        return self.data.fill(self.latents, reads, rank, ranks)
 
     def draw(self, batch: Batch, step: int) -> tuple[Images, Timesteps]:
         """eps (B, C, H, W) and timestep (B,), a function of (seed, step, epoch, sample id)."""

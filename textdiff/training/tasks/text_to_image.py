@@ -150,11 +150,11 @@ class TextToImageTask(ABC):
     def _draws_x_0(self) -> bool:
         return self.latents is not None and self.latents.sampled
 
-    def fill_cache(self, reads: int) -> str | None:
+    def fill_cache(self, reads: int, rank: int = 0, ranks: int = 1) -> str | None:
         """As `Caching`: of latents."""
         if self.latents is None or not isinstance(self.seen, LatentImages):
             return None
-        return self.seen.fill(self.latents, reads)
+        return self.seen.fill(self.latents, reads, rank, ranks)
 
     def on_device(self, images: Tensor, draws: Draws) -> tuple[Images, Images, Timesteps]:
         """x_0, eps and timestep, where the U-Net is. images: as `Batch.image`."""

@@ -41,6 +41,7 @@ from textdiff.vae.loss import (
     to_bits,
 )
 from textdiff.vae.model import Vae
+from textdiff.vae.passes import at_once
 from textdiff.vae.posterior import Posterior
 from textdiff.vae.statistics import LatentStatistics
 
@@ -204,8 +205,9 @@ class VaeTask:
         return numbers.values(self.objective)
 
     def _held_out_numbers(self, data: CaptionedImages) -> Iterator[VaeNumbers]:
-        for start in range(0, min(len(data), self.eval_images), CHUNK):
-            rows = range(start, min(start + CHUNK, len(data), self.eval_images))
+        count, size = min(len(data), self.eval_images), min(CHUNK, at_once(data.image_size**2))
+        for start in range(0, count, size):
+            rows = range(start, min(start + size, count))
             _, pictures = data.read(rows)
             keys: list[Key] = [("held out", self.seed, row) for row in rows]
             x, eps = self.drawn(pictures, keys)

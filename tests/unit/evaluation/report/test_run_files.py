@@ -26,6 +26,13 @@ def test_a_clip_run(tiny_clip):
     assert "open_clip_model.safetensors" in {file.name for file in run.weights}
 
 
+def test_a_vae_run(tiny_vae_run, tiny_latent_model):
+    run = open_run(str(tiny_vae_run))
+    assert run.kind == "VAE"
+    assert "checkpoints/step-000006/ema.safetensors" in {file.name for file in run.weights}
+    assert open_run(str(tiny_latent_model)).kind == "text-to-image model"
+
+
 def test_a_run_that_ended_before_its_first_checkpoint(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2}\n')
     run = open_run(str(tmp_path))

@@ -12,7 +12,8 @@ from textdiff.clip import ClipModel
 from textdiff.data import DataConfig, open_data
 from textdiff.errors import DataError
 from textdiff.evaluation.features.cached import clip_features
-from textdiff.evaluation.vae.measure import measure_vae, reconstruct
+from textdiff.evaluation.vae import measure
+from textdiff.evaluation.vae.measure import check_judged, measure_vae, reconstruct
 from textdiff.metrics.latents import measure_latents
 from textdiff.pictures import to_float, to_uint8
 
@@ -77,6 +78,13 @@ def test_without_captions_there_is_no_search(done, tiny_clip):
     clip = {"judge": clip_features(ClipModel.load(tiny_clip).freeze())}
     nameless = replace(done, captions=[[""] for _ in done.captions])
     assert measure_vae(nameless, clip).judged["judge"].originals is None
+
+
+def test_more_pictures_than_judges_compare_are_refused_beforehand(data, monkeypatch):
+    monkeypatch.setattr(measure, "LARGEST", 5)
+    check_judged(data, 5)
+    with pytest.raises(DataError, match="judges compare 5 reconstructions at most, not 16; give"):
+        check_judged(data, None)
 
 
 def test_two_pictures_are_needed(data):

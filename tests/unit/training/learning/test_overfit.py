@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -9,14 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers.gradients import NanGradient
+from tests.helpers.vae_tasks import tiny_settings
 from textdiff.commands.cli import run
 from textdiff.config import Settings
 from textdiff.data import DataConfig, open_data
 from textdiff.errors import NonFiniteLossError, NotLearningError, UsageError
+from textdiff.training import discriminator
 from textdiff.training.config import TrainConfig
 from textdiff.training.learning import overfit
 from textdiff.training.learning.overfit import check_overfit, named
 from textdiff.training.run import TrainingSpec
+from textdiff.training.specs.vae import vae_spec
 from textdiff.types import Batch
 
 
@@ -124,6 +128,32 @@ def test_several_processes_are_refused(data, tmp_path, monkeypatch):
 def test_modules_are_named_once_and_few():
     assert named(["a.weight", "a.bias", "b.c.weight", "scale"]) == "a, b.c, scale"
     assert named([f"m{k}.weight" for k in range(7)]) == "m0, m1, m2, m3 and 3 more modules"
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Few steps, of which little is asked."""
+    monkeypatch.setattr(overfit, "STEPS", 12)
+    monkeypatch.setattr(overfit, "LAST", 2)
+    monkeypatch.setattr(overfit, "FALL", 0.95)
+
+
+def test_a_vae_needs_no_captions_and_its_discriminator_is_tried(shapes, tmp_path, capsys, short):
+    data = shutil.copytree(shapes, tmp_path / "data")
+    (data / "metadata.jsonl").unlink()
+    settings = tiny_settings(data, tmp_path / "run", discriminator__weight=0.5)
+    check_overfit(vae_spec(settings), settings.run_dir)
+    said = capsys.readouterr().out
+    assert "on one batch of 4 pictures" in said
+    assert "20 steps with the discriminator are finite; nothing was written" in said
+
+
+def test_a_discriminator_that_nothing_reaches_is_named(shapes, tmp_path, short, monkeypatch):
+    loss = discriminator.discriminator_loss
+    monkeypatch.setattr(discriminator, "discriminator_loss", lambda *pair: 0 * loss(*pair))
+    settings = tiny_settings(shapes, tmp_path / "run", discriminator__weight=0.5)
+    with pytest.raises(NotLearningError, match="no gradient reaches any weight of the discrimin"):
+        check_overfit(vae_spec(settings), settings.run_dir)
 
 
 @pytest.mark.slow

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.helpers.readings import reading
 from textdiff.training.plan.disk import disk_parts
 from textdiff.training.settings.clip import TrainClipSettings
 from textdiff.training.settings.text_to_image import TrainSettings
+from textdiff.training.settings.vae import TrainVaeSettings
 
 MB = 10**6
 
@@ -37,6 +40,13 @@ def test_caches(data, latent_bytes, name, size):
     found = bytes_by_name(settings, reading(4, latent_bytes=latent_bytes), rows=1000)
     caches = {key: value for key, value in found.items() if "pictures" in key}
     assert caches == ({} if name is None else {name: 1000 * size})
+
+
+def test_a_vae_is_written_without_its_discriminator():
+    step = reading(4, gradients=7 * MB)
+    step = replace(step, held=replace(step.held, adversary=2 * MB))
+    found = bytes_by_name(TrainVaeSettings(run_dir="r"), step, rows=10)
+    assert found["the VAE as a folder of diffusers"] == 5 * MB
 
 
 def test_a_clip_writes_its_towers_for_open_clip_too():

@@ -9,9 +9,11 @@ import pytest
 
 from textdiff import attention
 from textdiff.config import parse_flags
+from textdiff.training.plan.plan import caches_latents
 from textdiff.training.plan.reading import StepJob, StepReading
 from textdiff.training.plan.settings import schema_for, task_of, training_settings
 from textdiff.training.plan.step import measure
+from textdiff.vae.adversarial import PatchDiscriminator
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +102,29 @@ def test_cached_latents_are_not_encoded(flags, tmp_path):
     )
     assert cached.cost.flops < encoded.cost.flops
     assert cached.latent_bytes == 2 * 2 * 4 * 4 * 4  # float16 mean and logvar, 4 of 4 x 4
+
+
+def test_a_discriminator_that_starts_later_is_measured(flags, tmp_path):
+    alone = measured(flags("train-vae"), tmp_path, live=True)
+    rival = ["--discriminator.weight", "0.5", "--discriminator.channels", "16"]
+    both = measured([*flags("train-vae"), *rival], tmp_path, live=True)
+    added = sum(p.numel() for p in PatchDiscriminator(16).parameters())
+    assert both.name == "vae with a discriminator"
+    assert both.parameters - alone.parameters == both.trained - alone.trained == added
+    assert both.held.adversary == both.held.weights - alone.held.weights == 4 * added
+    assert both.held.gradients - alone.held.gradients == 4 * added
+    assert both.held.optimizer - alone.held.optimizer == pytest.approx(8 * added, rel=0.01)
+    assert both.cost.flops > alone.cost.flops
+    assert max(both.cost.live) > max(alone.cost.live)
+
+
+@pytest.mark.parametrize("flag", ["--distill", "--max-shift"])
+def test_a_noised_clip_of_latents_that_looks_at_pictures_has_no_cache(request, tmp_path, flag):
+    argv = [*request.getfixturevalue("latent_noised_flags"), "--data.cache", "auto", flag, "1"]
+    training = training_settings(parse_flags(schema_for(argv), argv, "plan", ""))
+    cached = caches_latents(training)
+    assert not cached
+    assert measured([*argv, "--data.cache", "off"], tmp_path, cached=cached).latent_bytes == 0
 
 
 def test_captions_too_many_to_keep_are_read_at_each_step(flags, tmp_path):
