@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.training.settings.kept import CkptExportSettings
+
+if TYPE_CHECKING:
+    from textdiff.clip.model import ClipModel
+    from textdiff.clip.noised import NoisedClip
+
+ClipT = TypeVar("ClipT", "ClipModel", "NoisedClip")
 
 
 def run(settings: CkptExportSettings) -> None:
@@ -43,8 +50,17 @@ def _export(run: Path, step: int, checkpoint: Path, out: Path) -> None:
     for name, kind in (("noised_clip", NoisedClip), ("clip", ClipModel)):
         weights = checkpoint / f"{name}.safetensors"
         if weights.is_file():
-            clip = kind.load(run)  # of the newest step: the same architecture and tokenizer
+            clip = _like(kind, run)
             load_module(clip, load_tensors(weights), weights)
             clip.save(out)
             return
     raise CheckpointError(f"{checkpoint} holds no model that this command knows")
+
+
+def _like(kind: type[ClipT], run: Path) -> ClipT:
+    """The run's export, which is of the newest step: the same architecture and tokenizer. If its
+    weights are damaged, they are not needed."""
+    try:
+        return kind.load(run)
+    except CheckpointError:
+        return kind.untrained_like(run)
