@@ -94,7 +94,8 @@ class RankWatch:
             self._tell(_said(error, self.rank))
             self._wait_for_others()
             return
-        self._tell(cause)
+        if self._reachable and self.end is None:
+            self._tell(cause)
         raise LostProcessError(cause.message, cause.code) from None
 
     def _of_another(self) -> End | None:

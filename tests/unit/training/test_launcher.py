@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a m
 @pytest.fixture(autouse=True)
 def _launched_by_nobody(monkeypatch):
     monkeypatch.setattr(launcher, "PAUSE", 0.0)
+    monkeypatch.setattr(launcher._Noted, "processes", None)
     for name in (FIRST, *LAUNCHED):
         monkeypatch.delenv(name, raising=False)
 
@@ -84,8 +85,6 @@ def test_a_parent_that_is_no_launcher_is_not_watched(monkeypatch):
 
 def test_one_that_ends_before_the_loop_interrupts_as_a_signal_does(monkeypatch, sleeper):
     """And is known afterwards: its number says nothing any more."""
-    monkeypatch.setattr(launcher._Noted, "processes", None)
-    monkeypatch.setattr(launcher, "PAUSE", 0.01)
     monkeypatch.setenv(LAUNCHED[0], "no")
     monkeypatch.setattr(os, "getppid", lambda: sleeper.pid)
     with pytest.raises(Interrupted), interruptible():
