@@ -102,7 +102,8 @@ def forked(
         said = pipe.read()
     _, status = os.waitpid(child, 0)
     code = None if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-    return Ended(code, time.monotonic() - start, **json.loads(said or "{}"))
+    told = json.loads(said) if code == 0 else {}
+    return Ended(code, time.monotonic() - start, **told)
 
 
 def import_all(names: Iterable[str]) -> None:

@@ -207,10 +207,15 @@ def save_checkpoint(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     verify(target)
-    for old in _older_than_kept(root, step, keep):
+    prune(root, step, keep, spared)
+    return target
+
+
+def prune(root: str | Path, step: int, keep: int, spared: Path | None = None) -> None:
+    """Removes what is older than the newest `keep` that verify, up to `step`; `spared` stays."""
+    for old in _older_than_kept(Path(root), step, keep):
         if old != spared:
             shutil.rmtree(_set_aside(old))
-    return target
 
 
 def _staging(folder: Path) -> Path:

@@ -51,6 +51,7 @@ from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.saved_state import (
     TrainingState,
+    prune_checkpoints,
     read_checkpoint,
     rounds_otherwise,
     write_checkpoint,
@@ -154,6 +155,8 @@ class Trainer:
         otherwise = rounds_otherwise(folder, state, processes)
         if otherwise:
             self.accelerator.print(otherwise)
+        root, keep = self.run.checkpoints, self.config.keep_checkpoints
+        on_main(self.accelerator, lambda: prune_checkpoints(root, state, self.progress, keep))
         self._export(folder)
 
     def prepare_data(self) -> str | None:

@@ -82,10 +82,6 @@ class TrainingState:
 def write_checkpoint(folder: Path, state: TrainingState, progress: Progress, keep: int) -> Path:
     """Writes the checkpoint of this `progress` under `folder`, of which the newest `keep` stay and,
     while the run is not steady, the newest from before besides."""
-    health = state.health
-    spared = (
-        None if health.steady else newest_steady(folder, before=progress.step - health.in_a_row)
-    )
     device = next(state.model.parameters()).device.type
     values = {
         "seconds": progress.elapsed(),
@@ -99,7 +95,20 @@ def write_checkpoint(folder: Path, state: TrainingState, progress: Progress, kee
         "fixed": state.fixed,
         "data": state.about_data,
     }
+    spared = _spared(folder, state, progress)
     return checkpoint.save_checkpoint(folder, progress.step, state.groups(), values, keep, spared)
+
+
+def prune_checkpoints(folder: Path, state: TrainingState, progress: Progress, keep: int) -> None:
+    """What `write_checkpoint` would have removed, had the process not been killed before."""
+    checkpoint.prune(folder, progress.step, keep, _spared(folder, state, progress))
+
+
+def _spared(folder: Path, state: TrainingState, progress: Progress) -> Path | None:
+    health = state.health
+    if health.steady:
+        return None
+    return newest_steady(folder, before=progress.step - health.in_a_row)
 
 
 def newest_steady(root: Path, before: int) -> Path | None:
