@@ -11,8 +11,9 @@ random     from the start; SIGKILL at a random moment, the same command again, u
            four kills in a row, since a run may be killed while it recovers from a kill
 events     from a run that was killed as its last save began: the process takes the steps since the
            save before again, evaluates, saves, prunes the oldest checkpoint and exports, and is
-           killed before one thing that it does to files, see `crash_kills.py`; then the same again.
-           Once for every single event
+           killed before one thing that it does to files, see `crash_kills.py`, once for every
+           single one; the process that mends it is killed too, before any of its own; then the same
+           again, to the end
 commands   `textdiff <command>`, started from a shell as people do, killed at a random moment and
            started again: fewer, since each takes seconds to import torch
 
@@ -127,8 +128,11 @@ class Trials:
             numbers = sorted(self.random.sample(numbers, at_most))  # type: ignore[assignment]
         for number in numbers:
             fresh_copy(self.folder / "almost", self.run)
-            ended = self.attempt(kill_before=number)
-            self._finish("event", int(ended.code is None), where=f"before file event {number}")
+            killed = self.attempt(kill_before=number).code is None
+            again = self.random.randint(1, self.result.events)
+            killed_again = self.attempt(kill_before=again).code is None
+            where = f"before file event {number}, and {again} of the next process"
+            self._finish("event", killed + killed_again, where)
 
     def commands(self, wanted: int) -> None:
         command = [sys.executable, "-m", "textdiff", self.job.command]
@@ -191,11 +195,9 @@ def main() -> None:
             trials.result.seconds = time.monotonic() - start
             results.append(trials.result)
             print(said(trials.result), flush=True)
+            about = {**protocol(options, "cpu"), "torch": torch.__version__}
+            write_numbers(options.json, {"protocol": about, "tasks": results})
     report(results)
-    write_numbers(
-        options.json,
-        {"protocol": {**protocol(options, "cpu"), "torch": torch.__version__}, "tasks": results},
-    )
     passed = all(result.passed for result in results)
     if passed and not options.work:
         shutil.rmtree(root)

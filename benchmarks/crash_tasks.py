@@ -51,9 +51,9 @@ TRAIN = {
     "workers": 0,
 }
 CLIP = {
-    "image": {"image_size": SIDE, "patch_size": 8, "width": 32, "heads": 2, "layers": 1},
-    "text": {"context_length": 12, "width": 32, "heads": 2, "layers": 1},
-    "embed_dim": 32,
+    "image": {"image_size": SIDE, "patch_size": 8, "width": 8, "heads": 1, "layers": 1},
+    "text": {"context_length": 8, "width": 8, "heads": 1, "layers": 1},  # of 49,408 words
+    "embed_dim": 8,
 }
 UNET = {
     "block_channels": [8, 16],

@@ -84,6 +84,13 @@ PAIRS: dict[str, Callable[[Any], None]] = {
 }
 
 
+def _never_come(_accelerator: Any) -> None:
+    raise AssertionError("it met one that is not there")
+
+
+PAIRS["1 never comes"] = _never_come
+
+
 def _rank(work: Callable[[Any], None], rank: int, port: int, errors: Path) -> None:
     """The rest of the life of a forked process."""
     from textdiff.errors import TextdiffError
@@ -96,9 +103,13 @@ def _rank(work: Callable[[Any], None], rank: int, port: int, errors: Path) -> No
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port), ACCELERATE_USE_CPU="true",
     )  # fmt: skip
-    code = 0
+    code, patience = 0, 1.0
+    if work is _never_come:
+        patience = LIMIT / 60
+        if rank == 1:
+            os._exit(0)
     try:
-        accelerator = accelerator_for("no", 1.0)
+        accelerator = accelerator_for("no", patience)
         with RankWatch(accelerator, LIMIT / 60):
             work(accelerator)
     except (TextdiffError, Interrupted) as error:

@@ -85,7 +85,8 @@ def train(shapes, tmp_path) -> Callable[..., None]:
         )
         trainer.resume("auto")
         run.path.mkdir(exist_ok=True)
-        run.start(Settings(), trainer.progress.step, tensorboard=False)
+        evaluated = not trainer.progress.unevaluated
+        run.start(Settings(), trainer.progress.step, tensorboard=False, evaluated=evaluated)
         if not trainer.finished:
             trainer.train()
 
@@ -198,4 +199,38 @@ def test_an_evaluation_that_a_signal_meets_is_made_by_the_next_process(
     monkeypatch.setattr(Brightness, "interrupted", (0, 5, STEPS))
     assert until_it_ends(train) == 3
     assert Brightness.interrupted == ()
+    assert differing(tmp_path / "run", expected) == []
+
+
+def test_an_evaluation_that_was_made_and_not_saved_leaves_no_second_row(
+    tmp_path, train, stopped, differing, monkeypatch
+):
+    """Killed right after it: the first time before any checkpoint, then after one that says that
+    it is due."""
+    expected = uninterrupted(train, tmp_path)
+    evaluate, killed = loop.evaluate, []
+
+    class KilledError(Exception):
+        """Stands for a signal that no process survives."""
+
+    def then_killed(task, run, step, **options):
+        made = evaluate(task, run, step, **options)
+        if step not in killed:
+            killed.append(step)
+            raise KilledError
+        return made
+
+    monkeypatch.setattr(loop, "evaluate", then_killed)
+    with pytest.raises(KilledError):
+        train()
+    stopped(1 + 5)
+    with pytest.raises(StoppedBySignalError, match="at step 5"):
+        train()
+    stopped(0)
+    for step in (5, 10, 15):
+        with pytest.raises(KilledError):
+            train()
+        assert killed[-1] == step
+    monkeypatch.setattr(loop, "evaluate", evaluate)
+    train()
     assert differing(tmp_path / "run", expected) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.training.settings.kept import CkptExportSettings
@@ -11,8 +11,6 @@ from textdiff.training.settings.kept import CkptExportSettings
 if TYPE_CHECKING:
     from textdiff.clip.model import ClipModel
     from textdiff.clip.noised import NoisedClip
-
-ClipT = TypeVar("ClipT", "ClipModel", "NoisedClip")
 
 
 def run(settings: CkptExportSettings) -> None:
@@ -47,7 +45,9 @@ def _export(run: Path, step: int, checkpoint: Path, out: Path) -> None:
     if (checkpoint / "prior.safetensors").is_file():
         Prior.load(run, "cpu", step).save(out)
         return
-    for name, kind in (("noised_clip", NoisedClip), ("clip", ClipModel)):
+    kinds: dict[str, type[ClipModel] | type[NoisedClip]]
+    kinds = {"noised_clip": NoisedClip, "clip": ClipModel}
+    for name, kind in kinds.items():
         weights = checkpoint / f"{name}.safetensors"
         if weights.is_file():
             clip = _like(kind, run)
@@ -57,7 +57,7 @@ def _export(run: Path, step: int, checkpoint: Path, out: Path) -> None:
     raise CheckpointError(f"{checkpoint} holds no model that this command knows")
 
 
-def _like(kind: type[ClipT], run: Path) -> ClipT:
+def _like(kind: type[ClipModel] | type[NoisedClip], run: Path) -> ClipModel | NoisedClip:
     """The run's export, which is of the newest step: the same architecture and tokenizer. If its
     weights are damaged, they are not needed."""
     try:

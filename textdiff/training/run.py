@@ -19,6 +19,7 @@ from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
 from textdiff.training.processes import on_main
+from textdiff.training.progress import Progress
 from textdiff.training.rank_watch import RankWatch
 from textdiff.training.readers import outliving_readers
 from textdiff.training.room import check_room, room_for
@@ -103,7 +104,7 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
         return
     room = room_for(trainer.state(), spec.config.keep_checkpoints, trainer.task)
     on_main(accelerator, lambda: check_room(folder.path, room))
-    on_main(accelerator, lambda: _prepare(spec, folder, trainer.progress.step))
+    on_main(accelerator, lambda: _prepare(spec, folder, trainer.progress))
     parameters = sum(p.numel() for p in trainer.task.model.parameters())
     accelerator.print(
         f"{data.title}, {trainer.task.name} of {parameters / 1e6:.1f}M parameters, "
@@ -129,12 +130,13 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
     folder.check()
 
 
-def _prepare(spec: TrainingSpec, folder: RunFolder, step: int) -> None:
+def _prepare(spec: TrainingSpec, folder: RunFolder, progress: Progress) -> None:
     """Writes what the run folder holds besides checkpoints."""
     spec.prepare(folder.path)
     if spec.data.attribution:
         write_text(folder.path / "ATTRIBUTION.txt", spec.data.attribution)
-    folder.start(spec.settings, step, spec.config.tensorboard)
+    evaluated, board = not progress.unevaluated, spec.config.tensorboard
+    folder.start(spec.settings, progress.step, board, evaluated)
 
 
 def report_rejected(accelerator: Accelerator, data: TrainingData) -> None:

@@ -65,3 +65,9 @@ def test_one_that_is_gone_is_named(ended, rank, what):
         how = "has ended"
     assert re.search(rf"process {rank} of the run {how}", said)
     assert "run the same command again to continue" in said
+
+
+def test_one_that_never_comes_is_not_waited_for_for_hours(ended):
+    (code, said), _ = ended["1 never comes"]
+    assert code == LOST
+    assert "process 0 of 2 met not all others within 0.1 minutes (--train.rank-timeout)" in said
