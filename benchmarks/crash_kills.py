@@ -17,6 +17,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -117,24 +118,21 @@ def _run(work: Callable[[], None], log: Path, writing: int, kill_before: int | s
     """The rest of the life of a forked process."""
     code = 1
     try:
-        output = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        sys.stdout = sys.stderr = log.open("a", buffering=1)
         for stream in (1, 2):
-            os.dup2(output, stream)
+            os.dup2(sys.stdout.fileno(), stream)
         events = Events(kill_before)
         events.watch()
         work()
-        said = {"events": events.count, "modules": sorted(sys.modules)}
-        with os.fdopen(writing, "w") as pipe:
-            pipe.write(json.dumps(said))
+        said = json.dumps({"events": events.count, "modules": sorted(sys.modules)}).encode()
+        while said:
+            said = said[os.write(writing, said) :]
         code = 0
     except BaseException as error:
-        import traceback
-
         traceback.print_exc()
         code = getattr(error, "exit_code", 1)
     finally:
         sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
 
 

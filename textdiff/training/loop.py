@@ -188,6 +188,7 @@ class Trainer:
                 gone; a checkpoint was saved first, unless there was no step yet.
         """
         self._ahead = ahead = Ahead(self.batches())
+        self.progress.started = time.monotonic()  # and not when the checkpoint was read
         with stop_on_signal() as stop, self._meter() as meter, closing(ahead) as steps:
             if self.progress.step == 0 or self.progress.unevaluated:
                 with meter.paused():
