@@ -83,11 +83,19 @@ class RankWatch:
     ) -> None:
         if self.size == 1:
             return
-        if error is None:
+        if error is not None:
+            self._fail(error)
+            return
+        try:
             self.accelerator.wait_for_everyone()
             self._left.set()
             self.accelerator.wait_for_everyone()  # nobody looks any more when the first one ends
-            return
+        except RuntimeError as met:
+            self._fail(met)
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        """Tells the others of it. Raises LostProcessError: it was another's."""
         cause = self._of_another() if _of_connection(error) else None
         self._left.set()
         if cause is None:
