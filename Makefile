@@ -68,6 +68,7 @@ bench: install
 	$(BIN)/python benchmarks/training_gains.py --repeats 2
 	$(BIN)/python benchmarks/training_loop.py --windows 1 --steps 3
 	$(BIN)/python benchmarks/sampling.py --short
+	$(BIN)/python benchmarks/crash.py --short
 	$(BIN)/python benchmarks/clip_pretraining.py --minutes 0.5
 
 clean:

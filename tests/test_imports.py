@@ -19,7 +19,7 @@ from tests.helpers.paths import ROOT
 # Lower layers first. A room may import lower layers and itself, not the others of its layer.
 LAYERS = [
     {"errors", "types", "randomness", "precision", "attention", "byte_pairs", "recipes", "cgroup"}
-    | {"plain_yaml"},
+    | {"plain_yaml", "stopping"},
     {"config", "files", "devices", "embeddings", "timesteps", "cuda_graphs", "cores", "memory"},
     {"manifests", "locks"},
     {"checkpoint", "sealed", "threads", "pictures", "latent_space"},

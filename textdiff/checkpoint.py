@@ -29,6 +29,7 @@ STATE_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("step", "ema_updates"), int),
     "seconds": (int, float),
     **dict.fromkeys(("health", "fixed", "data"), dict),
+    "windows": list,
 }
 
 
@@ -171,9 +172,10 @@ def save_checkpoint(
     keep: int,
     spared: Path | None = None,
 ) -> Path:
-    """Writes `root/step-NNNNNN` and removes all but the newest `keep` up to this step.
+    """Writes `root/step-NNNNNN` and removes what is older than the newest `keep` that verify.
 
-    Later steps, if there are any, are damaged ones that the run was not resumed from.
+    Damaged ones count for none, and go when they are older than these. Later steps than this one,
+    if there are any, are damaged ones that the run was not resumed from.
 
     Args:
         tensors: file stem -> named tensors.
@@ -188,7 +190,7 @@ def save_checkpoint(
     for abandoned in root.glob(".staging-*"):  # by a process that was killed
         shutil.rmtree(abandoned)
     target = root / f"step-{step:06d}"
-    staging = root / f".staging-{target.name}-{uuid.uuid4().hex[:8]}"
+    staging = _staging(target)
     staging.mkdir()
     try:
         for stem, group in tensors.items():
@@ -196,17 +198,50 @@ def save_checkpoint(
         write_text(staging / STATE, json.dumps({"step": step, **state}, indent=1))
         write_manifest(staging, [path.name for path in staging.iterdir()])
         flush(staging)
-        if target.exists():  # left by a run that went further before it was resumed from earlier
-            shutil.rmtree(target)
+        # left by a run that went further before it was resumed from earlier
+        before = _set_aside(target) if target.exists() else None
         staging.rename(target)
         flush(root)
+        if before:
+            shutil.rmtree(before)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     verify(target)
-    for old in [path for path in checkpoints(root) if _step(path) <= step][keep:]:
-        if old != spared:
-            shutil.rmtree(old)
+    prune(root, step, keep, spared)
     return target
+
+
+def prune(root: str | Path, step: int, keep: int, spared: Path | None = None) -> None:
+    """Removes what is older than the newest `keep` that verify, up to `step`; `spared` stays."""
+    for old in _older_than_kept(Path(root), step, keep):
+        if old != spared:
+            shutil.rmtree(_set_aside(old))
+
+
+def _staging(folder: Path) -> Path:
+    """A name beside `folder` that nothing is read from."""
+    return folder.with_name(f".staging-{folder.name}-{uuid.uuid4().hex[:8]}")
+
+
+def _set_aside(folder: Path) -> Path:
+    """Gives it such a name: a process that is killed while it removes the folder leaves no half of
+    a checkpoint."""
+    return folder.rename(_staging(folder))
+
+
+def _older_than_kept(root: Path, step: int, keep: int) -> list[Path]:
+    """Than the newest `keep` good ones up to `step`."""
+    folders = [path for path in checkpoints(root) if _step(path) <= step]
+    good = 0
+    for number, folder in enumerate(folders):
+        try:
+            verify(folder)
+        except CheckpointError:
+            continue
+        good += 1
+        if good == keep:
+            return folders[number + 1 :]
+    return []
 
 
 def _step(folder: Path) -> int:

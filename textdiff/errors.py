@@ -14,6 +14,7 @@ EXIT_BAD_DATA = 3
 EXIT_BAD_CHECKPOINT = 4
 EXIT_NON_FINITE_LOSS = 5
 EXIT_NOT_LEARNING = 6
+EXIT_LOST_PROCESS = 7
 EXIT_STOPPED = 75
 
 
@@ -59,6 +60,17 @@ class StoppedBySignalError(TextdiffError):
     """A signal asked training to stop; a checkpoint was saved."""
 
     exit_code = EXIT_STOPPED
+
+
+class LostProcessError(TextdiffError):
+    """Another process of the run failed, ended or does not answer. exit_code: its, where it has
+    told."""
+
+    exit_code = EXIT_LOST_PROCESS
+
+    def __init__(self, message: str, exit_code: int = EXIT_LOST_PROCESS) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 # The optional packages by extra, as in pyproject.toml: import name -> distribution name.

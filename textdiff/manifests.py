@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from textdiff.errors import CheckpointError
@@ -68,6 +68,9 @@ def read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}") from None
+    for name, (size, sha256) in files.items():
+        if type(size) is not int or size < 0 or not isinstance(sha256, str):
+            raise CheckpointError(f"{file} gives no size and hash of {name!r}: it is damaged")
     strange = [name for name in files if Path(name).name != name]
     if not files or strange:
         what = f"lists {strange[0]!r}, which is not in its folder" if strange else "lists no files"
@@ -75,29 +78,35 @@ def read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
     return files
 
 
-def verify_manifest(folder: Path) -> None:
-    """Checks every file that the manifest of `folder` lists.
+def verify_manifest(folder: Path, but: Container[str] = ()) -> None:
+    """Checks every file that the manifest of `folder` lists, `but` for these.
 
     Raises:
         CheckpointError: names the first file that is missing or differs. FileNotFoundError: the
             folder has no manifest.
     """
     for name, (size, sha256) in read_manifest(folder).items():
+        if name in but:
+            continue
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f"{path} is missing though {MANIFEST} lists it")
-        if path.stat().st_size != size or sha256_of(path) != sha256:
+        try:
+            same = path.stat().st_size == size and sha256_of(path) == sha256
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+        if not same:
             raise CheckpointError(f"{path} differs from what {MANIFEST} says: the file is damaged")
 
 
-def verify_if_listed(folder: Path) -> None:
+def verify_if_listed(folder: Path, but: Container[str] = ()) -> None:
     """The same of a folder that may have come without a manifest, from another program.
 
     Raises:
         CheckpointError: as `verify_manifest`.
     """
     try:
-        verify_manifest(folder)
+        verify_manifest(folder, but)
     except FileNotFoundError:
         return
     except CheckpointError as error:

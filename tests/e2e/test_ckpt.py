@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -89,6 +90,27 @@ def test_export_of_a_noised_clip_of_latents_has_their_vae(latent_noised, tmp_pat
     run(["ckpt", "export", str(latent_noised), "--out", str(tmp_path / "out")])
     pair = load_pair(str(tmp_path / "out"), None)
     assert pair.codec.vae.space == Vae.load(latent_noised / "vae").space
+
+
+@pytest.mark.parametrize(
+    ("fixture", "kind", "damaged"),
+    [
+        ("tiny_clip", ClipModel, "open_clip_model.safetensors"),
+        ("noised_with_clean", NoisedClip, "noised_clip.safetensors"),
+        ("noised_with_clean", NoisedClip, "clean/open_clip_model.safetensors"),
+    ],
+)
+@pytest.mark.parametrize("damage", ["bit flipped", "deleted"])
+def test_a_damaged_export_does_not_keep_a_checkpoint_from_being_exported(
+    request, tmp_path, fixture, kind, damaged, damage
+):
+    whole = request.getfixturevalue(fixture)
+    folder = shutil.copytree(whole, tmp_path / "run")
+    DAMAGE[damage](folder / damaged)
+    with pytest.raises(CheckpointError):
+        kind.load(folder)
+    run(["ckpt", "export", str(folder), "--out", str(tmp_path / "out")])
+    assert kind.load(tmp_path / "out").weights_hash() == kind.load(whole).weights_hash()
 
 
 def test_export_writes_over_nothing(tiny_run, tmp_path):

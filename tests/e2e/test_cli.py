@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -143,3 +144,29 @@ def test_interrupted_by_the_keyboard(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         cli.main(["doctor"])
     assert ended.value.code == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_reader_that_has_gone_is_no_traceback():
+    """As `textdiff ... | head` leaves it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "textdiff", "--help"],
+        stdout=writing, stderr=subprocess.PIPE, cwd=ROOT, text=True, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_signal_ends_a_command_in_one_line(tmp_path, shapes, monkeypatch, capsys):
+    """And with the code by which a shell names it."""
+
+    def signalled(*_arguments, **_settings):
+        signal.raise_signal(signal.SIGHUP)
+
+    monkeypatch.setattr("textdiff.data.inspect.inspect", signalled)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["data", "info", str(shapes)])
+    assert ended.value.code == 128 + signal.SIGHUP
+    assert capsys.readouterr().err == "textdiff: ended by SIGHUP\n"

@@ -130,6 +130,17 @@ def test_oldest_go_once_there_are_more_than_asked_for(tmp_path):
     assert names(tmp_path) == ["step-000002", "step-000003"]
 
 
+def test_a_damaged_one_does_not_count_among_the_kept(tmp_path):
+    """Two were kept, of which one was damaged: one more fault, and all was lost."""
+    for step in (1, 2, 3):
+        save(tmp_path, step, keep=2)
+    damage(tmp_path / "step-000003" / "unet.safetensors")
+    save(tmp_path, 4, keep=2)
+    assert names(tmp_path) == ["step-000002", "step-000003", "step-000004"]
+    save(tmp_path, 5, keep=2)
+    assert names(tmp_path) == ["step-000004", "step-000005"]
+
+
 def test_nothing_goes_before_the_new_one_verifies(tmp_path, monkeypatch):
     save(tmp_path, 1)
 

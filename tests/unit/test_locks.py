@@ -15,8 +15,7 @@ import time
 import pytest
 
 from tests.helpers.paths import ROOT
-from textdiff import locks
-from textdiff.locks import HeldError, Holder, holder_of, is_alive, locked
+from textdiff.locks import HeldError, Holder, born, holder_of, is_alive, locked
 
 HOLD = """
 import sys, time
@@ -106,8 +105,10 @@ def no_flock(monkeypatch):
 
 
 def say(file, **changes) -> None:
-    now = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.strftime(locks.TIME)}
-    file.write_text(json.dumps(now | changes))
+    now = {"pid": os.getpid(), "host": socket.gethostname(), "started": "2026-01-01 00:00:00 UTC"}
+    now = {**now, **changes}
+    now.setdefault("born", born(now["pid"]) if isinstance(now["pid"], int) else "")
+    file.write_text(json.dumps(now))
 
 
 def test_without_such_locks_a_living_holder_is_known_by_its_number(tmp_path, no_flock, other):
@@ -118,13 +119,37 @@ def test_without_such_locks_a_living_holder_is_known_by_its_number(tmp_path, no_
 
 @pytest.mark.parametrize(
     "changes",
-    [{"pid": 2**22 + 1}, {"started": "2001-01-01 00:00:00"}, {"pid": "none"}, {"started": "soon"}],
-    ids=["no such process", "its number is another's now", "no number", "no time"],
+    [{"pid": 2**22 + 1}, {"born": "another boot 12"}, {"pid": "none"}, {"born": ""}],
+    ids=["no such process", "its number is another's now", "no number", "an earlier version"],
 )
 def test_without_such_locks_one_that_ended_is_passed_over(tmp_path, no_flock, changes):
     say(tmp_path / "lock", **changes)
     with locked(tmp_path / "lock"):
         assert holder_of(tmp_path / "lock").pid == os.getpid()
+
+
+def test_without_such_locks_no_two_are_inside_together(tmp_path):
+    """By the same count as with them."""
+    (tmp_path / "count").write_text("0")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    quick = "locks.fcntl, locks.PAUSE = None, 0.02\nfor _ in range(20)"
+    without = COUNT.replace("for _ in range(50)", quick)
+    without = without.replace("import sys, time", "import sys, time\nfrom textdiff import locks")
+    command = [sys.executable, "-c", without, str(tmp_path)]
+    started = [subprocess.Popen(command, env=environment) for _ in range(4)]
+    assert [process.wait() for process in started] == [0, 0, 0, 0]
+    assert (tmp_path / "count").read_text() == "80"
+    assert [path.name for path in tmp_path.iterdir()] == ["count"]
+
+
+def test_the_clock_and_its_time_zone_do_not_matter(tmp_path, no_flock, other, monkeypatch):
+    say(tmp_path / "lock", pid=other.pid, started="2001-01-01 00:00:00 UTC")
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    with pytest.raises(HeldError), locked(tmp_path / "lock"):
+        pass
+    monkeypatch.delenv("TZ")
+    time.tzset()
 
 
 def test_without_such_locks_one_on_another_machine_counts_as_alive(tmp_path, no_flock):

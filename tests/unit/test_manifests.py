@@ -110,3 +110,12 @@ def test_what_has_just_changed_is_hashed_anew(folder):
     DAMAGE["bit flipped"](path)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert sha256_of(path) != first
+
+
+@pytest.mark.parametrize("entry", [{"size": "x"}, {"size": -1}, {"size": True}, {"sha256": 7}])
+def test_entries_of_other_types_are_damage(folder, entry):
+    listed = json.loads((folder / MANIFEST).read_text())
+    listed["files"]["a.safetensors"] |= entry
+    (folder / MANIFEST).write_text(json.dumps(listed))
+    with pytest.raises(CheckpointError, match=r"no size and hash of 'a\.safetensors'"):
+        verify_manifest(folder)

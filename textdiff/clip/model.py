@@ -96,6 +96,14 @@ class ClipModel(nn.Module):
         """
         return cls(source.load(str(name))).eval()
 
+    @classmethod
+    def untrained_like(cls, folder: str | Path) -> ClipModel:
+        """Of the architecture and tokenizer of a folder whose weights may be damaged.
+
+        Raises: as `textdiff.clip.source.load_untrained`.
+        """
+        return cls(source.load_untrained(Path(folder))).eval()
+
     def save(self, folder: str | Path) -> None:
         """Writes a folder that `load` and open_clip's `local-dir:` read."""
         source.save(self._origin, folder)

@@ -100,6 +100,24 @@ class NoisedClip(nn.Module):
         checkpoint.load_module(noised, tensors, folder / WEIGHTS)
         return noised
 
+    @classmethod
+    def untrained_like(cls, folder: str | Path) -> NoisedClip:
+        """Of the architecture of a folder whose weights may be damaged.
+
+        Raises:
+            CheckpointError: the other files are, too; or it reads latents, whose clean tower is
+                nowhere else.
+        """
+        folder = Path(folder)
+        verify_if_listed(folder, but=(WEIGHTS,))
+        config = _read_config(folder / CONFIG)
+        if config.latents is not None:
+            raise CheckpointError(
+                f"{folder / CLEAN_FOLDER} cannot be used, and checkpoints lack what it held: start "
+                "the training again, which writes it"
+            )
+        return cls(ClipModel.untrained_like(folder / CLEAN_FOLDER), config)
+
     def save(self, folder: str | Path) -> None:
         """Writes a folder that `load` reads, and open_clip its `clean/`."""
         folder = Path(folder)

@@ -125,17 +125,35 @@ def save(source: Source, folder: str | Path) -> None:
             (staged / name).replace(folder / name)
 
 
-def _load_folder(folder: Path) -> Source:
+def load_untrained(folder: Path) -> Source:
+    """The architecture, preprocessing and tokenizer of a folder whose weights are not read, and may
+    be damaged; its own are random.
+
+    Raises:
+        CheckpointError: the other files are missing or damaged.
+    """
+    model_cfg, preprocess_cfg = _read_parts(folder, but=(WEIGHTS,))
+    module = instantiate(model_cfg, preprocess_cfg)
+    return Source(module, model_cfg, folder_tokenizer(folder, model_cfg["text_cfg"]))
+
+
+def _read_parts(folder: Path, but: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
+    """model_cfg and preprocess_cfg of a folder whose files are as written, `but` for these."""
     config = _read_config(folder)
-    if not (folder / WEIGHTS).is_file():
-        raise CheckpointError(f"no CLIP in {folder}: it has no {WEIGHTS}")
-    verify_if_listed(folder)
+    verify_if_listed(folder, but)
     try:
         _check_text_tower(config["model_cfg"])
     except UsageError as error:
         raise UsageError(f"{folder / CONFIG}: {error}") from None
     model_cfg = check_model(config["model_cfg"], str(folder / CONFIG))
     preprocess_cfg = check_preprocess(config.get("preprocess_cfg") or {}, str(folder / CONFIG))
+    return model_cfg, preprocess_cfg
+
+
+def _load_folder(folder: Path) -> Source:
+    if (folder / CONFIG).is_file() and not (folder / WEIGHTS).is_file():
+        raise CheckpointError(f"no CLIP in {folder}: it has no {WEIGHTS}")
+    model_cfg, preprocess_cfg = _read_parts(folder)
     tokenizer = folder_tokenizer(folder, model_cfg["text_cfg"])
     tensors = checkpoint.load_tensors(folder / WEIGHTS)
     try:

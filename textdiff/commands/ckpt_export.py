@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.training.settings.kept import CkptExportSettings
+
+if TYPE_CHECKING:
+    from textdiff.clip.model import ClipModel
+    from textdiff.clip.noised import NoisedClip
 
 
 def run(settings: CkptExportSettings) -> None:
@@ -47,10 +52,12 @@ def _export(run: Path, step: int, checkpoint: Path, out: Path) -> str | None:
         return None
     if (checkpoint / "vae.safetensors").is_file():
         return _export_vae(run, checkpoint, out)
-    for name, kind in (("noised_clip", NoisedClip), ("clip", ClipModel)):
+    kinds: dict[str, type[ClipModel] | type[NoisedClip]]
+    kinds = {"noised_clip": NoisedClip, "clip": ClipModel}
+    for name, kind in kinds.items():
         weights = checkpoint / f"{name}.safetensors"
         if weights.is_file():
-            clip = kind.load(run)  # of the newest step: the same architecture and tokenizer
+            clip = _like(kind, run)
             load_module(clip, load_tensors(weights), weights)
             clip.save(out)
             if isinstance(clip, NoisedClip) and clip.latents is not None:
@@ -82,3 +89,12 @@ def _export_vae(run: Path, checkpoint: Path, out: Path) -> str | None:
         return None
     how = how_to_measure(out, image_size=newest.image_size)
     return f"the latents of this step were not measured; before diffusion in them: {how}"
+
+
+def _like(kind: type[ClipModel] | type[NoisedClip], run: Path) -> ClipModel | NoisedClip:
+    """The run's export, which is of the newest step: the same architecture and tokenizer. If its
+    weights are damaged, they are not needed."""
+    try:
+        return kind.load(run)
+    except CheckpointError:
+        return kind.untrained_like(run)

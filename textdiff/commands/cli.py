@@ -5,14 +5,19 @@ Nothing heavy is imported before a command runs, so `--help` is quick.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import importlib
 import io
+import os
 import sys
 from dataclasses import dataclass
 
 from textdiff.errors import EXIT_DONE, TextdiffError, UsageError
+from textdiff.stopping import Interrupted, interruptible
+
+EXIT_NO_READER = 141  # as a shell names the end by SIGPIPE
 
 # What a disk or its permissions can do to a command: no bug of ours, so no traceback.
 DISK_TROUBLE = frozenset(
@@ -181,22 +186,32 @@ def main(argv: list[str] | None = None) -> None:
             # A name that the terminal's encoding cannot say is shown in part, not a traceback.
             stream.reconfigure(errors="backslashreplace")
     try:
-        run(sys.argv[1:] if argv is None else argv)
+        with interruptible():
+            run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
     except TextdiffError as error:
         sys.exit(_say(error))
+    except BrokenPipeError:  # `textdiff ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(EXIT_NO_READER)
     except OSError as error:
         if error.errno not in DISK_TROUBLE:
             raise
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(_say(UsageError(f"{where}{error.strerror}; make room, or name another place")))
-    except KeyboardInterrupt:
+    except Interrupted as signal:
+        with contextlib.suppress(OSError):
+            print(f"textdiff: ended by {signal}", file=sys.stderr)
+        sys.exit(signal.exit_code)
+    except KeyboardInterrupt:  # the second one
         sys.exit(130)
     sys.exit(EXIT_DONE)
 
 
 def _say(error: TextdiffError) -> int:
     """Prints the error as one line; returns its exit code."""
-    print(f"textdiff: error: {' '.join(str(error).split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        print(f"textdiff: error: {' '.join(str(error).split())}", file=sys.stderr)
     return error.exit_code
 
 

@@ -6,9 +6,11 @@ tower computes at t = 0, as an open_clip folder.
 
 from __future__ import annotations
 
+from textdiff.training.continuable import continuable
 from textdiff.training.settings.noised_clip import FinetuneClipSettings
 
 
+@continuable
 def run(settings: FinetuneClipSettings) -> None:
     """Load the CLIP, the schedule and the data, train.
 

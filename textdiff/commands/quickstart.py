@@ -19,6 +19,7 @@ from pydantic import Field
 
 from textdiff.config import Settings
 from textdiff.errors import TextdiffError, UsageError
+from textdiff.training.continuable import continuable
 
 DATA = "data.json"
 
@@ -34,6 +35,7 @@ class QuickstartSettings(Settings):
     )
 
 
+@continuable
 def run(settings: QuickstartSettings) -> None:
     """Runs the steps one after the other; a step that fails ends the quickstart with its code."""
     from textdiff.errors import require_extra

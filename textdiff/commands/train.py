@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from textdiff.training.continuable import continuable
 from textdiff.training.settings.text_to_image import TrainSettings
 
 
+@continuable
 def run(settings: TrainSettings) -> None:
     """Load data and CLIP, build the U-Net, train, or check that training works.
 

@@ -6,9 +6,11 @@ From its first checkpoint on, the run folder is an open_clip folder too, for
 
 from __future__ import annotations
 
+from textdiff.training.continuable import continuable
 from textdiff.training.settings.clip import TrainClipSettings
 
 
+@continuable
 def run(settings: TrainClipSettings) -> None:
     """Load data, build or load the towers, train, save the open_clip folder; or check that training
     works.

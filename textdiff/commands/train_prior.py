@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from textdiff.training.continuable import continuable
 from textdiff.training.settings.prior import TrainPriorSettings
 
 
+@continuable
 def run(settings: TrainPriorSettings) -> None:
     """Load embeddings and CLIP, build the network, train, or check that training works.
 

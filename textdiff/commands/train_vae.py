@@ -6,9 +6,11 @@ the averaged weights, and latents.json with the statistics that diffusion in lat
 
 from __future__ import annotations
 
+from textdiff.training.continuable import continuable
 from textdiff.training.settings.vae import TrainVaeSettings
 
 
+@continuable
 def run(settings: TrainVaeSettings) -> None:
     """Load data, build or load the network, train, save vae/; or check that training works.
 

@@ -23,14 +23,10 @@ from typing import Any, TypeVar
 import torch
 from torch.utils.data import DataLoader
 
+from textdiff.stopping import STOP_SIGNALS
+
 T = TypeVar("T")
 
-# SLURM can be asked for USR1 before its time limit, a closed terminal sends HUP; not on Windows
-STOP_SIGNALS = tuple(
-    signal.Signals[name]
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
-    if hasattr(signal, name)
-)
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal for when the parent ends
 
 

@@ -86,6 +86,12 @@ class TrainConfig(OptimizerConfig):
     eval_every: int = Field(1000, ge=1, description="steps between evaluations on the val split")
     checkpoint_every: int = Field(1000, ge=1, description="steps between checkpoints")
     keep_checkpoints: int = Field(2, ge=2, description="newest checkpoints kept")
+    rank_timeout: float = Field(
+        10.0,
+        gt=0,
+        description="of several processes: minutes after which one that was stopped or is dead "
+        "ends the run; one that only takes long does not",
+    )
     tensorboard: bool = Field(True, description="write tensorboard/ too where it is installed")
 
 

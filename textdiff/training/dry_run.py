@@ -9,12 +9,10 @@ on the same disk, and is gone afterwards.
 from __future__ import annotations
 
 import shutil
-import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -22,22 +20,27 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from textdiff.errors import UsageError
+from textdiff.errors import CheckpointError, UsageError
+from textdiff.locks import HeldError, locked
 from textdiff.training.config import TrainConfig
+from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
 from textdiff.training.memory import peak_memory
 from textdiff.training.meter import shown_time
-from textdiff.training.processes import main_value
+from textdiff.training.processes import main_value, on_main
+from textdiff.training.rank_watch import RankWatch
 from textdiff.training.room import shown_bytes
 from textdiff.training.run import TrainingSpec
 from textdiff.training.run_folder import RunFolder
+from textdiff.training.run_lock import LOCK
 from textdiff.training.saved_state import read_checkpoint
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 STEPS = 3  # the first is not timed: memory is taken, networks are compiled
+PREFIX = ".dry-run-"
 WARNED_SHARE = 0.9  # of the free disk
 
 
@@ -75,8 +78,9 @@ def dry_run(spec: TrainingSpec, run_dir: str | Path) -> None:
     Raises:
         UsageError: the disk has no room for the run. Whatever else keeps the real run from working.
     """
-    accelerator = accelerator_for(spec.config.precision)
-    with _folder_beside(Path(run_dir), accelerator) as folder:
+    minutes = spec.config.rank_timeout
+    accelerator = accelerator_for(spec.config.precision, minutes)
+    with RankWatch(accelerator, minutes), _folder_beside(Path(run_dir), accelerator) as folder:
         spec.check(Path(run_dir))
         found = _try(spec, accelerator, folder)
         free = shutil.disk_usage(folder).free
@@ -91,7 +95,7 @@ def dry_run(spec: TrainingSpec, run_dir: str | Path) -> None:
         f"  time    {shown_time(found.seconds(config))} for {config.steps:,} steps of "
         f"{1000 * found.step:.0f} ms, evaluations of {shown_time(found.evaluation)} and "
         f"checkpoints of {shown_time(found.checkpoint)}\n"
-        "nothing was kept"
+        "nothing was kept but caches"
     )
     if needed > WARNED_SHARE * free:
         raise UsageError(
@@ -107,16 +111,24 @@ def _folder_beside(run_dir: Path, accelerator: Accelerator) -> Iterator[Path]:
     if not accelerator.is_main_process:
         yield there
         return
-    previous = signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + 15))
-    try:
-        with tempfile.TemporaryDirectory(prefix=".dry-run-", dir=there) as folder:
-            yield Path(folder)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    _remove_abandoned(there)
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX, dir=there) as folder,
+        locked(Path(folder) / LOCK),
+    ):
+        yield Path(folder)
+
+
+def _remove_abandoned(there: Path) -> None:
+    """Folders of dry runs that were killed."""
+    for folder in there.glob(f"{PREFIX}*"):
+        with suppress(HeldError, OSError), locked(folder / LOCK):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _try(spec: TrainingSpec, accelerator: Accelerator, folder: Path) -> DryRun:
     run = RunFolder(folder, accelerator.is_main_process)
+    use_training_threads(accelerator, spec.config, run.checkpoints)
     trainer = Trainer(
         task=spec.build_task(accelerator),
         data=spec.data,
@@ -129,9 +141,9 @@ def _try(spec: TrainingSpec, accelerator: Accelerator, folder: Path) -> DryRun:
     )
     if trainer.adversary:
         trainer.adversary.start_at(0)
-    if accelerator.is_main_process:
-        spec.prepare(folder)
+    on_main(accelerator, lambda: spec.prepare(folder))
     run.start(spec.settings, 0, tensorboard=False)
+    trainer.prepare_data()  # what it caches stays, as the run will need it
     batches, steps = trainer.batches(), []
     for _ in range(STEPS):
         start = time.monotonic()
@@ -162,10 +174,15 @@ def _try(spec: TrainingSpec, accelerator: Accelerator, folder: Path) -> DryRun:
 def _read_back(trainer: Trainer, saved: Path) -> None:
     """Raises CheckpointError if what was written is not what the run would go on from."""
     before = {name: x.clone() for name, x in trainer.task.model.state_dict().items()}
-    step, _ = read_checkpoint(saved, trainer.state())
+    progress = read_checkpoint(saved, trainer.state())
     after = trainer.task.model.state_dict()
-    if step != trainer.progress.step or not all(torch.equal(before[k], after[k]) for k in before):
-        raise AssertionError(f"{saved} does not hold the weights that were saved")
+    changed = [name for name, tensor in before.items() if not torch.equal(tensor, after[name])]
+    if progress.step != trainer.progress.step or changed:
+        what = f"'{changed[0]}'" if changed else f"step {progress.step}"
+        raise CheckpointError(
+            f"{saved.name} read back with another {what} than was written: memory or disk fails, "
+            "or it is a bug of textdiff; textdiff doctor says what this machine is"
+        )
 
 
 def _bytes(folder: Path) -> int:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError
+from textdiff.locks import holder_of, is_alive
 from textdiff.manifests import MANIFEST, read_manifest, verify_manifest
 from textdiff.training.exports import EXPORT, is_current
 from textdiff.training.health import Health
+from textdiff.training.run_lock import LOCK
 
 # folders of a run or of a model that may have a manifest of their own
 PARTS = ("", "clip", "clean", "vae")
+LOOKS, PAUSE = 4, 2.0  # at a run that trains, and seconds between them
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,14 @@ class Verified:
 
 
 def kept_checkpoints(run: str | Path) -> list[Kept]:
-    """Of a run, the newest first; files are not hashed.
+    """Of a run, the newest first; files are not hashed. A run that trains meanwhile may remove one
+    that it had: that is left out.
 
     Raises:
         CheckpointError: no such folder, or it has no checkpoint.
     """
-    return [_kept(step, folder) for step, folder in _steps(Path(run)).items()]
+    found = [_kept(step, folder) for step, folder in _steps(Path(run)).items()]
+    return [each for each in found if each.trouble is None or Path(each.folder).is_dir()]
 
 
 def _steps(run: Path) -> dict[int, Path]:
@@ -67,12 +74,15 @@ def _kept(step: int, folder: Path) -> Kept:
         health = Health()
         health.fill(state.get("health", {}))
         loss = health.recent if health.seen else None
-        return Kept(step, str(folder), size, float(state["seconds"]), loss, health.rose, None)
+        seconds = float(state["seconds"]) if "seconds" in state else None
+        return Kept(step, str(folder), size, seconds, loss, health.rose, None)
     except FileNotFoundError as error:
         trouble = f"{Path(str(error.filename)).name} is missing"
     except CheckpointError as error:
         trouble = str(error)
-    size = sum(path.stat().st_size for path in folder.glob("*"))
+    size = 0
+    with suppress(OSError):
+        size = sum(path.stat().st_size for path in folder.glob("*"))
     return Kept(step, str(folder), size, None, None, False, trouble)
 
 
@@ -80,10 +90,22 @@ def verified_folders(run: str | Path) -> list[Verified]:
     """Hashes every file of a run folder, an exported model, a prior or a CLIP that a manifest
     lists: its parts, its export and its checkpoints, the newest first.
 
+    Trouble in the folder of a run that trains is looked at again: it may have removed or replaced
+    what was read just then.
+
     Raises:
         CheckpointError: nothing there has a manifest.
     """
     run = Path(run).expanduser()
+    for _ in range(LOOKS):
+        verified = _verified_folders(run)
+        if not any(each.trouble for each in verified) or not is_alive(holder_of(run / LOCK)):
+            break
+        time.sleep(PAUSE)
+    return verified
+
+
+def _verified_folders(run: Path) -> list[Verified]:
     folders = [run / part for part in PARTS if (run / part / MANIFEST).is_file()]
     steps = list(checkpoint.steps_of(run / "checkpoints").values())
     if not folders and not steps:

@@ -9,12 +9,14 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from textdiff.errors import UsageError
+from textdiff.errors import LostProcessError, UsageError
 from textdiff.threads import VARIABLES, set_by_launcher
-from textdiff.training.launcher import FIRST
+from textdiff.training.launcher import FIRST, watch_launchers
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+PATIENCE = timedelta(hours=24)  # while one process draws samples or fills a cache
 
 
 def start_all_processes() -> None:
@@ -24,9 +26,16 @@ def start_all_processes() -> None:
     that without MPI a run would silently have one. Here that one turns into torch's launcher with
     the numbers accelerate was given. Does nothing in every other case.
 
+    From here on the end of what launched this process is noticed, see `launcher`.
+
     Raises:
         UsageError: the numbers cannot be found out; the message names the command to use instead.
     """
+    _start_all_processes()
+    watch_launchers()
+
+
+def _start_all_processes() -> None:
     by_accelerate = {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys()
     ranks = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
     if not by_accelerate or any(name in os.environ for name in ranks):
@@ -60,12 +69,18 @@ def start_all_processes() -> None:
     os.execv(sys.executable, command)
 
 
-def accelerator_for(precision: str) -> Accelerator:
-    """Processes and devices as accelerate was launched, precision as probed."""
+def accelerator_for(precision: str, rank_timeout: float = 10.0) -> Accelerator:
+    """Processes and devices as accelerate was launched, precision as probed.
+
+    Args:
+        rank_timeout: minutes until all processes must have come.
+
+    Raises:
+        LostProcessError: some have not.
+    """
     import torch
     from accelerate import Accelerator
-    from accelerate.state import PartialState
-    from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
+    from accelerate.utils import broadcast_object_list
 
     from textdiff.training.precision import choose_precision
 
@@ -74,9 +89,32 @@ def accelerator_for(precision: str) -> Accelerator:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     cpu = asked or not (cuda or mps)
     device = "cpu" if cpu else "cuda" if cuda else "mps"
-    # the others wait while the first draws samples and writes checkpoints
-    patience = timedelta(hours=2)
-    PartialState(cpu=cpu, timeout=patience)
+    _meet(cpu, rank_timeout)
     chosen = broadcast_object_list([choose_precision(precision, device)])[0]
-    handlers = [InitProcessGroupKwargs(timeout=patience)]
-    return Accelerator(cpu=cpu, mixed_precision=chosen, kwargs_handlers=handlers)
+    return Accelerator(cpu=cpu, mixed_precision=chosen)
+
+
+def _meet(cpu: bool, minutes: float) -> None:
+    """All processes of the run, which then may wait long for each other: whether they are alive is
+    seen elsewhere, see `rank_watch`. Raises LostProcessError."""
+    from accelerate.state import PartialState
+    from torch import distributed
+
+    try:
+        PartialState(cpu=cpu, timeout=timedelta(minutes=minutes))
+    except distributed.DistError as error:
+        here, count = os.environ.get("RANK", "?"), os.environ.get("WORLD_SIZE", "?")
+        raise LostProcessError(
+            f"process {here} of {count} met not all others within {minutes:g} minutes "
+            f"(--train.rank-timeout): {str(error).splitlines()[0]}"
+        ) from None
+    if distributed.is_initialized():
+        _set_timeout(PATIENCE)
+
+
+def _set_timeout(timeout: timedelta) -> None:
+    """Of what processes do together; torch before 2.14 has it under another name."""
+    from torch import distributed
+
+    named = getattr(distributed, "set_timeout", distributed.distributed_c10d._set_pg_timeout)
+    named(timeout, None)

@@ -46,11 +46,17 @@ from textdiff.training.learning.cost import affordable
 from textdiff.training.meter import Meter
 from textdiff.training.optimizer import build_optimizer, lr_factor, set_lr
 from textdiff.training.pace_watch import PaceWatch
-from textdiff.training.processes import main_value, on_any, on_this_machine
+from textdiff.training.processes import main_value, of_all, on_any, on_main, on_this_machine
 from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
-from textdiff.training.saved_state import TrainingState, read_checkpoint, write_checkpoint
-from textdiff.training.signals import stop_on_signal
+from textdiff.training.saved_state import (
+    TrainingState,
+    prune_checkpoints,
+    read_checkpoint,
+    rounds_otherwise,
+    write_checkpoint,
+)
+from textdiff.training.signals import Stop, stop_on_signal
 from textdiff.training.task import (
     AfterUpdate,
     Caching,
@@ -60,6 +66,7 @@ from textdiff.training.task import (
     Stateful,
     Task,
 )
+from textdiff.training.window import Window, share_of
 from textdiff.types import Batch
 
 if TYPE_CHECKING:
@@ -110,7 +117,7 @@ class Trainer:
         self.scaler = accelerator.scaler  # fp16 only
         self.adversary = AdversaryStep.of(task, accelerator)
         self.ema = EMA(task.model, ema_decay) if ema_decay else None
-        self.progress = Progress()
+        self.progress, self.window = Progress(), Window()
         rates = "--train.lr" if not self.adversary else f"--train.lr and --{self.adversary.name}.lr"
         budget = config.max_skipped_steps
         self.guard = Guard(task, run, accelerator, budget=budget, health=Health(), rates=rates)
@@ -132,15 +139,24 @@ class Trainer:
                     "name another --run-dir or use --resume auto"
                 )
             return
-        folder, damaged = checkpoint.newest_good(self.run.checkpoints)
+        folder, damaged = on_main(
+            self.accelerator, lambda: checkpoint.newest_good(self.run.checkpoints)
+        )
         for message in damaged:
             self.accelerator.print(f"skipping a damaged checkpoint: {message}")
         if folder is None:
             if policy == "must":
                 raise CheckpointError(f"--resume must: no checkpoint under {self.run.checkpoints}")
             return
-        self.progress = Progress(*read_checkpoint(folder, self.state()))
+        state, processes = self.state(), self.accelerator.num_processes
+        self.progress = read_checkpoint(folder, state)
+        self.window.fill(share_of(state.windows, self.accelerator.process_index, processes))
         self.accelerator.print(f"resuming from {folder}")
+        otherwise = rounds_otherwise(folder, state, processes)
+        if otherwise:
+            self.accelerator.print(otherwise)
+        root, keep = self.run.checkpoints, self.config.keep_checkpoints
+        on_main(self.accelerator, lambda: prune_checkpoints(root, state, self.progress, keep))
         self._export(folder)
 
     def prepare_data(self) -> str | None:
@@ -163,8 +179,8 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether the budget was used up when the run was last saved."""
-        return self.progress.step > 0 and self._share() >= 1
+        """Whether nothing was left to do when the run was last saved."""
+        return self.progress.step > 0 and self._share() >= 1 and not self.progress.unevaluated
 
     def train(self) -> None:
         """Runs to the end of the budget; the last step is evaluated and saved.
@@ -173,37 +189,60 @@ class Trainer:
             NonFiniteLossError: too many steps were not finite, or the weights are not; names
                 samples and the newest checkpoint from before the loss rose.
             StoppedBySignalError: SIGINT, SIGTERM, SIGHUP or SIGUSR1 arrived, or the launcher has
-                gone; a checkpoint was saved first.
+                gone; a checkpoint was saved first, unless there was no step yet.
         """
         self._ahead = ahead = Ahead(self.batches())
+        self.progress.started = time.monotonic()  # and not when the checkpoint was read
         with stop_on_signal() as stop, self._meter() as meter, closing(ahead) as steps:
-            if self.progress.step == 0:
+            if self.progress.step == 0 or self.progress.unevaluated:
                 with meter.paused():
-                    self.evaluate(examine=False)
+                    self._evaluate_first(stop)
             self.progress.started = time.monotonic()
-            for micro_batches in meter.loading(steps):
+            for micro_batches in meter.loading(steps) if not self.finished else ():
                 values = self.train_step(micro_batches)
                 self.progress.step += 1
                 done = self._share() >= 1
-                meter.waited += self._late
+                meter.window.waited += self._late
                 meter.add(values, flush=done)
-                stopped = on_any(self.accelerator, stop.received) and not done
-                evaluates = done or (self._every(self.config.eval_every) and not stopped)
-                saves = done or stopped or self._every(self.config.checkpoint_every)
                 with meter.paused():
-                    if evaluates or saves:
-                        self.guard.check(self.state(), self.progress.step)
-                    if evaluates:
-                        self.evaluate(examine=done or self._examine())
-                    if saves:
-                        folder = self.save()
-                if stopped:
-                    raise StoppedBySignalError(
-                        f"stopped by {stop.reason} at step {self.progress.step}; saved {folder}; "
-                        "run the same command again to continue"
-                    )
-                if done:
-                    break
+                    if self._evaluate_and_save(stop, done):
+                        break
+
+    def _evaluate_first(self, stop: Stop) -> None:
+        """Before the first step, and what a stop kept the run from."""
+        step, last = self.progress.step, self._share() >= 1
+        stopped = on_any(self.accelerator, stop.received)
+        if stopped or not self.evaluate(examine=step > 0 and (last or self._examine()), stop=stop):
+            kept = f"its evaluation; {self._folder()} is as it was" if step else "the first step"
+            raise StoppedBySignalError(
+                f"stopped by {stop.reason} before {kept}; run the same command again to continue"
+            )
+        self.progress.unevaluated = False
+        if step and last:
+            self.save()
+
+    def _evaluate_and_save(self, stop: Stop, done: bool) -> bool:
+        """After a step, as far as it is due. Returns `done`, whether it was the last one.
+
+        Raises:
+            NonFiniteLossError, StoppedBySignalError: see `train`.
+        """
+        stopped = on_any(self.accelerator, stop.received)
+        evaluates = done or self._every(self.config.eval_every)
+        if evaluates or stopped or self._every(self.config.checkpoint_every):
+            self.guard.check(self.state(), self.progress.step)
+        if evaluates:
+            examine = done or self._examine()
+            self.progress.unevaluated = stopped or not self.evaluate(examine=examine, stop=stop)
+            stopped = self.progress.unevaluated
+        if done or stopped or self._every(self.config.checkpoint_every):
+            self.save()
+        if stopped:
+            raise StoppedBySignalError(
+                f"stopped by {stop.reason} at step {self.progress.step}; saved {self._folder()}; "
+                "run the same command again to continue"
+            )
+        return done
 
     def _batches(self) -> Generator[list[Batch], None, None]:
         """As they are read."""
@@ -236,6 +275,7 @@ class Trainer:
             run=self.run,
             accelerator=self.accelerator,
             slow_loading=self._slow_loading,
+            window=self.window,
             pace=PaceWatch(torch.get_num_threads())
             if self.accelerator.device.type == "cpu"
             else None,
@@ -320,14 +360,25 @@ class Trainer:
         if self.ema:
             self.ema.update()
 
-    def evaluate(self, examine: bool) -> None:
-        """On the main process; the others wait."""
-        if self.accelerator.is_main_process:
+    def evaluate(self, examine: bool, stop: Stop | None = None) -> bool:
+        """On the main process; the others wait. Returns whether it was made: `stop` may interrupt
+        it."""
+
+        def make() -> bool:
             try:
-                evaluate(self.task, self.run, self.progress.step, ema=self.ema, examine=examine)
+                return evaluate(
+                    self.task,
+                    self.run,
+                    self.progress.step,
+                    ema=self.ema,
+                    examine=examine,
+                    interruptible=stop.interruptible if stop else nullcontext,
+                )
             except OSError as error:  # of pictures that it writes
                 self.run.note_trouble("an evaluation cannot be written", error)
-        self.accelerator.wait_for_everyone()
+                return True
+
+        return on_main(self.accelerator, make)
 
     def _examine(self) -> bool:
         """Whether enough was trained since the last time; see `learning.cost`."""
@@ -335,33 +386,37 @@ class Trainer:
         return affordable(self.progress.step, self.config.eval_every, rows)
 
     def save(self) -> Path:
-        """Writes a checkpoint on the main process; the others wait. Returns its folder."""
-        if self.accelerator.is_main_process:
-            write_checkpoint(
-                self.run.checkpoints,
-                self.state(),
-                step=self.progress.step,
-                seconds=self.progress.elapsed(),
-                keep=self.config.keep_checkpoints,
-            )
-        folder = self.run.checkpoints / f"step-{self.progress.step:06d}"
-        self._export(folder)
-        self.accelerator.wait_for_everyone()
-        return folder
+        """Writes a checkpoint on the main process; the others wait. Returns its folder.
+
+        Raises:
+            OSError: it cannot be written; on all processes.
+        """
+        state = self.state()
+        state.windows.extend(of_all(self.accelerator, self.window.to_json()))
+        keep = self.config.keep_checkpoints
+        on_main(
+            self.accelerator,
+            lambda: write_checkpoint(self.run.checkpoints, state, self.progress, keep),
+        )
+        self._export(self._folder())
+        return self._folder()
+
+    def _folder(self) -> Path:
+        """Of the checkpoint of this step."""
+        return self.run.checkpoints / f"step-{self.progress.step:06d}"
 
     def _export(self, folder: Path) -> None:
         """Writes what is derived from the checkpoint in `folder`, where it is not there yet. All
         processes call it."""
         if not isinstance(self.task, Exporting):
             return
-        main = self.accelerator.is_main_process
-        if not on_any(self.accelerator, main and not is_current(self.run.path, folder)):
+        if on_main(self.accelerator, lambda: is_current(self.run.path, folder)):
             return
+        task = self.task
         with self.ema.applied() if self.ema else nullcontext():
-            if isinstance(self.task, Measuring):
-                self.task.measure(self.accelerator)
-            if main:
-                ensure_export(self.task, self.run.path, folder)
+            if isinstance(task, Measuring):
+                task.measure(self.accelerator)
+            on_main(self.accelerator, lambda: ensure_export(task, self.run.path, folder))
 
     def state(self) -> TrainingState:
         return TrainingState(

@@ -14,6 +14,7 @@ from textdiff.training.config import TrainConfig
 from textdiff.training.pace_watch import PaceWatch
 from textdiff.training.progress import Progress
 from textdiff.training.run_folder import RunFolder
+from textdiff.training.window import Window
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -38,6 +39,7 @@ class Meter:
         progress: of the run, which the loop keeps up to date.
         slow_loading: what to say where this share of the time goes into waiting for pictures.
         pace: sees how long each step takes; None: nobody does.
+        window: what was gathered since the last row, by a run that is resumed.
     """
 
     def __init__(
@@ -50,15 +52,13 @@ class Meter:
         accelerator: Accelerator,
         slow_loading: Callable[[float], str] = "{:.0%} of the time goes into loading".format,
         pace: PaceWatch | None = None,
+        window: Window | None = None,
     ):
         from tqdm import tqdm
 
         self.name, self.config, self.progress, self.run = name, config, progress, run
         self.accelerator = accelerator
-        self.sums: dict[str, float] = {}
-        self.counts: dict[str, int] = {}  # steps that had each: not all have all
-        self.count = 0
-        self.waited, self.slow_loading = 0.0, slow_loading
+        self.window, self.slow_loading = window or Window(), slow_loading
         self.windows = 0  # written so far
         self.said_slow = False
         self.means = ""
@@ -74,8 +74,9 @@ class Meter:
             dynamic_ncols=True,
         )
         self.pace = pace
-        self.since = self.shown = self.step_since = time.monotonic()
-        self.first = (progress.share(config), self.since)
+        self.shown = self.step_since = time.monotonic()
+        self.since = self.shown - self.window.seconds
+        self.first = (progress.share(config), self.shown)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -95,7 +96,7 @@ class Meter:
             except StopIteration:
                 return
             spent = time.monotonic() - start
-            self.waited += spent
+            self.window.waited += spent
             self.step_since += spent
             yield step
 
@@ -108,12 +109,10 @@ class Meter:
     def add(self, values: dict[str, float], flush: bool) -> None:
         """The values of the step just done, none of one that was left out; `flush` writes them
         whatever `log_every` says."""
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-            self.counts[name] = self.counts.get(name, 0) + 1
-        self.count += bool(values)
+        self.window.add(values)
         self._watch()
-        if self.count and (flush or self.progress.step % self.config.log_every == 0):
+        self.window.seconds = time.monotonic() - self.since
+        if self.window.steps and (flush or self.progress.step % self.config.log_every == 0):
             self._write()
         self._show(flush)
 
@@ -125,13 +124,14 @@ class Meter:
             self.accelerator.print(line)
 
     def _write(self) -> None:
-        means = torch.tensor([value / self.counts[name] for name, value in self.sums.items()])
+        own = self.window.means()
+        means = torch.tensor(list(own.values()))
         if self.accelerator.num_processes > 1:
             means = self.accelerator.reduce(means.to(self.accelerator.device), "mean")
-        values: dict[str, float] = dict(zip(self.sums, means.tolist(), strict=True))
+        values: dict[str, float] = dict(zip(own, means.tolist(), strict=True))
         now = time.monotonic()
-        speed = self.rows * self.count / (now - self.since)
-        share = self.waited / (now - self.since)
+        speed = self.rows * self.window.steps / (now - self.since)
+        share = self.window.waited / (now - self.since)
         values |= {"images_per_second": speed, "loader_share": share}
         values |= {"seconds": self.progress.elapsed()}
         self.run.log(self.progress.step, values)
@@ -140,7 +140,8 @@ class Meter:
             self.said_slow = True
         self.windows += 1
         self.means = f", loss {values['loss']:.4f}, {speed:.0f} images/s"
-        self.sums, self.counts, self.count, self.since, self.waited = {}, {}, 0, now, 0.0
+        self.window.clear()
+        self.since = now
 
     def _show(self, flush: bool) -> None:
         now = time.monotonic()

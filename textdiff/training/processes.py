@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from textdiff.errors import TextdiffError
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+T = TypeVar("T")
 
 
 def on_this_machine(accelerator: Accelerator) -> tuple[int, int]:
@@ -41,3 +46,35 @@ def on_any(accelerator: Accelerator, flag: bool) -> bool:
         return flag
     tensor = torch.tensor(float(flag), device=accelerator.device)
     return bool(accelerator.reduce(tensor, "sum").item() > 0)
+
+
+def on_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
+    """What `work` returns on the main process, which alone does it; the others wait for it.
+
+    Raises:
+        TextdiffError, OSError: of `work`, on all processes. What else it raises is left to the
+            watch over processes, see `rank_watch`.
+    """
+    if accelerator.num_processes == 1:
+        return work()
+    from accelerate.utils import broadcast_object_list
+
+    outcome: list[Any] = [None, None]
+    if accelerator.is_main_process:
+        try:
+            outcome = [work(), None]
+        except (TextdiffError, OSError) as error:
+            outcome = [None, error]
+    result, failure = broadcast_object_list(outcome)
+    if failure is not None:
+        raise failure
+    return result
+
+
+def of_all(accelerator: Accelerator, value: T) -> list[T]:
+    """The `value` of each process, in their order."""
+    if accelerator.num_processes == 1:
+        return [value]
+    from accelerate.utils import gather_object
+
+    return gather_object([value])

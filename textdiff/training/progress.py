@@ -14,6 +14,7 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0  # of training before this process started
+    unevaluated: bool = False  # an evaluation was due after this step, and a signal came
     started: float = field(default_factory=time.monotonic)
 
     def elapsed(self) -> float:

@@ -1,18 +1,24 @@
 """Whether a run's checkpoints will find room on its disk, asked before the first step.
 
-checkpoint  weights, two moments of each that is trained, the average (fp32)
-needed      (kept + 1) checkpoints, since the new one is verified before an old one goes
+checkpoint  weights, two moments of each that is trained, the average (fp32); the adversary's
+export      the weights, of a task that exports them
+needed      (kept + 1) checkpoints, since the new one is verified before an old one goes; likewise
+            two exports
 """
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from textdiff import checkpoint
 from textdiff.errors import UsageError
+from textdiff.training.exports import EXPORT
+from textdiff.training.saved_state import TrainingState
+from textdiff.training.task import Exporting, Task
 
 MOMENTS, AVERAGE = 2, 1  # fp32 values for each weight that is trained, or averaged
 
@@ -27,16 +33,36 @@ def checkpoint_bytes(model: nn.Module, averaged: bool, adversary: nn.Module | No
     return weights + 4 * (MOMENTS * trained + average)
 
 
-def check_room(run: Path, size: int, keep: int) -> None:
-    """Raises UsageError if `keep` + 1 checkpoints of `size` bytes do not fit."""
+@dataclass(frozen=True)
+class Room:
+    """Bytes of one checkpoint, how many are kept, and bytes of an export."""
+
+    checkpoint: int
+    keep: int
+    export: int = 0
+
+
+def room_for(state: TrainingState, keep: int, task: Task) -> Room:
+    """What the run of `task` takes on its disk."""
+    adversary = state.adversary.network if state.adversary else None
+    size = checkpoint_bytes(state.model, state.ema is not None, adversary)
+    weights = sum(t.numel() * t.element_size() for t in state.model.state_dict().values())
+    return Room(size, keep, weights if isinstance(task, Exporting) else 0)
+
+
+def check_room(run: Path, room: Room) -> None:
+    """Raises UsageError if what `room` says does not fit besides what is there already."""
     there = next(place for place in (run, *run.absolute().parents) if place.is_dir())
     held = len(checkpoint.steps_of(run / "checkpoints"))
-    needed, free = size * max(1, keep + 1 - held), shutil.disk_usage(there).free
+    needed = room.checkpoint * max(1, room.keep + 1 - held)
+    needed += room.export * (1 if (run / EXPORT).exists() else 2)
+    free = shutil.disk_usage(there).free
     if needed > free:
+        export = f", and an export of {shown_bytes(room.export)}" if room.export else ""
         raise UsageError(
-            f"--run-dir {run}: its checkpoints need {shown_bytes(needed)} ({keep} kept and the new "
-            f"one, {shown_bytes(size)} each), {shown_bytes(free)} are free; make room, name "
-            "another place or lower --train.keep-checkpoints"
+            f"--run-dir {run}: its checkpoints need {shown_bytes(needed)} ({room.keep} kept and "
+            f"the new one, {shown_bytes(room.checkpoint)} each{export}), {shown_bytes(free)} are "
+            "free; make room, name another place or lower --train.keep-checkpoints"
         )
 
 

@@ -18,7 +18,11 @@ from textdiff.training.config import TrainConfig
 from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
-from textdiff.training.room import check_room, checkpoint_bytes
+from textdiff.training.processes import on_main
+from textdiff.training.progress import Progress
+from textdiff.training.rank_watch import RankWatch
+from textdiff.training.readers import outliving_readers
+from textdiff.training.room import check_room, room_for
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.run_lock import run_lock
 from textdiff.training.task import Task
@@ -69,10 +73,12 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
     Raises:
         UsageError, CheckpointError: before anything is written; another run has the folder.
         NonFiniteLossError, StoppedBySignalError: see `Trainer.train`.
+        LostProcessError: another process ended, or does not answer.
     """
-    accelerator = accelerator_for(spec.config.precision)
+    minutes = spec.config.rank_timeout
+    accelerator = accelerator_for(spec.config.precision, minutes)
     folder = RunFolder(run_dir, accelerator.is_main_process)
-    with run_lock(folder.path, accelerator):
+    with RankWatch(accelerator, minutes), run_lock(folder.path, accelerator), outliving_readers():
         _train(spec, accelerator, folder, resume)
 
 
@@ -98,17 +104,9 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
         accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}: {how}")
         accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
         return
-    size = checkpoint_bytes(
-        trainer.task.model,
-        averaged=trainer.ema is not None,
-        adversary=trainer.adversary.network if trainer.adversary else None,
-    )
-    check_room(folder.path, size, spec.config.keep_checkpoints)
-    if accelerator.is_main_process:
-        spec.prepare(folder.path)
-        if data.attribution:
-            write_text(folder.path / "ATTRIBUTION.txt", data.attribution)
-    folder.start(spec.settings, trainer.progress.step, spec.config.tensorboard)
+    room = room_for(trainer.state(), spec.config.keep_checkpoints, trainer.task)
+    on_main(accelerator, lambda: check_room(folder.path, room))
+    on_main(accelerator, lambda: _prepare(spec, folder, trainer.progress))
     parameters = sum(p.numel() for p in trainer.task.model.parameters())
     accelerator.print(
         f"{data.title}, {trainer.task.name} of {parameters / 1e6:.1f}M parameters, "
@@ -118,6 +116,7 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
     if threads:
         accelerator.print(threads)
     prepared = trainer.prepare_data()
+    on_main(accelerator, lambda: check_room(folder.path, room))  # caches may lie on the same disk
     for note in [*data.notes, *([prepared] if prepared else [])]:
         accelerator.print(note)
     try:
@@ -131,6 +130,15 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
     )
     accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
     folder.check()
+
+
+def _prepare(spec: TrainingSpec, folder: RunFolder, progress: Progress) -> None:
+    """Writes what the run folder holds besides checkpoints."""
+    spec.prepare(folder.path)
+    if spec.data.attribution:
+        write_text(folder.path / "ATTRIBUTION.txt", spec.data.attribution)
+    evaluated, board = not progress.unevaluated, spec.config.tensorboard
+    folder.start(spec.settings, progress.step, board, evaluated)
 
 
 def report_rejected(accelerator: Accelerator, data: TrainingData) -> None:

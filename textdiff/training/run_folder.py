@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textdiff.config import Settings, to_yaml
 from textdiff.errors import UsageError
@@ -16,6 +16,9 @@ from textdiff.files import write_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+
+OF_STEPS = frozenset({"images_per_second", "skipped_steps"})  # what only rows of steps have
 
 
 class RunFolder:
@@ -34,13 +37,19 @@ class RunFolder:
         self._unwritten: list[str] = []  # lines of metrics
         self._trouble = ""
 
-    def start(self, settings: Settings, step: int, tensorboard: bool) -> None:
-        """Writes config.yaml and cuts metrics that a resumed run will write again (> `step`), and
-        lines that cannot be read."""
+    def start(
+        self, settings: Settings, step: int, tensorboard: bool, evaluated: bool = True
+    ) -> None:
+        """Writes config.yaml and cuts metrics that a resumed run will write again, and lines that
+        cannot be read.
+
+        Args:
+            step: from which it goes on. evaluated: not to be evaluated again, as far as it was due.
+        """
         if not self.main:
             return
         write_text(self.path / "config.yaml", to_yaml(settings))
-        self._cut_metrics(step)
+        self._cut_metrics(step, evaluated and step > 0)
         if tensorboard:
             try:
                 from torch.utils.tensorboard import SummaryWriter
@@ -48,14 +57,19 @@ class RunFolder:
                 return
             self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=step + 1)
 
-    def _cut_metrics(self, step: int) -> None:
+    def _cut_metrics(self, step: int, evaluated: bool) -> None:
         file = self.path / "metrics.jsonl"
         if not file.exists():
             return
-        lines = [(line, _step(line)) for line in file.read_bytes().split(b"\n") if line.strip()]
-        kept = [line.decode() + "\n" for line, at in lines if at is not None and at <= step]
+        lines = [(line, _row(line)) for line in file.read_bytes().split(b"\n") if line.strip()]
+        kept = [
+            line.decode() + "\n"
+            for line, row in lines
+            if row is not None
+            and (row["step"] < step or (row["step"] == step and (evaluated or _of_steps(row))))
+        ]
         write_text(file, "".join(kept))
-        unreadable = [k for k, (_, at) in enumerate(lines, 1) if at is None]
+        unreadable = [k for k, (_, row) in enumerate(lines, 1) if row is None]
         if unreadable:
             print(
                 f"{file}: dropped what cannot be read as JSON with a step: line"
@@ -116,10 +130,16 @@ def _append(file: Path, content: bytes) -> None:
             raise
 
 
-def _step(line: bytes) -> float | None:
+def _row(line: bytes) -> dict[str, Any] | None:
     """None of a line that is not whole: a killed run's last one, or one that the disk spoilt."""
     try:
-        step = float(json.loads(line.decode("utf-8"))["step"])
+        row = json.loads(line.decode("utf-8"))
+        step = float(row["step"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
-    return step if math.isfinite(step) else None
+    return {**row, "step": step} if math.isfinite(step) else None
+
+
+def _of_steps(row: dict[str, Any]) -> bool:
+    """Whether it is of steps, and not of an evaluation after them."""
+    return not OF_STEPS.isdisjoint(row)

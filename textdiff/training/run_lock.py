@@ -26,7 +26,7 @@ FOLDERS = ("", "checkpoints", "clip", "clean", "vae", "samples", "samples/timeli
 STAGED = r"(staging-step-\d+|export|saving)-\w+|mode-[0-9a-f]{8}"
 NAMES = (
     r"ATTRIBUTION|config|export|latents|manifest|metrics|model|noised\w*|prior|step-\d+|timeline|"
-    r"\w*clip\w*"
+    r"\w*clip\w*|diffusion_pytorch_model"
 )
 FILE = rf"({NAMES})-[0-9a-f]{{8}}\.(jsonl?|png|safetensors|txt|yaml)"
 LEFTOVER = re.compile(rf"\.({STAGED}|{FILE})")

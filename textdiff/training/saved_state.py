@@ -3,8 +3,9 @@
 <task>.safetensors   the weights              ema.safetensors    their average
 optimizer            its moments, by name     task               what the task itself remembers
 discriminator, discriminator_optimizer        the task's adversary, where it has one
-state.json           step, seconds, number of EMA updates, fp16's scale, threads on a CPU, health,
-                     fixed settings, data
+state.json           step, seconds, number of EMA updates, fp16's scale, threads on a CPU, torch,
+                     health, the open row of metrics, whether an evaluation is due, fixed settings,
+                     data
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from textdiff.training.ema import EMA
 from textdiff.training.fixed import check_fixed
 from textdiff.training.health import Health
 from textdiff.training.optimizer import load_optimizer, optimizer_tensors
+from textdiff.training.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class TrainingState:
     fixed: settings as JSON; a resumed run must have exactly the same.
     health: its losses so far.
     about_data: what `fixed.about_data` says of the data; for messages.
+    windows: `window.Window` of each process, as JSON; the checkpoint's once it is loaded.
     adversary: the network that is trained against `model`, with its optimizer.
     """
 
@@ -48,6 +51,7 @@ class TrainingState:
     fixed: dict[str, Any]
     health: Health = field(default_factory=Health)
     about_data: dict[str, Any] = field(default_factory=dict)
+    windows: list[dict[str, Any]] = field(default_factory=list)
     adversary: AdversaryStep | None = None
 
     def groups(self) -> dict[str, dict[str, Tensor]]:
@@ -75,23 +79,36 @@ class TrainingState:
         return None
 
 
-def write_checkpoint(
-    folder: Path, state: TrainingState, *, step: int, seconds: float, keep: int
-) -> Path:
-    """Writes the checkpoint of `step` under `folder`, of which the newest `keep` stay and, while
-    the run is not steady, the newest from before besides."""
-    health = state.health
-    spared = None if health.steady else newest_steady(folder, before=step - health.in_a_row)
+def write_checkpoint(folder: Path, state: TrainingState, progress: Progress, keep: int) -> Path:
+    """Writes the checkpoint of this `progress` under `folder`, of which the newest `keep` stay and,
+    while the run is not steady, the newest from before besides."""
+    device = next(state.model.parameters()).device.type
     values = {
-        "seconds": seconds,
+        "seconds": progress.elapsed(),
+        "unevaluated": progress.unevaluated,
         "ema_updates": state.ema.updates if state.ema else 0,
         "scaler": state.scaler.state_dict() if state.scaler is not None else None,
-        "threads": threads_on(next(state.model.parameters()).device.type),
+        "threads": threads_on(device),
+        **_arithmetic(state),
         "health": state.health.to_json(),
+        "windows": state.windows,
         "fixed": state.fixed,
         "data": state.about_data,
     }
-    return checkpoint.save_checkpoint(folder, step, state.groups(), values, keep, spared)
+    spared = _spared(folder, state, progress)
+    return checkpoint.save_checkpoint(folder, progress.step, state.groups(), values, keep, spared)
+
+
+def prune_checkpoints(folder: Path, state: TrainingState, progress: Progress, keep: int) -> None:
+    """What `write_checkpoint` would have removed, had the process not been killed before."""
+    checkpoint.prune(folder, progress.step, keep, _spared(folder, state, progress))
+
+
+def _spared(folder: Path, state: TrainingState, progress: Progress) -> Path | None:
+    health = state.health
+    if health.steady:
+        return None
+    return newest_steady(folder, before=progress.step - health.in_a_row)
 
 
 def newest_steady(root: Path, before: int) -> Path | None:
@@ -110,8 +127,8 @@ def newest_steady(root: Path, before: int) -> Path | None:
     return None
 
 
-def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
-    """Fills `state`; returns the step of the checkpoint and the seconds of training until it.
+def read_checkpoint(folder: Path, state: TrainingState) -> Progress:
+    """Fills `state`; returns how far the run was.
 
     Raises:
         CheckpointError: made with other settings, of another model, or not finite.
@@ -124,6 +141,9 @@ def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
         return loaded
 
     values = checkpoint.load_state(folder)
+    for key in ("seconds", "ema_updates", "fixed"):
+        if key not in values:
+            raise CheckpointError(f"{folder / checkpoint.STATE} has no {key}: it is damaged")
     check_fixed(
         values["fixed"],
         state.fixed,
@@ -152,4 +172,32 @@ def read_checkpoint(folder: Path, state: TrainingState) -> tuple[int, float]:
     if state.scaler is not None:
         state.scaler.load_state_dict(values["scaler"])
     state.health.fill(values.get("health", {}))
-    return values["step"], values["seconds"]
+    state.windows[:] = values.get("windows", [])
+    return Progress(values["step"], values["seconds"], values.get("unevaluated") is True)
+
+
+def rounds_otherwise(folder: Path, state: TrainingState, processes: int) -> str | None:
+    """Why a run that goes on from the checkpoint in `folder` in so many `processes` will not have
+    the bits that it would have had without a stop; None: nothing is known. Of threads
+    `cpu_threads` says it."""
+    saved = checkpoint.load_state(folder)
+    before = {**saved, "processes": len(saved.get("windows", [])) or None}
+    now = {**_arithmetic(state), "processes": processes}
+    changed = [
+        f"{name} {before[name]} before, {value} now"
+        for name, value in now.items()
+        if before.get(name) not in (None, value)
+    ]
+    if not changed:
+        return None
+    return f"it goes on, but not to the bits of a run without a stop: {', '.join(changed)}"
+
+
+def _arithmetic(state: TrainingState) -> dict[str, str]:
+    """What bits depend on, besides threads and processes."""
+    device = next(state.model.parameters()).device
+    kind = torch.backends.cpu.get_cpu_capability()
+    if device.type == "cuda":
+        kind = torch.cuda.get_device_name(device)
+    named = device.type if device.type == "mps" else f"{device.type} ({kind})"
+    return {"torch": torch.__version__, "device": named}

@@ -1,22 +1,18 @@
 """Signals as a flag that is read between steps, so that a checkpoint can be saved.
 
+    a step, a save   a signal sets the flag
+    an evaluation    it is given up, see `Stop.interruptible`; a resumed run makes it
+
 So is the end of `accelerate launch`, which keeps the signals that it gets to itself.
 """
 
 from __future__ import annotations
 
-import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-from textdiff.data.workers import STOP_SIGNALS
+from textdiff.stopping import Interrupted, handled
 from textdiff.training.launcher import Launchers
-
-# `timeout` sends its signal to its child and to the group, so that one request comes twice
-ONE_REQUEST = 2.0  # seconds
-IMPATIENT = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
@@ -24,45 +20,47 @@ class Stop:
 
     def __init__(self) -> None:
         self.signalled = False
+        self._interrupts = False
         self._launchers = Launchers()
+
+    def signal(self, number: int) -> None:
+        """One has arrived. Raises Interrupted, within `interruptible`."""
+        self.signalled = True
+        if self._interrupts:
+            raise Interrupted(number)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Inside the block a signal raises Interrupted, too."""
+        self._interrupts = True
+        try:
+            yield
+        finally:
+            self._interrupts = False
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether `signal` would raise now."""
+        return self._interrupts
 
     @property
     def received(self) -> bool:
-        """Whether anything does."""
+        """Whether anything asks."""
         return self.signalled or self._launchers.gone()
 
     @property
     def reason(self) -> str:
         """In words."""
-        if self.signalled:
-            return "a signal"
         if self._launchers.gone():
             return "the end of its launcher"
-        return "a signal to another process"
+        return "a signal" if self.signalled else "a signal to another process"
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
     """SIGINT, SIGTERM, SIGHUP and SIGUSR1 set a flag that the loop reads between steps. A second
-    SIGINT or SIGTERM, two seconds after the first signal or later, kills. The end of a launcher
-    counts as no signal: the one that comes after it is the first."""
-    stop, first = Stop(), 0.0
-    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal first
-        now = time.monotonic()
-        if not stop.signalled:
-            stop.signalled, first = True, now
-        elif number in IMPATIENT and now - first >= ONE_REQUEST:
-            signal.signal(number, previous[signal.Signals(number)])
-            signal.raise_signal(number)
-
-    for number, handler in previous.items():
-        if number in IMPATIENT or handler is not signal.SIG_IGN:  # nohup ignores SIGHUP
-            signal.signal(number, handle)
-    try:
+    SIGINT or SIGTERM, two seconds after the first signal or later, ends the run. The end of a
+    launcher counts as no signal: the one that comes after it is the first."""
+    stop = Stop()
+    with handled(stop.signal, lambda: stop.interrupts):
         yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

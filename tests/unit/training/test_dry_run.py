@@ -11,9 +11,11 @@ import pytest
 from textdiff import checkpoint
 from textdiff.commands.cli import run
 from textdiff.errors import UsageError
+from textdiff.locks import locked
 from textdiff.training import dry_run as module
 from textdiff.training.config import TrainConfig
 from textdiff.training.dry_run import DryRun
+from textdiff.training.run_lock import LOCK
 from textdiff.vae.adversarial import PatchDiscriminator
 
 FOUND = DryRun(
@@ -112,3 +114,12 @@ def test_a_disk_without_room_is_said(configs, shapes, tmp_path, monkeypatch):
 def test_a_check_and_a_dry_run_are_two_things(configs):
     with pytest.raises(UsageError, match="give one of them"):
         run(["train-clip", "--run-dir", "run", "--check", "overfit", "--dry-run"])
+
+
+def test_what_a_killed_one_left_goes_with_the_next_and_a_living_one_stays(tmp_path):
+    dead, living = tmp_path / ".dry-run-dead", tmp_path / ".dry-run-living"
+    for folder in (dead, living):
+        (folder / "checkpoints").mkdir(parents=True)
+    with locked(living / LOCK):
+        module._remove_abandoned(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [".dry-run-living"]

@@ -9,16 +9,19 @@ import pytest
 
 from tests.helpers.damage import DAMAGE
 from textdiff.errors import CheckpointError
+from textdiff.locks import locked
+from textdiff.manifests import read_manifest
+from textdiff.training import kept
 from textdiff.training.kept import contents, kept_checkpoints, verified_folders
 
 
 def test_all_that_are_kept_the_newest_first(tiny_run):
-    kept = kept_checkpoints(tiny_run)
-    assert [each.step for each in kept] == [6, 4]
-    assert all(each.trouble is None and each.size > 10_000 for each in kept)
+    found = kept_checkpoints(tiny_run)
+    assert [each.step for each in found] == [6, 4]
+    assert all(each.trouble is None and each.size > 10_000 for each in found)
     rows = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if "loss" in row]
-    assert kept[0].loss == pytest.approx(sum(losses) / len(losses))
+    assert found[0].loss == pytest.approx(sum(losses) / len(losses))
 
 
 @pytest.mark.parametrize("name", ["state.json", "manifest.json"])
@@ -29,6 +32,41 @@ def test_one_that_cannot_be_read_is_listed_with_its_trouble(run_copy, name, dama
     assert (newest.step, newest.loss) == (6, None)
     assert name in newest.trouble
     assert older.trouble is None
+
+
+def test_a_state_without_seconds_is_listed(run_copy):
+    file = run_copy / "checkpoints" / "step-000006" / "state.json"
+    file.write_text(file.read_text().replace('"seconds"', '"minutes"'))
+    newest, _ = kept_checkpoints(run_copy)
+    assert (newest.seconds, newest.trouble) == (None, None)
+
+
+def test_a_manifest_of_other_types_is_trouble(run_copy):
+    file = run_copy / "checkpoints" / "step-000006" / "manifest.json"
+    listed = json.loads(file.read_text())
+    listed["files"]["ema.safetensors"]["size"] = "x"
+    file.write_text(json.dumps(listed))
+    assert "no size and hash of 'ema.safetensors'" in kept_checkpoints(run_copy)[0].trouble
+
+
+def test_one_that_a_run_removes_meanwhile_is_no_trouble(run_copy, monkeypatch):
+    def removed(folder):
+        shutil.rmtree(run_copy / "checkpoints" / "step-000004", ignore_errors=True)
+        return read_manifest(folder)
+
+    monkeypatch.setattr(kept, "read_manifest", removed)
+    assert [(each.step, each.trouble) for each in kept_checkpoints(run_copy)] == [(6, None)]
+
+
+def test_trouble_of_a_run_that_trains_is_looked_at_again(run_copy, monkeypatch):
+    clip = run_copy / "clip" / "manifest.json"
+    written = clip.read_text()
+    clip.write_text("{}")  # as it is being replaced
+    monkeypatch.setattr(kept.time, "sleep", lambda _seconds: clip.write_text(written))
+    with locked(run_copy / kept.LOCK):
+        assert all(each.trouble is None for each in verified_folders(run_copy))
+    clip.write_text("{}")
+    assert verified_folders(run_copy)[0].trouble
 
 
 def test_what_is_in_one(tiny_run):

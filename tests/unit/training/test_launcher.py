@@ -14,8 +14,9 @@ import pytest
 
 from tests.helpers.paths import ROOT
 from textdiff import checkpoint
+from textdiff.stopping import Interrupted, interruptible
 from textdiff.training import launcher
-from textdiff.training.launcher import FIRST, LAUNCHED, Launchers
+from textdiff.training.launcher import FIRST, LAUNCHED, Launchers, watch_launchers
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a matter of POSIX")
 
@@ -23,13 +24,16 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a m
 @pytest.fixture(autouse=True)
 def _launched_by_nobody(monkeypatch):
     monkeypatch.setattr(launcher, "PAUSE", 0.0)
+    monkeypatch.setattr(launcher._Noted, "processes", None)
     for name in (FIRST, *LAUNCHED):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
 def sleeper():
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    """A process that is called like a launcher."""
+    program = [sys.executable, "-c", "import time; time.sleep(600)", "torch.distributed.run"]
+    process = subprocess.Popen(program)
     yield process
     process.kill()
     process.wait()
@@ -68,6 +72,30 @@ def test_the_first_launcher_of_two_is_watched_too(monkeypatch, sleeper):
     assert Launchers().gone()  # it was gone before the first look
 
 
+def test_a_parent_that_is_no_launcher_is_not_watched(monkeypatch):
+    """A shell passes on the variables that it was started with."""
+    monkeypatch.setenv(LAUNCHED[0], "no")
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    monkeypatch.setattr(os, "getppid", lambda: other.pid)
+    launchers = Launchers()
+    other.kill()
+    other.wait()
+    assert not launchers.gone()
+
+
+def test_one_that_ends_before_the_loop_interrupts_as_a_signal_does(monkeypatch, sleeper):
+    """And is known afterwards: its number says nothing any more."""
+    monkeypatch.setenv(LAUNCHED[0], "no")
+    monkeypatch.setattr(os, "getppid", lambda: sleeper.pid)
+    with pytest.raises(Interrupted), interruptible():
+        watch_launchers()
+        sleeper.kill()
+        sleeper.wait()
+        time.sleep(30)
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    assert Launchers().gone()
+
+
 def trained_ids(folder) -> list[psutil.Process]:
     """Processes that train into `folder`."""
     found = []
@@ -88,6 +116,19 @@ def wait_until(condition) -> None:
         time.sleep(0.05)
 
 
+# scripts/train_clip.py, its exit code noted: nobody waits for it once the launcher has gone
+NOTING = """
+import os, sys
+from textdiff.commands.cli import main
+try:
+    main(["train-clip", *sys.argv[1:]])
+except SystemExit as end:
+    with open(os.environ["CODES"], "a") as codes:
+        codes.write(f"{end.code}\\n")
+    raise
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
@@ -99,11 +140,15 @@ def test_a_signal_to_accelerate_launch_alone_saves_and_ends_all(
     never = ["--train.steps", "1000000", "--train.eval-every", "1000000"]
     accelerate = [sys.executable, "-m", "accelerate.commands.launch", "--cpu"]
     how = ["--num_processes", processes, "--num_machines", "1", "--mixed_precision", "no"]
-    how += ["--dynamo_backend", "no", "--main_process_port", "0", "scripts/train_clip.py"]
+    how += ["--dynamo_backend", "no", "--main_process_port", "0"]
+    codes = tmp_path / "codes"
+    noting = tmp_path / "train_clip.py"
+    noting.write_text(NOTING)
+    where = {"PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hf"), "CODES": str(codes)}
     started = subprocess.Popen(
-        list(map(str, [*accelerate, *how, *flags, *never])),
+        list(map(str, [*accelerate, *how, noting, *flags, *never])),
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hf")},
+        env={**os.environ, **where},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -123,3 +168,4 @@ def test_a_signal_to_accelerate_launch_alone_saves_and_ends_all(
     folder, damaged = checkpoint.newest_good(run_dir / "checkpoints")
     assert folder is not None
     assert damaged == []
+    assert codes.read_text().split() == ["75"] * processes

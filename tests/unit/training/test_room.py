@@ -12,7 +12,7 @@ from textdiff import TextToImage, checkpoint
 from textdiff.config import build, read_yaml
 from textdiff.errors import UsageError
 from textdiff.training import room
-from textdiff.training.room import check_room, checkpoint_bytes, shown_bytes
+from textdiff.training.room import Room, check_room, checkpoint_bytes, shown_bytes
 from textdiff.training.settings.vae import TrainVaeSettings
 
 FREE = namedtuple("FREE", "total used free")
@@ -59,21 +59,33 @@ def test_frozen_weights_have_no_moments():
 
 def test_one_more_than_are_kept_must_fit(tmp_path, free):
     free(3000)
-    check_room(tmp_path / "runs" / "new", 1000, keep=2)
+    check_room(tmp_path / "runs" / "new", Room(1000, keep=2))
     free(2999)
     with pytest.raises(UsageError, match=r"need 0\.003 MB \(2 kept and the new one"):
-        check_room(tmp_path / "runs" / "new", 1000, keep=2)
+        check_room(tmp_path / "runs" / "new", Room(1000, keep=2))
 
 
 def test_those_that_are_there_already_need_no_room(tmp_path, free):
     for step in (1, 2):
         checkpoint.save_checkpoint(tmp_path / "checkpoints", step, {}, {}, keep=2)
     free(1000)
-    check_room(tmp_path, 1000, keep=2)
+    check_room(tmp_path, Room(1000, keep=2))
     free(999)
     with pytest.raises(UsageError):
-        check_room(tmp_path, 1000, keep=2)
+        check_room(tmp_path, Room(1000, keep=2))
 
 
 def test_sizes_are_shown_as_one_reads_them():
     assert (shown_bytes(12_300_000), shown_bytes(3.44e9)) == ("12.3 MB", "3.44 GB")
+
+
+def test_two_exports_lie_there_while_one_takes_the_place_of_the_other(tmp_path, free):
+    room = Room(1000, keep=2, export=100)
+    free(3200)
+    check_room(tmp_path, room)
+    free(3199)
+    with pytest.raises(UsageError, match=r"and an export of 0\.0001 MB"):
+        check_room(tmp_path, room)
+    (tmp_path / "export.json").write_text("{}")
+    free(3100)
+    check_room(tmp_path, room)

@@ -90,3 +90,24 @@ def test_a_run_without_trouble_says_nothing(tmp_path):
     folder = RunFolder(tmp_path)
     folder.log(1, {"loss": 0.5})
     folder.check()
+
+
+def test_an_evaluation_that_will_be_made_again_is_cut(tmp_path):
+    """The process that made it was killed before it saved that it had."""
+    rows = [
+        {"step": 5, "held_out": 0.1},
+        {"step": 10, "loss": 0.5, "images_per_second": 3.0},
+        {"step": 10, "skipped_steps": 1},
+        {"step": 10, "held_out": 0.1},
+    ]
+    file = tmp_path / "metrics.jsonl"
+    for evaluated, kept in ((True, rows), (False, rows[:3])):
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        RunFolder(tmp_path).start(Settings(), 10, tensorboard=False, evaluated=evaluated)
+        assert [json.loads(line) for line in file.open()] == kept
+
+
+def test_a_run_that_begins_again_has_no_rows(tmp_path):
+    """It was killed after its first evaluation, before any checkpoint."""
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0, "held_out": 0.1}\n')
+    assert restarted(tmp_path, 0) == []

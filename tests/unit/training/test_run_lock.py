@@ -77,6 +77,7 @@ LEFT = [
     ".mode-0123abcd",
     "checkpoints/.staging-step-000010-0123abcd/unet.safetensors",
     "clip/.saving-abc123/open_clip_config.json",
+    "vae/.diffusion_pytorch_model-0123abcd.safetensors",
     "samples/.step-000010-0123abcd.png",
     "samples/timeline/.step-000010-0123abcd.png",
     "samples/.timeline-0123abcd.png",

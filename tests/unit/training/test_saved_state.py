@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import torch
 
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError
+from textdiff.training.progress import Progress
 from textdiff.training.saved_state import (
     TrainingState,
     newest_steady,
     read_checkpoint,
+    rounds_otherwise,
     write_checkpoint,
 )
 
@@ -35,7 +39,7 @@ def state_of(fixed: dict[str, Any], task: dict[str, torch.Tensor] | None = None)
 
 
 def written(folder: Path, state: TrainingState) -> Path:
-    write_checkpoint(folder, state, step=3, seconds=1.5, keep=1)
+    write_checkpoint(folder, state, Progress(step=3, seconds=1.5), keep=1)
     return next(checkpoint.checkpoints(folder))
 
 
@@ -43,7 +47,9 @@ def test_all_of_it_comes_back_in_place(tmp_path):
     saved = state_of({"seed": 0}, {"counts": torch.tensor([4, 5])})
     counts = torch.zeros(2, dtype=torch.int64)
     fresh = state_of({"seed": 0}, {"counts": counts})
-    assert read_checkpoint(written(tmp_path, saved), fresh) == (3, 1.5)
+    progress = read_checkpoint(written(tmp_path, saved), fresh)
+    assert (progress.step, progress.unevaluated) == (3, False)
+    assert progress.seconds == pytest.approx(1.5, abs=0.2)
     assert counts.tolist() == [4, 5]
     assert torch.equal(fresh.model.weight, saved.model.weight)
     moments = [s.optimizer.state[s.model.weight]["exp_avg"] for s in (fresh, saved)]
@@ -79,7 +85,7 @@ def test_the_newest_from_before_the_rise_is_found_and_kept(tmp_path):
     for step in (1, 2, 3, 4, 5):
         if step == 3:
             state.health.see(1e9)
-        write_checkpoint(tmp_path, state, step=step, seconds=0.0, keep=1)
+        write_checkpoint(tmp_path, state, Progress(step=step), keep=1)
     assert list(checkpoint.steps_of(tmp_path)) == [5, 2]
     assert newest_steady(tmp_path, before=5) == tmp_path / "step-000002"
     assert newest_steady(tmp_path, before=2) is None
@@ -91,7 +97,7 @@ def test_checkpoints_of_steps_left_out_do_not_drive_out_the_one_before(tmp_path)
     for step in (1, 2, 3, 4, 5):
         if step >= 3:
             state.health.skip()
-        write_checkpoint(tmp_path, state, step=step, seconds=0.0, keep=2)
+        write_checkpoint(tmp_path, state, Progress(step=step), keep=2)
     assert list(checkpoint.steps_of(tmp_path)) == [5, 4, 1]  # 2 has the weights of 3, untried
 
 
@@ -103,3 +109,42 @@ def test_settings_must_be_the_same_also_where_one_side_lacks_them(tmp_path, befo
     message = f"was trained with loss = {before.get('loss')}, now it is {now.get('loss')}; set it"
     with pytest.raises(CheckpointError, match=message):
         read_checkpoint(folder, state_of(now))
+
+
+def test_that_an_evaluation_is_due_comes_back(tmp_path):
+    late = Progress(step=3, unevaluated=True)
+    write_checkpoint(tmp_path, state_of({}), late, keep=1)
+    assert read_checkpoint(tmp_path / "step-000003", state_of({})).unevaluated
+
+
+def test_on_the_same_machine_the_bits_are_promised(tmp_path):
+    state = state_of({})
+    state.windows.append({})
+    assert rounds_otherwise(written(tmp_path, state), state, processes=1) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "now"),
+    [({"torch": "2.0.1"}, f"torch 2.0.1 before, {re.escape(torch.__version__)} now"),
+     ({"device": "cuda (NVIDIA H100)"}, r"device cuda \(NVIDIA H100\) before, cpu \(\w+\) now"),
+     ({"windows": [{}, {}]}, "processes 2 before, 1 now")],
+    ids=["torch", "device", "processes"],
+)  # fmt: skip
+def test_elsewhere_the_promise_is_withdrawn_in_words(tmp_path, changed, now):
+    state = state_of({})
+    folder = written(tmp_path, state)
+    file = folder / checkpoint.STATE
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    said = rounds_otherwise(folder, state, processes=1)
+    assert re.search(f"^it goes on, but not to the bits of a run without a stop: {now}$", said)
+
+
+@pytest.mark.parametrize("key", ["seconds", "fixed"])
+def test_a_state_that_lacks_what_a_run_needs_is_refused(tmp_path, key):
+    state = state_of({})
+    file = written(tmp_path, state) / checkpoint.STATE
+    values = json.loads(file.read_text())
+    del values[key]
+    file.write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match=rf"state\.json has no {key}: it is damaged"):
+        read_checkpoint(file.parent, state)

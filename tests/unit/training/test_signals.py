@@ -18,9 +18,8 @@ import psutil
 import pytest
 
 from tests.helpers.paths import ROOT
-from textdiff import checkpoint
-from textdiff.data.workers import STOP_SIGNALS
-from textdiff.training import signals
+from textdiff import checkpoint, stopping
+from textdiff.stopping import STOP_SIGNALS, Interrupted
 from textdiff.training.signals import stop_on_signal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a matter of POSIX")
@@ -142,7 +141,7 @@ def test_one_request_may_come_twice():
 
 
 def test_impatience_ends_the_run(monkeypatch):
-    monkeypatch.setattr(signals, "ONE_REQUEST", 0.0)
+    monkeypatch.setattr(stopping, "ONE_REQUEST", 0.0)
     with pytest.raises(KeyboardInterrupt), stop_on_signal() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.received
@@ -157,3 +156,13 @@ def test_what_nohup_ignores_stays_ignored():
             assert not stop.received
     finally:
         signal.signal(signal.SIGHUP, previous)
+
+
+def test_an_evaluation_is_given_up_and_a_step_is_not():
+    with stop_on_signal() as stop:
+        with pytest.raises(Interrupted, match="SIGTERM"), stop.interruptible():
+            signal.raise_signal(signal.SIGTERM)
+        assert stop.received
+        signal.raise_signal(signal.SIGTERM)  # the same request, as `timeout` sends it
+        with stop.interruptible():
+            signal.raise_signal(signal.SIGTERM)
