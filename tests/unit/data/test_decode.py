@@ -143,7 +143,13 @@ def test_truncated_files():
 
 def test_not_an_image():
     assert reason(b"<svg xmlns='http://www.w3.org/2000/svg'/>").startswith("not an image")
-    assert reason(b"").startswith("not an image")
+    assert reason(b" ").startswith("not an image")
+
+
+def test_what_stands_in_place_of_an_image():
+    assert reason(b"") == "empty file"
+    for page in (b"<!DOCTYPE html><title>404</title>", b"\xef\xbb\xbf\n <HTML>"):
+        assert reason(page) == "web page in place of an image"
 
 
 def test_formats_outside_the_list_are_refused():
