@@ -51,7 +51,7 @@ def listed_files(folder: Path) -> list[Path]:
 @pytest.mark.parametrize("kind", LOAD)
 def test_a_manifest_lists_every_file(written, kind):
     files = {path.relative_to(written / kind) for path in (written / kind).rglob("*.*")}
-    assert {path for path in files if path.name != MANIFEST} == set(listed_files(written / kind))
+    assert files - {Path(MANIFEST)} == set(listed_files(written / kind))
     assert len(listed_files(written / kind)) >= 2
 
 
@@ -66,8 +66,34 @@ def test_every_file_damaged_in_every_way_is_found(tmp_path, written, kind, damag
 
 
 @pytest.mark.parametrize("kind", LOAD)
-def test_a_folder_without_manifests_is_read_as_one_of_another_program(tmp_path, written, kind):
+def test_a_folder_of_ours_without_its_manifest_is_refused_until_it_is_accepted(
+    tmp_path, written, kind
+):
+    """Each of its manifests by itself: that of the whole, and those of the folders in it."""
+    manifests = sorted(
+        path.relative_to(written / kind) for path in (written / kind).rglob(MANIFEST)
+    )
+    for number, name in enumerate(manifests):
+        folder = Path(shutil.copytree(written / kind, tmp_path / str(number)))
+        (folder / name).unlink()
+        with pytest.raises(CheckpointError, match=MANIFEST):
+            LOAD[kind](folder)
+        run(["ckpt", "verify", str(folder), "--adopt"])
+        LOAD[kind](folder)
+
+
+@pytest.mark.parametrize("kind", ["clip", "vae"])
+def test_a_folder_of_another_program_needs_no_manifest(tmp_path, written, kind):
     LOAD[kind](forget(Path(shutil.copytree(written / kind, tmp_path / "copy"))))
+
+
+@pytest.mark.parametrize("kind", ["model", "prior"])
+def test_a_clip_exchanged_with_its_manifest_is_found(tmp_path, written, other_clip, kind):
+    folder = Path(shutil.copytree(written / kind, tmp_path / "copy"))
+    shutil.rmtree(folder / "clip")
+    ClipModel.load(other_clip).save(folder / "clip")
+    with pytest.raises(CheckpointError, match=f"clip/{MANIFEST} differs"):
+        LOAD[kind](folder)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -2,7 +2,8 @@
 
     folder/open_clip_config.json        {"model_cfg": {...}, "preprocess_cfg": {mean, std, ...}}
     folder/open_clip_model.safetensors  every tensor of the module, nothing else
-    folder/manifest.json                what both were when we wrote them; other programs write none
+    folder/manifest.json                what both were when we wrote them; other programs write
+                                        none, and no "written_by" beside model_cfg
 
 Weights are loaded strictly: where file and config disagree is an error, so that no part of a loaded
 model is ever random. A folder is data: of its config only what `folder_config` lists reaches
@@ -29,7 +30,7 @@ from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import read_json
-from textdiff.manifests import MANIFEST, verify_if_listed, write_manifest
+from textdiff.manifests import MANIFEST, US, WRITTEN_BY, verify_folder, write_manifest
 from textdiff.randomness import weights_drawn_by
 
 CONFIG = "open_clip_config.json"
@@ -106,6 +107,7 @@ def save(source: Source, folder: str | Path) -> None:
     tensors = {name: tensor.clone() for name, tensor in source.module.state_dict().items()}
     preprocess = source.preprocess_cfg
     config = {
+        WRITTEN_BY: US,
         "model_cfg": source.model_cfg,
         "preprocess_cfg": {
             key: preprocess[key] for key in ("mean", "std", "interpolation", "resize_mode")
@@ -129,7 +131,7 @@ def _load_folder(folder: Path) -> Source:
     config = _read_config(folder)
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"no CLIP in {folder}: it has no {WEIGHTS}")
-    verify_if_listed(folder)
+    verify_folder(folder, ours=config.get(WRITTEN_BY) == US)
     try:
         _check_text_tower(config["model_cfg"])
     except UsageError as error:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage
-from textdiff.data.entries import Composed, Source, Split
+from textdiff.data.entries import Composed, OnDisk, Source, Split
 from textdiff.data.pixel_cache import PixelCache, Versioned, cache_for
 from textdiff.data.scenes.facts import Scene
 from textdiff.data.scenes.splits import Combinations
@@ -145,6 +145,11 @@ class CaptionedImages:
         """Changes when what the source's files hold may have; None of composed pictures, which the
         fingerprint tells whole."""
         return self._source.version() if isinstance(self._source, Versioned) else None
+
+    @property
+    def files(self) -> list[Path]:
+        """That its pictures are read from, each once; none of composed ones."""
+        return self._source.files(self._indices) if isinstance(self._source, OnDisk) else []
 
     @property
     def is_cached(self) -> bool:

@@ -81,6 +81,9 @@ class Folder:
     def original_size(self, index: int) -> tuple[int, int]:
         return stated_size(self._path(index), self._config)
 
+    def files(self, indices: Sequence[int]) -> list[Path]:
+        return [self._path(index) for index in indices]
+
     def version(self) -> str:
         """Changes with any file's size or time of change."""
         digest = hashlib.sha256()

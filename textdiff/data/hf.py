@@ -8,6 +8,7 @@ that holds a path instead of bytes may name a file beside the data, not one anyw
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ class HuggingFace:
         self._config = config
         self._homes = _homes(config.source)
         files = _parquet_files(config.source) if config.source.endswith(".parquet") else {}
+        self._files = [Path(path) for paths in files.values() for path in paths]
         self._images: dict[str, Dataset] = {}
         entries: list[Entry] = []
         flaws: list[Flaw] = []
@@ -83,6 +85,10 @@ class HuggingFace:
 
     def original_size(self, index: int) -> tuple[int, int]:
         return stated_size(self._encoded(index), self._config)
+
+    def files(self, indices: Sequence[int]) -> list[Path]:
+        """All parquet files: which rows are in which is not known."""
+        return self._files
 
     def version(self) -> str:
         """Changes with the data: `datasets` keeps a fingerprint of what it read."""

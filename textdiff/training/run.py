@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from textdiff.config import Settings
 from textdiff.data.training_data import TrainingData
+from textdiff.errors import CheckpointError
 from textdiff.files import write_text
+from textdiff.training import data_files
 from textdiff.training.closing import how_to_continue, lies_where
 from textdiff.training.config import TrainConfig
 from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
+from textdiff.training.processes import on_any
 from textdiff.training.room import check_room, checkpoint_bytes
 from textdiff.training.run_folder import RunFolder
 from textdiff.training.run_lock import run_lock
@@ -96,9 +99,12 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
         accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}: {how}")
         accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
         return
+    files_note = _check_files(trainer, folder)
     size = checkpoint_bytes(trainer.task.model, averaged=trainer.ema is not None)
     check_room(folder.path, size, spec.config.keep_checkpoints)
     if accelerator.is_main_process:
+        if trainer.progress.step == 0:
+            data_files.record(folder.path, data.files)
         spec.prepare(folder.path)
         if data.attribution:
             write_text(folder.path / "ATTRIBUTION.txt", data.attribution)
@@ -112,7 +118,7 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
     if threads:
         accelerator.print(threads)
     prepared = trainer.prepare_data()
-    for note in [*data.notes, *([prepared] if prepared else [])]:
+    for note in [*data.notes, *filter(None, (files_note, prepared))]:
         accelerator.print(note)
     try:
         trainer.train()
@@ -125,6 +131,23 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
     )
     accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
     folder.check()
+
+
+def _check_files(trainer: Trainer, folder: RunFolder) -> str | None:
+    """As `data_files.check`, of a run that goes on. All processes call it together.
+
+    Raises:
+        CheckpointError: on all of them.
+    """
+    accelerator, note, refused = trainer.accelerator, None, ""
+    if accelerator.is_main_process and trainer.progress.step > 0:
+        try:
+            note = data_files.check(folder.path, trainer.data.files)
+        except CheckpointError as error:
+            refused = str(error)
+    if on_any(accelerator, bool(refused)):
+        raise CheckpointError(refused or f"{folder.path}: its pictures are not those of before")
+    return note
 
 
 def report_rejected(accelerator: Accelerator, data: TrainingData) -> None:

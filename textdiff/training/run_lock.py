@@ -25,7 +25,7 @@ LOCK = ".lock"
 FOLDERS = ("", "checkpoints", "clip", "clean", "vae", "samples", "samples/timeline")
 STAGED = r"(staging-step-\d+|export|saving)-\w+|mode-[0-9a-f]{8}"
 NAMES = (
-    r"ATTRIBUTION|config|export|latents|manifest|metrics|model|noised\w*|prior|step-\d+|timeline|"
+    r"ATTRIBUTION|config|data_files|export|latents|manifest|metrics|model|noised\w*|prior|step-\d+|timeline|"
     r"\w*clip\w*"
 )
 FILE = rf"({NAMES})-[0-9a-f]{{8}}\.(jsonl?|png|safetensors|txt|yaml)"
