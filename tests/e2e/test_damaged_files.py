@@ -7,15 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.helpers.damage import DAMAGE, forget
+from tests.helpers.embeddings import embeddings
+from tests.helpers.extractors import MeanColours
+from tests.helpers.indexes import build, opened
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.clip.noised import NoisedClip
 from textdiff.commands.cli import run
-from textdiff.errors import CheckpointError
+from textdiff.data.embeddings import read_embeddings, write_embeddings
+from textdiff.errors import CheckpointError, DataError
+from textdiff.evaluation.features.cache import FeatureCache
+from textdiff.evaluation.features.cached import CachedFeatures
+from textdiff.evaluation.features.feature_set import read_features, write_features
 from textdiff.manifests import MANIFEST, read_manifest
 from textdiff.pipeline.prior import Prior
+from textdiff.retrieval.index import Index
 from textdiff.vae import Vae
 
 LOAD: dict[str, Callable[[Path], object]] = {
@@ -94,6 +103,61 @@ def test_a_clip_exchanged_with_its_manifest_is_found(tmp_path, written, other_cl
     ClipModel.load(other_clip).save(folder / "clip")
     with pytest.raises(CheckpointError, match=f"clip/{MANIFEST} differs"):
         LOAD[kind](folder)
+
+
+READ: dict[str, Callable[[Path], object]] = {
+    "index": Index.open,
+    "embeddings": lambda folder: read_embeddings(folder / "e.safetensors"),
+    "features": lambda folder: read_features(folder / "f.safetensors"),
+}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory, shapes) -> Path:
+    """A folder of each kind of data that we keep, by its name."""
+    folder = tmp_path_factory.mktemp("kept")
+    build(folder / "index", opened(shapes))
+    write_embeddings(folder / "embeddings" / "e.safetensors", embeddings())
+    features = CachedFeatures(MeanColours()).of_split(opened(shapes))
+    write_features(folder / "features" / "f.safetensors", features)
+    return folder
+
+
+@pytest.mark.parametrize("kind", READ)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_every_file_of_data_damaged_in_every_way_is_found(tmp_path, kept, kind, damage):
+    names = [path.name for path in (kept / kind).iterdir() if not path.name.startswith(".")]
+    assert names and READ[kind](kept / kind)
+    for number, name in enumerate(names):
+        folder = Path(shutil.copytree(kept / kind, tmp_path / str(number)))
+        DAMAGE[damage](folder / name)
+        with pytest.raises(DataError, match=f"{name}|{folder}"):
+            READ[kind](folder)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_features_in_the_cache_that_are_damaged_are_computed_again(tmp_path, shapes, damage):
+    cache, data = FeatureCache(tmp_path), opened(shapes)
+    expected = CachedFeatures(MeanColours(), cache).of_split(data).features
+    (file,) = cache.folder.glob("*.safetensors")
+    DAMAGE[damage](file)
+    again = MeanColours()
+    assert torch.equal(CachedFeatures(again, cache).of_split(data).features, expected)
+    assert sum(again.encoded) == len(data)
+
+
+@pytest.mark.parametrize(
+    ("fixture", "load", "name"),
+    [("tiny_run", TextToImage.load, "model.yaml"), ("tiny_prior", Prior.load, "prior.yaml")],
+)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_describes_the_model_of_a_run_is_verified(
+    request, tmp_path, fixture, load, name, damage
+):
+    folder = Path(shutil.copytree(request.getfixturevalue(fixture), tmp_path / "run"))
+    DAMAGE[damage](folder / name)
+    with pytest.raises(CheckpointError, match=name):
+        load(folder)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

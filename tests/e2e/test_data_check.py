@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.chromium import VARIABLE, find_chromium, laid_out
-from tests.helpers.hostile import KINDS, png, write_hostile
+from tests.helpers.hostile import KINDS, png, row, write_hostile
 from tests.helpers.pages import Page, faults
 from textdiff.commands.cli import run
 from textdiff.data import DataConfig, open_data
@@ -119,6 +120,22 @@ def test_where_a_training_would_not_run_the_page_says_why(tmp_path, files, flags
     with pytest.raises(DataError, match=why):
         run(["data", "check", str(tmp_path / "data"), "--report", str(page), *flags])
     assert why in Page.of(page.read_text()).text
+
+
+@pytest.mark.parametrize("command", ["info", "check"])
+def test_places_that_are_not_utf_8_are_written_out(tmp_path, command):
+    folder = tmp_path / "data" / os.fsdecode(b"caf\xe9")
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(png(0))
+    (folder / "metadata.jsonl").write_bytes(row("a.png") + b"\n{")
+    out = ("--out", str(tmp_path / "sheet.png")) if command == "info" else ()
+    page = () if command == "info" else ("--report", str(tmp_path / "data.html"))
+    numbers = ("--json", str(tmp_path / "data.json"))
+    run(["data", command, str(tmp_path / "data"), *LENIENT, *out, *page, *numbers])
+    written = json.loads((tmp_path / "data.json").read_text())
+    rejected = written.get("rejected") or written["check"]["report"]["rejected"]
+    assert "caf" in rejected["not JSON"]["first"]
+    assert not page or "caf" in (tmp_path / "data.html").read_text()
 
 
 def test_a_source_that_is_none_leaves_no_page(tmp_path):

@@ -49,7 +49,8 @@ def run(settings: DataInfoSettings) -> None:
                 )
             ]
         numbers = json.dumps(report, indent=2, ensure_ascii=False)
-        write_text(settings.json, numbers + "\n")
+        # a name of bytes that are not UTF-8: what JSON itself writes for them
+        write_text(settings.json, numbers.encode("utf-8", "backslashreplace").decode() + "\n")
     usable, count = inspection.usable, min(settings.num_pictures, len(inspection.usable))
     if count:
         shown = [usable[i * len(usable) // count] for i in range(count)]  # spread evenly

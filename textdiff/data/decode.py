@@ -85,7 +85,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """An opened image, upright by its EXIF and its transparency on white. Raises BadImage."""
     try:
         return _on_white(_upright(image))
-    except BadImage:
+    except (BadImage, MemoryError):  # the machine's memory says nothing of the image
         raise
     except Exception as error:  # PIL's decoders raise nearly anything on malformed input
         reason = "truncated" if "truncated" in str(error).lower() else "cannot be decoded"
@@ -175,7 +175,7 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         ImageOps.exif_transpose(image, in_place=True)  # a copy of a large one takes gigabytes
-    except MemoryError:  # of the machine, not of the file: elsewhere the picture would be turned
+    except MemoryError:
         raise
     except Exception as error:  # a broken EXIF block does not spoil the pixels
         logging.getLogger(__name__).debug("EXIF passed over: %s", error)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import zlib
 
 import numpy as np
@@ -108,6 +109,36 @@ def test_exif_orientation_turns_the_picture():
     image = decode_image(encoded(Image.fromarray(pixels), exif=exif), PLAIN)
     assert (image[:, :4] == 255).all()
     assert (image[:, 4:] == 0).all()
+
+
+def test_a_broken_exif_block_does_not_spoil_the_pixels(monkeypatch):
+    def broken(*_arguments, **_keywords):
+        raise struct.error("unpack requires a buffer of 2 bytes")
+
+    monkeypatch.setattr("textdiff.data.decode.ImageOps.exif_transpose", broken)
+    assert colour(decode_image(encoded(Image.new("RGB", (8, 8), "red")), PLAIN)) == [255, 0, 0]
+
+
+def test_want_of_memory_is_no_fault_of_the_image(monkeypatch):
+    """It would be replaced on one machine, and turned the wrong way on another."""
+
+    def short(*_arguments, **_keywords):
+        raise MemoryError
+
+    monkeypatch.setattr("textdiff.data.decode.ImageOps.exif_transpose", short)
+    with pytest.raises(MemoryError):
+        decode_image(encoded(Image.new("RGB", (8, 8))), PLAIN)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    def denied(*_arguments):
+        raise PermissionError
+
+    (tmp_path / "a.png").write_bytes(encoded(Image.new("RGB", (8, 8))))
+    monkeypatch.setattr("textdiff.data.decode.os.open", denied)
+    with pytest.raises(BadImage) as error:
+        decode_image(tmp_path / "a.png", PLAIN)
+    assert error.value.reason == "unreadable file"
 
 
 def test_resize_modes_of_a_wide_picture():

@@ -29,7 +29,7 @@ from textdiff.evaluation.report.document import (
 from textdiff.evaluation.report.images import of_tensor
 
 EXAMPLES = 4  # of a reason
-EXAMPLE_LETTERS = 300
+EXAMPLE_LETTERS = 200
 MOST_LINES = 2000  # of flaws and of replacements on the page; the JSON has all
 CAPTION_LETTERS = 400  # of the longest one
 
@@ -79,7 +79,7 @@ def _refused(check: DataCheck) -> Section:
     )
     places: dict[str, list[str]] = defaultdict(list)
     for flaw in report.flaws:
-        places[flaw.reason].append(flaw.where)
+        places[flaw.reason].append(_example(flaw))
     ordered = sorted(places.items(), key=lambda item: -len(item[1]))
     blocks: list[Block] = []
     if check.trouble:
@@ -206,6 +206,11 @@ def _examples(names: Sequence[str]) -> str:
     more = len(names) - EXAMPLES
     first = [shown(name, EXAMPLE_LETTERS) for name in names[:EXAMPLES]]
     return "\n".join([*first, *([f"and {more:,} more"] if more > 0 else [])])
+
+
+def _example(flaw: Flaw) -> str:
+    """A picture by its name, as the reason says the rest; a row with what is wrong with it."""
+    return flaw.where if flaw.where in flaw.detail else f"{flaw.where}: {flaw.detail}"
 
 
 def _flaw_line(flaw: Flaw) -> str:

@@ -122,6 +122,7 @@ class Prior:
         """Writes what, beside weights, makes `folder` loadable as a prior."""
         self.clip.save(folder / CLIP_FOLDER)
         write_text(folder / PRIOR_FILE, to_yaml(self.config))
+        write_manifest(folder, [PRIOR_FILE])
 
     def save(self, folder: str | Path) -> None:
         """Writes a folder that `load` reads: prior.yaml, clip/ and the weights."""
