@@ -26,7 +26,6 @@ from textdiff.data.walk import is_inside
 from textdiff.errors import DataError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from datasets import Dataset
 
 IMAGE_COLUMNS = ("image", "img", "jpg", "png", "webp", "picture")
@@ -188,18 +187,18 @@ def _texts(rows: Dataset, column: str) -> list[Any]:
     try:
         values: list[Any] = rows[column][:]
     except UnicodeDecodeError:
-        stored = rows.data.column(column)
-        values = [_decoded(each) for each in stored.cast(_of_bytes(stored.type)).to_pylist()]
+        stored = rows.cast_column(column, _of_bytes(rows.features[column]))
+        values = [_decoded(each) for each in stored[column][:]]
     return values
 
 
-def _of_bytes(kind: pa.DataType) -> pa.DataType:
-    """The same type with bytes in place of texts."""
-    import pyarrow as pa
+def _of_bytes(feature: Any) -> Any:
+    """The same feature with bytes in place of texts."""
+    from datasets import Value
 
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.list_(_of_bytes(kind.value_type))
-    return pa.large_binary() if pa.types.is_large_string(kind) else pa.binary()
+    if isinstance(feature, Value):
+        return Value("large_binary" if feature.dtype == "large_string" else "binary")
+    return type(feature)(_of_bytes(feature.feature))
 
 
 def _decoded(value: Any) -> Any:
