@@ -21,6 +21,7 @@ def test_folders_of_unit_tests_are_rooms():
 TOGETHER = {
     "clip/contrastive": {"loss_ranks", "loss_sigmoid"},
     "commands": {"settings"},
+    "data": {"captions"},
     "diffusion": {"properties"},
     "metrics": {
         "agreement_clip",

@@ -3,7 +3,13 @@
     manifest.json   {"files": {"unet.safetensors": {"size": 1234, "sha256": "..."}, ...}}
 
 Written last, read first: a file that was cut off, changed, emptied, removed or exchanged since is
-found before it is used. Files that the manifest does not list are no part of it.
+found before it is used. Files that the manifest does not list are no part of it. A folder within is
+listed by its own manifest, which holds the hashes of its files (`clip/manifest.json`), so that it
+cannot be exchanged as a whole.
+
+A folder that says that textdiff wrote it has a manifest, or is refused: a lost one would switch all
+of this off. Formats that other programs write too (CLIPs, VAEs) say so by the key `WRITTEN_BY`;
+theirs need no manifest. `textdiff ckpt verify FOLDER --adopt` writes one of the files as they are.
 """
 
 from __future__ import annotations
@@ -19,6 +25,8 @@ from textdiff.errors import CheckpointError
 from textdiff.files import read_json, write_text
 
 MANIFEST = "manifest.json"
+WRITTEN_BY, US = "written_by", "textdiff"  # in the JSON that describes a folder
+SWAPPING = 0.5  # seconds that a folder may be without its manifest while its files are exchanged
 SETTLED = 2.0  # seconds without a change after which equal times of change mean the same content
 
 
@@ -71,11 +79,19 @@ def read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
     for name, (size, sha256) in files.items():
         if type(size) is not int or size < 0 or not isinstance(sha256, str):
             raise CheckpointError(f"{file} gives no size and hash of {name!r}: it is damaged")
-    strange = [name for name in files if Path(name).name != name]
+    strange = [name for name in files if not _is_in_folder(name)]
     if not files or strange:
         what = f"lists {strange[0]!r}, which is not in its folder" if strange else "lists no files"
         raise CheckpointError(f"{file} {what}: it is damaged")
     return files
+
+
+def _is_in_folder(name: str) -> bool:
+    """A file there, or the manifest of a folder there."""
+    folder, _, file = name.rpartition("/")
+    return Path(name).as_posix() == name and (
+        Path(name).name == name or (Path(folder).name == folder != ".." and file == MANIFEST)
+    )
 
 
 def verify_manifest(folder: Path, but: Container[str] = ()) -> None:
@@ -99,18 +115,31 @@ def verify_manifest(folder: Path, but: Container[str] = ()) -> None:
             raise CheckpointError(f"{path} differs from what {MANIFEST} says: the file is damaged")
 
 
-def verify_if_listed(folder: Path, but: Container[str] = ()) -> None:
-    """The same of a folder that may have come without a manifest, from another program.
+def verify_folder(folder: Path, *, ours: bool, but: Container[str] = ()) -> None:
+    """`verify_manifest`, with what to do about it.
+
+    Args:
+        ours: whether the folder says that textdiff wrote it; those of other programs may have come
+            without a manifest.
+        but: files that are not looked at.
 
     Raises:
-        CheckpointError: as `verify_manifest`.
+        CheckpointError: a file is missing or differs, or one of ours has no manifest.
     """
+    adopt = f"textdiff ckpt verify {folder} --adopt"
+    patience = time.monotonic() + (SWAPPING if ours else 0)
+    while not (folder / MANIFEST).is_file() and time.monotonic() < patience:
+        time.sleep(SWAPPING / 10)
     try:
         verify_manifest(folder, but)
     except FileNotFoundError:
-        return
+        if ours:
+            raise CheckpointError(
+                f"{folder} has no {MANIFEST}, which says what its files were when they were "
+                f"written; copy or write the folder again, or accept the files as they are: {adopt}"
+            ) from None
     except CheckpointError as error:
         raise CheckpointError(
             f"{error}; copy or write the folder again (or, where another program changed it on "
-            f"purpose, remove {folder / MANIFEST})"
+            f"purpose, remove {folder / MANIFEST} and accept the files as they are: {adopt})"
         ) from None

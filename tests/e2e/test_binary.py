@@ -15,6 +15,7 @@ from textdiff.binary import BinarySchedule
 from textdiff.commands.cli import run
 from textdiff.config import read_yaml
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.manifests import write_manifest
 
 BINARY = ["--process", "binary", "--binary.num-timesteps", "20"]
 
@@ -126,6 +127,7 @@ def test_model_file_of_another_process_is_refused(binary_run, tmp_path):
     copy = shutil.copytree(binary_run, tmp_path / "copy")
     text = (copy / "model.yaml").read_text()
     (copy / "model.yaml").write_text(text.replace("process: binary", "process: gaussian"))
+    write_manifest(copy, ["model.yaml"])
     with pytest.raises(CheckpointError, match=r"says process gaussian, .* trained with binary"):
         TextToImage.load(copy)
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.command import python
-from tests.helpers.damage import forget
+from tests.helpers.damage import accept, forget
 from textdiff import TextToImage
 from textdiff.clip import ClipModel
 from textdiff.clip.noised import NoisedClip
@@ -40,15 +40,17 @@ print(peak() - before)
 
 @pytest.fixture
 def model(tiny_run, tmp_path) -> Path:
-    """An exported model as it comes from anybody: without a manifest."""
+    """An exported model."""
     TextToImage.load(tiny_run).save(tmp_path / "model")
-    return forget(tmp_path / "model")
+    return tmp_path / "model"
 
 
 def change(file: Path, before: str, after: str) -> None:
+    """By whoever made the model: its manifest says so too."""
     text = file.read_text()
     assert before in text
     file.write_text(text.replace(before, after))
+    accept(file.parent)
 
 
 @pytest.mark.slow
@@ -108,7 +110,7 @@ def test_json_of_a_clip(tiny_clip, tmp_path, content):
 
 @pytest.mark.parametrize("timesteps", ["10000000000000", "many", "-1", "1.5"])
 def test_settings_of_a_noised_clip(noised_with_clean, tmp_path, timesteps):
-    folder = forget(Path(shutil.copytree(noised_with_clean, tmp_path / "clip")))
+    folder = Path(shutil.copytree(noised_with_clean, tmp_path / "clip"))
     change(folder / "noised.yaml", "num_timesteps: 100", f"num_timesteps: {timesteps}")
     with pytest.raises(TextdiffError, match="num_timesteps"):
         NoisedClip.load(folder)
@@ -118,7 +120,6 @@ def test_settings_of_a_noised_clip(noised_with_clean, tmp_path, timesteps):
 def test_settings_of_a_prior(tiny_priors, tmp_path, key):
     prior = Prior.load(tiny_priors / "autoregressive")
     prior.save(tmp_path / "prior")
-    forget(tmp_path / "prior")
     value = getattr(prior.config.transformer, key, None) or getattr(prior.config.codes, key)
     change(tmp_path / "prior" / "prior.yaml", f"{key}: {value}\n", f"{key}: 1000000000\n")
     with pytest.raises(TextdiffError, match=r"prior\.yaml"):

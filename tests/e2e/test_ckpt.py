@@ -38,7 +38,7 @@ def test_info_shows_files_and_settings(tiny_run, capsys):
 
 def test_verify_ends_with_4_and_names_the_file(run_copy, capsys):
     run(["ckpt", "verify", str(run_copy)])
-    assert capsys.readouterr().out.count("as written") == 3
+    assert capsys.readouterr().out.count("as written") == 4
     for name in ("ema", "optimizer"):
         DAMAGE["bit flipped"](run_copy / "checkpoints" / "step-000004" / f"{name}.safetensors")
     with pytest.raises(CheckpointError, match=r"ema\.safetensors differs from .* damaged$"):

@@ -44,7 +44,7 @@ def test_help_lists_every_command(capsys, arguments):
     ("word", "hint"),
     [
         ("plot", "did you mean 'plot schedules'?"),
-        ("data", "did you mean 'data info'?"),
+        ("data", "did you mean 'data info' or 'data check'?"),
         ("smaple", "did you mean 'sample'?"),
         ("train_clip", "did you mean 'train-clip'?"),
         ("draw", "known: train, train-clip, "),

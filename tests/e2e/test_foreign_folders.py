@@ -12,6 +12,7 @@ from tests.helpers.damage import forget
 from textdiff.clip.source import CONFIG
 from textdiff.commands.cli import run
 from textdiff.errors import CheckpointError
+from textdiff.manifests import write_manifest
 
 PLANTED = """
 from pathlib import Path
@@ -69,6 +70,7 @@ def test_a_model_without_its_clip_fetches_none(run_copy, tmp_path):
     text = (run_copy / "model.yaml").read_text().splitlines()
     lines = ["clip: ViT-B-32/openai" if line.startswith("clip:") else line for line in text]
     (run_copy / "model.yaml").write_text("\n".join(lines))
+    write_manifest(run_copy, ["model.yaml"])
     flags = ["--model", str(run_copy), "--prompt", "red circle", "--out", str(tmp_path / "out")]
     with pytest.raises(CheckpointError, match="put the CLIP of its training there: 'ViT-B-32"):
         run(["sample", *flags])

@@ -157,6 +157,7 @@ def test_a_source_that_is_gone(tiny_clip, shapes, tmp_path, fails):
 def test_a_clip_that_is_gone(index, fails):
     manifest = index / "manifest.json"
     content = json.loads(manifest.read_text())
+    del content["sha256"]
     manifest.write_text(json.dumps(content | {"clip": "/nowhere/clip"}))
     message = fails(2, "index", "search", index, "red")
     assert message.endswith("/nowhere/clip, is not there; name it: --clip")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-from textdiff.manifests import MANIFEST
+from textdiff.manifests import MANIFEST, WRITTEN_BY
+from textdiff.training.adopted import adopt
+
+# what says in JSON who wrote a folder
+DESCRIBED = {"open_clip_config.json": WRITTEN_BY, "config.json": f"_{WRITTEN_BY}"}
 
 
 def truncate(path: Path) -> None:
@@ -38,10 +43,23 @@ def swap(path: Path) -> None:
 
 
 def forget(folder: Path) -> Path:
-    """No manifest in the folder says what its files were, as if another program had written them;
-    returns it."""
+    """No manifest in the folder says what its files were; those of a CLIP or a VAE were written by
+    another program. Returns it."""
     for manifest in folder.rglob(MANIFEST):
         manifest.unlink()
+    for name, key in DESCRIBED.items():
+        for description in folder.rglob(name):
+            said = json.loads(description.read_text())
+            said.pop(key, None)
+            description.write_text(json.dumps(said))
+    return folder
+
+
+def accept(folder: Path) -> Path:
+    """The manifests in the folder, and of its parts, are of the files as they are now: as if who
+    changed them had written it. Returns it."""
+    forget(folder)
+    adopt(folder)
     return folder
 
 

@@ -16,7 +16,7 @@ from textdiff.errors import CheckpointError
 from textdiff.manifests import (
     MANIFEST,
     sha256_of,
-    verify_if_listed,
+    verify_folder,
     verify_manifest,
     write_manifest,
 )
@@ -33,7 +33,7 @@ def folder(tmp_path) -> Path:
 
 def test_a_folder_as_it_was_written_passes(folder):
     verify_manifest(folder)
-    verify_if_listed(folder)
+    verify_folder(folder, ours=True)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -51,15 +51,45 @@ def test_a_file_that_is_not_listed_may_change(folder):
 
 
 def test_a_folder_of_another_program_has_no_manifest(tmp_path):
-    verify_if_listed(tmp_path)
+    verify_folder(tmp_path, ours=False)
     with pytest.raises(FileNotFoundError):
         verify_manifest(tmp_path)
 
 
+def test_one_of_ours_has_one(tmp_path):
+    with pytest.raises(CheckpointError, match=rf"ckpt verify {tmp_path} --adopt$"):
+        verify_folder(tmp_path, ours=True)
+
+
+def test_one_whose_files_are_being_exchanged_is_waited_for(folder, monkeypatch):
+    (folder / MANIFEST).rename(folder / "meanwhile")
+    sleep = manifests.time.sleep
+    monkeypatch.setattr(
+        manifests.time,
+        "sleep",
+        lambda seconds: (folder / "meanwhile").rename(folder / MANIFEST) or sleep(seconds),
+    )
+    verify_folder(folder, ours=True)
+
+
+def test_a_folder_within_is_listed_by_its_manifest(folder):
+    for name in ("clip", "other"):
+        (folder / name).mkdir()
+        (folder / name / "weights").write_text(name)
+        write_manifest(folder / name, ["weights"])
+    write_manifest(folder, ["a.safetensors", f"clip/{MANIFEST}"])
+    verify_manifest(folder)
+    (folder / "clip").rename(folder / "before")
+    (folder / "other").rename(folder / "clip")
+    verify_manifest(folder / "clip")
+    with pytest.raises(CheckpointError, match=f"clip/{MANIFEST} differs"):
+        verify_manifest(folder)
+
+
 def test_the_remedy_is_named(folder):
     (folder / "b.yaml").write_text("name: linear\n")
-    with pytest.raises(CheckpointError, match=rf"remove {folder / MANIFEST}\)"):
-        verify_if_listed(folder)
+    with pytest.raises(CheckpointError, match=rf"remove {folder / MANIFEST} and .*adopt\)"):
+        verify_folder(folder, ours=False)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +97,18 @@ def test_the_remedy_is_named(folder):
     [
         *("", "[]", "{}", '{"files": []}', '{"files": {}}', '{"files": {"a": 1}}', "[" * 100_000),
         *('{"files": {"../a": {"size": 1, "sha256": "0"}}}', f'{{"files": {"1" * 5000}}}'),
+        '{"files": {"../manifest.json": {"size": 1, "sha256": "0"}}}',
+        '{"files": {"/manifest.json": {"size": 1, "sha256": "0"}}}',
+        '{"files": {"./manifest.json": {"size": 1, "sha256": "0"}}}',
+        '{"files": {"a/b/manifest.json": {"size": 1, "sha256": "0"}}}',
+        '{"files": {"a/weights": {"size": 1, "sha256": "0"}}}',
     ],
     ids=str,
 )
 def test_a_manifest_of_something_else(folder, content):
     (folder / MANIFEST).write_text(content)
     with pytest.raises(CheckpointError, match=MANIFEST):
-        verify_if_listed(folder)
+        verify_folder(folder, ours=True)
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
@@ -92,7 +127,7 @@ def test_whatever_stands_there_only_our_error_comes_out(tmp_path_factory, conten
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / MANIFEST).write_bytes(content)
     with pytest.raises(CheckpointError):
-        verify_if_listed(folder)
+        verify_folder(folder, ours=True)
 
 
 def test_what_has_not_changed_is_hashed_once(folder, monkeypatch):

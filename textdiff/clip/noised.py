@@ -39,7 +39,7 @@ from textdiff.config import build, read_yaml, to_yaml
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.latent_space import LatentSpace
-from textdiff.manifests import verify_if_listed, write_manifest
+from textdiff.manifests import MANIFEST, verify_folder, write_manifest
 from textdiff.randomness import weights_drawn_by
 from textdiff.timesteps import known_timestep
 from textdiff.types import Features, Images, Timesteps
@@ -93,7 +93,7 @@ class NoisedClip(nn.Module):
                 f"no noised CLIP in {folder}: it has no {CONFIG}; give a run folder of "
                 "'textdiff finetune-clip'"
             )
-        verify_if_listed(folder)
+        verify_folder(folder, ours=True)
         config = _read_config(folder / CONFIG)
         noised = cls(ClipModel.load(folder / CLEAN_FOLDER), config)
         tensors = checkpoint.load_tensors(folder / WEIGHTS)
@@ -109,7 +109,7 @@ class NoisedClip(nn.Module):
                 nowhere else.
         """
         folder = Path(folder)
-        verify_if_listed(folder, but=(WEIGHTS,))
+        verify_folder(folder, ours=True, but=(WEIGHTS,))
         config = _read_config(folder / CONFIG)
         if config.latents is not None:
             raise CheckpointError(
@@ -125,7 +125,7 @@ class NoisedClip(nn.Module):
         checkpoint.save_tensors(folder / WEIGHTS, self.state_dict())
         # The config last: a folder without one is none.
         write_text(folder / CONFIG, to_yaml(self.config))
-        write_manifest(folder, [WEIGHTS, CONFIG])
+        write_manifest(folder, [WEIGHTS, CONFIG, f"{CLEAN_FOLDER}/{MANIFEST}"])
 
     def clean(self) -> ClipModel:
         """A copy without timestep that gives the features of t = 0; of a CLIP of latents one that

@@ -2,7 +2,8 @@
 
     folder/open_clip_config.json        {"model_cfg": {...}, "preprocess_cfg": {mean, std, ...}}
     folder/open_clip_model.safetensors  every tensor of the module, nothing else
-    folder/manifest.json                what both were when we wrote them; other programs write none
+    folder/manifest.json                what both were when we wrote them; other programs write
+                                        none, and no "written_by" beside model_cfg
 
 Weights are loaded strictly: where file and config disagree is an error, so that no part of a loaded
 model is ever random. A folder is data: of its config only what `folder_config` lists reaches
@@ -29,7 +30,7 @@ from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import read_json
-from textdiff.manifests import MANIFEST, verify_if_listed, write_manifest
+from textdiff.manifests import MANIFEST, US, WRITTEN_BY, verify_folder, write_manifest
 from textdiff.randomness import weights_drawn_by
 
 CONFIG = "open_clip_config.json"
@@ -106,6 +107,7 @@ def save(source: Source, folder: str | Path) -> None:
     tensors = {name: tensor.clone() for name, tensor in source.module.state_dict().items()}
     preprocess = source.preprocess_cfg
     config = {
+        WRITTEN_BY: US,
         "model_cfg": source.model_cfg,
         "preprocess_cfg": {
             key: preprocess[key] for key in ("mean", "std", "interpolation", "resize_mode")
@@ -140,7 +142,7 @@ def load_untrained(folder: Path) -> Source:
 def _read_parts(folder: Path, but: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
     """model_cfg and preprocess_cfg of a folder whose files are as written, `but` for these."""
     config = _read_config(folder)
-    verify_if_listed(folder, but)
+    verify_folder(folder, ours=config.get(WRITTEN_BY) == US, but=but)
     try:
         _check_text_tower(config["model_cfg"])
     except UsageError as error:

@@ -6,7 +6,7 @@ from textdiff.training.settings.kept import CkptVerifySettings
 
 
 def run(settings: CkptVerifySettings) -> None:
-    """Hash all, say what was found.
+    """Hash all, say what was found; with `adopt` accept before what no manifest vouches for.
 
     Raises:
         CheckpointError: something is not as it was written, or nothing there can be verified.
@@ -15,9 +15,12 @@ def run(settings: CkptVerifySettings) -> None:
     from textdiff.evaluation.results import write_numbers
     from textdiff.evaluation.tables import print_table
     from textdiff.files import check_file
+    from textdiff.training.adopted import adopt
     from textdiff.training.kept import verified_folders
 
     check_file("--json", settings.json)
+    for folder in adopt(settings.run) if settings.adopt else []:
+        print(f"{folder}: its files are taken to be right as they are")
     verified = verified_folders(settings.run)
     rows = [
         [each.folder, str(each.files), f"{each.size / 2**20:,.1f}", each.trouble or "as written"]

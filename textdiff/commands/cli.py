@@ -122,6 +122,12 @@ COMMANDS = {
         "counts, captions, bad images of a data set",
         ("data.source",),
     ),
+    "data check": Command(
+        "data_check",
+        "DataCheckSettings",
+        "whether a training would run on a data set, and all that it would refuse, as a page",
+        ("data.source",),
+    ),
     "index build": Command(
         "index_build", "IndexBuildSettings", "make an index of pictures, to be searched"
     ),

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from textdiff.config import Settings
+from textdiff.commands.context_length import CountedSettings, context_length
 from textdiff.data.config import DataConfig
 
 COLUMNS = 8  # of the contact sheet
-DEFAULT_LENGTH = 77
 
 
-class DataInfoSettings(Settings):
+class DataInfoSettings(CountedSettings):
     data: DataConfig = DataConfig()
     out: str = Field("out/contact_sheet.png", description="where the contact sheet goes")
     num_pictures: int = Field(64, ge=1, description="pictures on the contact sheet")
-    clip: str | None = Field(
-        None, description="count truncated captions for this CLIP: a folder, or MODEL/TAG"
-    )
-    context_length: int | None = Field(
-        None,
-        ge=3,
-        description="count them for this many tokens, start and end included; none: the CLIP's "
-        "own, else 77",
-    )
     json: str | None = Field(  # type: ignore[assignment]  # of a deprecated method's name
         None, description="write the numbers here too"
     )
-
-    @model_validator(mode="after")
-    def _one_length(self) -> DataInfoSettings:
-        if self.clip and self.context_length:
-            raise ValueError("clip states the context_length; give one of the two")
-        return self
 
 
 def run(settings: DataInfoSettings) -> None:
@@ -49,7 +33,7 @@ def run(settings: DataInfoSettings) -> None:
 
     check_file("--out", settings.out)
     check_file("--json", settings.json)
-    length, origin = _context_length(settings)
+    length, origin = context_length(settings)
     data = open_as_it_is(settings.data)
     inspection = inspect(data, length)
     print_facts(
@@ -65,7 +49,8 @@ def run(settings: DataInfoSettings) -> None:
                 )
             ]
         numbers = json.dumps(report, indent=2, ensure_ascii=False)
-        write_text(settings.json, numbers + "\n")
+        # a name of bytes that are not UTF-8: what JSON itself writes for them
+        write_text(settings.json, numbers.encode("utf-8", "backslashreplace").decode() + "\n")
     usable, count = inspection.usable, min(settings.num_pictures, len(inspection.usable))
     if count:
         shown = [usable[i * len(usable) // count] for i in range(count)]  # spread evenly
@@ -76,16 +61,3 @@ def run(settings: DataInfoSettings) -> None:
             sheet = labelled_grid(to_pil(data.images(shown)), labels, COLUMNS, title)
             sheet.save(file, format="PNG")
         print(f"contact sheet: {settings.out}")
-
-
-def _context_length(settings: DataInfoSettings) -> tuple[int, str]:
-    """And where it comes from. Raises CheckpointError, UsageError of a CLIP that cannot be read."""
-    if settings.clip:
-        from textdiff.clip.model import ClipModel
-
-        return ClipModel.load(settings.clip).context_length, f"those of {settings.clip}"
-    if settings.context_length:
-        return settings.context_length, "as --context-length says"
-    return DEFAULT_LENGTH, (
-        "what CLIP models usually see; for the one you train with give --clip or --context-length"
-    )

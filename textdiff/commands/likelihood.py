@@ -71,7 +71,7 @@ def run(settings: LikelihoodSettings) -> None:
         clip_denoised=settings.clip_denoised,
         seed=settings.seed,
         batch_size=settings.batch_size,
-        dtype=getattr(torch, settings.dtype),
+        dtype={"float32": torch.float32, "float64": torch.float64}[settings.dtype],
     )
     print_bounds(result, data.title)
     if advice := how_to_measure_all(result, len(data)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage
-from textdiff.data.entries import Composed, Source, Split
+from textdiff.data.entries import Composed, OnDisk, Source, Split
 from textdiff.data.pixel_cache import PixelCache, Versioned, cache_for
 from textdiff.data.scenes.facts import Scene
 from textdiff.data.scenes.splits import Combinations
@@ -147,6 +147,11 @@ class CaptionedImages:
         return self._source.version() if isinstance(self._source, Versioned) else None
 
     @property
+    def files(self) -> list[Path]:
+        """That its pictures are read from, each once; none of composed ones."""
+        return self._source.files(self._indices) if isinstance(self._source, OnDisk) else []
+
+    @property
     def is_cached(self) -> bool:
         return self._cache is not None
 
@@ -208,9 +213,17 @@ class CaptionedImages:
                 f"'textdiff data info {self.name}' looks at all of them"
             )
 
+    def replacement(self, index: int) -> int | None:
+        """The index that `read` takes for `index` once it knows `bad`: itself unless it is one of
+        these; None: all are."""
+        return next((other for other in self._from(index) if other not in self.bad), None)
+
+    def _from(self, index: int) -> Iterator[int]:
+        """All indices, `index` first, cyclically."""
+        return ((index + offset) % len(self) for offset in range(len(self)))
+
     def _first_usable(self, index: int) -> tuple[int, Tensor]:
-        for offset in range(len(self)):
-            candidate = (index + offset) % len(self)
+        for candidate in self._from(index):
             if candidate in self.bad:
                 continue
             try:

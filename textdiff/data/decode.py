@@ -9,11 +9,12 @@ No pixel is decoded before the header is checked, so that a small file cannot as
 from __future__ import annotations
 
 import io
+import logging
 import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -43,6 +44,7 @@ OTHER_SUFFIXES = frozenset(
     - SUFFIXES
 )
 WHITE = (255, 255, 255)
+SNIFFED = 512  # bytes of a file that is no picture
 STRIP = 256  # rows that are converted at once
 OVERSAMPLING = 2  # of a JPEG that is decoded at a reduced size, before the resize filter
 
@@ -83,7 +85,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """An opened image, upright by its EXIF and its transparency on white. Raises BadImage."""
     try:
         return _on_white(_upright(image))
-    except BadImage:
+    except (BadImage, MemoryError):  # the machine's memory says nothing of the image
         raise
     except Exception as error:  # PIL's decoders raise nearly anything on malformed input
         reason = "truncated" if "truncated" in str(error).lower() else "cannot be decoded"
@@ -113,7 +115,7 @@ def _opened(image: bytes | str | Path, config: DataConfig) -> Iterator[Image.Ima
         except Image.DecompressionBombError:
             raise BadImage("too many pixels") from None
         except UnidentifiedImageError:
-            raise BadImage(f"not an image in {', '.join(FORMATS)}") from None
+            raise BadImage(_what_it_is(file)) from None
         except Exception as error:  # as in to_rgb: PIL raises nearly anything
             raise BadImage("unreadable file") from error
         with opened:
@@ -123,6 +125,21 @@ def _opened(image: bytes | str | Path, config: DataConfig) -> Iterator[Image.Ima
             if min(width, height) < config.min_side:
                 raise BadImage("too small")
             yield opened
+
+
+def _what_it_is(file: IO[bytes]) -> str:
+    """The reason that a file which is no picture is refused for."""
+    file.seek(0)
+    start = file.read(SNIFFED)
+    if not start:
+        return "empty file"
+    if (
+        start.lstrip(b"\xef\xbb\xbf \t\r\n")
+        .lower()
+        .startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
+    ):
+        return "web page in place of an image"  # what a server sends with an error
+    return f"not an image in {', '.join(FORMATS)}"
 
 
 def _regular_file(path: str | Path) -> IO[bytes]:
@@ -156,8 +173,12 @@ def _decode_reduced(image: Image.Image, config: DataConfig) -> None:
 
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
-    with suppress(Exception):  # a broken EXIF block does not spoil the pixels
-        ImageOps.exif_transpose(image, in_place=True)
+    try:
+        ImageOps.exif_transpose(image, in_place=True)  # a copy of a large one takes gigabytes
+    except MemoryError:
+        raise
+    except Exception as error:  # a broken EXIF block does not spoil the pixels
+        logging.getLogger(__name__).debug("EXIF passed over: %s", error)
     return image
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -41,6 +42,9 @@ class DrawnPictures:
 
     def read(self, index: int) -> Tensor:
         return decode_image(self._path(index), self._config)
+
+    def files(self, indices: Sequence[int]) -> list[Path]:
+        return [self._path(index) for index in indices]
 
     def version(self) -> str:
         """Changes with any file's size or time of change."""

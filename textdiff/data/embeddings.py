@@ -126,6 +126,7 @@ class EmbeddedImages:
         self.notes: list[str] = []
         self.attribution = embeddings.attribution
         self.bad: dict[int, str] = {}
+        self.files: list[Path] = []  # the fingerprint covers all
         content = text_as_tensor([self.identifiers, self.captions])
         about = embeddings.space.model_dump_json()
         self.fingerprint = digest(about, {"image": self.image, "content": content})

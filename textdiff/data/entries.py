@@ -6,7 +6,9 @@ Source.read(i) -> pixels of entry i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -66,6 +68,15 @@ class Source(Protocol):
 
     def original_size(self, index: int) -> tuple[int, int]:
         """(width, height) before resizing. Raises BadImage."""
+        ...
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """A `Source` whose pictures lie in files that somebody may change."""
+
+    def files(self, indices: Sequence[int]) -> list[Path]:
+        """That entries `indices` are read from, each once; those of hubs are none."""
         ...
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -80,6 +80,9 @@ class Folder:
 
     def original_size(self, index: int) -> tuple[int, int]:
         return stated_size(self._path(index), self._config)
+
+    def files(self, indices: Sequence[int]) -> list[Path]:
+        return [self._path(index) for index in indices]
 
     def version(self) -> str:
         """Changes with any file's size or time of change."""
@@ -185,10 +188,13 @@ class Folder:
                 f"image '{shown}' lies outside the folder {self._root}; --data.outside-files true "
                 "allows it",
             )
-        if not _is_file(path):
-            raise FlawedError(
-                "missing file", f"image '{shown}' does not exist in {self._root / folder}"
-            )
+        place = f"in {self._root / folder}"
+        if _is(Path.is_dir, path):
+            raise FlawedError("folder in place of an image", f"'{shown}' is a folder {place}")
+        if not _is(Path.exists, path):
+            raise FlawedError("missing file", f"image '{shown}' does not exist {place}")
+        if not _is(Path.is_file, path):
+            raise FlawedError("not a regular file", f"'{shown}' is a device or pipe {place}")
         return name
 
     def _ignored(
@@ -263,8 +269,8 @@ def _is_inside(path: Path, root: Path) -> bool:
         return True
 
 
-def _is_file(path: Path) -> bool:
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
     try:
-        return path.is_file()
-    except (OSError, ValueError):
+        return kind(path)
+    except (OSError, ValueError):  # a name that no file can have, or a folder that may not be read
         return False

@@ -8,6 +8,7 @@ that holds a path instead of bytes may name a file beside the data, not one anyw
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ from textdiff.data.decode import BadImage, decode_image, stated_size
 from textdiff.data.entries import Entry, Split, choose
 from textdiff.data.file_patterns import base_of, files_of, split_of_file
 from textdiff.data.split_names import split_of_name
-from textdiff.data.survey import Survey
-from textdiff.data.text import clean_caption
+from textdiff.data.survey import Flaw, FlawedError, Survey
+from textdiff.data.text import clean_caption, is_utf_8
 from textdiff.data.walk import is_inside
 from textdiff.errors import DataError
 
@@ -44,8 +45,10 @@ class HuggingFace:
         self._config = config
         self._homes = _homes(config.source)
         files = _parquet_files(config.source) if config.source.endswith(".parquet") else {}
+        self._files = [Path(path) for paths in files.values() for path in paths]
         self._images: dict[str, Dataset] = {}
         entries: list[Entry] = []
+        flaws: list[Flaw] = []
         for split, rows in _load(config.source, files).items():
             where = f"{config.source}, split {split}"
             image = pick_column(config.image_column, IMAGE_COLUMNS, rows.column_names, where)
@@ -58,21 +61,33 @@ class HuggingFace:
             except (TypeError, ValueError, NotImplementedError) as error:  # bases of pyarrow's
                 cause = " ".join(str(error).split())[:200]
                 raise DataError(f"{where}: column '{image}' holds no images ({cause})") from None
-            texts = [None] * len(rows) if text is None else rows[text][:]
+            texts = [None] * len(rows) if text is None else _texts(rows, text)
             stated = rows["split"][:] if "split" in rows.column_names else [split] * len(rows)
-            entries += [
-                _entry(split, row, value, text, name, label, where)
-                for row, (value, name, label) in enumerate(zip(texts, stated, labels, strict=True))
-            ]
+            for row, (value, name, label) in enumerate(zip(texts, stated, labels, strict=True)):
+                place = f"{where}, row {row}"
+                try:
+                    captions = _captions(value, text, place)
+                except FlawedError as error:
+                    if config.need_captions:
+                        flaws.append(error.at(place))
+                        continue
+                    captions = ()
+                identifier = f"{split}:{row:07d}"
+                known = _known_split(name)
+                entries.append(Entry(identifier, captions or ("",), identifier, known, label=label))
         self.entries = choose(entries, config.max_images)
         used = {f"parquet ({split})": len(paths) for split, paths in files.items()}
-        self.survey = Survey(seen=len(entries), used=used)
+        self.survey = Survey(seen=len(entries) + len(flaws), flaws=flaws, used=used)
 
     def read(self, index: int) -> Tensor:
         return decode_image(self._encoded(index), self._config)
 
     def original_size(self, index: int) -> tuple[int, int]:
         return stated_size(self._encoded(index), self._config)
+
+    def files(self, indices: Sequence[int]) -> list[Path]:
+        """All parquet files: which rows are in which is not known."""
+        return self._files
 
     def version(self) -> str:
         """Changes with the data: `datasets` keeps a fingerprint of what it read."""
@@ -90,7 +105,7 @@ class HuggingFace:
         path = self._homes[0] / stored["path"]
         if self._config.outside_files or any(_is_inside(path, home) for home in self._homes):
             return path
-        raise BadImage("path out of the data's folder")
+        raise BadImage("file outside the folder")
 
 
 def _load(source: str, files: dict[str, list[str]]) -> dict[str, Dataset]:
@@ -166,25 +181,48 @@ def _labels(rows: Dataset, column: str | None, where: str) -> list[str | None]:
     return labels
 
 
-def _entry(
-    split: str,
-    row: int,
-    value: Any,
-    column: str | None,
-    stated: Any,
-    label: str | None,
-    where: str,
-) -> Entry:
-    """The entry of a row. One without caption gets the empty caption: its image is unusable."""
+def _texts(rows: Dataset, column: str) -> list[Any]:
+    """A column of texts or of lists of them; bytes that are not UTF-8, which parquet may hold, as
+    surrogates."""
+    try:
+        values: list[Any] = rows[column][:]
+    except UnicodeDecodeError:
+        stored = rows.cast_column(column, _of_bytes(rows.features[column]))
+        values = [_decoded(each) for each in stored[column][:]]
+    return values
+
+
+def _of_bytes(feature: Any) -> Any:
+    """The same feature with bytes in place of texts."""
+    from datasets import Value
+
+    if isinstance(feature, Value):
+        return Value("large_binary" if feature.dtype == "large_string" else "binary")
+    return type(feature)(_of_bytes(feature.feature))
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(each) for each in value]
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+
+
+def _captions(value: Any, column: str | None, where: str) -> tuple[str, ...]:
+    """Those of a row; none where it has none: its image is unusable then, where they are needed.
+
+    Raises:
+        FlawedError: not UTF-8. DataError: the column holds no texts.
+    """
     texts = value if isinstance(value, list) else [value]
     if not all(text is None or isinstance(text, str) for text in texts):
         raise DataError(
-            f"{where}, row {row}: '{column}' must hold a text or a list of texts, not "
+            f"{where}: '{column}' must hold a text or a list of texts, not "
             f"{type(texts[0]).__name__}; choose another with data.caption_column"
         )
-    captions = tuple(clean_caption(text) for text in texts if text and text.strip())
-    identifier = f"{split}:{row:07d}"
-    return Entry(identifier, captions or ("",), identifier, _known_split(stated), label=label)
+    given = [text for text in texts if text]
+    if not all(map(is_utf_8, given)):
+        raise FlawedError("not UTF-8", f"'{column}' is not UTF-8 text")
+    return tuple(caption for text in given if (caption := clean_caption(text)))
 
 
 def _known_split(name: Any) -> Split | None:

@@ -83,10 +83,16 @@ class DataReport:
 
 @dataclass(frozen=True)
 class Inspection:
-    """usable: indices of the images that can be used."""
+    """usable: indices of the images that can be used. bad: reason by index of the others. sizes:
+    (width, height) of the usable ones as they are stored. lengths: tokens of each caption. alike:
+    indices of pictures that are the same, a list for each."""
 
     report: DataReport
     usable: list[int]
+    bad: dict[int, str]
+    sizes: list[tuple[int, int]]
+    lengths: list[int]
+    alike: list[list[int]]
 
 
 def inspect(data: CaptionedImages, context_length: int) -> Inspection:
@@ -97,17 +103,20 @@ def inspect(data: CaptionedImages, context_length: int) -> Inspection:
     """
     pixels: dict[int, Hashable] = {}
     sizes: list[tuple[int, int]] = []
+    bad: dict[int, str] = {}
     flaws = list(data.survey.flaws)
     for index in tqdm(range(len(data)), desc="decoding", leave=False, disable=None):
         try:
             pixels[index] = hashlib.sha256(data.image(index).numpy().tobytes()).digest()
             sizes.append(data.original_size(index))
         except BadImage as error:
+            bad[index] = error.reason
             flaws.append(Flaw(error.where, error.reason, str(error)))
     texts = [text for captions in data.captions for text in captions]
     lengths = count_tokens(texts)
     truncated = sum(length > context_length for length in lengths)
     longest = max(zip(lengths, texts, strict=True), default=(0, ""))[1]
+    alike = shared(pixels.items())
     captions = ((i, text) for i, own in enumerate(data.captions) for text in set(own))
     report = DataReport(
         source=data.name,
@@ -123,15 +132,15 @@ def inspect(data: CaptionedImages, context_length: int) -> Inspection:
         caption_tokens=spread(lengths),
         truncated=truncated,
         longest_caption=longest if truncated else None,
-        same_picture=find_repeats(pixels.items(), data.splits),
-        same_caption=find_repeats(captions, data.splits),
+        same_picture=count_repeats(alike, data.splits),
+        same_caption=count_repeats(shared(captions), data.splits),
         flaws=flaws,
         ignored=data.survey.ignored,
         files=data.survey.used,
         notes=data.notes,
         combinations=data.combinations,
     )
-    return Inspection(report, list(pixels))
+    return Inspection(report, list(pixels), bad, sizes, lengths, alike)
 
 
 def group_by_reason(flaws: Iterable[Flaw]) -> dict[str, Rejected]:
@@ -153,14 +162,18 @@ def spread(values: Sequence[int]) -> Spread | None:
     return Spread(min(values), statistics.median(values), max(values)) if values else None
 
 
-def find_repeats(items: Iterable[tuple[int, Hashable]], splits: Sequence[str]) -> Repeats:
-    """items: (image, value). splits: of each image."""
+def shared(items: Iterable[tuple[int, Hashable]]) -> list[list[int]]:
+    """items: (image, value). The images of each value that several have."""
     images: dict[Hashable, list[int]] = defaultdict(list)
     for index, value in items:
         images[value].append(index)
-    shared = [group for group in images.values() if len(group) > 1]
+    return [group for group in images.values() if len(group) > 1]
+
+
+def count_repeats(groups: Sequence[Sequence[int]], splits: Sequence[str]) -> Repeats:
+    """groups: images of one value. splits: of each image."""
     return Repeats(
-        values=len(shared),
-        images=len({index for group in shared for index in group}),
-        values_across_splits=sum(len({splits[i] for i in group}) > 1 for group in shared),
+        values=len(groups),
+        images=len({index for group in groups for index in group}),
+        values_across_splits=sum(len({splits[i] for i in group}) > 1 for group in groups),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +84,9 @@ class JsonCaptions:
 
     def original_size(self, index: int) -> tuple[int, int]:
         return stated_size(self._path(index), self._config)
+
+    def files(self, indices: Sequence[int]) -> list[Path]:
+        return [self._path(index) for index in indices]
 
     def version(self) -> str:
         """Changes with any picture's size or time of change."""

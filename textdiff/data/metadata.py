@@ -67,12 +67,13 @@ def captions_of(row: dict[str, Any], column: str) -> list[str]:
     value = row[column]
     if isinstance(value, bytes):
         return captions_of_text(value, column)
-    captions = value if isinstance(value, list) else [value]
-    if not captions or not all(isinstance(text, str) and text.strip() for text in captions):
+    texts = value if isinstance(value, list) else [value]
+    captions = [clean_caption(text) for text in texts if isinstance(text, str)]
+    if not captions or len(captions) < len(texts) or not all(captions):
         raise FlawedError("no caption", f"'{column}' must be a text or a list of texts, none empty")
-    if not all(map(is_utf_8, captions)):
+    if not all(map(is_utf_8, texts)):
         raise FlawedError("not UTF-8", f"'{column}' is not UTF-8 text; save the file as UTF-8")
-    return [clean_caption(text) for text in captions]
+    return captions
 
 
 def stated_label(row: dict[str, Any], wanted: str | None) -> str | None:
@@ -95,7 +96,7 @@ def captions_of_text(content: bytes, where: str) -> list[str]:
     text = content.decode("utf-8-sig", "surrogateescape")
     if not is_utf_8(text):
         raise FlawedError("not UTF-8", f"{where} cannot be read as UTF-8 text")
-    captions = [clean_caption(line) for line in lines_of(text) if line.strip()]
+    captions = [caption for line in lines_of(text) if (caption := clean_caption(line))]
     if not captions:
         raise FlawedError("no caption", f"{where} holds no caption")
     return captions

@@ -45,7 +45,11 @@ def open_data(config: DataConfig, split: str = "train") -> CaptionedImages:
     """
     if split not in (*get_args(Split), "all"):
         raise DataError(f"unknown split '{split}': train, val, test or all")
-    source = read_source(config)
+    return open_split(read_source(config), config, split)
+
+
+def open_split(source: Source, config: DataConfig, split: str) -> CaptionedImages:
+    """As `open_data`, of a source that was read. Raises DataError."""
     survey = survey_of(source, len(source.entries))
     survey.check(config.source, config.max_bad_fraction)
     if not source.entries:

@@ -91,6 +91,10 @@ class Tars:
     def original_size(self, index: int) -> tuple[int, int]:
         return stated_size(self._encoded(index), self._config)
 
+    def files(self, indices: Sequence[int]) -> list[Path]:
+        shards = {self._places[self.entries[index].identifier][0] for index in indices}
+        return [Path(self._shards[number].path) for number in sorted(shards)]
+
     def version(self) -> str:
         """Changes with any shard's size or time of change."""
         states = [(shard.size, shard.changed) for shard in self._shards]

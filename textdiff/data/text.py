@@ -10,6 +10,9 @@ import re
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # what Python puts in place of a byte that is not UTF-8
 SURROGATE = re.compile("[\ud800-\udfff]")
+# Signs that no reader of a caption means: control characters but for white space, and byte order
+# marks, which stand inside a text where files were put together.
+CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
 
 
 def lines_of(text: str) -> list[str]:
@@ -23,8 +26,9 @@ def is_utf_8(text: str) -> bool:
 
 
 def clean_caption(text: str) -> str:
-    """Without space around it; half a surrogate pair, which JSON can spell, becomes U+FFFD."""
-    return SURROGATE.sub("\ufffd", text.strip())
+    """Without space around it, control characters and byte order marks; half a surrogate pair,
+    which JSON can spell, becomes U+FFFD. Right-to-left text, emoji and what joins them stay."""
+    return SURROGATE.sub("\ufffd", CONTROL.sub("", text).strip())
 
 
 def as_utf_8(name: str) -> str:

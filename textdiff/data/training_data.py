@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -37,6 +38,11 @@ class TrainingData(Protocol):
     @property
     def described(self) -> Mapping[str, Any]:
         """Settings as JSON that say in words what the fingerprint says in digits."""
+        ...
+
+    @property
+    def files(self) -> list[Path]:
+        """That rows are read from, and that may change; none where the fingerprint tells all."""
         ...
 
     @property

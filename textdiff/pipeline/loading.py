@@ -16,7 +16,7 @@ from textdiff import checkpoint
 from textdiff.clip.model import ClipModel
 from textdiff.config import SettingsT, build, read_yaml
 from textdiff.errors import CheckpointError, UsageError
-from textdiff.manifests import verify_if_listed
+from textdiff.manifests import verify_folder
 from textdiff.pipeline.config import ModelConfig
 from textdiff.vae import Vae
 
@@ -62,8 +62,8 @@ def find_weights(
     Raises:
         CheckpointError: no such checkpoint, or none that can be used.
     """
-    verify_if_listed(folder)
     exported = folder / name
+    verify_folder(folder, ours=exported.is_file())  # a run's checkpoints are verified by themselves
     if step is not None:
         found = _checkpoint_at(folder, step)
     elif exported.is_file():

@@ -23,7 +23,7 @@ from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.embeddings import scaled_feature
 from textdiff.files import write_text
 from textdiff.latent_space import LatentSpace
-from textdiff.manifests import write_manifest
+from textdiff.manifests import MANIFEST, write_manifest
 from textdiff.models.unet import UNet
 from textdiff.pictures import PictureCodec
 from textdiff.pipeline.config import ModelConfig
@@ -54,7 +54,9 @@ class Model:
             self.vae.save(folder / VAE_FOLDER)
         checkpoint.save_tensors(folder / WEIGHTS_FILE, self.unet.state_dict())
         write_text(folder / MODEL_FILE, to_yaml(self.config))
-        write_manifest(folder, [WEIGHTS_FILE, MODEL_FILE])
+        parts = [CLIP_FOLDER] if self.vae is None else [CLIP_FOLDER, VAE_FOLDER]
+        manifests = [f"{part}/{MANIFEST}" for part in parts]
+        write_manifest(folder, [WEIGHTS_FILE, MODEL_FILE, *manifests])
 
     @property
     def device(self) -> torch.device:

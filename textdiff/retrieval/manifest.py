@@ -9,6 +9,8 @@ removed are listed.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from textdiff.evaluation.results import OMIT_NONE, as_text, from_json, to_json
 from textdiff.files import read_json, write_text
 
 MANIFEST = "manifest.json"
+SEAL = "sha256"  # key of the hash of all other keys
 FORMAT = 1  # raise it when what stands in an index changes its meaning
 
 
@@ -122,8 +125,13 @@ def ranges_of(gone: np.ndarray) -> list[list[int]]:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Whole or not at all."""
-    write_text(folder / MANIFEST, as_text(to_json(manifest)))
+    """Whole or not at all, with a hash of itself."""
+    content = to_json(manifest)
+    write_text(folder / MANIFEST, as_text({**content, SEAL: _hash(content)}))
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -143,6 +151,10 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{folder} is an index of format {content['format']}, this version reads {FORMAT}; "
                 "build it again"
             )
-        return from_json(Manifest, content, str(path))
+        sealed = content.pop(SEAL, None)  # indexes of the first versions have none
+        read = from_json(Manifest, content, str(path))
+        if sealed not in (None, _hash(content)):
+            raise ValueError("it differs from what was written")
+        return read
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged: {error}; build the index again") from None

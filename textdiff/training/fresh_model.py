@@ -16,6 +16,7 @@ from textdiff.data.training_data import TrainingData
 from textdiff.diffusion.config import ProcessType
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
+from textdiff.manifests import write_manifest
 from textdiff.models.config import UNetConfig
 from textdiff.models.unet import UNet
 from textdiff.pictures import BitCodec, PictureCodec, PixelCodec
@@ -146,3 +147,4 @@ def write_model(folder: Path, pipe: TextToImage) -> None:
     if pipe.vae is not None:
         pipe.vae.save(folder / VAE_FOLDER)
     write_text(folder / MODEL_FILE, to_yaml(pipe.config))
+    write_manifest(folder, [MODEL_FILE])

@@ -20,6 +20,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -79,6 +80,10 @@ class LatentImages:
     @property
     def described(self) -> Mapping[str, Any]:
         return self.pictures.described
+
+    @property
+    def files(self) -> list[Path]:
+        return self.pictures.files
 
     @property
     def all_captions(self) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textdiff.config import Settings
 from textdiff.data.training_data import TrainingData
 from textdiff.files import write_text
+from textdiff.training import data_files
 from textdiff.training.closing import how_to_continue, lies_where
 from textdiff.training.config import TrainConfig
 from textdiff.training.cpu_threads import use_training_threads
@@ -104,6 +105,7 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
         accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}: {how}")
         accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
         return
+    files_note = on_main(accelerator, lambda: _check_files(trainer, folder))
     room = room_for(trainer.state(), spec.config.keep_checkpoints, trainer.task)
     on_main(accelerator, lambda: check_room(folder.path, room))
     on_main(accelerator, lambda: _prepare(spec, folder, trainer.progress))
@@ -117,7 +119,7 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
         accelerator.print(threads)
     prepared = trainer.prepare_data()
     on_main(accelerator, lambda: check_room(folder.path, room))  # caches may lie on the same disk
-    for note in [*data.notes, *([prepared] if prepared else [])]:
+    for note in [*data.notes, *filter(None, (files_note, prepared))]:
         accelerator.print(note)
     try:
         trainer.train()
@@ -134,11 +136,20 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
 
 def _prepare(spec: TrainingSpec, folder: RunFolder, progress: Progress) -> None:
     """Writes what the run folder holds besides checkpoints."""
+    if progress.step == 0:
+        data_files.record(folder.path, spec.data.files)
     spec.prepare(folder.path)
     if spec.data.attribution:
         write_text(folder.path / "ATTRIBUTION.txt", spec.data.attribution)
     evaluated, board = not progress.unevaluated, spec.config.tensorboard
     folder.start(spec.settings, progress.step, board, evaluated)
+
+
+def _check_files(trainer: Trainer, folder: RunFolder) -> str | None:
+    """As `data_files.check`, of a run that goes on."""
+    if trainer.progress.step == 0:
+        return None
+    return data_files.check(folder.path, trainer.data.files)
 
 
 def report_rejected(accelerator: Accelerator, data: TrainingData) -> None:

@@ -25,8 +25,8 @@ LOCK = ".lock"
 FOLDERS = ("", "checkpoints", "clip", "clean", "vae", "samples", "samples/timeline")
 STAGED = r"(staging-step-\d+|export|saving)-\w+|mode-[0-9a-f]{8}"
 NAMES = (
-    r"ATTRIBUTION|config|export|latents|manifest|metrics|model|noised\w*|prior|step-\d+|timeline|"
-    r"\w*clip\w*|diffusion_pytorch_model"
+    r"ATTRIBUTION|config|data_files|export|latents|manifest|metrics|model|noised\w*|prior|step-\d+|"
+    r"timeline|\w*clip\w*|diffusion_pytorch_model"
 )
 FILE = rf"({NAMES})-[0-9a-f]{{8}}\.(jsonl?|png|safetensors|txt|yaml)"
 LEFTOVER = re.compile(rf"\.({STAGED}|{FILE})")

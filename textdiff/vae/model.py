@@ -20,7 +20,7 @@ from textdiff.checkpoint import save_tensors, weights_hash
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.latent_space import LatentSpace
-from textdiff.manifests import MANIFEST, verify_if_listed, write_manifest
+from textdiff.manifests import MANIFEST, US, WRITTEN_BY, verify_folder, write_manifest
 from textdiff.randomness import seed_of
 from textdiff.types import Images, Samples
 from textdiff.vae.config import VaeConfig, factor_of
@@ -80,8 +80,8 @@ class Vae:
             UsageError: a hub name whose files are not on disk and cannot be downloaded.
         """
         folder = find_folder(source)
-        verify_if_listed(folder)
         options = read_options(folder)
+        verify_folder(folder, ours=options.get(f"_{WRITTEN_BY}") == US)
         network = load_network(folder, options)
         vae = Vae(network.to(device), source=str(source)).frozen()
         channels, identity = vae.latent_channels, vae.identity
@@ -114,7 +114,7 @@ class Vae:
         """config.json: the network, and one scale for those who read no latents.json. Not mean and
         deviation: pipelines that read these multiply by the scale besides."""
         options = {k: v for k, v in self.network.config.items() if not k.startswith("_")}
-        options = {"_class_name": CLASS, **options}
+        options = {"_class_name": CLASS, f"_{WRITTEN_BY}": US, **options}
         for key in SCALES:
             options.pop(key, None)
         if self.statistics:

@@ -78,7 +78,7 @@ def test_a_mask_keeps_its_transparency(uploads):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "not an image"),
+        (b"", "empty file"),
         (b"no picture at all", "not an image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
         (encoded(plain())[:50], "cannot be used"),

@@ -10,6 +10,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from tests.helpers.damage import forget
 from tests.helpers.tokenizers import word_tokenizer
 from textdiff.clip import ClipConfig, ClipModel
 from textdiff.clip import source as clip_source
@@ -35,12 +36,13 @@ def tiny(kind: str = "vit") -> ClipModel:
 def pristine(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pristine")
     tiny().save(folder)
+    forget(folder)
     return {name: (folder / name).read_bytes() for name in (CONFIG, WEIGHTS)}
 
 
 @pytest.fixture
 def folder(pristine, tmp_path):
-    """A saved CLIP to be spoilt."""
+    """A CLIP to be spoilt, as another program saves it."""
     for name, content in pristine.items():
         (tmp_path / name).write_bytes(content)
     return tmp_path

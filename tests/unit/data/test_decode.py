@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import zlib
 
 import numpy as np
@@ -110,6 +111,36 @@ def test_exif_orientation_turns_the_picture():
     assert (image[:, 4:] == 0).all()
 
 
+def test_a_broken_exif_block_does_not_spoil_the_pixels(monkeypatch):
+    def broken(*_arguments, **_keywords):
+        raise struct.error("unpack requires a buffer of 2 bytes")
+
+    monkeypatch.setattr("textdiff.data.decode.ImageOps.exif_transpose", broken)
+    assert colour(decode_image(encoded(Image.new("RGB", (8, 8), "red")), PLAIN)) == [255, 0, 0]
+
+
+def test_want_of_memory_is_no_fault_of_the_image(monkeypatch):
+    """It would be replaced on one machine, and turned the wrong way on another."""
+
+    def short(*_arguments, **_keywords):
+        raise MemoryError
+
+    monkeypatch.setattr("textdiff.data.decode.ImageOps.exif_transpose", short)
+    with pytest.raises(MemoryError):
+        decode_image(encoded(Image.new("RGB", (8, 8))), PLAIN)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    def denied(*_arguments):
+        raise PermissionError
+
+    (tmp_path / "a.png").write_bytes(encoded(Image.new("RGB", (8, 8))))
+    monkeypatch.setattr("textdiff.data.decode.os.open", denied)
+    with pytest.raises(BadImage) as error:
+        decode_image(tmp_path / "a.png", PLAIN)
+    assert error.value.reason == "unreadable file"
+
+
 def test_resize_modes_of_a_wide_picture():
     pixels = np.zeros((8, 24, 3), np.uint8)
     pixels[:, 8:16] = 200  # the middle third
@@ -143,7 +174,13 @@ def test_truncated_files():
 
 def test_not_an_image():
     assert reason(b"<svg xmlns='http://www.w3.org/2000/svg'/>").startswith("not an image")
-    assert reason(b"").startswith("not an image")
+    assert reason(b" ").startswith("not an image")
+
+
+def test_what_stands_in_place_of_an_image():
+    assert reason(b"") == "empty file"
+    for page in (b"<!DOCTYPE html><title>404</title>", b"\xef\xbb\xbf\n <HTML>"):
+        assert reason(page) == "web page in place of an image"
 
 
 def test_formats_outside_the_list_are_refused():

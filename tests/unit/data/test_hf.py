@@ -156,7 +156,7 @@ def rows_with_paths(tmp_path):
 def test_paths_in_rows_stay_in_the_folder(rows_with_paths):
     data = open_data(rows_with_paths, "all")
     assert data.read(range(6))[0] == [0] * 6
-    outside = "path out of the data's folder"
+    outside = "file outside the folder"
     reasons = {1: outside, 2: outside, 3: "not a regular file", 4: outside, 5: outside}
     assert data.bad == reasons
 

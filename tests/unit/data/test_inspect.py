@@ -7,7 +7,15 @@ from PIL import Image
 
 from textdiff.data import DataConfig, open_data
 from textdiff.data.facts import facts, repeats_text, spread_text
-from textdiff.data.inspect import Rejected, Repeats, Spread, find_repeats, inspect, spread
+from textdiff.data.inspect import (
+    Rejected,
+    Repeats,
+    Spread,
+    count_repeats,
+    inspect,
+    shared,
+    spread,
+)
 
 
 @pytest.fixture
@@ -52,7 +60,9 @@ def test_the_report_as_people_read_it(inspection):
 
 def test_values_that_cross_the_split_are_counted():
     items = [(0, "a"), (1, "a"), (2, "b"), (3, "b"), (4, "c")]
-    assert find_repeats(items, ["train", "val", "train", "train", "val"]) == Repeats(2, 4, 1)
+    groups = shared(items)
+    assert groups == [[0, 1], [2, 3]]
+    assert count_repeats(groups, ["train", "val", "train", "train", "val"]) == Repeats(2, 4, 1)
 
 
 def test_nothing_has_no_spread():

@@ -1,5 +1,6 @@
 """The cache of resized pixels: same pixels, decoded once, stopped and continued, never stale."""
 
+import contextlib
 import errno
 import os
 import pickle
@@ -150,6 +151,19 @@ def test_a_file_that_is_damaged_is_named(config, name, damage):
     DAMAGE[damage](folder / name)
     with pytest.raises(DataError, match=r"is damaged|cannot be used"):
         open_data(config, "all").cache_pixels()
+
+
+@pytest.mark.parametrize("name", ["images.npy", "sums.npy", "done.npy"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_no_damage_gives_another_picture(config, name, damage):
+    expected = open_data(config, "all").images(range(COUNT))
+    folder = open_data(config, "all").cache_pixels()
+    mapped.cache_clear()
+    DAMAGE[damage](folder / name)
+    data = open_data(config, "all")
+    with contextlib.suppress(DataError):  # where the file is useless as a whole, see above
+        data.cache_pixels()
+    assert torch.equal(data.images(range(COUNT)), expected)
 
 
 def test_a_full_disk_is_said(config, monkeypatch):

@@ -13,6 +13,15 @@ def test_half_a_character_is_replaced():
     assert clean_caption(" a\ud800 ") == "a\ufffd"
 
 
+def test_signs_that_nobody_means_are_left_out():
+    assert clean_caption("\ufeff\x00a\x1b[31m re\x7fd\x9f\n") == "a[31m red"
+    assert clean_caption("a\tred\x0b\x1c\x85apple") == "a\tred\x0b\x1c\x85apple"  # white space
+    assert (
+        clean_caption("\u200f\u05d0 \U0001f469\u200d\U0001f680")
+        == "\u200f\u05d0 \U0001f469\u200d\U0001f680"
+    )
+
+
 def test_bytes_that_are_not_utf_8():
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
     assert not is_utf_8(name) and is_utf_8("café")

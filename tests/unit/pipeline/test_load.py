@@ -12,6 +12,7 @@ from textdiff import TextToImage
 from textdiff.clip import ClipConfig, ClipModel
 from textdiff.config import read_yaml
 from textdiff.errors import CheckpointError
+from textdiff.manifests import write_manifest
 
 
 def refusal(folder: Path) -> str:
@@ -24,11 +25,12 @@ def refusal(folder: Path) -> str:
 
 
 def changed(folder: Path, **changes) -> Path:
-    """model.yaml with other values; a mapping changes a section."""
+    """model.yaml with other values, which its manifest has too; a mapping changes a section."""
     model = read_yaml(folder / "model.yaml")
     for key, value in changes.items():
         model[key] = {**model[key], **value} if isinstance(value, dict) else value
     (folder / "model.yaml").write_text(json.dumps(model))
+    write_manifest(folder, ["model.yaml"])
     return folder
 
 

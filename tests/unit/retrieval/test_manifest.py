@@ -36,6 +36,8 @@ def test_it_comes_back_as_it_was(shapes, tmp_path):
         (lambda text: text.replace('"format": 1', '"format": 99'), "of format 99, this version"),
         (lambda text: json.dumps({"format": 1}), "is damaged: .* lacks 'clip'"),
         (lambda text: "[]", "is damaged"),
+        (lambda text: text.replace('"rows": 16', '"rows": 15'), "differs from what was written"),
+        (lambda text: text.replace("[]", "[[0, 1]]"), "differs from what was written"),
     ],
 )
 def test_a_damaged_one_is_told_in_one_line(shapes, tmp_path, spoil, said):
@@ -44,6 +46,14 @@ def test_a_damaged_one_is_told_in_one_line(shapes, tmp_path, spoil, said):
     with pytest.raises(DataError, match=said) as raised:
         read_manifest(path.parent)
     assert "\n" not in str(raised.value)
+
+
+def test_one_of_the_first_versions_has_no_hash(shapes, tmp_path):
+    index = build(tmp_path / "index", opened(shapes))
+    content = json.loads((index.path / MANIFEST).read_text())
+    del content["sha256"]
+    (index.path / MANIFEST).write_text(json.dumps(content))
+    assert read_manifest(index.path) == index.manifest
 
 
 def test_a_folder_without_one_is_no_index(tmp_path):

@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers.damage import DAMAGE
 from tests.helpers.vaes import tiny_vae
 from textdiff.data import DataConfig, batches, open_data
 from textdiff.data.row_cache import RowCache
+from textdiff.data.row_file import mapped
 from textdiff.errors import DataError
 from textdiff.training.latent_images import LatentImages, decoded, latent_images
 from textdiff.training.latents import LatentEncoder
@@ -94,6 +96,21 @@ def test_a_fill_that_was_stopped_goes_on(config, encoder, monkeypatch):
     Counting.encoded = 0
     filled(config, encoder)
     assert Counting.encoded == 2
+
+
+@pytest.mark.parametrize("name", ["latents.npy", "sums.npy", "done.npy", "about.json"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_no_damage_gives_other_latents(config, encoder, name, damage):
+    first = filled(config, encoder)
+    expected = first.read(range(COUNT))[1]
+    mapped.cache_clear()
+    DAMAGE[damage](first.cache.folder / name)
+    try:
+        again = filled(config, encoder)
+    except DataError as error:  # the file is useless as a whole
+        assert str(first.cache.folder) in str(error) or str(config.cache_dir) in str(error)
+        return
+    assert torch.equal(again.read(range(COUNT))[1], expected)
 
 
 def test_what_was_damaged_is_encoded_again(config, encoder):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from textdiff.clip import ClipModel
 from textdiff.clip.config import ClipConfig, ImageTowerConfig, TextTowerConfig
 from textdiff.errors import CheckpointError, UsageError
-from textdiff.training.perceptual import ClipDistance, perceptual_distance
+from textdiff.training.perceptual import LPIPS_WEIGHTS, ClipDistance, perceptual_distance
 
 X = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 TEXT = TextTowerConfig(context_length=8, width=16, heads=2, layers=1)
@@ -67,3 +67,46 @@ def test_lpips_without_its_weights_says_where_they_belong(tmp_path, monkeypatch)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(UsageError, match=r"vgg16-397923af\.pth there, or give a CLIP"):
         perceptual_distance("lpips")
+
+
+LAYERS = (3, 8, 15, 22, 29)  # of VGG16's features: the last of each size
+SHIFT = torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1)  # of the authors' code
+SCALE = torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1)
+
+
+@pytest.fixture
+def vgg16(tmp_path, monkeypatch) -> torch.nn.Sequential:
+    """Random layers of VGG16 where torchmetrics looks for the trained ones."""
+    from torchvision.models.vgg import cfgs, make_layers
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        features = make_layers(cfgs["D"])
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / LPIPS_WEIGHTS).write_bytes(b"")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    lpips = "torchmetrics.functional.image.lpips._get_tv_model_features"
+    monkeypatch.setattr(lpips, lambda *_: features)
+    return features
+
+
+def test_lpips_is_the_sum_of_equation_1(vgg16):
+    """Zhang et al., arXiv 1801.03924, with torchmetrics' weights of the layers."""
+    distance = perceptual_distance("lpips")
+    x, y = X, X.roll(1, 0).requires_grad_()
+    expected = torch.zeros(3)
+    f, g = (x - SHIFT) / SCALE, (y - SHIFT) / SCALE
+    for number, layer in enumerate(vgg16):
+        f, g = layer(f), layer(g)
+        if number in LAYERS:
+            unit = [h / (1e-8 + h.square().sum(1, keepdim=True)).sqrt() for h in (f, g)]
+            weights = distance.network.lins[LAYERS.index(number)].model[-1].weight
+            difference = weights * (unit[0] - unit[1]).square()
+            expected = expected + difference.sum(1).mean((1, 2))
+    found = distance(x, y)
+    assert found.shape == (3,) and (found > 0).all()
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(distance(x, x), torch.zeros(3))
+    (gradient,) = torch.autograd.grad(found.sum(), y)
+    assert gradient.abs().sum() > 0
+    assert not any(weight.requires_grad for weight in distance.network.parameters())

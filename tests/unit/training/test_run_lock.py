@@ -72,6 +72,7 @@ def test_the_second_run_ends_with_2_and_one_line(tmp_path, configs, shapes):
 LEFT = [
     ".export-0123abcd/.saving-x1_y/open_clip_model.safetensors",
     ".config-0123abcd.yaml",
+    ".data_files-0123abcd.safetensors",
     ".metrics-0123abcd.jsonl",
     ".noised_clip-0123abcd.safetensors",
     ".mode-0123abcd",

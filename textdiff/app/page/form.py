@@ -21,6 +21,7 @@ from textdiff.app.engine import Engine
 from textdiff.app.request import DrawRequest
 from textdiff.errors import UsageError
 from textdiff.pipeline.config import flat_settings
+from textdiff.plain_yaml import parse_yaml
 
 OWN_CLIP = "the model's own"
 NEWEST = "newest"
@@ -270,9 +271,9 @@ def read_others(text: str) -> dict[str, Any]:
         UsageError: lines of another form.
     """
     try:
-        known = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"other settings: {' '.join(str(error).split()):.200}") from None
+        known = parse_yaml(text)
+    except ValueError as error:
+        raise UsageError(f"other settings: {error!s:.200}") from None
     if known is None:
         return {}
     if not isinstance(known, dict) or not all(isinstance(name, str) for name in known):

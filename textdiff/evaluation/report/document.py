@@ -1,6 +1,6 @@
 """What the page is made of, before it is HTML: sections of blocks, all of them values.
 
-    Report ── sections ── blocks: numbers, charts, pictures, pairs, timeline, facts, text, notes
+    Report ── sections ── blocks: numbers, charts, bars, pictures, tables, facts, text, ...
     Part = what one evaluation adds: a section, its main numbers for the top, its JSON
 
 Texts are plain: the page escapes them. Every block has a `kind`, by which the page lays it out.
@@ -121,6 +121,31 @@ class Charts:
 
 
 @dataclass(frozen=True)
+class Bars:
+    """How many of each: (what, count)."""
+
+    kind: ClassVar[str] = "bars"
+    title: str
+    about: str
+    bars: list[tuple[str, int]]
+
+    @property
+    def most(self) -> int:
+        """At least 1, so that shares of it exist."""
+        return max([count for _, count in self.bars], default=0) or 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts in rows: a name, numbers, and in the last column a text of any length."""
+
+    kind: ClassVar[str] = "table"
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
 class Facts:
     kind: ClassVar[str] = "facts"
     title: str
@@ -155,7 +180,9 @@ class Missing:
     remedy: str = ""
 
 
-Block: TypeAlias = Numbers | Gallery | Pairs | Timeline | Charts | Facts | Text | Notes | Missing
+Block: TypeAlias = (
+    Numbers | Gallery | Pairs | Timeline | Charts | Bars | Table | Facts | Text | Notes | Missing
+)
 
 
 @dataclass(frozen=True)

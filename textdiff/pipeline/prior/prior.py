@@ -27,7 +27,7 @@ from textdiff.devices import pick_device
 from textdiff.diffusion.schedule import NoiseSchedule
 from textdiff.errors import CheckpointError
 from textdiff.files import write_text
-from textdiff.manifests import write_manifest
+from textdiff.manifests import MANIFEST, write_manifest
 from textdiff.models.autoregressive_prior import AutoregressivePrior
 from textdiff.models.bound import trimmed
 from textdiff.models.causal import Seen
@@ -122,13 +122,14 @@ class Prior:
         """Writes what, beside weights, makes `folder` loadable as a prior."""
         self.clip.save(folder / CLIP_FOLDER)
         write_text(folder / PRIOR_FILE, to_yaml(self.config))
+        write_manifest(folder, [PRIOR_FILE])
 
     def save(self, folder: str | Path) -> None:
         """Writes a folder that `load` reads: prior.yaml, clip/ and the weights."""
         folder = Path(folder).expanduser()
         self.describe(folder)
         checkpoint.save_tensors(folder / WEIGHTS_FILE, self.network.state_dict())
-        write_manifest(folder, [WEIGHTS_FILE, PRIOR_FILE])
+        write_manifest(folder, [WEIGHTS_FILE, PRIOR_FILE, f"{CLIP_FOLDER}/{MANIFEST}"])
 
     def weights_hash(self) -> str:
         """Of the network's weights."""

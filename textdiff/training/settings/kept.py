@@ -33,7 +33,11 @@ class CkptInfoSettings(Settings):
 class CkptVerifySettings(Settings):
     """Whether all files are as they were written."""
 
-    run: str = Field(description="run folder, exported model, prior or CLIP")
+    run: str = Field(description="run folder, exported model, prior, CLIP or VAE")
+    adopt: bool = Field(
+        False,
+        description="where a model has no manifest, write one: its files are right as they are now",
+    )
     json: JsonOut = None  # type: ignore[assignment]  # of a deprecated method's name
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.helpers.pages import Page, faults
 from textdiff.evaluation.report.document import (
+    Bars,
     Chart,
     Charts,
     Facts,
@@ -21,6 +22,7 @@ from textdiff.evaluation.report.document import (
     Report,
     Row,
     Section,
+    Table,
     Text,
     Timeline,
 )
@@ -44,6 +46,9 @@ def report(text: str) -> Report:
         Gallery(text, text, [picture]),
         Pairs(text, text, [(picture, picture)]),
         Timeline([0, 1000], [(text, [picture, picture])]),
+        Bars(text, text, [(text, 3), ("none", 0)]),
+        Table(text, [text, text], [[text, text]]),
+        Table("", [text, text], [[text, text]]),
         Facts(text, [(text, text)]),
         Text(text, text),
         Text(text, text, folded=False),

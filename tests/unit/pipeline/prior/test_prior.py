@@ -11,6 +11,7 @@ from textdiff import checkpoint
 from textdiff.clip import ClipModel
 from textdiff.config import build, read_yaml, to_yaml
 from textdiff.errors import CheckpointError, UsageError
+from textdiff.manifests import write_manifest
 from textdiff.pipeline.prior import Prior, PriorConfig, PriorSampling
 
 PROMPTS = ["red circle", "green cross", "", "red circle"]
@@ -91,6 +92,7 @@ def test_what_was_trained_otherwise_than_the_file_says_now(copy):
     if config.kind == "autoregressive":
         changes = {"codes": config.codes.model_copy(update={"num_dots": 9})}
     (copy / "prior.yaml").write_text(to_yaml(config.model_copy(update=changes)))
+    write_manifest(copy, ["prior.yaml"])
     with pytest.raises(CheckpointError, match=r"but .* was trained with"):
         Prior.load(copy)
 

@@ -1,0 +1,1 @@
+"""A data set as a training would meet it, on one page."""
