@@ -44,6 +44,11 @@ def pytest_terminal_summary(terminalreporter) -> None:
         terminalreporter.write_sep("!", said, red=True, bold=True)
 
 
+@pytest.fixture(autouse=True)
+def _shapes_of_this_test() -> None:
+    shapes_checked.next_test()
+
+
 @pytest.fixture
 def shapes_not_checked() -> Iterator[None]:
     """For tests of how a function itself refuses what is wrong."""

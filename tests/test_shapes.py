@@ -6,7 +6,7 @@ import jaxtyping
 import pytest
 import torch
 
-from tests.helpers.shapes_checked import not_checked
+from tests.helpers.shapes_checked import CALLS, next_test, not_checked
 from textdiff.clip import contrastive_loss
 from textdiff.diffusion import NoiseSchedule, from_eps
 from textdiff.metrics import frechet_distance
@@ -35,3 +35,15 @@ def test_checks_can_be_left_out():
         from_eps(SCHEDULE, IMAGES, IMAGES, torch.tensor([1]))
     with pytest.raises(jaxtyping.TypeCheckError):
         from_eps(SCHEDULE, IMAGES, IMAGES, torch.tensor([1]))
+
+
+def test_the_first_calls_of_each_test_are_checked():
+    def wrong():
+        return from_eps(SCHEDULE, IMAGES, IMAGES, torch.tensor([1]))
+
+    for _ in range(CALLS):
+        from_eps(SCHEDULE, IMAGES, IMAGES, torch.tensor([1, 2]))
+    wrong()
+    next_test()
+    with pytest.raises(jaxtyping.TypeCheckError):
+        wrong()
