@@ -22,7 +22,8 @@ exports, settings, states. What a clock said is left out: seconds in metrics and
 hashes of states. All but "commands" are forked from this process, which has imported everything;
 a forked process is killed as any other is.
 
-leftovers  files in the end that the run without a kill does not have; the next start removes them
+Columns: kills of each kind; of how many file events; runs that were compared; their files that
+differ; files that are left and the run without a kill does not have; commands that failed; seconds.
 
 Bits are those of one machine: the same processor, torch and number of threads (here one).
 """
@@ -241,12 +242,8 @@ def report(results: list[Result]) -> None:
         ]
         for result in results
     ]
-    columns = ["kills: random", "events", "commands", "file events", "runs compared"]
-    print_table(
-        "killed and started again",
-        ["task", *columns, "differing files", "leftovers", "failures", "seconds"],
-        rows,
-    )
+    columns = [*kinds, "of events", "runs", "differ", "left", "failed", "s"]
+    print_table("kills, and files that differ from the run without", ["task", *columns], rows)
     total = sum(sum(result.kills.values()) for result in results)
     print(f"{total} kills, {sum(len(result.differing) for result in results)} differing files")
 
