@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from tests.helpers.damage import accept
 from tests.helpers.noised import noised_clip
 from tests.helpers.unets import remade
 from tests.helpers.vaes import vae_folder
@@ -275,8 +276,7 @@ def other_space(latent_noised, folder, **changes):
         assert before in text
         text = text.replace(before, after)
     (folder / "noised.yaml").write_text(text)
-    (folder / "manifest.json").unlink()
-    return str(folder)
+    return str(accept(folder))
 
 
 def test_a_clip_of_another_vaes_latents_is_refused(pipe, latent_noised, tmp_path):
