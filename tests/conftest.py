@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 from collections.abc import Iterator
@@ -42,11 +43,6 @@ def pytest_terminal_summary(terminalreporter) -> None:
     if without:
         said = f"{without} tests of the page did NOT run: {NO_BROWSER}; 'make browser' installs one"
         terminalreporter.write_sep("!", said, red=True, bold=True)
-
-
-@pytest.fixture(autouse=True)
-def _shapes_of_this_test() -> None:
-    shapes_checked.next_test()
 
 
 @pytest.fixture
@@ -247,11 +243,17 @@ def run_copy(tiny_run, tmp_path) -> Path:
     return Path(shutil.copytree(tiny_run, tmp_path / "copy"))
 
 
-@pytest.fixture
-def pipe(tiny_run):
+@pytest.fixture(scope="session")
+def _loaded(tiny_run):
     from textdiff import TextToImage
 
     return TextToImage.load(tiny_run)
+
+
+@pytest.fixture
+def pipe(_loaded):
+    """A model of one's own; copying is quicker than loading."""
+    return copy.deepcopy(_loaded)
 
 
 @pytest.fixture(scope="session", autouse=True)

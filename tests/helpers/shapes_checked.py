@@ -1,6 +1,6 @@
-"""Types and shapes checked in the rooms of formulas, while tests run: at the first `CALLS` calls of
-each function in each test. Samplers and trainings call with the same shapes again and again, and
-checking all of it took as long as the tests.
+"""Types and shapes checked in the rooms of formulas, while tests run: of each function the first
+call with arguments of these types, dtypes and shapes. Samplers and trainings call with the same
+ones again and again, and checking all of it took as long as the tests.
 
 jaxtyping's import hook gives each function of theirs its own memory of axis names, so that `batch`
 in two arguments is one number. Modules that are imported before `install` stay as they are, and so
@@ -9,49 +9,52 @@ do the programs that tests start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import jaxtyping
+import torch
 from beartype import BeartypeConf, beartype
 
 ROOMS = ["diffusion", "sampling", "guidance", "models", "metrics", "binary", "clip.contrastive"]
 FILES = ["pictures", "embeddings"]
-CALLS = 8
 
 _every_call = jaxtyping.jaxtyped
-_test = 0
 
 
-def next_test() -> None:
-    """From here on the first calls are checked again."""
-    global _test
-    _test += 1
+def _kind(argument: object) -> Hashable:
+    if isinstance(argument, torch.Tensor):
+        return argument.shape, argument.dtype
+    if isinstance(argument, (list, tuple)):
+        return type(argument), tuple(map(_kind, argument))
+    return type(argument)
 
 
-def _first_calls(*, typechecker: Callable) -> Callable:
+def _new_kinds(*, typechecker: Callable) -> Callable:
     """In place of `jaxtyping.jaxtyped`, by which jaxtyping's hook decorates."""
     decorate = _every_call(typechecker=typechecker)
 
-    def sampled(thing: Callable) -> Callable:
+    def once(thing: Callable) -> Callable:
         checked = decorate(thing)
         if isinstance(thing, type):
             return checked
-        test, calls = 0, 0
+        passed: set[Hashable] = set()
 
         @wraps(thing)
         def call(*args: Any, **kwargs: Any) -> Any:
-            nonlocal test, calls
-            if test != _test:
-                test, calls = _test, 0
-            calls += 1
-            return (checked if calls <= CALLS else thing)(*args, **kwargs)
+            kind = _kind(args), tuple(kwargs), _kind(tuple(kwargs.values()))
+            if kind in passed:
+                return thing(*args, **kwargs)
+            result = checked(*args, **kwargs)
+            if not jaxtyping.config.jaxtyping_disable:
+                passed.add(kind)
+            return result
 
         return call
 
-    return sampled
+    return once
 
 
 def check(function: Callable) -> Callable:
@@ -60,7 +63,7 @@ def check(function: Callable) -> Callable:
 
 
 def install() -> None:
-    jaxtyping.jaxtyped = _first_calls
+    jaxtyping.jaxtyped = _new_kinds
     names = [f"textdiff.{name}" for name in ROOMS + FILES]
     jaxtyping.install_import_hook(names, f"{__name__}.check")
 
