@@ -36,6 +36,21 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 
+# what several tests share of trained models
+TRAINED = {
+    *("tiny_clip", "other_clip", "noised_flags", "noised_with_clean", "tiny_embeddings"),
+    *("tiny_run", "run_copy", "pipe", "tiny_decoder", "tiny_priors", "tiny_prior"),
+    *("tiny_vae_run", "latent_flags", "tiny_latent_model", "latent_noised_flags", "latent_noised"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of trained models are slow: `make test-fast` waits for no training."""
+    for item in items:
+        if TRAINED & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     """Tests of the page that had no browser are not passed over in silence."""
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]

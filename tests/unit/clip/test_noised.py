@@ -21,7 +21,9 @@ from textdiff.errors import CheckpointError, UsageError
 TEXT = TextTowerConfig(context_length=8, width=16, heads=2, layers=1)
 TOWERS = {
     "vit": ImageTowerConfig(image_size=16, patch_size=8, width=16, heads=2, layers=2),
-    "resnet": ImageTowerConfig(kind="resnet", image_size=32, width=4, heads=4),
+    "resnet": ImageTowerConfig(
+        kind="resnet", image_size=32, width=4, heads=4, resnet_layers=(1, 1, 1, 1)
+    ),
 }
 CONFIG = NoisedClipConfig(image_size=16, schedule={"name": "cosine", "num_timesteps": 10})
 

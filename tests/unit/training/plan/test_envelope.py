@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,7 @@ def test_what_grows_is_that_of_the_line_on_top():
     assert (found.growing(50), found.growing(200)) == (0, 200)
 
 
+@pytest.mark.slow
 def test_a_large_batch_is_told_from_two_small_ones_where_weights_decide_these():
     """A step of 8 layers whose gradients are larger than the activations of 2 and 4 rows."""
     torch.manual_seed(0)
