@@ -66,7 +66,7 @@ def test_trouble_of_a_run_that_trains_is_looked_at_again(run_copy, monkeypatch):
     with locked(run_copy / kept.LOCK):
         assert all(each.trouble is None for each in verified_folders(run_copy))
     clip.write_text("{}")
-    assert verified_folders(run_copy)[0].trouble
+    assert any(each.trouble for each in verified_folders(run_copy))
 
 
 def test_what_is_in_one(tiny_run):
