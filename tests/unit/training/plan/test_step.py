@@ -15,6 +15,8 @@ from textdiff.training.plan.settings import schema_for, task_of, training_settin
 from textdiff.training.plan.step import measure
 from textdiff.vae.adversarial import PatchDiscriminator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _kernels(monkeypatch):
