@@ -141,6 +141,8 @@ def _of_each(number: Callable[[Path], int | tuple[int, int]], files: Sequence[Pa
 
 def _sum(path: Path) -> int:
     total = 0
+    if not path.is_file():  # a pipe would be waited for
+        return UNKNOWN
     try:
         with path.open("rb") as file:
             while block := file.read(2**20):

@@ -98,6 +98,12 @@ def test_a_run_whose_record_is_lost_gets_another(files, tmp_path, content):
         check(tmp_path / "run", files)
 
 
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    record(tmp_path, [tmp_path / "pipe.png"])
+    assert check(tmp_path, [tmp_path / "pipe.png"]) is None
+
+
 def test_data_without_files_leave_no_record(tmp_path):
     record(tmp_path, [])
     assert check(tmp_path, []) is None and not (tmp_path / RECORD).exists()
