@@ -22,6 +22,7 @@ from textdiff import checkpoint
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import read_json
 from textdiff.manifests import MANIFEST, US, WRITTEN_BY
+from textdiff.vae.config import CHANNELS, LEVELS, MOST
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 CLASS = "AutoencoderKL"
-# of config.json; of more, networks would be built that no weights fill
-MOST = {
-    "layers_per_block": 32,
-    "latent_channels": 512,
-    "norm_num_groups": 512,
-    "sample_size": 8192,
-}
-LEVELS, CHANNELS = 12, 8192
 SUBFOLDER = "vae"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # parameters of attention before diffusers 0.13, and since
