@@ -26,9 +26,12 @@ from pathlib import Path
 from protocol import protocol
 from rounds import table
 
+from textdiff.evaluation.results import write_numbers
+
+# this project's tests, not those that some package leaves in site-packages
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.helpers.command import TINY_CLIP
 from tests.helpers.hostile import BAD, GOOD, KINDS, PLACED, write_hostile
-from textdiff.evaluation.results import write_numbers
 
 SHARE_OF_KINDS = 0.7  # of all files; the others are plain pictures
 # runs a command, then says on its last line the most memory that it or a worker of its held, in KiB
