@@ -6,7 +6,8 @@ A folder with every kind of bad file and row (`tests.helpers.hostile`) among goo
 `textdiff data check` twice, each time in a process of its own, and then trained on for a few steps,
 with a cache, so that each picture of the training split is decoded. Printed are the counts planted
 and found, whether both checks gave the same page and numbers, whether the training met the pictures
-that were counted, and of each process the seconds and the most memory that it held.
+that were counted, and of each process the seconds and the most memory that it held. Exit code 1
+where any of it is wrong.
 """
 
 from __future__ import annotations
@@ -25,19 +26,23 @@ from pathlib import Path
 from protocol import protocol
 from rounds import table
 
-from tests.helpers.command import TINY_CLIP
-from tests.helpers.hostile import BAD, GOOD, KINDS, PLACED, write_hostile
 from textdiff.evaluation.results import write_numbers
 
+# this project's tests, not those that some package leaves in site-packages
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tests.helpers.command import TINY_CLIP
+from tests.helpers.hostile import BAD, GOOD, KINDS, PLACED, write_hostile
+
 SHARE_OF_KINDS = 0.7  # of all files; the others are plain pictures
-# runs a command, then says on its last line the most memory that it held, in KiB
+# runs a command, then says on its last line the most memory that it or a worker of its held, in KiB
 MEASURED = """
 import resource, sys
 from textdiff.commands.cli import main
 try:
     main(sys.argv[1:])
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    print(max(resource.getrusage(each).ru_maxrss for each in who))
 """
 
 
@@ -66,6 +71,11 @@ class Outcome:
     again: Ran
     training: Ran
 
+    @property
+    def as_promised(self) -> bool:
+        codes = {each.code for each in (self.check, self.again, self.training)}
+        return not self.wrong and self.same and self.met == self.unusable and codes == {0}
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -80,10 +90,12 @@ def ran(*words: object) -> Ran:
     start = time.perf_counter()
     command = [sys.executable, "-c", MEASURED, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    *output, memory = done.stdout.splitlines()
     seconds = time.perf_counter() - start
     if done.returncode:
         print(done.stderr[-2000:], file=sys.stderr)
+    if done.returncode < 0 or not done.stdout:  # killed, before it could say what it held
+        sys.exit(f"'{' '.join(map(str, words[:2]))}' ended with {done.returncode}")
+    *output, memory = done.stdout.splitlines()
     return Ran(done.returncode, "\n".join(output), seconds, int(memory) / 1024)
 
 
@@ -143,6 +155,7 @@ def main() -> None:
     ]
     table("of a process each", ["", "exit code", "seconds", "memory, MiB"], rows)
     write_numbers(options.json, {"protocol": protocol(options), "outcome": outcome})
+    sys.exit(0 if outcome.as_promised else 1)
 
 
 if __name__ == "__main__":

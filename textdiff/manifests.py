@@ -17,8 +17,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import tempfile
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from textdiff.errors import CheckpointError
@@ -62,6 +64,42 @@ def write_manifest(folder: str | Path, names: Iterable[str]) -> None:
     write_text(folder / MANIFEST, json.dumps({"files": files}, indent=1))
 
 
+@contextmanager
+def exchanging(folder: Path, *, last: str, optional: Iterable[str] = ()) -> Iterator[Path]:
+    """A folder to write files into that then, with their manifest, take the place of those in
+    `folder`: at once but for the moments of renaming, in which there is no manifest. Where they are
+    the same as in `folder` nothing there is touched.
+
+    Args:
+        last: the file without which `folder` holds nothing; it comes after all others.
+        optional: files that are removed where they are not written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as staging:
+        staged = Path(staging)
+        yield staged
+        names = sorted(path.name for path in staged.iterdir())
+        gone = [name for name in optional if name not in names]
+        write_manifest(staged, names)
+        if _holds(folder, read_manifest(staged)) and not any((folder / n).exists() for n in gone):
+            return
+        for name in (MANIFEST, *gone):
+            (folder / name).unlink(missing_ok=True)
+        for name in (*sorted(names, key=lambda name: name == last), MANIFEST):
+            (staged / name).replace(folder / name)
+
+
+def _holds(folder: Path, files: dict[str, tuple[int, str]]) -> bool:
+    """Whether the manifest of `folder` lists just these, and they are there as it says."""
+    try:
+        if read_manifest(folder) != files:
+            return False
+        verify_manifest(folder)
+    except (CheckpointError, FileNotFoundError):
+        return False
+    return True
+
+
 def read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
     """By name: size and SHA-256.
 
@@ -90,7 +128,8 @@ def _is_in_folder(name: str) -> bool:
     """A file there, or the manifest of a folder there."""
     folder, _, file = name.rpartition("/")
     return Path(name).as_posix() == name and (
-        Path(name).name == name or (Path(folder).name == folder != ".." and file == MANIFEST)
+        Path(name).name == name
+        or (Path(folder).name == folder not in ("", "..") and file == MANIFEST)
     )
 
 

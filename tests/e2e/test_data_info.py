@@ -46,7 +46,7 @@ def test_keys_of_the_json(settings):
         *("source", "fingerprint", "image_size", "images", "rejected", "original_width"),
         *("original_height", "captions", "captions_per_image", "context_length", "caption_tokens"),
         *("truncated", "longest_caption", "same_picture", "same_caption", "flaws", "ignored"),
-        *("files", "notes", "combinations", "context_length_from"),
+        *("files", "notes", "combinations", "context_length_from", "versions"),
     ]
     assert numbers["rejected"] == {"too small": {"count": 1, "first": "9.png"}}
     assert list(numbers["original_width"]) == ["min", "median", "max"]

@@ -15,7 +15,6 @@ from __future__ import annotations
 import copy
 import difflib
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from textdiff.clip.folder_tokenizer import folder_tokenizer
 from textdiff.clip.tokens import Tokenizer
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import read_json
-from textdiff.manifests import MANIFEST, US, WRITTEN_BY, verify_folder, write_manifest
+from textdiff.manifests import US, WRITTEN_BY, exchanging, verify_folder
 from textdiff.randomness import weights_drawn_by
 
 CONFIG = "open_clip_config.json"
@@ -101,8 +100,6 @@ def instantiate(
 
 def save(source: Source, folder: str | Path) -> None:
     """Writes the open_clip folder; each file appears whole, or not at all."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     # clone: safetensors refuses tensors that share memory.
     tensors = {name: tensor.clone() for name, tensor in source.module.state_dict().items()}
     preprocess = source.preprocess_cfg
@@ -113,18 +110,11 @@ def save(source: Source, folder: str | Path) -> None:
             key: preprocess[key] for key in ("mean", "std", "interpolation", "resize_mode")
         },
     }
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as staging:
-        staged = Path(staging)
+    with exchanging(Path(folder), last=CONFIG) as staged:
         if hasattr(source.tokenizer, "save_pretrained"):
             source.tokenizer.save_pretrained(staged)
         checkpoint.save_tensors(staged / WEIGHTS, tensors)
         (staged / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        write_manifest(staged, [path.name for path in staged.iterdir()])
-        # Who reads meanwhile finds no manifest, and the config last: a folder without one is none.
-        (folder / MANIFEST).unlink(missing_ok=True)
-        names = {path.name for path in staged.iterdir()} - {CONFIG, MANIFEST}
-        for name in (*sorted(names), CONFIG, MANIFEST):
-            (staged / name).replace(folder / name)
 
 
 def load_untrained(folder: Path) -> Source:

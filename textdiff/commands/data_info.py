@@ -21,15 +21,15 @@ class DataInfoSettings(CountedSettings):
 
 def run(settings: DataInfoSettings) -> None:
     """Prints the table, writes the contact sheet and, where asked, the JSON. Raises DataError."""
-    import json
     from dataclasses import asdict
 
     from textdiff.data.facts import facts
     from textdiff.data.grid import labelled_grid, to_pil
     from textdiff.data.inspect import inspect
     from textdiff.data.open import open_as_it_is
+    from textdiff.evaluation.results import write_numbers
     from textdiff.evaluation.tables import print_facts
-    from textdiff.files import check_file, replacing, write_text
+    from textdiff.files import check_file, replacing
 
     check_file("--out", settings.out)
     check_file("--json", settings.json)
@@ -48,9 +48,7 @@ def run(settings: DataInfoSettings) -> None:
                     data.identifiers, data.splits, data.captions, data.scenes, strict=True
                 )
             ]
-        numbers = json.dumps(report, indent=2, ensure_ascii=False)
-        # a name of bytes that are not UTF-8: what JSON itself writes for them
-        write_text(settings.json, numbers.encode("utf-8", "backslashreplace").decode() + "\n")
+        write_numbers(settings.json, report)
     usable, count = inspection.usable, min(settings.num_pictures, len(inspection.usable))
     if count:
         shown = [usable[i * len(usable) // count] for i in range(count)]  # spread evenly

@@ -213,10 +213,17 @@ class CaptionedImages:
                 f"'textdiff data info {self.name}' looks at all of them"
             )
 
-    def replacement(self, index: int) -> int | None:
-        """The index that `read` takes for `index` once it knows `bad`: itself unless it is one of
-        these; None: all are."""
-        return next((other for other in self._from(index) if other not in self.bad), None)
+    def replacements(self) -> dict[int, int]:
+        """For each of `bad` the index that `read` takes in its place; none where all are bad."""
+        found: dict[int, int] = {}
+        usable = None
+        for place in reversed(range(2 * len(self))):  # twice round, for those behind the last
+            index = place % len(self)
+            if index not in self.bad:
+                usable = index
+            elif usable is not None:
+                found[index] = usable
+        return {index: found[index] for index in sorted(found)}
 
     def _from(self, index: int) -> Iterator[int]:
         """All indices, `index` first, cyclically."""

@@ -22,6 +22,7 @@ from textdiff.data.open import open_split, read_source
 from textdiff.errors import DataError, EmptySplitError
 
 ASPECTS = (1.0, 1.1, 1.35, 1.6, 2.0, 3.0, 5.0, 10.0)  # longer by shorter side
+TRAINED_WITH = ("train", "val")  # splits that a training opens
 MOST_ALIKE = 50  # groups that are listed
 
 
@@ -105,7 +106,7 @@ def _among(view: CaptionedImages, bad: Mapping[str, str]) -> dict[int, str]:
 
 def _trouble(source: Source, config: DataConfig, bad: Mapping[str, str]) -> str | None:
     """What a training that meets all the pictures `bad` would end with; None: nothing."""
-    for split in get_args(Split):
+    for split in TRAINED_WITH:
         try:
             view = open_split(source, config, split)
             view.note_bad(_among(view, bad))
@@ -121,9 +122,7 @@ def _trouble(source: Source, config: DataConfig, bad: Mapping[str, str]) -> str 
 
 def _replacements(view: CaptionedImages, unusable: Mapping[int, str]) -> dict[str, str]:
     view.bad.update(unusable)
-    others = {index: view.replacement(index) for index in unusable}
     return {
         view.identifiers[index]: view.identifiers[other]
-        for index, other in others.items()
-        if other is not None
+        for index, other in view.replacements().items()
     }

@@ -116,6 +116,8 @@ def _opened(image: bytes | str | Path, config: DataConfig) -> Iterator[Image.Ima
             raise BadImage("too many pixels") from None
         except UnidentifiedImageError:
             raise BadImage(_what_it_is(file)) from None
+        except MemoryError:  # as in to_rgb
+            raise
         except Exception as error:  # as in to_rgb: PIL raises nearly anything
             raise BadImage("unreadable file") from error
         with opened:

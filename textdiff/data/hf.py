@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,9 @@ from textdiff.data.config import DataConfig
 from textdiff.data.decode import BadImage, decode_image, stated_size
 from textdiff.data.entries import Entry, Split, choose
 from textdiff.data.file_patterns import base_of, files_of, split_of_file
+from textdiff.data.metadata import texts_of
 from textdiff.data.split_names import split_of_name
 from textdiff.data.survey import Flaw, FlawedError, Survey
-from textdiff.data.text import clean_caption, is_utf_8
 from textdiff.data.walk import is_inside
 from textdiff.errors import DataError
 
@@ -66,7 +67,7 @@ class HuggingFace:
             for row, (value, name, label) in enumerate(zip(texts, stated, labels, strict=True)):
                 place = f"{where}, row {row}"
                 try:
-                    captions = _captions(value, text, place)
+                    captions = tuple(texts_of(value, text or "no column"))
                 except FlawedError as error:
                     if config.need_captions:
                         flaws.append(error.at(place))
@@ -86,8 +87,18 @@ class HuggingFace:
         return stated_size(self._encoded(index), self._config)
 
     def files(self, indices: Sequence[int]) -> list[Path]:
-        """All parquet files: which rows are in which is not known."""
-        return self._files
+        """All parquet files, as which rows are in which is not known, and those beside them that
+        the rows of `indices` name."""
+        if not self._files:
+            return []
+        paths = {split: _paths_of(rows) for split, rows in self._images.items()}
+        named: dict[Path, None] = {}
+        for index in indices:
+            split, row = self.entries[index].identifier.rsplit(":", 1)
+            if path := paths[split].get(int(row)):
+                with suppress(BadImage):
+                    named[self._beside(path)] = None
+        return [*self._files, *named]
 
     def version(self) -> str:
         """Changes with the data: `datasets` keeps a fingerprint of what it read."""
@@ -102,7 +113,11 @@ class HuggingFace:
             return encoded
         if not stored or not stored["path"]:
             raise BadImage("no image in this row")
-        path = self._homes[0] / stored["path"]
+        return self._beside(stored["path"])
+
+    def _beside(self, name: str) -> Path:
+        """The file that a row names. Raises BadImage."""
+        path = self._homes[0] / name
         if self._config.outside_files or any(_is_inside(path, home) for home in self._homes):
             return path
         raise BadImage("file outside the folder")
@@ -145,6 +160,22 @@ def _homes(source: str) -> list[Path]:
 
     folders = (config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, constants.HF_HUB_CACHE)
     return list(map(Path, folders))
+
+
+def _paths_of(rows: Dataset) -> dict[int, str]:
+    """By row, the path of each that holds one and no picture; pictures themselves are not read."""
+    import pyarrow.compute as pc
+
+    found: dict[int, str] = {}
+    start = 0
+    for chunk in rows.data.column(0).chunks:
+        fields = {field.name: part for field, part in zip(chunk.type, chunk.flatten(), strict=True)}
+        sizes = pc.fill_null(pc.binary_length(fields["bytes"]), 0)
+        for row in pc.indices_nonzero(pc.equal(sizes, 0)).to_pylist():
+            if path := fields["path"][row].as_py():
+                found[start + row] = path
+        start += len(chunk)
+    return found
 
 
 def _is_inside(path: Path, home: Path) -> bool:
@@ -205,24 +236,6 @@ def _decoded(value: Any) -> Any:
     if isinstance(value, list):
         return [_decoded(each) for each in value]
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-
-
-def _captions(value: Any, column: str | None, where: str) -> tuple[str, ...]:
-    """Those of a row; none where it has none: its image is unusable then, where they are needed.
-
-    Raises:
-        FlawedError: not UTF-8. DataError: the column holds no texts.
-    """
-    texts = value if isinstance(value, list) else [value]
-    if not all(text is None or isinstance(text, str) for text in texts):
-        raise DataError(
-            f"{where}: '{column}' must hold a text or a list of texts, not "
-            f"{type(texts[0]).__name__}; choose another with data.caption_column"
-        )
-    given = [text for text in texts if text]
-    if not all(map(is_utf_8, given)):
-        raise FlawedError("not UTF-8", f"'{column}' is not UTF-8 text")
-    return tuple(caption for text in given if (caption := clean_caption(text)))
 
 
 def _known_split(name: Any) -> Split | None:

@@ -65,8 +65,11 @@ def stated(row: dict[str, Any], usual: tuple[str, ...], config: DataConfig) -> S
 def captions_of(row: dict[str, Any], column: str) -> list[str]:
     """The captions in a row's column; bytes are those of a text file. Raises FlawedError."""
     value = row[column]
-    if isinstance(value, bytes):
-        return captions_of_text(value, column)
+    return captions_of_text(value, column) if isinstance(value, bytes) else texts_of(value, column)
+
+
+def texts_of(value: Any, column: str) -> list[str]:
+    """The captions that a column's value is: a text or a list of texts. Raises FlawedError."""
     texts = value if isinstance(value, list) else [value]
     captions = [clean_caption(text) for text in texts if isinstance(text, str)]
     if not captions or len(captions) < len(texts) or not all(captions):

@@ -13,6 +13,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 # Signs that no reader of a caption means: control characters but for white space, and byte order
 # marks, which stand inside a text where files were put together.
 CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
+SEPARATOR = re.compile("[\x0b\x0c\x1c-\x1f\x85]")  # white space that is control characters too
 
 
 def lines_of(text: str) -> list[str]:
@@ -26,9 +27,10 @@ def is_utf_8(text: str) -> bool:
 
 
 def clean_caption(text: str) -> str:
-    """Without space around it, control characters and byte order marks; half a surrogate pair,
-    which JSON can spell, becomes U+FFFD. Right-to-left text, emoji and what joins them stay."""
-    return SURROGATE.sub("\ufffd", CONTROL.sub("", text).strip())
+    """Without space around it, control characters and byte order marks; those that part words
+    become a space. Half a surrogate pair, which JSON can spell, becomes U+FFFD. Tabs, line breaks,
+    right-to-left text, emoji and what joins them stay."""
+    return SURROGATE.sub("\ufffd", SEPARATOR.sub(" ", CONTROL.sub("", text)).strip())
 
 
 def as_utf_8(name: str) -> str:

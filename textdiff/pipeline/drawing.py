@@ -41,7 +41,7 @@ def drawn_steps(
             prompts if config.text_to_unet else [config.negative_prompt] * len(prompts),
             config.negative_prompt,
             plan.grid,
-            image=decoded(model, plan, rows),
+            image=image_features(model, plan, rows),
             guidance_over=config.guidance_over,
             deep_cache_every=config.deep_cache_every,
             graphs=graphs,
@@ -67,6 +67,6 @@ def drawn_steps(
             )
 
 
-def decoded(model: Model, plan: DrawPlan, rows: slice) -> Features | None:
+def image_features(model: Model, plan: DrawPlan, rows: slice) -> Features | None:
     """What a decoder sees of the pictures' embeddings."""
     return None if plan.image is None else scaled_feature(plan.image[rows]).to(model.device)

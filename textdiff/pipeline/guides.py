@@ -24,7 +24,7 @@ def guide_of(model: Model, clips: Clips, config: SamplingConfig) -> ClipModel | 
     """
     if config.clip_guidance.scale == 0:
         return None
-    guide = named(model, clips, config.clip_guidance.guide)
+    guide = clip_named(model, clips, config.clip_guidance.guide)
     check_guide(guide, config, model.config, model.space)
     return guide
 
@@ -42,12 +42,12 @@ def judge_of(
     selection = config.selection
     if selection.best_of == 1:
         return None
-    judge = named(model, clips, selection.judge)
+    judge = clip_named(model, clips, selection.judge)
     check_judge(judge, prompts, selection, model.config, model.space)
     return judge
 
 
-def named(model: Model, clips: Clips, name: str | None) -> ClipModel | NoisedClip:
+def clip_named(model: Model, clips: Clips, name: str | None) -> ClipModel | NoisedClip:
     """Of `clips`, loaded if it is not there yet; None: the model's own."""
     if name is None:
         return model.clip

@@ -50,10 +50,14 @@ class ClipGuidanceConfig(Settings):
     normalise: bool = Field(
         False,
         description="only the gradient's direction counts: it shifts eps_hat by "
-        "clip_guidance_scale times the noise, at every step",
+        "clip_guidance_scale times the noise, at every step; in latents at most by what moves "
+        "x_0_hat by an rms of 1",
     )
     gradient_max: float | None = Field(
-        None, gt=0, description="most that the gradient may shift eps_hat, in sizes of the noise"
+        None,
+        gt=0,
+        description="most that the gradient may shift eps_hat, in sizes of the noise; in latents "
+        "never more than what moves x_0_hat by an rms of 1",
     )
 
     @model_validator(mode="after")

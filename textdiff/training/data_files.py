@@ -11,7 +11,7 @@ summed up where all files together have at most `SUMMED` bytes: a training reads
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ RECORD = "data_files.safetensors"
 SUMMED = 2**30
 UNKNOWN = -1  # in place of a size, where there is no file, and of a sum
 SHOWN = 5  # files in an error
+SLICE = 4096  # files that are given to threads at once
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ class FileStates:
     @classmethod
     def of(cls, files: Sequence[Path]) -> FileStates:
         """As they are now, sums not known."""
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            states = list(pool.map(_size_and_time, files))
-        sizes, times = torch.tensor(states, dtype=torch.int64).view(-1, 2).unbind(1)
+        sizes, times = _of_each(_size_and_time, files).view(-1, 2).unbind(1)
         return cls(sizes, times, torch.full_like(sizes, UNKNOWN))
 
 
@@ -61,7 +60,7 @@ def check(run: Path, files: Sequence[Path]) -> str | None:
     """Compares `files` with those that the run in `run` began with, and writes down their new times
     of change. Returns what could not be compared, in words; None: nothing.
 
-    A run without a record, of an earlier version, gets one.
+    A run without a record that can be read, as of an earlier version, gets one.
 
     Raises:
         CheckpointError: files differ; names them.
@@ -71,7 +70,10 @@ def check(run: Path, files: Sequence[Path]) -> str | None:
     before = _read(run)
     if before is None:
         record(run, files)
-        return None
+        return (
+            "what the files of the data were when the run began is not known; they are taken as "
+            "they are now"
+        )
     now = FileStates.of(files)
     if len(now.sizes) != len(before.sizes):
         raise _changed(run, [f"{len(before.sizes)} files, now {len(now.sizes)}"], len(files))
@@ -123,13 +125,24 @@ def _size_and_time(file: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _sums(files: Iterable[Path]) -> Tensor:
+def _sums(files: Sequence[Path]) -> Tensor:
+    return _of_each(_sum, files)
+
+
+def _of_each(number: Callable[[Path], int | tuple[int, int]], files: Sequence[Path]) -> Tensor:
+    """int64 (N,) or (N, 2) of one file or more, over several threads."""
+    parts = []
     with ThreadPoolExecutor(usable_cores()) as pool:
-        return torch.tensor(list(pool.map(_sum, files)), dtype=torch.int64)
+        for start in range(0, len(files), SLICE):  # each file that waits takes a kilobyte
+            numbers = list(pool.map(number, files[start : start + SLICE]))
+            parts.append(torch.tensor(numbers, dtype=torch.int64))
+    return torch.cat(parts)
 
 
 def _sum(path: Path) -> int:
     total = 0
+    if not path.is_file():  # a pipe would be waited for
+        return UNKNOWN
     try:
         with path.open("rb") as file:
             while block := file.read(2**20):

@@ -13,17 +13,35 @@ from pydantic import Field
 
 from textdiff.config import Settings
 
+# of a config.json; of more, networks would be built that no weights fill
+MOST = {
+    "layers_per_block": 32,
+    "latent_channels": 512,
+    "norm_num_groups": 512,
+    "sample_size": 8192,
+}
+LEVELS, CHANNELS = 12, 8192
+
 
 class VaeConfig(Settings):
     """Shape of the encoder, and of the decoder, which mirrors it; the defaults suit 64x64 pictures
     on a laptop's CPU."""
 
     block_channels: tuple[int, ...] = Field(
-        (32, 64, 64), min_length=1, description="channels per level, from full size downwards"
+        (32, 64, 64),
+        min_length=1,
+        max_length=LEVELS,
+        description="channels per level, from full size downwards",
     )
-    latent_channels: int = Field(4, ge=1, description="channels of the latents")
-    layers_per_block: int = Field(1, ge=1, description="residual blocks per level of the encoder")
-    norm_groups: int = Field(16, ge=1, description="groups of the group norms")
+    latent_channels: int = Field(
+        4, ge=1, le=MOST["latent_channels"], description="channels of the latents"
+    )
+    layers_per_block: int = Field(
+        1, ge=1, le=MOST["layers_per_block"], description="residual blocks per level of the encoder"
+    )
+    norm_groups: int = Field(
+        16, ge=1, le=MOST["norm_num_groups"], description="groups of the group norms"
+    )
     attention: bool = Field(False, description="attention over the latents' places in the middle")
 
     @pydantic.model_validator(mode="after")
@@ -34,6 +52,8 @@ class VaeConfig(Settings):
                     f"{channels} channels at level {level} cannot be split into {self.norm_groups} "
                     f"norm groups; use a multiple of {self.norm_groups} or fewer norm_groups"
                 )
+            if channels > CHANNELS:
+                raise ValueError(f"{channels} channels at level {level}; the most is {CHANNELS}")
         return self
 
     @property

@@ -20,7 +20,7 @@ from textdiff.checkpoint import save_tensors, weights_hash
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import write_text
 from textdiff.latent_space import LatentSpace
-from textdiff.manifests import MANIFEST, US, WRITTEN_BY, verify_folder, write_manifest
+from textdiff.manifests import US, WRITTEN_BY, exchanging, verify_folder
 from textdiff.randomness import seed_of
 from textdiff.types import Images, Samples
 from textdiff.vae.config import VaeConfig, factor_of
@@ -32,6 +32,7 @@ from textdiff.vae.source import (
     WEIGHTS,
     build_network,
     find_folder,
+    is_ours,
     load_network,
     read_options,
 )
@@ -81,7 +82,7 @@ class Vae:
         """
         folder = find_folder(source)
         options = read_options(folder)
-        verify_folder(folder, ours=options.get(f"_{WRITTEN_BY}") == US)
+        verify_folder(folder, ours=is_ours(options))
         network = load_network(folder, options)
         vae = Vae(network.to(device), source=str(source)).frozen()
         channels, identity = vae.latent_channels, vae.identity
@@ -100,15 +101,11 @@ class Vae:
     def save(self, folder: str | Path) -> None:
         """Writes config.json, diffusion_pytorch_model.safetensors and, where there are statistics,
         latents.json, and the manifest of these; `AutoencoderKL.from_pretrained` loads it too."""
-        folder = Path(folder)
-        for before in (MANIFEST, LATENTS):
-            (folder / before).unlink(missing_ok=True)
-        save_tensors(folder / WEIGHTS, self.network.state_dict())
-        if self.statistics:
-            self.statistics.save(folder)
-        write_text(folder / CONFIG, json.dumps(self._options(), indent=2) + "\n")
-        listed = [WEIGHTS, CONFIG, *([LATENTS] if self.statistics else [])]
-        write_manifest(folder, listed)
+        with exchanging(Path(folder), last=CONFIG, optional=[LATENTS]) as staged:
+            save_tensors(staged / WEIGHTS, self.network.state_dict())
+            if self.statistics:
+                self.statistics.save(staged)
+            write_text(staged / CONFIG, json.dumps(self._options(), indent=2) + "\n")
 
     def _options(self) -> dict[str, Any]:
         """config.json: the network, and one scale for those who read no latents.json. Not mean and

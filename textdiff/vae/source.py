@@ -21,6 +21,8 @@ from torch import Tensor
 from textdiff import checkpoint
 from textdiff.errors import CheckpointError, UsageError
 from textdiff.files import read_json
+from textdiff.manifests import MANIFEST, US, WRITTEN_BY
+from textdiff.vae.config import CHANNELS, LEVELS, MOST
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -28,14 +30,6 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 CLASS = "AutoencoderKL"
-# of config.json; of more, networks would be built that no weights fill
-MOST = {
-    "layers_per_block": 32,
-    "latent_channels": 512,
-    "norm_num_groups": 512,
-    "sample_size": 8192,
-}
-LEVELS, CHANNELS = 12, 8192
 SUBFOLDER = "vae"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # parameters of attention before diffusers 0.13, and since
@@ -81,17 +75,24 @@ def is_elsewhere(source: str) -> bool:
         return False
     owner, _, name = source.partition("/")
     if not name or source[:1] in "/.~" or not HUB_NAME.fullmatch(source) or Path(owner).is_dir():
-        raise CheckpointError(
-            f"no VAE at {source}: no such folder, and no name of the hub, OWNER/NAME"
-        )
+        raise _no_such(source)
     places = (CONFIG, f"{SUBFOLDER}/{CONFIG}")
-    return not any(isinstance(try_to_load_from_cache(source, file), str) for file in places)
+    try:
+        return not any(isinstance(try_to_load_from_cache(source, file), str) for file in places)
+    except ValueError:  # of the hub's own rules for names
+        raise _no_such(source) from None
+
+
+def _no_such(source: str) -> CheckpointError:
+    return CheckpointError(
+        f"no VAE at {source}: no such folder, and no name of the hub, OWNER/NAME"
+    )
 
 
 def _downloaded(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    files = [CONFIG, WEIGHTS, "latents.json"]
+    files = [CONFIG, WEIGHTS, "latents.json", MANIFEST]
     try:
         return Path(
             snapshot_download(name, allow_patterns=[*files, *(f"{SUBFOLDER}/{f}" for f in files)])
@@ -136,6 +137,12 @@ def read_options(folder: Path) -> dict[str, Any]:
         if options.get(key, 3) != 3:
             raise CheckpointError(f"{path} has {key} {options[key]}; pictures have 3 channels")
     return options
+
+
+def is_ours(options: dict[str, Any]) -> bool:
+    """Whether `Vae.save` wrote this config.json: diffusers copies our mark, but adds its version to
+    each one that it writes."""
+    return options.get(f"_{WRITTEN_BY}") == US and "_diffusers_version" not in options
 
 
 def _counts(value: Any, most: int) -> bool:

@@ -57,6 +57,23 @@ def test_an_unusable_image_gives_way_to_the_next_usable_one():
     assert data.rejected == {"truncated": 3}
 
 
+@pytest.mark.parametrize("broken", [set(), {0}, {2, 3, 5}, {0, 5}, {1, 2, 3, 4, 5}, set(range(6))])
+def test_the_replacements_are_those_of_a_training(broken):
+    data = numbers(6, broken, max_bad_fraction=1)
+    data.note_bad(dict.fromkeys(broken, "truncated"))
+    usable = len(broken) < 6
+    read = dict(zip(broken, data.read(sorted(broken))[0], strict=True)) if broken and usable else {}
+    assert data.replacements() == read
+
+
+def test_twenty_thousand_unusable_images_in_a_row():
+    """Without a search from each of them."""
+    count = 20_000
+    data = numbers(count + 3, max_bad_fraction=1)
+    data.note_bad(dict.fromkeys(range(2, count + 2), "truncated"))
+    assert data.replacements() == dict.fromkeys(range(2, count + 2), count + 2)
+
+
 def test_an_unusable_image_is_counted_once():
     data = numbers(4, broken={1}, max_bad_fraction=0.25)
     for _ in range(3):

@@ -132,7 +132,21 @@ def test_what_is_refused(tmp_path, tmp_path_factory, reader, case):
     assert outcome(source, tmp_path_factory.mktemp("cache")) == reason
 
 
-@pytest.mark.parametrize("value", ["NaN", "null", "3", "[]", '["a", NaN]', '["a", ""]', "{}"])
+NO_TEXTS = ["NaN", "null", "3", "[]", '["a", ""]', '["a", null]', "[3]"]
+IN_JSON_ALONE = ['["a", NaN]', "{}"]  # a column of parquet has one type
+
+
+@pytest.mark.parametrize("value", NO_TEXTS)
+def test_what_is_no_text_in_parquet(tmp_path, tmp_path_factory, value):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    columns = {"image": pa.array([png("red")], pa.binary()), "text": [json.loads(value)]}
+    write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert outcome(str(tmp_path / "a.parquet"), tmp_path_factory.mktemp("cache")) == "no caption"
+
+
+@pytest.mark.parametrize("value", [*NO_TEXTS, *IN_JSON_ALONE])
 @pytest.mark.parametrize("kind", ["metadata.jsonl", "a.tar"])
 def test_what_is_no_text_in_json(tmp_path, tmp_path_factory, kind, value):
     row = f'{{"file_name": "a.png", "text": {value}}}'

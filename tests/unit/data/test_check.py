@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 from PIL import Image
 
 from textdiff.data import DataConfig, open_data
 from textdiff.data.check import SplitCount, check_data
 from textdiff.errors import DataError
+from textdiff.evaluation.data_check.page import data_report
 
 
 @pytest.fixture
@@ -60,6 +64,14 @@ def test_held_out_pictures_that_cannot_be_used_are_trouble_too(folder):
     (folder / "val" / "a.png").write_bytes(b"")
     trouble = check_data(config(folder, max_bad_fraction=1), 77).check.trouble
     assert trouble is not None and "no image of split 'val'" in trouble
+
+
+def test_a_test_split_that_cannot_be_used_stops_no_training(folder):
+    (folder / "test" / "a.png").write_bytes(b"")
+    checked = check_data(config(folder, max_bad_fraction=1), 77)
+    assert checked.check.trouble is None
+    page = json.dumps(asdict(data_report(checked, 0, "nowhere")))
+    assert "No picture of split 'test' can be used." in page
 
 
 def test_a_set_without_held_out_pictures_trains(tmp_path):

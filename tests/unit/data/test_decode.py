@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from textdiff.data import BadImage, DataConfig, decode_image
-from textdiff.data.decode import STRIP, stated_size, to_rgb
+from textdiff.data.decode import FORMATS, STRIP, stated_size, to_rgb
 
 PLAIN = DataConfig(image_size=8, resample="nearest", min_side=4)
 
@@ -119,13 +119,14 @@ def test_a_broken_exif_block_does_not_spoil_the_pixels(monkeypatch):
     assert colour(decode_image(encoded(Image.new("RGB", (8, 8), "red")), PLAIN)) == [255, 0, 0]
 
 
-def test_want_of_memory_is_no_fault_of_the_image(monkeypatch):
+@pytest.mark.parametrize("call", ["Image.open", "ImageOps.exif_transpose"])
+def test_want_of_memory_is_no_fault_of_the_image(monkeypatch, call):
     """It would be replaced on one machine, and turned the wrong way on another."""
 
     def short(*_arguments, **_keywords):
         raise MemoryError
 
-    monkeypatch.setattr("textdiff.data.decode.ImageOps.exif_transpose", short)
+    monkeypatch.setattr(f"textdiff.data.decode.{call}", short)
     with pytest.raises(MemoryError):
         decode_image(encoded(Image.new("RGB", (8, 8))), PLAIN)
 
@@ -167,9 +168,10 @@ def reason(data: bytes, config: DataConfig = PLAIN) -> str:
 
 def test_truncated_files():
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
-    for fmt in ("PNG", "JPEG"):
+    others = {"WEBP": "unreadable file", "AVIF": f"not an image in {', '.join(FORMATS)}"}
+    for fmt in FORMATS:
         data = encoded(noise, fmt)
-        assert reason(data[: len(data) // 2]) == "truncated"
+        assert reason(data[: len(data) // 2]) == others.get(fmt, "truncated")
 
 
 def test_not_an_image():

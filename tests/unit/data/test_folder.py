@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from textdiff.data import DataConfig, open_data
+from textdiff.data.text import clean_caption
 from textdiff.errors import DataError
 
 
@@ -215,12 +216,13 @@ def test_a_csv_with_unnamed_columns(folder, table):
 @pytest.mark.parametrize("break_", ["\u2028", "\x85", "\x0c", "\x1c"])
 def test_only_line_breaks_break_lines(folder, break_):
     text = f"red{break_}apple"
+    read = clean_caption(text)
     (folder / "metadata.csv").write_text(f"file_name,text\na.png,{text}\nb.png,blue\n", "utf-8")
-    assert opened(folder).captions == [[text], ["blue"]]
+    assert opened(folder).captions == [[read], ["blue"]]
     (folder / "metadata.csv").unlink()
     (folder / "a.txt").write_text(text, "utf-8")
     (folder / "b.txt").write_text("blue\r\nsky\rsea")
-    assert opened(folder).captions == [[text], ["blue", "sky", "sea"]]
+    assert opened(folder).captions == [[read], ["blue", "sky", "sea"]]
 
 
 def test_a_caption_over_several_lines_of_a_csv(folder):

@@ -2,6 +2,7 @@
 
 import io
 import os
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -73,8 +74,11 @@ def test_a_row_without_caption_or_image_is_unusable(tmp_path):
     columns = {"image": [None, *map(png, COLOURS[1:])], "text": [*COLOURS[:-1], None]}
     config = write(tmp_path / "a.parquet", columns).model_copy(update={"max_bad_fraction": 0.5})
     data = open_data(config, "all")
-    assert data.read([0, 5])[0] == [1, 1]
-    assert data.rejected == {"no image in this row": 1, "no caption": 1}
+    assert [(flaw.where[-5:], flaw.reason) for flaw in data.survey.flaws] == [
+        ("row 5", "no caption")
+    ]
+    assert data.read([0, 4])[0] == [1, 4]
+    assert data.rejected == {"no image in this row": 1}
 
 
 def test_missing_columns_name_those_there_are(tmp_path):
@@ -89,7 +93,7 @@ def test_missing_columns_name_those_there_are(tmp_path):
 
 def test_captions_that_are_no_texts(tmp_path):
     config = write(tmp_path / "a.parquet", {"image": [png("red")], "text": [3]})
-    with pytest.raises(DataError, match=r"row 0: 'text' must hold a text .*not int"):
+    with pytest.raises(DataError, match=r"row 0: 'text' must be a text or a list of texts"):
         open_data(config, "all")
 
 
@@ -159,6 +163,24 @@ def test_paths_in_rows_stay_in_the_folder(rows_with_paths):
     outside = "file outside the folder"
     reasons = {1: outside, 2: outside, 3: "not a regular file", 4: outside, 5: outside}
     assert data.bad == reasons
+
+
+def test_pictures_that_rows_name_are_among_its_files(rows_with_paths):
+    home = Path(rows_with_paths.source).parent
+    data = open_data(rows_with_paths, "all")
+    assert data.files == [home / "a.parquet", home / "own.png", home / "pipe.png"]
+
+
+def test_files_are_those_of_the_split(tmp_path):
+    """Rows with bytes name none, whatever their path says."""
+    (tmp_path / "b.png").write_bytes(png("lime"))
+    rows = [{"bytes": png("red"), "path": "a.png"}, {"bytes": None, "path": "b.png"}] * 3
+    columns = {"image": rows, "text": COLOURS, "split": [*["val"] * 3, *["train"] * 2, "test"]}
+    config = write(tmp_path / "a.parquet", columns)
+    assert open_data(config, "train").files == [tmp_path / "a.parquet", tmp_path / "b.png"]
+    columns["split"] = ["val", "test"] * 3
+    config = write(tmp_path / "c.parquet", columns)
+    assert open_data(config, "val").files == [tmp_path / "c.parquet"]
 
 
 def test_paths_in_rows_may_leave_the_folder_where_asked(rows_with_paths):

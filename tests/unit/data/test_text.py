@@ -15,7 +15,7 @@ def test_half_a_character_is_replaced():
 
 def test_signs_that_nobody_means_are_left_out():
     assert clean_caption("\ufeff\x00a\x1b[31m re\x7fd\x9f\n") == "a[31m red"
-    assert clean_caption("a\tred\x0b\x1c\x85apple") == "a\tred\x0b\x1c\x85apple"  # white space
+    assert clean_caption("a\tred\r\n\x0b\x1fbig\x85apple\x0c") == "a\tred\r\n  big apple"
     assert (
         clean_caption("\u200f\u05d0 \U0001f469\u200d\U0001f680")
         == "\u200f\u05d0 \U0001f469\u200d\U0001f680"

@@ -13,7 +13,7 @@ from textdiff.commands.cli import run
 from textdiff.data import DataConfig, open_data
 from textdiff.errors import CheckpointError
 from textdiff.training import data_files
-from textdiff.training.data_files import RECORD, check, record
+from textdiff.training.data_files import RECORD, FileStates, check, record
 
 
 @pytest.fixture
@@ -25,6 +25,14 @@ def files(tmp_path) -> list[Path]:
         path.write_bytes(bytes(range(100 + k)))
     record(tmp_path / "run", paths)
     return paths
+
+
+def test_files_are_looked_at_in_slices_of_any_size(files, monkeypatch):
+    whole = FileStates.of(files * 3)
+    monkeypatch.setattr(data_files, "SLICE", 2)
+    sliced = FileStates.of(files * 3)
+    assert all(vars(whole)[name].equal(vars(sliced)[name]) for name in vars(whole))
+    assert whole.sizes.tolist() == [100, 101, 102] * 3
 
 
 def later(path: Path) -> None:
@@ -82,10 +90,18 @@ def test_a_run_whose_record_is_lost_gets_another(files, tmp_path, content):
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    assert check(tmp_path / "run", files) is None
+    note = check(tmp_path / "run", files)
+    assert note is not None and "they are taken as they are now" in note
+    assert check(tmp_path / "run", files) is None  # said once
     files[0].write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"a\.png"):
         check(tmp_path / "run", files)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    record(tmp_path, [tmp_path / "pipe.png"])
+    assert check(tmp_path, [tmp_path / "pipe.png"]) is None
 
 
 def test_data_without_files_leave_no_record(tmp_path):

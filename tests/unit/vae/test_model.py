@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import torch
@@ -47,6 +50,48 @@ def test_a_folder_that_diffusers_wrote_is_loaded(tmp_path):
         assert loaded.identity == vae.identity
         # save_pretrained names diffusers' default factor
         assert loaded.measured().std.tolist() == pytest.approx([1 / 0.18215] * 4)
+
+
+def test_what_diffusers_makes_of_ours_is_another_programs(tmp_path):
+    from diffusers import AutoencoderKL
+
+    ours = vae_folder(tmp_path / "ours")
+    network = AutoencoderKL.from_pretrained(ours)
+    network.save_pretrained(tmp_path / "copy")
+    with torch.no_grad():
+        network.decoder.conv_out.bias.add_(1)
+    network.save_pretrained(tmp_path / "tuned")
+    assert Vae.load(tmp_path / "copy").identity == tiny_vae().identity
+    assert Vae.load(tmp_path / "tuned").identity != tiny_vae().identity
+    (ours / "manifest.json").unlink()
+    with pytest.raises(CheckpointError, match=r"has no manifest\.json"):
+        Vae.load(ours)
+
+
+def test_one_of_ours_is_loaded_from_the_hub(tmp_path, monkeypatch):
+    uploaded = vae_folder(tmp_path / "hub" / "vae").parent
+
+    def snapshot_download(name, allow_patterns):
+        for path in filter(Path.is_file, uploaded.rglob("*")):
+            file = path.relative_to(uploaded)
+            if any(fnmatch(str(file), pattern) for pattern in allow_patterns):
+                (tmp_path / name / file.parent).mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, tmp_path / name / file)
+        return str(tmp_path / name)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    assert Vae.load("somebody/vae").measured().count == 10
+
+
+def test_a_folder_that_is_saved_again_stays_as_it_is(tmp_path):
+    folder = vae_folder(tmp_path)
+    before = {path.name: path.stat().st_ino for path in folder.iterdir()}
+    Vae.load(folder).save(folder)
+    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == before
+    other = tiny_vae(1)
+    other.statistics = None
+    other.save(folder)
+    assert Vae.load(folder).identity == other.identity and not (folder / "latents.json").exists()
 
 
 def test_what_is_saved_is_loaded_frozen_with_its_statistics(folder):

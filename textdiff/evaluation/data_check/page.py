@@ -36,6 +36,10 @@ CAPTION_LETTERS = 400  # of the longest one
 
 def summary(check: DataCheck) -> list[tuple[str, str]]:
     """(name, value) of what matters most."""
+    return [*_counts(check), *_reasons(check)]
+
+
+def _counts(check: DataCheck) -> list[tuple[str, str]]:
     report = check.report
     images = sum(split.images for split in check.splits.values())
     usable = sum(split.usable for split in check.splits.values())
@@ -46,6 +50,13 @@ def summary(check: DataCheck) -> list[tuple[str, str]]:
         *((f"split {name}", f"{each.usable:,}") for name, each in check.splits.items()),
         ("captions", f"{report.captions:,}"),
         ("refused", f"{len(report.flaws):,}"),
+    ]
+
+
+def _reasons(check: DataCheck) -> list[tuple[str, str]]:
+    """Why what is refused or ignored is; the page has a section of them."""
+    report = check.report
+    return [
         *(
             (f"refused: {reason}", f"{each.count:,} (first: {each.first})")
             for reason, each in sorted(report.rejected.items(), key=lambda item: -item[1].count)
@@ -65,7 +76,7 @@ def data_report(checked: Checked, num_pictures: int, context_length_from: str) -
         _repeats(check),
         _settings(checked),
     ]
-    about = [(name, shown(value)) for name, value in summary(check) if ":" not in name]
+    about = [(name, shown(value)) for name, value in _counts(check)]
     return Report(shown(check.report.source), about, [], sections, __version__)
 
 
@@ -154,6 +165,11 @@ def _splits(check: DataCheck) -> Section:
     rows = [[name, f"{each.images:,}", f"{each.usable:,}"] for name, each in check.splits.items()]
     blocks: list[Block] = [Table("", ["split", "pictures", "usable"], rows)]
     notes = [shown(note) for note in check.report.notes if "held out" in note]
+    notes += [
+        f"No picture of split '{name}' can be used."
+        for name, each in check.splits.items()
+        if each.images and not each.usable
+    ]
     if notes:
         blocks.append(Notes(notes))
     return Section("splits", "Splits", "What is trained on, and what is held out.", blocks)

@@ -56,7 +56,8 @@ class ReportSettings(SamplingConfig):
     limit: int | None = Field(
         None,
         ge=2,
-        description="so many of these real pictures, the first; of a VAE: of each split; none: all",
+        description="so many of these real pictures, the first; none: all; of a VAE: of each "
+        "split; none: 8,192",
     )
     examples: int = Field(8, ge=1, description="pictures of each kind that are shown, at most")
     feature_cache: FeatureCache = "auto"

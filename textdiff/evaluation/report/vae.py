@@ -31,6 +31,7 @@ from textdiff.evaluation.vae.measure import (
 )
 from textdiff.evaluation.vae.result import Channel, VaeResult
 from textdiff.evaluation.vae.table import digits_of
+from textdiff.metrics.paired_kernel import LARGEST
 from textdiff.metrics.sample_size import too_few
 from textdiff.vae import Vae
 
@@ -52,15 +53,16 @@ def reconstructions(
     limit: int | None,
     examples: int,
 ) -> Part:
-    """limit: of each split the first so many; None: all. examples: that are shown, at most."""
+    """limit: of each split the first so many; None: `LARGEST`. examples: shown, at most."""
     blocks: list[Block] = []
     headlines: list[Row] = []
     numbers: dict[str, Any] = {}
+    most = limit or LARGEST  # all are held in memory
     for split, data in splits.items():
         try:
             if judges:
-                check_judged(data, limit)
-            done = reconstruct(vae, data, limit, BATCH)
+                check_judged(data, most)
+            done = reconstruct(vae, data, most, BATCH)
             result = measure_vae(done, judges)
         except DataError as error:
             blocks.append(
@@ -71,7 +73,10 @@ def reconstructions(
         title = f"{data.title}: {len(done)} pictures of {data.image_size}x{data.image_size} pixels"
         blocks.append(Numbers(title, found, floor="", ceiling=""))
         blocks.append(Numbers(f"{split}: latents", list(of_channels(result)), floor="", ceiling=""))
-        blocks.append(Notes(too_few("mean", result.pictures)))
+        notes = too_few("mean", result.pictures)
+        if limit is None and len(data) > most:
+            notes = [f"the first {most:,} of {len(data):,} pictures; --limit takes more", *notes]
+        blocks.append(Notes(notes))
         blocks.append(worst(done, split, examples))
         headlines.append(Row(f"PSNR, {split}", MEANINGS["PSNR"], result.psnr, ".1f"))
         numbers[split] = {"data": to_json(data_protocol(data)), **to_json(result)}

@@ -34,6 +34,15 @@ def test_numbers_are_those_of_textdiff_vae_and_the_worst_are_shown(tiny_vae_run,
     assert part.numbers["reconstructions"]["test"]["pictures"] == 3
 
 
+def test_of_a_large_split_the_first_are_taken_and_it_is_said(tiny_vae_run, splits, monkeypatch):
+    monkeypatch.setattr("textdiff.evaluation.report.vae.LARGEST", 2)
+    val = {"val": splits["val"]}
+    part = reconstructions(Vae.load(tiny_vae_run), {}, val, limit=None, examples=1)
+    assert part.numbers["reconstructions"]["val"]["pictures"] == 2
+    said = f"the first 2 of {len(splits['val'])} pictures; --limit takes more"
+    assert said in part.section.blocks[2].notes
+
+
 def test_a_split_of_one_picture_is_said(tiny_vae_run, splits):
     part = reconstructions(Vae.load(tiny_vae_run), {}, {"val": splits["val"]}, limit=1, examples=2)
     (missing,) = part.section.blocks

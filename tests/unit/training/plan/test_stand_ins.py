@@ -77,7 +77,9 @@ def test_the_models_own_vae_stands_in_for_the_same_of_the_hub(tmp_path):
     assert notes[1] == "the model's own VAE stands in for some/autoencoder, which must be the same"
 
 
-@pytest.mark.parametrize("name", ["runs/vea", "vae", "./runs/vae", "some/auto/encoder", "~/vae"])
+@pytest.mark.parametrize(
+    "name", ["runs/vea", "vae", "./runs/vae", "some/auto/encoder", "~/vae", "a/b--c"]
+)
 @pytest.mark.parametrize("task", ["train", "train-vae"])
 def test_a_mistyped_vae_is_refused(name, task, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
