@@ -16,6 +16,7 @@ from textdiff.files import write_text
 from textdiff.training import data_files
 from textdiff.training.closing import how_to_continue, lies_where
 from textdiff.training.config import TrainConfig
+from textdiff.training.continuable import stopped_by_signals
 from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
@@ -79,7 +80,12 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
     minutes = spec.config.rank_timeout
     accelerator = accelerator_for(spec.config.precision, minutes)
     folder = RunFolder(run_dir, accelerator.is_main_process)
-    with RankWatch(accelerator, minutes), run_lock(folder.path, accelerator), outliving_readers():
+    with (
+        RankWatch(accelerator, minutes),
+        stopped_by_signals(),  # here, so that the other processes end with its code, too
+        run_lock(folder.path, accelerator),
+        outliving_readers(),
+    ):
         _train(spec, accelerator, folder, resume)
 
 
