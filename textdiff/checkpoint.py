@@ -260,7 +260,7 @@ def _set_aside(folder: Path) -> Path:
 
 def _older_than_kept(root: Path, step: int, keep: int) -> list[Path]:
     """Than the newest `keep` good ones up to `step`."""
-    folders = [path for path in checkpoints(root) if _step(path) <= step]
+    folders = [path for path in checkpoints(root) if step_of(path) <= step]
     good = 0
     for number, folder in enumerate(folders):
         try:
@@ -273,7 +273,8 @@ def _older_than_kept(root: Path, step: int, keep: int) -> list[Path]:
     return []
 
 
-def _step(folder: Path) -> int:
+def step_of(folder: Path) -> int:
+    """Of a checkpoint, by its name."""
     return int(folder.name.removeprefix("step-"))
 
 
@@ -284,12 +285,12 @@ def checkpoints(root: str | Path) -> Iterator[Path]:
         for path in Path(root).glob("step-*")
         if path.is_dir() and path.name.removeprefix("step-").isdigit()
     ]
-    yield from sorted(folders, key=_step, reverse=True)
+    yield from sorted(folders, key=step_of, reverse=True)
 
 
 def steps_of(root: str | Path) -> dict[int, Path]:
     """By step, the newest first: the checkpoint folders under `root`, good or not."""
-    return {_step(folder): folder for folder in checkpoints(root)}
+    return {step_of(folder): folder for folder in checkpoints(root)}
 
 
 def verify(folder: str | Path) -> None:

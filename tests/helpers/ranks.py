@@ -136,12 +136,14 @@ def _ended(children: list[int]) -> list[int]:
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
                 codes[child] = os.waitstatus_to_exitcode(status)
-            elif time.monotonic() > deadline:
-                os.kill(child, signal.SIGKILL)
-            elif codes and Path(f"/proc/{child}/stat").read_text().split()[2] == "T":
+            elif time.monotonic() > deadline or (codes and _is_stopped(child)):
                 os.kill(child, signal.SIGKILL)
         time.sleep(0.02)
     return [codes[child] for child in children]
+
+
+def _is_stopped(child: int) -> bool:
+    return Path(f"/proc/{child}/stat").read_text().split()[2] == "T"
 
 
 def main() -> None:
