@@ -1,6 +1,6 @@
 """Whether a training that is killed, at any moment, ends with the bytes of one that was not.
 
-    python benchmarks/crash.py                               # 400 random moments, all file events
+    python benchmarks/crash.py                        # 400 random moments, all file events: hours
     python benchmarks/crash.py --short                       # two tasks, a few of each
     python benchmarks/crash.py --tasks VAE --kills 1000 --json out/crash.json
 
@@ -113,10 +113,10 @@ class Trials:
             in_a_row = min(wanted, IN_A_ROW)
             killed = 0
             for _ in range(in_a_row):
-                ended = self.attempt(kill_after=self.random.uniform(0, self.duration))
-                killed += ended.code is None
-                if ended.code is not None:
+                where = f"after {killed} kills at random moments"
+                if not self._is_killed(where, kill_after=self.random.uniform(0, self.duration)):
                     break
+                killed += 1
             self._finish("random", killed, where=f"after {killed} kills at random moments")
             wanted -= max(killed, 1)
 
@@ -129,10 +129,10 @@ class Trials:
             numbers = sorted(self.random.sample(numbers, at_most))  # type: ignore[assignment]
         for number in numbers:
             fresh_copy(self.folder / "almost", self.run)
-            killed = self.attempt(kill_before=number).code is None
             again = self.random.randint(1, self.result.events)
-            killed_again = self.attempt(kill_before=again).code is None
             where = f"before file event {number}, and {again} of the next process"
+            killed = self._is_killed(where, kill_before=number)
+            killed_again = self._is_killed(where, kill_before=again)
             self._finish("event", killed + killed_again, where)
 
     def commands(self, wanted: int) -> None:
@@ -148,11 +148,23 @@ class Trials:
                 time.sleep(self.random.uniform(0, self.duration))
                 process.kill()
                 killed = process.wait() == -signal.SIGKILL
+                moment = time.monotonic() - start
                 code = subprocess.run(command, stdout=log, stderr=log, check=False).returncode
-            where = f"after a kill of the command at {time.monotonic() - start:.1f} s"
+            where = f"after a kill of the command at {moment:.1f} s"
+            if not killed:
+                self._check(Ended(process.returncode, moment), "of the command to be killed")
             self.result.add("command", int(killed))
             self._check(Ended(code, 0.0), where)
             self._compare(where)
+
+    def _is_killed(
+        self, where: str, *, kill_before: int | None = None, kill_after: float | None = None
+    ) -> bool:
+        """Whether an attempt was killed before its end; one that failed instead is noted."""
+        ended = self.attempt(kill_before, kill_after)
+        if ended.code is not None:
+            self._check(ended, where)
+        return ended.code is None
 
     def _finish(self, kind: str, kills: int, where: str) -> None:
         """Lets the run come to its end, and compares."""

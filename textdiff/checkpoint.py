@@ -3,7 +3,8 @@
     checkpoints/step-001000/  <name>.safetensors ...  state.json  manifest.json
 
 A checkpoint is staged in a temporary folder, flushed, its manifest (size and sha256 of each file)
-written last, then renamed. Older ones are removed only after the new one verifies.
+written last, then renamed. Older ones, and one of the same step, are removed only after the new one
+verifies.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -198,17 +200,44 @@ def save_checkpoint(
         write_text(staging / STATE, json.dumps({"step": step, **state}, indent=1))
         write_manifest(staging, [path.name for path in staging.iterdir()])
         flush(staging)
-        # left by a run that went further before it was resumed from earlier
-        before = _set_aside(target) if target.exists() else None
-        staging.rename(target)
-        flush(root)
-        if before:
-            shutil.rmtree(before)
+        _exchange(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    verify(target)
     prune(root, step, keep, spared)
     return target
+
+
+def _exchange(staging: Path, target: Path) -> None:
+    """Puts the staged folder in place and verifies it there. What was there before, by a run that
+    went further before it was resumed or that evaluates this step only now, goes after that; it
+    comes back on any error."""
+    before = _staging(target)
+    try:
+        if target.exists():
+            target.rename(before)
+        staging.rename(target)
+        flush(target.parent)
+        verify(target)
+    except BaseException:
+        if before.exists():
+            if target.exists():
+                target.rename(staging)
+            before.rename(target)
+        raise
+    if before.exists():
+        shutil.rmtree(before)
+
+
+def restore_staged(root: str | Path) -> None:
+    """Gives staged folders that verify their name where no checkpoint has it: those of a process
+    that was killed while it exchanged one for another."""
+    for staged in sorted(Path(root).glob(".staging-step-*-*")):
+        target = staged.with_name(staged.name.removeprefix(".staging-").rpartition("-")[0])
+        if target.exists() or staged.is_symlink() or not staged.is_dir():
+            continue
+        with suppress(CheckpointError):
+            verify(staged)
+            staged.rename(target)
 
 
 def prune(root: str | Path, step: int, keep: int, spared: Path | None = None) -> None:
@@ -231,7 +260,7 @@ def _set_aside(folder: Path) -> Path:
 
 def _older_than_kept(root: Path, step: int, keep: int) -> list[Path]:
     """Than the newest `keep` good ones up to `step`."""
-    folders = [path for path in checkpoints(root) if _step(path) <= step]
+    folders = [path for path in checkpoints(root) if step_of(path) <= step]
     good = 0
     for number, folder in enumerate(folders):
         try:
@@ -244,7 +273,8 @@ def _older_than_kept(root: Path, step: int, keep: int) -> list[Path]:
     return []
 
 
-def _step(folder: Path) -> int:
+def step_of(folder: Path) -> int:
+    """Of a checkpoint, by its name."""
     return int(folder.name.removeprefix("step-"))
 
 
@@ -255,12 +285,12 @@ def checkpoints(root: str | Path) -> Iterator[Path]:
         for path in Path(root).glob("step-*")
         if path.is_dir() and path.name.removeprefix("step-").isdigit()
     ]
-    yield from sorted(folders, key=_step, reverse=True)
+    yield from sorted(folders, key=step_of, reverse=True)
 
 
 def steps_of(root: str | Path) -> dict[int, Path]:
     """By step, the newest first: the checkpoint folders under `root`, good or not."""
-    return {_step(folder): folder for folder in checkpoints(root)}
+    return {step_of(folder): folder for folder in checkpoints(root)}
 
 
 def verify(folder: str | Path) -> None:

@@ -57,7 +57,7 @@ class NotLearningError(TextdiffError):
 
 
 class StoppedBySignalError(TextdiffError):
-    """A signal asked training to stop; a checkpoint was saved."""
+    """A signal asked training to stop; the same command goes on from what was saved."""
 
     exit_code = EXIT_STOPPED
 

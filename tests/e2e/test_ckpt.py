@@ -86,6 +86,21 @@ def test_export_of_a_vae_has_the_averages_and_the_scale_of_its_own_step(
     run(["ckpt", "verify", str(out)])
 
 
+def test_a_damaged_export_does_not_keep_a_vae_from_being_exported(tiny_vae_run, tmp_path):
+    folder = shutil.copytree(tiny_vae_run, tmp_path / "run")
+    DAMAGE["bit flipped"](folder / "vae" / "diffusion_pytorch_model.safetensors")
+    run(["ckpt", "export", str(folder), "--out", str(tmp_path / "out")])
+    assert Vae.load(tmp_path / "out").identity == Vae.load(tiny_vae_run).identity
+
+
+def test_a_noised_clip_whose_vae_is_damaged_leaves_nothing_half(latent_noised, tmp_path):
+    folder = shutil.copytree(latent_noised, tmp_path / "run")
+    DAMAGE["bit flipped"](folder / "vae" / "diffusion_pytorch_model.safetensors")
+    with pytest.raises(CheckpointError):
+        run(["ckpt", "export", str(folder), "--out", str(tmp_path / "out")])
+    assert not any((tmp_path / "out").glob("*"))
+
+
 def test_export_of_a_noised_clip_of_latents_has_their_vae(latent_noised, tmp_path):
     run(["ckpt", "export", str(latent_noised), "--out", str(tmp_path / "out")])
     pair = load_pair(str(tmp_path / "out"), None)

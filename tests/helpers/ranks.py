@@ -1,7 +1,7 @@
-"""Pairs of processes that wait for each other, each forked from one that has imported all.
+"""Processes that wait for each other, each forked from one that has imported all.
 
-`python -m tests.helpers.ranks` runs every one of `PAIRS`, all at once, and prints as JSON how both
-ended: exit code (negative: the signal), and what stood on stderr.
+`python -m tests.helpers.ranks` runs every one of `PAIRS` and `TRIOS`, all at once, and prints as
+JSON how each process ended: exit code (negative: the signal), and what stood on stderr.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from tests.helpers.two_processes import free_port
 
 LIMIT = 6.0  # seconds without a count
+PATIENCE = 120.0  # seconds after which those that have not ended are killed
 
 
 def _stop_now() -> None:
@@ -91,16 +92,19 @@ def _never_come(_accelerator: Any) -> None:
 PAIRS["1 never comes"] = _never_come
 
 
-def _rank(work: Callable[[Any], None], rank: int, port: int, errors: Path) -> None:
+TRIOS = {f"{rank} of three is killed": _only(rank, _die_now) for rank in (1, 2)}
+
+
+def _rank(work: Callable[[Any], None], rank: int, size: int, port: int, errors: Path) -> None:
     """The rest of the life of a forked process."""
     from textdiff.errors import TextdiffError
-    from textdiff.stopping import Interrupted
+    from textdiff.training.continuable import stopped_by_signals
     from textdiff.training.launch import accelerator_for
     from textdiff.training.rank_watch import RankWatch
 
     os.dup2(os.open(errors, os.O_CREAT | os.O_WRONLY), 2)
     os.environ.update(
-        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port), ACCELERATE_USE_CPU="true",
     )  # fmt: skip
     code, patience = 0, 1.0
@@ -110,9 +114,9 @@ def _rank(work: Callable[[Any], None], rank: int, port: int, errors: Path) -> No
             os._exit(0)
     try:
         accelerator = accelerator_for("no", patience)
-        with RankWatch(accelerator, LIMIT / 60):
+        with RankWatch(accelerator, LIMIT / 60), stopped_by_signals():
             work(accelerator)
-    except (TextdiffError, Interrupted) as error:
+    except TextdiffError as error:
         print(error, file=sys.stderr)
         code = error.exit_code
     except BaseException as error:
@@ -123,17 +127,23 @@ def _rank(work: Callable[[Any], None], rank: int, port: int, errors: Path) -> No
 
 
 def _ended(children: list[int]) -> list[int]:
-    """Exit codes of both; one that is stopped is killed when the other one has ended."""
+    """Exit codes of all; one that is stopped is killed when another one has ended, and all are that
+    take too long."""
     codes: dict[int, int] = {}
-    while len(codes) < 2:
+    deadline = time.monotonic() + PATIENCE
+    while len(codes) < len(children):
         for child in set(children) - codes.keys():
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
                 codes[child] = os.waitstatus_to_exitcode(status)
-            elif codes and Path(f"/proc/{child}/stat").read_text().split()[2] == "T":
+            elif time.monotonic() > deadline or (codes and _is_stopped(child)):
                 os.kill(child, signal.SIGKILL)
         time.sleep(0.02)
     return [codes[child] for child in children]
+
+
+def _is_stopped(child: int) -> bool:
+    return Path(f"/proc/{child}/stat").read_text().split()[2] == "T"
 
 
 def main() -> None:
@@ -147,17 +157,18 @@ def main() -> None:
 
     torch.set_num_threads(1)
     folder, started = Path(tempfile.mkdtemp()), {}
-    for number, (name, work) in enumerate(PAIRS.items()):
+    for number, (name, work) in enumerate({**PAIRS, **TRIOS}.items()):
         port, started[name] = free_port(), []
-        for rank in (0, 1):
+        size = 3 if name in TRIOS else 2
+        for rank in range(size):
             child = os.fork()
             if child == 0:
-                _rank(work, rank, port, folder / f"{number}-{rank}")
+                _rank(work, rank, size, port, folder / f"{number}-{rank}")
             started[name].append(child)
     ended = {}
     for number, (name, children) in enumerate(started.items()):
         codes = _ended(children)
-        said = [(folder / f"{number}-{rank}").read_text() for rank in (0, 1)]
+        said = [(folder / f"{number}-{rank}").read_text() for rank in range(len(codes))]
         ended[name] = list(zip(codes, said, strict=True))
     print(json.dumps(ended))
 

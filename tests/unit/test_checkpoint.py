@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from textdiff.checkpoint import (
     load_state,
     load_tensors,
     newest_good,
+    restore_staged,
     save_checkpoint,
     save_tensors,
     verify,
@@ -190,6 +193,68 @@ def test_leftovers_of_a_killed_process_are_ignored_and_removed(tmp_path):
     assert [path.name for path in checkpoints(tmp_path)] == ["step-000001"]
     save(tmp_path, 2)
     assert names(tmp_path) == ["step-000001", "step-000002"]
+
+
+@contextmanager
+def failing_renames(happen: int, *, all_later: bool) -> Iterator[None]:
+    """So many renames happen; then one fails, or all do, as in a process that was killed."""
+    calls, rename = [], Path.rename
+
+    def renamed(path: Path, target: Path) -> Path:
+        calls.append(path)
+        if len(calls) == happen + 1 or (all_later and len(calls) > happen):
+            raise OSError(5, "I/O error")
+        return rename(path, target)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="I/O error"):
+        patch.setattr(Path, "rename", renamed)
+        yield
+
+
+@pytest.mark.parametrize("happen", [0, 1])
+def test_one_that_cannot_be_exchanged_for_another_of_its_step_comes_back(tmp_path, happen):
+    before = load_tensors(save(tmp_path, 5) / "unet.safetensors")
+    with failing_renames(happen, all_later=False):
+        save_checkpoint(tmp_path, 5, {"unet": {"weight": torch.zeros(1)}}, {}, 10)
+    assert names(tmp_path) == ["step-000005"]
+    verify(tmp_path / "step-000005")
+    torch.testing.assert_close(load_tensors(tmp_path / "step-000005/unet.safetensors"), before)
+
+
+def test_what_was_there_before_comes_back_if_what_was_written_does_not_verify(
+    tmp_path, monkeypatch
+):
+    save(tmp_path, 5)
+
+    def fail(folder: Path) -> None:
+        raise CheckpointError(f"{folder} differs")
+
+    with monkeypatch.context() as patch, pytest.raises(CheckpointError, match="differs"):
+        patch.setattr(checkpoint, "verify", fail)
+        save_checkpoint(tmp_path, 5, {"unet": {"weight": torch.zeros(1)}}, {}, 10)
+    assert load_tensors(tmp_path / "step-000005/unet.safetensors")["weight"].shape == (2, 3)
+
+
+def test_a_kill_between_the_renames_loses_nothing(tmp_path):
+    save(tmp_path, 5)
+    with failing_renames(1, all_later=True):
+        save(tmp_path, 5)
+    assert not any(checkpoints(tmp_path))
+    restore_staged(tmp_path)
+    assert names(tmp_path) == ["step-000005"]
+    verify(tmp_path / "step-000005")
+
+
+def test_what_is_not_whole_or_has_another_in_its_place_stays_staged(tmp_path):
+    save(tmp_path, 5)
+    shutil.copytree(tmp_path / "step-000005", tmp_path / ".staging-step-000005-0123abcd")
+    damaged = tmp_path / ".staging-step-000006-0123abcd"
+    shutil.copytree(tmp_path / "step-000005", damaged)
+    damage(damaged / "unet.safetensors")
+    (tmp_path / ".staging-step-000007-0123abcd").mkdir()
+    before = names(tmp_path)
+    restore_staged(tmp_path)
+    assert names(tmp_path) == before
 
 
 # Weights files

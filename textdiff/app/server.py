@@ -12,6 +12,8 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -23,6 +25,7 @@ from textdiff.app.engine import Engine
 from textdiff.app.guard import Guarded
 from textdiff.app.settings import UiSettings
 from textdiff.errors import UsageError
+from textdiff.stopping import handled
 
 PAGE = "textdiff.app.page"
 SECONDS_TO_END = 3  # for connections that are open when the server ends
@@ -30,7 +33,7 @@ BACKLOG = 128
 
 
 def serve(settings: UiSettings) -> None:
-    """Serves until SIGINT or SIGTERM.
+    """Serves until one of STOP_SIGNALS.
 
     Raises:
         UsageError: an address that cannot be listened at. CheckpointError: no model in a folder.
@@ -117,6 +120,13 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.engine.start()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn listens to SIGINT and SIGTERM alone."""
+        others = handled(lambda number: self.handle_exit(number, None), lambda: False)
+        with others, super().capture_signals():
+            yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit  # at the second signal

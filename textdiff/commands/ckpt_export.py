@@ -59,9 +59,11 @@ def _export(run: Path, step: int, checkpoint: Path, out: Path) -> str | None:
         if weights.is_file():
             clip = _like(kind, run)
             load_module(clip, load_tensors(weights), weights)
+            of_latents = isinstance(clip, NoisedClip) and clip.latents is not None
+            vae = Vae.load(run / VAE_FOLDER) if of_latents else None
             clip.save(out)
-            if isinstance(clip, NoisedClip) and clip.latents is not None:
-                Vae.load(run / VAE_FOLDER).save(out / VAE_FOLDER)
+            if vae is not None:
+                vae.save(out / VAE_FOLDER)
             return None
     raise CheckpointError(f"{checkpoint} holds no model that this command knows")
 
@@ -74,7 +76,10 @@ def _export_vae(run: Path, checkpoint: Path, out: Path) -> str | None:
 
     averages, own = checkpoint / "ema.safetensors", checkpoint / "vae.safetensors"
     weights = averages if averages.is_file() else own
-    newest = Vae.load(run)
+    try:
+        newest = Vae.load(run)
+    except CheckpointError:  # its weights are not needed
+        newest = Vae.untrained_like(run)
     tensors = {
         name.removeprefix("autoencoder."): tensor
         for name, tensor in load_tensors(weights).items()

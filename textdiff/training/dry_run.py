@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 STEPS = 3  # the first is not timed: memory is taken, networks are compiled
 PREFIX = ".dry-run-"
+NEW = 60.0  # seconds in which a folder gets its lock
 WARNED_SHARE = 0.9  # of the free disk
 
 
@@ -79,7 +80,8 @@ def dry_run(spec: TrainingSpec, run_dir: str | Path) -> None:
         UsageError: the disk has no room for the run. Whatever else keeps the real run from working.
     """
     minutes = spec.config.rank_timeout
-    accelerator = accelerator_for(spec.config.precision, minutes)
+    checkpoints = Path(run_dir) / "checkpoints"
+    accelerator = accelerator_for(spec.config.precision, minutes, checkpoints)
     with RankWatch(accelerator, minutes), _folder_beside(Path(run_dir), accelerator) as folder:
         spec.check(Path(run_dir))
         found = _try(spec, accelerator, folder)
@@ -120,8 +122,11 @@ def _folder_beside(run_dir: Path, accelerator: Accelerator) -> Iterator[Path]:
 
 
 def _remove_abandoned(there: Path) -> None:
-    """Folders of dry runs that were killed."""
+    """Folders of dry runs that were killed; not one that was made just now, before its lock."""
     for folder in there.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if not (folder / LOCK).exists() and time.time() - folder.stat().st_mtime < NEW:
+                continue
         with suppress(HeldError, OSError), locked(folder / LOCK):
             shutil.rmtree(folder, ignore_errors=True)
 

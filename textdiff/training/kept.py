@@ -60,7 +60,8 @@ def kept_checkpoints(run: str | Path) -> list[Kept]:
 
 
 def _steps(run: Path) -> dict[int, Path]:
-    steps = checkpoint.steps_of(run.expanduser() / "checkpoints")
+    run = run.expanduser()
+    steps = checkpoint.steps_of(run / "checkpoints")
     if not steps:
         reason = "has no checkpoints" if run.is_dir() else "does not exist"
         raise CheckpointError(f"{run} {reason}; give the run folder of a training")
@@ -149,12 +150,13 @@ def contents(run: str | Path, step: int | None = None) -> Contents:
     if step is None:
         folder, _ = checkpoint.newest_good(Path(run).expanduser() / "checkpoints")
         assert folder is not None  # there are some, and one of them is good
-        step = next(at for at, place in steps.items() if place == folder)
-    elif step not in steps:
+        step = checkpoint.step_of(folder)  # perhaps one that was saved meanwhile
+    elif step in steps:
+        folder = steps[step]
+    else:
         raise CheckpointError(
             f"{run} has no checkpoint of step {step}; it keeps {', '.join(map(str, steps))}"
         )
-    folder = steps[step]
     checkpoint.verify(folder)
     files = {name: size for name, (size, _) in read_manifest(folder).items()}
     return Contents(_kept(step, folder), files, checkpoint.load_state(folder))

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textdiff.errors import LostProcessError, UsageError
@@ -69,11 +70,14 @@ def _start_all_processes() -> None:
     os.execv(sys.executable, command)
 
 
-def accelerator_for(precision: str, rank_timeout: float = 10.0) -> Accelerator:
+def accelerator_for(
+    precision: str, rank_timeout: float = 10.0, checkpoints: Path | None = None
+) -> Accelerator:
     """Processes and devices as accelerate was launched, precision as probed.
 
     Args:
         rank_timeout: minutes until all processes must have come.
+        checkpoints: of a run that may go on, whose precision stays.
 
     Raises:
         LostProcessError: some have not.
@@ -82,7 +86,7 @@ def accelerator_for(precision: str, rank_timeout: float = 10.0) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.utils import broadcast_object_list
 
-    from textdiff.training.precision import choose_precision
+    from textdiff.training.precision import choose_precision, recorded_precision
 
     # stated: unless `cpu` is given, accelerate runs each of several CPU processes on its own
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
@@ -90,7 +94,8 @@ def accelerator_for(precision: str, rank_timeout: float = 10.0) -> Accelerator:
     cpu = asked or not (cuda or mps)
     device = "cpu" if cpu else "cuda" if cuda else "mps"
     _meet(cpu, rank_timeout)
-    chosen = broadcast_object_list([choose_precision(precision, device)])[0]
+    recorded = recorded_precision(checkpoints) if checkpoints else None
+    chosen = broadcast_object_list([choose_precision(precision, device, recorded)])[0]
     return Accelerator(cpu=cpu, mixed_precision=chosen)
 
 
@@ -116,5 +121,7 @@ def _set_timeout(timeout: timedelta) -> None:
     """Of what processes do together; torch before 2.14 has it under another name."""
     from torch import distributed
 
-    named = getattr(distributed, "set_timeout", distributed.distributed_c10d._set_pg_timeout)
-    named(timeout, None)
+    if hasattr(distributed, "set_timeout"):
+        distributed.set_timeout(timeout, None)
+    else:
+        distributed.distributed_c10d._set_pg_timeout(timeout, None)

@@ -51,9 +51,11 @@ class Launchers:
 
 
 class _Noted:
-    """processes: launchers as `watch_launchers` met them; None: it was not called."""
+    """processes: launchers as `watch_launchers` met them; None: it was not called. watched: whether
+    their end is to interrupt."""
 
     processes: list[psutil.Process | None] | None = None
+    watched = threading.Event()
 
 
 def watch_launchers() -> None:
@@ -63,12 +65,20 @@ def watch_launchers() -> None:
     if not _Noted.processes:
         return
     launchers = Launchers()
+    _Noted.watched.set()
 
     def watch() -> None:
-        while not (launchers.gone() and interrupt()):  # where it is no use, the loop looks itself
+        while _Noted.watched.is_set():
+            if launchers.gone() and interrupt():  # where it is no use, the loop looks itself
+                return
             time.sleep(PAUSE)
 
     threading.Thread(target=watch, name="launchers", daemon=True).start()
+
+
+def unwatch_launchers() -> None:
+    """Their end interrupts no more: the training ends already."""
+    _Noted.watched.clear()
 
 
 def is_launcher(command_line: list[str]) -> bool:

@@ -126,7 +126,8 @@ class Trainer:
         self._late = 0.0  # seconds that a GPU had nothing to do, for want of a batch
 
     def resume(self, policy: str) -> None:
-        """Loads the newest good checkpoint as `policy` (auto, must, never) says.
+        """Loads the newest good checkpoint as `policy` (auto, must, never) says, and
+        writes nothing, see `catch_up`.
 
         Raises:
             CheckpointError: "must" without a checkpoint; "never" in a run that has some;
@@ -152,12 +153,19 @@ class Trainer:
         self.progress = read_checkpoint(folder, state)
         self.window.fill(share_of(state.windows, self.accelerator.process_index, processes))
         self.accelerator.print(f"resuming from {folder}")
-        otherwise = rounds_otherwise(folder, state, processes)
+        timed = self.config.max_minutes is not None
+        otherwise = rounds_otherwise(folder, state, processes, timed=timed)
         if otherwise:
             self.accelerator.print(otherwise)
-        root, keep = self.run.checkpoints, self.config.keep_checkpoints
+
+    def catch_up(self) -> None:
+        """What a process that was killed right after its save had left to do: removes checkpoints
+        and exports. For a run that was resumed."""
+        if self.progress.step == 0:
+            return
+        root, keep, state = self.run.checkpoints, self.config.keep_checkpoints, self.state()
         on_main(self.accelerator, lambda: prune_checkpoints(root, state, self.progress, keep))
-        self._export(folder)
+        self._export(self._folder())
 
     def prepare_data(self) -> str | None:
         """Fills the data's cache and chooses the workers, for the reads to come. Returns what a

@@ -1,7 +1,7 @@
 """Whether the other processes of a run are still there.
 
     each process ──── a count, every second ────► the store where they met
-    process 0 reads the counts of all, the others that of process 0
+    process 0 reads the counts of all, the others that of process 0; after an error those of all
     one that stands still for `limit`, or an error of one ──► all end, and say whose it was
 
 A process may well wait hours for another that evaluates, exports or fills a cache: what must not
@@ -100,23 +100,39 @@ class RankWatch:
         self._left.set()
         if cause is None:
             self._tell(_said(error, self.rank))
-            self._wait_for_others()
+            self._wait_for_others(self.size)
             return
         if self._reachable and self.end is None:
             self._tell(cause)
+        if self.rank == 0:
+            lost = cause.code == LostProcessError.exit_code  # and will not hear
+            self._wait_for_others(self.size - lost)
         raise LostProcessError(cause.message, cause.code) from None
 
     def _of_another(self) -> End | None:
         """Why the connection to another process ended; waits until it can be told."""
-        deadline = time.monotonic() + GRACE
-        while time.monotonic() < deadline:
+        since, before = time.monotonic(), self._counts()
+        while time.monotonic() < since + GRACE:
             if self.end is not None:
                 return self.end
-            silent = [rank for rank, age in self._ages().items() if age > SILENT]
-            if silent:
-                return _lost(silent[0], "has ended, or does not answer")
+            if before and time.monotonic() > since + SILENT:
+                now = self._counts()
+                silent = [rank for rank, count in now.items() if count == before[rank]]
+                if silent:
+                    return _lost(silent[0], "has ended, or does not answer")
             time.sleep(0.1)
         return None
+
+    def _counts(self) -> dict[int, bytes]:
+        """Of all others; of none where the store does not answer: then `_judge` says whose it
+        is."""
+        others = [rank for rank in range(self.size) if rank != self.rank]
+        try:
+            counts = self._store.multi_get([f"{self._prefix}{rank}" for rank in others])
+        except RuntimeError:
+            self._reachable = False
+            return {}
+        return dict(zip(others, counts, strict=True))
 
     def _ages(self) -> dict[int, float]:
         """Seconds since the last new count, by rank."""
@@ -180,12 +196,12 @@ class RankWatch:
         except RuntimeError:
             self._reachable = False
 
-    def _wait_for_others(self) -> None:
-        """They hear of it before what they met through may be gone."""
+    def _wait_for_others(self, count: int) -> None:
+        """So many, this one included, hear of it before what they met through may be gone."""
         deadline = time.monotonic() + GRACE
         try:
             self._hear()
-            while self._store.add(f"{self._prefix}heard", 0) < self.size:
+            while self._store.add(f"{self._prefix}heard", 0) < count:
                 if time.monotonic() > deadline:
                     return
                 time.sleep(0.1)
@@ -198,10 +214,13 @@ class RankWatch:
             self._store.add(f"{self._prefix}heard", 1)
 
     def _leave(self, end: End) -> None:
-        if not self._left.wait(GRACE):
+        if self._left.wait(GRACE):
+            return
+        try:  # nobody may read what is printed any more
             print(f"textdiff: error: {end.message}", file=sys.stderr)
             sys.stdout.flush()
             sys.stderr.flush()
+        finally:
             os._exit(end.code)
 
 
@@ -230,5 +249,5 @@ def _said(error: BaseException, rank: int) -> End:
 
 
 def _lost(rank: int, how: str) -> End:
-    again = "end the others and run the same command again to continue from the last checkpoint"
+    again = "run the same command again to continue from the last checkpoint"
     return End(f"process {rank} of the run {how}; {again}", LostProcessError.exit_code)

@@ -16,6 +16,7 @@ from textdiff.files import write_text
 from textdiff.training import data_files
 from textdiff.training.closing import how_to_continue, lies_where
 from textdiff.training.config import TrainConfig
+from textdiff.training.continuable import stopped_by_signals
 from textdiff.training.cpu_threads import use_training_threads
 from textdiff.training.launch import accelerator_for
 from textdiff.training.loop import Trainer
@@ -77,9 +78,15 @@ def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> Non
         LostProcessError: another process ended, or does not answer.
     """
     minutes = spec.config.rank_timeout
-    accelerator = accelerator_for(spec.config.precision, minutes)
+    checkpoints = Path(run_dir) / "checkpoints"
+    accelerator = accelerator_for(spec.config.precision, minutes, checkpoints)
     folder = RunFolder(run_dir, accelerator.is_main_process)
-    with RankWatch(accelerator, minutes), run_lock(folder.path, accelerator), outliving_readers():
+    with (
+        RankWatch(accelerator, minutes),
+        stopped_by_signals(),  # here, so that the other processes end with its code, too
+        run_lock(folder.path, accelerator),
+        outliving_readers(),
+    ):
         _train(spec, accelerator, folder, resume)
 
 
@@ -100,12 +107,14 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
     )
     spec.check(folder.path)
     trainer.resume(resume)
-    if trainer.finished:
+    goes_on = not trainer.finished
+    files_note = on_main(accelerator, lambda: _check_files(trainer, folder)) if goes_on else None
+    trainer.catch_up()
+    if not goes_on:
         how = how_to_continue(spec.config, trainer.progress)
         accelerator.print(f"{folder.path} is finished at step {trainer.progress.step}: {how}")
         accelerator.print(lies_where(folder.path, trainer.progress.step, spec.next_steps))
         return
-    files_note = on_main(accelerator, lambda: _check_files(trainer, folder))
     room = room_for(trainer.state(), spec.config.keep_checkpoints, trainer.task)
     on_main(accelerator, lambda: check_room(folder.path, room))
     on_main(accelerator, lambda: _prepare(spec, folder, trainer.progress))

@@ -1,7 +1,8 @@
 """A run folder belongs to one run at a time.
 
 <run folder>/.lock ──► held by the main process from before the first read to the end
-what killed runs left behind, under names of their own ──► removed, since nobody writes there
+what killed runs left behind, under names of their own ──► a checkpoint that is whole and that has
+                 no other in its place gets its name; the rest is removed, since nobody writes there
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textdiff.checkpoint import restore_staged
 from textdiff.errors import UsageError
 from textdiff.locks import HeldError, locked
 from textdiff.training.processes import on_any
@@ -57,6 +59,7 @@ def _held(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder / LOCK):
+            restore_staged(folder / "checkpoints")
             remove_leftovers(folder)
             yield
     except HeldError as error:

@@ -176,10 +176,16 @@ def read_checkpoint(folder: Path, state: TrainingState) -> Progress:
     return Progress(values["step"], values["seconds"], values.get("unevaluated") is True)
 
 
-def rounds_otherwise(folder: Path, state: TrainingState, processes: int) -> str | None:
+def rounds_otherwise(
+    folder: Path, state: TrainingState, processes: int, *, timed: bool
+) -> str | None:
     """Why a run that goes on from the checkpoint in `folder` in so many `processes` will not have
     the bits that it would have had without a stop; None: nothing is known. Of threads
-    `cpu_threads` says it."""
+    `cpu_threads` says it.
+
+    Args:
+        timed: `max_minutes` is set, so that the learning rate follows the clock.
+    """
     saved = checkpoint.load_state(folder)
     before = {**saved, "processes": len(saved.get("windows", [])) or None}
     now = {**_arithmetic(state), "processes": processes}
@@ -188,6 +194,8 @@ def rounds_otherwise(folder: Path, state: TrainingState, processes: int) -> str 
         for name, value in now.items()
         if before.get(name) not in (None, value)
     ]
+    if timed:
+        changed.append("train.max_minutes lets the clock decide")
     if not changed:
         return None
     return f"it goes on, but not to the bits of a run without a stop: {', '.join(changed)}"

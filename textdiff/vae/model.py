@@ -93,6 +93,19 @@ class Vae:
         )
         return vae
 
+    @staticmethod
+    def untrained_like(source: str | Path) -> Vae:
+        """Of the architecture of a folder whose weights may be damaged, without statistics.
+
+        Raises:
+            CheckpointError: its other files are, too.
+        """
+        folder = find_folder(source)
+        options = read_options(folder)
+        ours = is_ours(options)
+        verify_folder(folder, ours=ours, but=(WEIGHTS, LATENTS))
+        return Vae(build_network(options), source=str(source)).frozen()
+
     def frozen(self) -> Vae:
         """Itself, in eval mode, its weights without gradients."""
         self.network.requires_grad_(False).eval()

@@ -7,8 +7,10 @@ import signal
 import pytest
 
 from textdiff.commands import cli
-from textdiff.errors import EXIT_STOPPED
+from textdiff.errors import EXIT_STOPPED, StoppedBySignalError
+from textdiff.stopping import Interrupted
 from textdiff.training import run as training
+from textdiff.training.continuable import stopped_by_signals
 from textdiff.training.specs import clip as spec
 
 
@@ -59,3 +61,12 @@ def test_of_what_keeps_nothing_the_code_is_the_signals(
     assert ended.value.code == 128 + signal.SIGTERM
     assert capsys.readouterr().err == "textdiff: ended by SIGTERM\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_on_the_way_out_does_not_change_what_is_said():
+    """`timeout`'s second signal, or the end of a launcher, while files are closed."""
+    with pytest.raises(StoppedBySignalError, match=r"^stopped at step 3$"), stopped_by_signals():
+        try:
+            raise StoppedBySignalError("stopped at step 3")
+        finally:
+            raise Interrupted(signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import namedtuple
 from pathlib import Path
@@ -117,9 +118,12 @@ def test_a_check_and_a_dry_run_are_two_things(configs):
 
 
 def test_what_a_killed_one_left_goes_with_the_next_and_a_living_one_stays(tmp_path):
-    dead, living = tmp_path / ".dry-run-dead", tmp_path / ".dry-run-living"
-    for folder in (dead, living):
+    names = ("killed", "killed-early", "living", "new")
+    killed, early, living, new = folders = [tmp_path / f".dry-run-{name}" for name in names]
+    for folder in folders:
         (folder / "checkpoints").mkdir(parents=True)
+    (killed / LOCK).touch()
+    os.utime(early, (0, 0))
     with locked(living / LOCK):
         module._remove_abandoned(tmp_path)
-        assert [path.name for path in tmp_path.iterdir()] == [".dry-run-living"]
+        assert sorted(tmp_path.iterdir()) == [living, new]

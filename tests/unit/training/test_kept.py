@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from tests.helpers.damage import DAMAGE
+from textdiff import checkpoint
 from textdiff.errors import CheckpointError
 from textdiff.locks import locked
 from textdiff.manifests import read_manifest
@@ -81,6 +82,13 @@ def test_what_is_in_one(tiny_run):
 def test_a_step_that_is_not_kept(tiny_run):
     with pytest.raises(CheckpointError, match=r"no checkpoint of step 5; it keeps 6, 4$"):
         contents(tiny_run, 5)
+
+
+def test_one_that_is_saved_meanwhile_is_the_newest(tiny_run, monkeypatch):
+    found = contents(tiny_run)
+    older = {4: tiny_run / "checkpoints" / "step-000004"}
+    monkeypatch.setattr(checkpoint, "steps_of", lambda _root: older)
+    assert contents(tiny_run) == found
 
 
 @pytest.mark.parametrize("ask", [kept_checkpoints, verified_folders, contents])

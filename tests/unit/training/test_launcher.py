@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 
@@ -14,9 +15,11 @@ import pytest
 
 from tests.helpers.paths import ROOT
 from textdiff import checkpoint
+from textdiff.errors import StoppedBySignalError
 from textdiff.stopping import Interrupted, interruptible
 from textdiff.training import launcher
 from textdiff.training.launcher import FIRST, LAUNCHED, Launchers, watch_launchers
+from textdiff.training.signals import stop_on_signal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a matter of POSIX")
 
@@ -94,6 +97,20 @@ def test_one_that_ends_before_the_loop_interrupts_as_a_signal_does(monkeypatch, 
         time.sleep(30)
     monkeypatch.setattr(os, "getppid", lambda: 1)
     assert Launchers().gone()
+
+
+def test_one_that_ends_when_a_run_is_being_stopped_does_not_interrupt(monkeypatch, sleeper):
+    monkeypatch.setenv(LAUNCHED[0], "no")
+    monkeypatch.setattr(os, "getppid", lambda: sleeper.pid)
+    asked = []
+    monkeypatch.setattr(launcher, "interrupt", lambda: asked.append(True))
+    watch_launchers()
+    with pytest.raises(StoppedBySignalError), stop_on_signal():
+        raise StoppedBySignalError("stopped at step 3")
+    sleeper.kill()
+    sleeper.wait()
+    wait_until(lambda: "launchers" not in {thread.name for thread in threading.enumerate()})
+    assert asked == []
 
 
 def trained_ids(folder) -> list[psutil.Process]:

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from textdiff import precision
+from textdiff.checkpoint import save_checkpoint
 from textdiff.errors import UsageError
 from textdiff.precision import bf16_pays
-from textdiff.training.precision import choose_precision
+from textdiff.training.precision import choose_precision, recorded_precision
 
 
 @pytest.fixture
@@ -42,6 +43,23 @@ def test_what_accelerate_was_launched_with_wins_over_the_probe(probe, monkeypatc
     probe(4.0)
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
     assert choose_precision("auto", "cuda") == "fp16"
+
+
+@pytest.mark.parametrize(("seconds", "recorded"), [(0.25, "no"), (4.0, "bf16")])
+def test_a_run_that_goes_on_keeps_its_own_whatever_the_probe_says_now(
+    probe, tmp_path, seconds, recorded
+):
+    probe(seconds)
+    assert recorded_precision(tmp_path) is None
+    save_checkpoint(tmp_path, 3, {}, {"fixed": {"precision": recorded}}, keep=9)
+    (save_checkpoint(tmp_path, 5, {}, {"fixed": {}}, keep=9) / "state.json").write_text("{")
+    assert choose_precision("auto", "cpu", recorded_precision(tmp_path)) == recorded
+    assert choose_precision("bf16", "cpu", "no") == "bf16"  # asked for: `resume` will refuse it
+
+
+def test_a_recorded_precision_that_is_none_is_not_taken(tmp_path):
+    save_checkpoint(tmp_path, 3, {}, {"fixed": {"precision": "int3"}}, keep=9)
+    assert recorded_precision(tmp_path) is None
 
 
 def test_fp16_is_refused_on_a_cpu():

@@ -15,7 +15,7 @@ LOST = 7
 
 @pytest.fixture(scope="module")
 def ended() -> dict[str, list[tuple[int, str]]]:
-    """How both processes of each pair ended, and what they said."""
+    """How the processes of each pair or trio ended, and what they said."""
     done = python("-m", "tests.helpers.ranks")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -47,10 +47,10 @@ def test_a_bug_of_one_ends_the_other(ended, rank):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_signal_to_one_ends_both_as_that(ended, rank):
+def test_a_signal_to_one_ends_both_as_stopped(ended, rank):
     of_one = ended[f"{rank} gets a signal"]
-    assert [code for code, _ in of_one] == [143, 143]
-    assert f"process {rank} ended: SIGTERM" in of_one[1 - rank][1]
+    assert [code for code, _ in of_one] == [75, 75]
+    assert f"process {rank} ended: stopped by SIGTERM" in of_one[1 - rank][1]
 
 
 @pytest.mark.parametrize("what", ["stopped", "killed"])
@@ -65,6 +65,15 @@ def test_one_that_is_gone_is_named(ended, rank, what):
         how = "has ended"
     assert re.search(rf"process {rank} of the run {how}", said)
     assert "run the same command again to continue" in said
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_of_three_the_one_that_is_gone_is_named(ended, rank):
+    of_three = ended[f"{rank} of three is killed"]
+    assert of_three.pop(rank)[0] == -9
+    for code, said in of_three:
+        assert code == LOST
+        assert f"process {rank} of the run has ended" in said
 
 
 def test_one_that_never_comes_is_not_waited_for_for_hours(ended):

@@ -12,6 +12,7 @@ import pytest
 
 from tests.helpers.command import textdiff
 from tests.helpers.paths import ROOT
+from textdiff import checkpoint
 from textdiff.errors import UsageError
 from textdiff.training.run_lock import LOCK, remove_leftovers, run_lock
 
@@ -102,6 +103,13 @@ def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path):
     assert len(remove_leftovers(tmp_path)) == len(LEFT)
     files = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
     assert files == set(MINE)
+
+
+def test_a_checkpoint_that_a_killed_run_had_set_aside_comes_back(tmp_path):
+    step = checkpoint.save_checkpoint(tmp_path / "checkpoints", 5, {}, {}, keep=2)
+    step.rename(step.with_name(f".staging-{step.name}-0123abcd"))
+    with run_lock(tmp_path, ALONE):
+        checkpoint.verify(step)
 
 
 def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path):

@@ -120,7 +120,14 @@ def test_that_an_evaluation_is_due_comes_back(tmp_path):
 def test_on_the_same_machine_the_bits_are_promised(tmp_path):
     state = state_of({})
     state.windows.append({})
-    assert rounds_otherwise(written(tmp_path, state), state, processes=1) is None
+    assert rounds_otherwise(written(tmp_path, state), state, 1, timed=False) is None
+
+
+def test_with_a_limit_of_time_no_bits_are_promised(tmp_path):
+    state = state_of({})
+    said = rounds_otherwise(written(tmp_path, state), state, 1, timed=True)
+    assert said is not None
+    assert said.endswith(": train.max_minutes lets the clock decide")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +142,7 @@ def test_elsewhere_the_promise_is_withdrawn_in_words(tmp_path, changed, now):
     folder = written(tmp_path, state)
     file = folder / checkpoint.STATE
     file.write_text(json.dumps(json.loads(file.read_text()) | changed))
-    said = rounds_otherwise(folder, state, processes=1)
+    said = rounds_otherwise(folder, state, 1, timed=False)
     assert re.search(f"^it goes on, but not to the bits of a run without a stop: {now}$", said)
 
 

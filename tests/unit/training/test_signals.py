@@ -166,3 +166,14 @@ def test_an_evaluation_is_given_up_and_a_step_is_not():
         signal.raise_signal(signal.SIGTERM)  # the same request, as `timeout` sends it
         with stop.interruptible():
             signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_after_the_last_look_gives_the_evaluation_up_and_once():
+    with stop_on_signal() as stop:
+        assert not stop.received
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted, match="SIGTERM"), stop.interruptible():
+            pytest.fail("it was begun")
+        with stop.interruptible():
+            pass
+        assert stop.received
