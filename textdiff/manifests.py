@@ -67,8 +67,8 @@ def write_manifest(folder: str | Path, names: Iterable[str]) -> None:
 @contextmanager
 def exchanging(folder: Path, *, last: str, optional: Iterable[str] = ()) -> Iterator[Path]:
     """A folder to write files into that then, with their manifest, take the place of those in
-    `folder`: at once but for the moments of renaming, in which there is no manifest. Where they are
-    the same as in `folder` nothing there is touched.
+    `folder`: at once but for the moments of renaming, in which it holds nothing. Where they are the
+    same as in `folder` nothing there is touched.
 
     Args:
         last: the file without which `folder` holds nothing; it comes after all others.
@@ -83,9 +83,11 @@ def exchanging(folder: Path, *, last: str, optional: Iterable[str] = ()) -> Iter
         write_manifest(staged, names)
         if _holds(folder, read_manifest(staged)) and not any((folder / n).exists() for n in gone):
             return
-        for name in (MANIFEST, *gone):
+        # Who is killed here leaves a folder that holds nothing, not one that lost its manifest.
+        for name in (last, MANIFEST, *gone):
             (folder / name).unlink(missing_ok=True)
-        for name in (*sorted(names, key=lambda name: name == last), MANIFEST):
+        names.remove(last)
+        for name in (*names, MANIFEST, last):
             (staged / name).replace(folder / name)
 
 

@@ -197,3 +197,36 @@ def test_entries_of_other_types_are_damage(folder, entry):
     (folder / MANIFEST).write_text(json.dumps(listed))
     with pytest.raises(CheckpointError, match=r"no size and hash of 'a\.safetensors'"):
         verify_manifest(folder)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 3, 4])
+def test_one_that_was_stopped_meanwhile_holds_nothing_and_is_written_again(
+    tmp_path, monkeypatch, before
+):
+    """At every renaming or removal: never a folder that lost its manifest."""
+    write(tmp_path, a="1", b="2")
+    left = before
+
+    class Stopped(BaseException):
+        pass
+
+    def counted(change):
+        def stopping(path, *arguments, **settings):
+            nonlocal left
+            if path.name in ("a", "b", MANIFEST):
+                left -= 1
+                if left < 0:
+                    raise Stopped
+            return change(path, *arguments, **settings)
+
+        return stopping
+
+    with monkeypatch.context() as patch:
+        for name in ("unlink", "replace"):
+            patch.setattr(Path, name, counted(getattr(Path, name)))
+        with pytest.raises(Stopped):
+            write(tmp_path, a="4", b="5")
+    assert not (tmp_path / "b").exists() or (tmp_path / MANIFEST).exists()
+    write(tmp_path, a="4", b="5")
+    verify_manifest(tmp_path)
+    assert (tmp_path / "b").read_text() == "5"
