@@ -1,8 +1,8 @@
 """Trainings that are killed by SIGKILL end as if they had not been: benchmarks/crash.py, in short.
 
-In full, over all tasks and every file event, it takes about an hour (1,300 runs; the 137 of one task
-took 5 minutes); what was done of it stands in benchmarks/README.md. That it sees what is wrong is
-tested here, on files that are.
+In full, over all tasks and every file event, it takes about an hour (1,300 runs; the 137 of one
+task took 5 minutes); what was done of it stands in benchmarks/README.md. That it sees what is wrong
+is tested here, on files that are.
 """
 
 from __future__ import annotations
