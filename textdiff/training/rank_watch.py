@@ -61,6 +61,7 @@ class RankWatch:
         self._answered = time.monotonic()  # when the store did, the last time
         self._reachable = True
         self._left = threading.Event()  # the main thread is out of the block
+        self._threads: list[threading.Thread] = []
         self._heard = threading.Lock()  # taken once, by who says that this process knows the end
 
     def __enter__(self) -> RankWatch:
@@ -72,7 +73,9 @@ class RankWatch:
             others = range(1, self.size) if self.rank == 0 else (0,)
             self._seen = dict.fromkeys(others, ("0", self._answered))
             for work in (self._exchange, self._judge):
-                threading.Thread(target=work, name=f"ranks{work.__name__}", daemon=True).start()
+                thread = threading.Thread(target=work, name=f"ranks{work.__name__}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
         return self
 
     def __exit__(
@@ -83,6 +86,13 @@ class RankWatch:
     ) -> None:
         if self.size == 1:
             return
+        try:
+            self._leave_together(error)
+        finally:
+            for thread in self._threads:  # one inside the store aborts a Python that ends meanwhile
+                thread.join(GRACE)
+
+    def _leave_together(self, error: BaseException | None) -> None:
         if error is not None:
             self._fail(error)
             return
