@@ -134,16 +134,7 @@ def _remove_abandoned(there: Path) -> None:
 def _try(spec: TrainingSpec, accelerator: Accelerator, folder: Path) -> DryRun:
     run = RunFolder(folder, accelerator.is_main_process)
     use_training_threads(accelerator, spec.config, run.checkpoints)
-    trainer = Trainer(
-        task=spec.build_task(accelerator),
-        data=spec.data,
-        config=spec.config,
-        accelerator=accelerator,
-        run=run,
-        seed=spec.seed,
-        ema_decay=spec.ema_decay,
-        fixed=spec.fixed,
-    )
+    trainer = spec.trainer(accelerator, run)
     if trainer.adversary:
         trainer.adversary.start_at(0)
     on_main(accelerator, lambda: spec.prepare(folder))

@@ -65,6 +65,21 @@ class TrainingSpec:
     next_steps: dict[str, list[str]] = field(default_factory=dict)
     captions: bool = True
 
+    def trainer(
+        self, accelerator: Accelerator, run: RunFolder, fixed: dict[str, Any] | None = None
+    ) -> Trainer:
+        """At step 0, in the run folder. fixed: in place of this one's."""
+        return Trainer(
+            task=self.build_task(accelerator),
+            data=self.data,
+            config=self.config,
+            accelerator=accelerator,
+            run=run,
+            seed=self.seed,
+            ema_decay=self.ema_decay,
+            fixed=self.fixed if fixed is None else fixed,
+        )
+
 
 def run_training(spec: TrainingSpec, *, run_dir: str | Path, resume: str) -> None:
     """Trains to the end of the budget. A run that is finished stays as it is.
@@ -95,16 +110,8 @@ def _train(spec: TrainingSpec, accelerator: Accelerator, folder: RunFolder, resu
     data = spec.data
     threads = use_training_threads(accelerator, spec.config, folder.checkpoints)
     precision = accelerator.mixed_precision
-    trainer = Trainer(
-        task=spec.build_task(accelerator),
-        data=data,
-        config=spec.config,
-        accelerator=accelerator,
-        run=folder,
-        seed=spec.seed,
-        ema_decay=spec.ema_decay,
-        fixed={"seed": spec.seed, **spec.fixed, "data": data.fingerprint, "precision": precision},
-    )
+    fixed = {"seed": spec.seed, **spec.fixed, "data": data.fingerprint, "precision": precision}
+    trainer = spec.trainer(accelerator, folder, fixed)
     spec.check(folder.path)
     trainer.resume(resume)
     goes_on = not trainer.finished

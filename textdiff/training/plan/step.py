@@ -55,16 +55,7 @@ def measure(job: StepJob) -> StepReading:
     with tempfile.TemporaryDirectory() as empty:
         run = RunFolder(empty)
         use_training_threads(accelerator, spec.config, run.checkpoints)
-        trainer = Trainer(
-            task=spec.build_task(accelerator),
-            data=spec.data,
-            config=spec.config,
-            accelerator=accelerator,
-            run=run,
-            seed=spec.seed,
-            ema_decay=spec.ema_decay,
-            fixed={},
-        )
+        trainer = spec.trainer(accelerator, run)
         if trainer.adversary:
             trainer.adversary.start_at(0)
         embed = getattr(trainer.task, "embed", None)
